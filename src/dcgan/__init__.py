@@ -1,0 +1,38 @@
+"""Train a GAN on small images: on a laptop, from one command, and understand it.
+
+Everything public is reached from here and loaded only when it is used, so that `import dcgan` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dcgan.config import PRESETS, Config, UserError
+    from dcgan.models.dcgan import Discriminator, Generator
+    from dcgan.sample import Model, load
+    from dcgan.training import resume, train
+
+_HOME = {
+    "Config": "config",
+    "PRESETS": "config",
+    "UserError": "config",
+    "Discriminator": "models.dcgan",
+    "Generator": "models.dcgan",
+    "Model": "sample",
+    "load": "sample",
+    "resume": "training",
+    "train": "training",
+}
+__all__ = ["PRESETS", "Config", "Discriminator", "Generator", "Model", "UserError", "load", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dcgan' has no attribute {name!r}")
+    return getattr(import_module(f"dcgan.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

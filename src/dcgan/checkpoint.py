@@ -1,0 +1,71 @@
+"""The state of a run: everything needed to go on as if it had never stopped. Safetensors and JSON, no pickle."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dcgan.config import FORMAT_VERSION, UserError, read_json
+from dcgan.files import recover_folder, whole_folder
+
+Part = nn.Module | Optimizer
+
+
+def save(folder: Path, parts: Mapping[str, Part], counters: Mapping[str, Any]) -> None:
+    """Write the tensors of every part and the counters; `folder` is replaced when all of it is on the disk."""
+    tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in _tensors(part).items()}
+    with whole_folder(folder) as aside:
+        save_file(tensors, aside / "state.safetensors")
+        content = {"format_version": FORMAT_VERSION, "sha256": _sha256(aside / "state.safetensors"), **counters}
+        (aside / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def restore(folder: Path, parts: Mapping[str, Part]) -> dict[str, Any]:
+    """Put a saved state back into the parts and return the counters.
+
+    Raises:
+        UserError: there is no state, or it is damaged or does not fit the parts.
+    """
+    recover_folder(folder)
+    path = folder / "state.safetensors"
+    if not path.is_file():
+        raise UserError(f"there is no state in {folder} to go on from")
+    counters = read_json(folder / "state.json")
+    if counters.get("sha256") != _sha256(path):
+        raise UserError(f"{path} is damaged: its checksum is not the one in state.json")
+    try:
+        tensors = load(path.read_bytes())
+        for name, part in parts.items():
+            _put_back(part, {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise UserError(f"{path} does not fit this run: {str(error).splitlines()[0]}") from None
+    return counters
+
+
+def _tensors(part: Part) -> dict[str, Tensor]:
+    if isinstance(part, nn.Module):
+        return {name: tensor.contiguous() for name, tensor in part.state_dict().items()}
+    states = part.state_dict()["state"]
+    return {f"{i}/{key}": value.contiguous() for i, state in states.items() for key, value in state.items()}
+
+
+def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
+    if isinstance(part, nn.Module):
+        part.load_state_dict(tensors)
+        return
+    states: dict[int, dict[str, Tensor]] = {}
+    for path, tensor in tensors.items():
+        index, key = path.split("/")
+        states.setdefault(int(index), {})[key] = tensor
+    part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,231 @@
+"""Every setting, once. The command line's flags, the run's `config.json` and the Python arguments are all this class."""
+
+import difflib
+import json
+import math
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+FORMAT_VERSION = 1
+"""Of `config.json`, the saved model and the state. Newer versions are refused by name; older ones stay readable."""
+
+Loss = Literal["non-saturating"]
+Network = Literal["dcgan"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
+DURATIONS = ("steps", "images", "epochs", "minutes")
+
+
+class UserError(ValueError):
+    """A mistake that the user can mend. Its text is one line: what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run. A preset is an instance of this class; a flag or an argument replaces one field of it."""
+
+    preset: str = "dcgan"
+    """The recipe to start from: a name from the list below, or the config.json of a run."""
+    data: str = "mnist"
+    """The pictures to learn from: `mnist` is built in."""
+    image_size: int = 28
+    """Height and width of the pictures, in pixels."""
+    network: Network = "dcgan"
+    """The family of generator and discriminator."""
+    z_dim: int = 64
+    """Length of the latent vector z that a picture is made from."""
+    g_width: int = 64
+    """Channels before the generator's last layer (the study's `hidden_dim`)."""
+    d_width: int = 16
+    """Channels after the discriminator's first layer (the study's `hidden_dim`)."""
+    loss: Loss = "non-saturating"
+    """The objective that the two networks play."""
+    n_critic: int = 1
+    """Discriminator updates for each generator update."""
+    share_z: bool = True
+    """Use the discriminator's last batch of fakes for the generator's update too: one generator forward less a step.
+    The study draws fresh latents instead (`--no-share-z`)."""
+    batch_size: int = 128
+    """Real images in one discriminator update, over all devices. The last, short batch of an epoch is kept."""
+    lr: float = 2e-4
+    """Adam's learning rate."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Adam's betas."""
+    ema: int = 20_000
+    """Half-life of the averaged generator's memory, in images; 0 saves the generator as it is."""
+    steps: int | None = None
+    """How long: generator updates."""
+    images: int | None = None
+    """How long: real images shown to the discriminator."""
+    epochs: float | None = None
+    """How long: passes over the data."""
+    minutes: float | None = None
+    """How long: training time. It is turned into a number of images once the speed has been measured."""
+    seed: int = 0
+    """Everything random in a run follows from this number."""
+    device: Device = "auto"
+    """Where to train. `auto` takes CUDA or MPS when there is one."""
+    precision: Precision = "32"
+    """Arithmetic: `32` bits, or `bf16` mixed."""
+    log_every: int = 50
+    """Steps between two lines of metrics.jsonl."""
+    save_every: int = 500
+    """Steps between two grids of samples; model and state are saved with each."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, by the name that the user typed."""
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.type)
+        for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
+            _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
+        for name in ("z_dim", "g_width", "d_width", "batch_size"):
+            _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
+        for name in DURATIONS:
+            value = getattr(self, name)
+            _check(value is None or value > 0, name, value, "must be above 0")
+        _check(self.ema >= 0, "ema", self.ema, "must be 0 (off) or above")
+        _check(0 <= self.seed < 2**63, "seed", self.seed, "must be from 0 to 2^63 - 1")
+        _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")
+        given = [f"--{name}" for name in DURATIONS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise UserError(f"{' and '.join(given)} all say how long to train: give one of them")
+
+
+def configure(preset: str = "dcgan", **settings: Any) -> Config:
+    """Return a preset with some of its settings replaced.
+
+    Args:
+        preset: a name in `PRESETS`, or the path of a run's `config.json`.
+        **settings: fields of `Config`. A duration replaces whichever duration the preset has.
+
+    Raises:
+        UserError: an unknown preset or setting, a value that cannot work, or two durations.
+    """
+    unknown = [name for name in settings if name not in Config.__dataclass_fields__]
+    if unknown:
+        raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
+    base = preset_config(preset)
+    if any(settings.get(name) is not None for name in DURATIONS):
+        base = replace(base, **dict.fromkeys(DURATIONS))
+    return replace(base, **settings)
+
+
+def preset_config(preset: str) -> Config:
+    """Return the settings that a preset's name, or the path of a `config.json`, stands for."""
+    if preset in PRESETS:
+        return PRESETS[preset]
+    if preset.endswith(".json"):
+        return read_config(Path(preset))
+    raise UserError(
+        f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
+        "or a run's config.json"
+    )
+
+
+def read_config(path: Path) -> Config:
+    """Read the settings of a run from its `config.json`."""
+    return from_json(read_json(path).get("settings"), path)
+
+
+def from_json(settings: object, path: Path) -> Config:
+    """Build a Config from the parsed `settings` of the file at `path`."""
+    if not isinstance(settings, dict):
+        raise UserError(f"{path} holds no settings of a run")
+    unknown = [str(name) for name in settings if name not in Config.__dataclass_fields__]
+    if unknown:
+        raise UserError(f"{path} names a setting that this version does not know: {unknown[0]!r}")
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    try:
+        return Config(**values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one of our JSON objects, refusing what is damaged or written by a newer version."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} is damaged: it is not JSON") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is damaged: it is not a JSON object")
+    version = data.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise UserError(f"{path} was not written by dcgan: it has no format_version")
+    if version > FORMAT_VERSION:
+        raise UserError(f"{path} was written by a newer dcgan (format {version}): update with pip install -U dcgan")
+    return data
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """The settings as JSON's own types: `from_json` gives the same Config back."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+
+
+def command(config: Config) -> str:
+    """The shell command that trains with just these settings."""
+    preset = config.preset if config.preset in PRESETS else "dcgan"
+    base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "preset" or value == getattr(base, field.name) or value is None:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(words)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _check(good: bool, name: str, value: object, rule: str) -> None:
+    if not good:
+        raise UserError(f"--{name.replace('_', '-')} {rule}, not {value}")
+
+
+def _check_type(name: str, value: object, kind: Any) -> None:
+    """A JSON file or a Python caller can hand in anything: hold it against the field's annotation."""
+    if get_origin(kind) is Literal:
+        _check(value in get_args(kind), name, value, f"must be one of {', '.join(get_args(kind))}")
+    elif get_origin(kind) is tuple:
+        is_pair = isinstance(value, tuple) and len(value) == 2 and all(_is(v, float) for v in value)
+        _check(is_pair, name, value, "must be two numbers")
+    else:
+        kinds = get_args(kind) or (kind,)
+        good = any(_is(value, k) for k in kinds)
+        _check(good, name, value, f"must be {' or '.join(_NAMES[k] for k in kinds)}")
+
+
+_NAMES: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"} | {
+    type(None): "nothing"
+}
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+# Last, because a Config checks itself with the functions above.
+PRESETS: dict[str, Config] = {
+    # Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs" (2016), in the
+    # form of the study: unpadded 28x28 networks, BatchNorm scales drawn from N(0, 0.02), the losses' mean for D.
+    "dcgan": Config(preset="dcgan", steps=11_500),
+}
+PRESET_LINES = {
+    "dcgan": "the study's network and settings: 28x28, BatchNorm, Adam 2e-4, 11,500 steps",
+}

@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; rename it to `path` when the block ends well, remove it when it does not."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        yield aside
+        _flush(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; put it in the place of `path` when the block ends well.
+
+    A folder cannot be replaced in one step everywhere: the old one is moved to `.NAME.old` first, and
+    `recover_folder` puts it back if the program died between the two steps.
+    """
+    aside, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        for file in aside.iterdir():
+            _flush(file)
+        recover_folder(path)
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        aside.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def recover_folder(path: Path) -> None:
+    """Finish what a killed `whole_folder` left: the old folder comes back where the new one did not arrive."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.rename(path)
+
+
+def _flush(path: Path) -> None:
+    """Ask the operating system to put a file's bytes on the disk before its name is changed."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

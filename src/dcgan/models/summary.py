@@ -1,0 +1,101 @@
+"""What a network does to a picture, layer by layer, with the size formula filled in."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's row.
+
+    Attributes:
+        name: the path to the layer inside the network.
+        kind: its class.
+        output: shape without the batch.
+        formula: the size formula with this layer's numbers, or empty where the layer keeps the size.
+        parameters: learned numbers.
+        multiply_adds: multiplications (each with its addition) for one picture.
+    """
+
+    name: str
+    kind: str
+    output: Shape
+    formula: str
+    parameters: int
+    multiply_adds: int
+
+
+def summarize(network: nn.Module, input_shape: Shape) -> list[Layer]:
+    """Send one made-up picture or latent of `input_shape` (no batch) through `network`, a row for each leaf layer."""
+    rows: list[Layer] = []
+    leaves = [(name, layer) for name, layer in network.named_modules() if not list(layer.children())]
+    hooks = [layer.register_forward_hook(_recorder(name, rows)) for name, layer in leaves]
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        network(torch.zeros(1, *input_shape, device=next(network.parameters()).device))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
+def _recorder(name: str, rows: list[Layer]) -> Any:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        parameters = sum(p.numel() for p in layer.parameters())
+        size = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+        rows.append(Layer(name, type(layer).__name__, size[1], _formula(layer, *size), parameters, _work(layer, *size)))
+
+    return record
+
+
+def _formula(layer: nn.Module, source: Shape, output: Shape) -> str:
+    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        return ""
+    parts = []
+    for axis, (h, out) in enumerate(zip(source[1:], output[1:], strict=True)):
+        k, s, p, d = (int(v[axis]) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+        if isinstance(layer, nn.ConvTranspose2d):
+            extra = layer.output_padding[axis]
+            parts.append(f"({h} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {extra} + 1 = {out}")
+        else:
+            parts.append(f"floor(({h} + 2*{p} - {d}*({k} - 1) - 1)/{s}) + 1 = {out}")
+    return parts[0] if parts[0] == parts[1] else ", ".join(parts)
+
+
+def _work(layer: nn.Module, source: Shape, output: Shape) -> int:
+    if isinstance(layer, nn.ConvTranspose2d):  # every input pixel is spread by the whole kernel
+        return layer.weight.numel() * source[1] * source[2]
+    if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the whole kernel
+        return layer.weight.numel() * output[1] * output[2]
+    return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
+
+
+def as_table(title: str, input_shape: Shape, rows: list[Layer]) -> str:
+    """The rows as aligned text, with the sums below."""
+    head = ["layer", "kind", "output", "parameters", "multiply-adds", "size"]
+    body = [[r.name, r.kind, _x(r.output), f"{r.parameters:,}", f"{r.multiply_adds:,}", r.formula] for r in rows]
+    total = ["", "", "", f"{sum(r.parameters for r in rows):,}", f"{sum(r.multiply_adds for r in rows):,}", ""]
+    cells = [head, ["", "input", _x(input_shape), "", "", ""], *body, total]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join(c.rjust(w) if i in (3, 4) else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
+    return "\n".join([title, *(line.rstrip() for line in lines)])
+
+
+def as_json(input_shape: Shape, rows: list[Layer]) -> dict[str, Any]:
+    """The rows as JSON's own types."""
+    return {
+        "input": list(input_shape),
+        "layers": [asdict(row) for row in rows],
+        "parameters": sum(row.parameters for row in rows),
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+    }
+
+
+def _x(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,129 @@
+"""The run folder: its files, its log, and how a new one gets its name."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dcgan.config import FORMAT_VERSION, Config, UserError, command, read_config, read_json, to_json
+from dcgan.files import whole_file
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of one run lies. See `cli.md` in the project's contract, or the README, for the files."""
+
+    path: Path
+
+    @property
+    def samples(self) -> Path:
+        """One grid a save, named by images seen."""
+        return self.path / "samples"
+
+    @property
+    def model(self) -> Path:
+        """The averaged generator, as `dcgan.load` reads it."""
+        return self.path / "model"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state to resume from."""
+        return self.path / "checkpoint"
+
+    @property
+    def log(self) -> Path:
+        """One JSON line a log step."""
+        return self.path / "metrics.jsonl"
+
+    def config(self) -> Config:
+        """The settings that the run was started with."""
+        return read_config(self.path / "config.json")
+
+    def write_config(self, config: Config) -> None:
+        """Write every setting with the versions and the command that reproduce the run."""
+        packages = ("dcgan", "torch", "torchvision", "lightning-fabric", "numpy")
+        content = {
+            "format_version": FORMAT_VERSION,
+            "command": command(config),
+            "settings": to_json(config),
+            "versions": {name: version(name) for name in packages},
+        }
+        with whole_file(self.path / "config.json") as aside:
+            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def append(self, line: Line) -> None:
+        """Add one line to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def lines(self) -> Iterator[Line]:
+        """The log's lines, in order; a torn last line is left out."""
+        if not self.log.exists():
+            return
+        for text in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                yield line
+
+    def cut_log(self, step: int) -> None:
+        """Forget what was logged after `step`: a resumed run writes it again."""
+        kept = [line for line in self.lines() if line["step"] <= step]
+        with whole_file(self.log) as aside:
+            aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+
+def create(out: Path | None, config: Config) -> RunFolder:
+    """Make a new run folder at `out`, or at the next free `runs/PRESET-DATA-NUMBER`.
+
+    Raises:
+        UserError: `out` holds a run or other files already, or cannot be written.
+    """
+    try:
+        folder = RunFolder(_fresh(out) if out else _next(Path("runs"), config))
+        folder.samples.mkdir()
+        folder.write_config(config)
+    except OSError as error:
+        raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
+    return folder
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open an existing run folder.
+
+    Raises:
+        UserError: there is none at `path`, or its settings cannot be read.
+    """
+    if not (path / "config.json").is_file():
+        raise UserError(f"there is no run at {path}: it has no config.json")
+    if "settings" not in read_json(path / "config.json"):
+        raise UserError(f"{path} is a saved model, not a run: give the run folder")
+    return RunFolder(path)
+
+
+def _fresh(out: Path) -> Path:
+    if (out / "config.json").exists():
+        raise UserError(f"{out} already holds a run: go on with `dcgan resume {out}`, or give another --out")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not an empty folder: give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _next(runs: Path, config: Config) -> Path:
+    runs.mkdir(exist_ok=True)
+    stem = f"{Path(config.preset).stem}-{Path(config.data).stem}"
+    for number in range(1, 1_000_000):
+        path = runs / f"{stem}-{number}"
+        try:
+            path.mkdir()  # fails if it is there: two trainings that start at once get two folders
+        except FileExistsError:
+            continue
+        return path
+    raise UserError(f"{runs} is full: give --out")

@@ -1,0 +1,362 @@
+"""Training: setup -> fit. One loop for every GAN; what differs between them comes in as data from the settings."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from tqdm import tqdm
+
+from dcgan import checkpoint, latents, models, run
+from dcgan.config import DURATIONS, Config, UserError, command, configure
+from dcgan.data import Images, open_images
+from dcgan.data.sampler import epoch_order, next_batch
+from dcgan.ema import Ema, estimate_batchnorm
+from dcgan.images import grid, save_png, to_float
+from dcgan.losses import OBJECTIVES, Objective
+from dcgan.models.saved import SavedGenerator
+from dcgan.report import curves
+from dcgan.run import RunFolder
+from dcgan.sample import draw
+
+GRID = 64
+"""Samples in a grid: the first of the run's seed, so `dcgan sample RUN --seed S --n 64` draws the last grid again."""
+NORM_BATCHES = 16
+"""Blocks of latents from which the averaged generator's BatchNorm statistics are estimated."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A run was stopped by a signal and saved. Its text says how to go on."""
+
+    def __init__(self, folder: RunFolder, number: int) -> None:
+        super().__init__(f"stopped and saved; go on with: dcgan resume {folder.path}")
+        self.status = 128 + number
+
+
+@dataclass
+class State:
+    """Everything that changes while training, and what it is trained on."""
+
+    config: Config
+    fabric: Fabric
+    data: Images
+    generator: nn.Module
+    discriminator: nn.Module
+    optimizer_g: Optimizer
+    optimizer_d: Optimizer
+    ema: Ema
+    totals: Tensor
+    """Sums since the last log line: loss_d, loss_g, d_real, d_fake, updates. On the device, so that no step waits."""
+    planned: int | None
+    """Images after which training ends; None until a length in minutes has been measured."""
+    step: int = 0
+    images_seen: int = 0
+    seconds: float = 0.0
+    """Time spent on updates: logging, drawing and saving left out."""
+
+    def parts(self) -> dict[str, nn.Module | Optimizer]:
+        """What a saved state holds tensors of."""
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema.network,
+            "optimizer_g": self.optimizer_g,
+            "optimizer_d": self.optimizer_d,
+        }
+
+    def counters(self) -> dict[str, Any]:
+        """What a saved state holds besides."""
+        names = ("step", "images_seen", "seconds", "planned")
+        return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist()}
+
+
+def train(preset: str = "dcgan", *, out: str | os.PathLike[str] | None = None, **settings: Any) -> RunFolder:
+    """Train a GAN, as `dcgan train` does.
+
+    Args:
+        preset: a name in `PRESETS`, or the path of a run's `config.json`.
+        out: the run folder; by default the next free one in `runs/`.
+        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`.
+
+    Returns:
+        The run folder; `dcgan.load(run)` gives the trained model.
+
+    Raises:
+        UserError: a setting that cannot work, or a folder that cannot be written. Nothing is touched then.
+        Stopped: Ctrl-C or SIGTERM, after the run was saved.
+    """
+    return train_config(configure(preset, **settings), Path(out) if out else None)
+
+
+def train_config(config: Config, out: Path | None = None) -> RunFolder:
+    """Train with these settings into a new run folder: see `train`."""
+    state = setup(config)
+    folder = run.create(out, config)
+    save_png(grid(_first_reals(state)), folder.path / "reals.png")
+    fit(state, folder)
+    return folder
+
+
+def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
+    """Go on with a run just where it stopped, as `dcgan resume` does.
+
+    Args:
+        path: the run folder.
+        **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
+
+    Raises:
+        UserError: no run, a damaged state, or a run that has already reached its length.
+    """
+    folder = run.open_run(Path(path))
+    config = folder.config()
+    length = {name: value for name, value in length.items() if value is not None}
+    if length:
+        config = replace(config, **{**dict.fromkeys(DURATIONS), **length})  # type: ignore[arg-type]
+    state = setup(config)
+    saved = checkpoint.restore(folder.checkpoint, state.parts())
+    planned = state.planned if length else saved["planned"]
+    for name in ("step", "images_seen", "seconds"):
+        setattr(state, name, saved[name])
+    state.planned = planned
+    state.totals += torch.tensor(saved["totals"], device=state.totals.device)
+    if planned is not None and state.images_seen >= planned:
+        raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
+    if length:
+        folder.write_config(config)
+    folder.cut_log(state.step)
+    fit(state, folder)
+    return folder
+
+
+def setup(config: Config) -> State:
+    """Open the data, build the networks and put everything on the device. Nothing is written yet."""
+    fabric = _fabric(config)
+    data = open_images(config.data)
+    # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
+    data = replace(data, pixels=data.pixels.to(fabric.device))
+    generator, discriminator = models.build(config, channels=data.pixels.shape[1])
+    ema = Ema(generator, config.ema)
+    ema.network.to(fabric.device)
+    # channels_last: 139 -> 85 ms a step with the fused Adam below (batch 128, 2 cores; docs/experiments.md)
+    network_g, optimizer_g = fabric.setup(generator.to(memory_format=torch.channels_last), _adam(generator, config, fabric))
+    network_d, optimizer_d = fabric.setup(discriminator.to(memory_format=torch.channels_last), _adam(discriminator, config, fabric))
+    planned = planned_images(config, len(data))
+    totals = torch.zeros(5, device=fabric.device)
+    return State(config, fabric, data, network_g, network_d, optimizer_g, optimizer_d, ema, totals, planned)
+
+
+def _fabric(config: Config) -> Fabric:
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if config.device in available and not available[config.device]():
+        raise UserError(f"there is no {config.device} device here: use --device cpu, or leave --device out")
+    precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.precision]
+    return Fabric(accelerator=config.device, devices=1, precision=precision)
+
+
+def _adam(network: nn.Module, config: Config, fabric: Fabric) -> Adam:
+    fused = fabric.device.type in ("cpu", "cuda")
+    return Adam(network.parameters(), lr=config.lr, betas=config.betas, fused=fused)
+
+
+def planned_images(config: Config, n: int) -> int | None:
+    """Images after which training ends, for `n` pictures in the set; None for a length in minutes, not yet measured."""
+    if config.steps is not None:
+        epochs, rest = divmod(config.steps * config.n_critic, math.ceil(n / config.batch_size))
+        return epochs * n + rest * config.batch_size
+    if config.epochs is not None:
+        return math.ceil(config.epochs * n)
+    return config.images
+
+
+def fit(state: State, folder: RunFolder) -> None:
+    """Train until the planned end, logging, drawing and saving on the way.
+
+    Raises:
+        Stopped: a signal asked for it; the run was saved.
+    """
+    config = state.config
+    if state.step == 0:
+        save(state, folder)
+    with _signals() as received, _bar(state, folder) as bar:
+        while not finished(state):
+            begin = time.perf_counter()
+            update(state)
+            state.seconds += time.perf_counter() - begin
+            if state.planned is None:
+                state.planned = _measured_plan(state)
+            bar.total = state.planned
+            bar.update(state.images_seen - bar.n)
+            if state.step % config.log_every == 0 or finished(state):
+                _log(state, folder, bar)
+            if received or state.step % config.save_every == 0:
+                save(state, folder)
+            if received:
+                break
+    if not received and state.step % config.save_every:
+        save(state, folder)
+    curves(list(folder.lines()), folder.path / "curves.png", is_bce=OBJECTIVES[config.loss].is_bce)
+    if received and not finished(state):
+        raise Stopped(folder, received[0])
+
+
+def finished(state: State) -> bool:
+    """Whether the planned number of images has been seen."""
+    return state.planned is not None and state.images_seen >= state.planned
+
+
+def update(state: State) -> None:
+    """One step: `n_critic` discriminator updates, then one generator update."""
+    config, objective = state.config, OBJECTIVES[state.config.loss]
+    for k in range(config.n_critic):
+        real = _next_reals(state)
+        # Only the last batch of fakes can serve the generator too, so only that forward keeps its graph.
+        keep = config.share_z and k == config.n_critic - 1
+        with nullcontext() if keep else torch.no_grad():
+            fake = state.generator(_noise(state, len(real), 2))
+        _update_discriminator(state, objective, real, fake.detach())
+        state.images_seen += len(real)
+    if not config.share_z:
+        fake = state.generator(_noise(state, len(real), 3))
+    _update_generator(state, objective, fake)
+    state.ema.update(state.generator, state.images_seen, batch=len(real) * config.n_critic)
+    state.step += 1
+
+
+def _update_discriminator(state: State, objective: Objective, real: Tensor, fake: Tensor) -> None:
+    fake_scores, real_scores = state.discriminator(fake), state.discriminator(real)
+    loss = objective.discriminator(real_scores, fake_scores)
+    state.optimizer_d.zero_grad()
+    state.fabric.backward(loss)
+    state.optimizer_d.step()
+    with torch.no_grad():
+        d_real, d_fake = objective.shown(real_scores).mean(), objective.shown(fake_scores).mean()
+        state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
+
+
+def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
+    # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
+    state.discriminator.requires_grad_(False)
+    loss = objective.generator(state.discriminator(fake))
+    state.optimizer_g.zero_grad()
+    state.fabric.backward(loss)
+    state.optimizer_g.step()
+    state.discriminator.requires_grad_(True)
+    # Weighted by the critic's updates, so that every column of the totals has the same divisor.
+    state.totals[1] += loss.detach() * state.config.n_critic
+
+
+def _next_reals(state: State) -> Tensor:
+    indices = next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
+    return _reals(state, indices)
+
+
+def _reals(state: State, indices: Tensor) -> Tensor:
+    pixels = state.data.pixels[indices.to(state.data.pixels.device)]
+    return to_float(pixels).to(memory_format=torch.channels_last)
+
+
+def _first_reals(state: State) -> Any:
+    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[:GRID]]
+    return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _noise(state: State, n: int, purpose: int) -> Tensor:
+    """Latents for training, from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
+    device = state.fabric.device
+    source = torch.Generator(device).manual_seed(latents.derive(state.config.seed, purpose, state.images_seen))
+    return torch.randn(n, state.config.z_dim, generator=source, device=device)
+
+
+def averaged_generator(state: State) -> SavedGenerator:
+    """The generator that is drawn from and saved: averaged weights, with BatchNorm statistics of their own."""
+    network = state.ema.network
+    if not state.config.ema:
+        network.load_state_dict(state.generator.state_dict())
+    z = latents.noise(latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK, state.config.z_dim)
+    estimate_batchnorm(network, z.to(state.fabric.device).split(latents.BLOCK))
+    return network
+
+
+def save(state: State, folder: RunFolder) -> None:
+    """Write the grid of fixed latents, the model and the state."""
+    config, network = state.config, averaged_generator(state)
+    pixels = draw(network, latents.noise(config.seed, GRID, config.z_dim))
+    save_png(grid(pixels), folder.samples / f"{state.images_seen:08d}.png")
+    network.trained = {
+        "preset": config.preset,
+        "data": config.data,
+        "step": state.step,
+        "images_seen": state.images_seen,
+        "command": command(config),
+    }
+    models.save_generator(network, folder.model)
+    checkpoint.save(folder.checkpoint, state.parts(), state.counters())
+
+
+def _log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
+    *sums, count = state.totals.tolist()  # the only place where the host waits for the device
+    state.totals.zero_()
+    loss_d, loss_g, d_real, d_fake = (value / count for value in sums)
+    values = {"loss_d": loss_d, "loss_g": loss_g, "d_real": d_real, "d_fake": d_fake}
+    if not all(map(math.isfinite, values.values())):
+        raise UserError(
+            f"the losses are not finite any more at step {state.step}: lower --lr; "
+            f"the last good state is in {folder.checkpoint}"
+        )
+    folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **values})
+    text = f"Loss_D {loss_d:.3f}, Loss_G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
+    if OBJECTIVES[state.config.loss].is_bce:
+        text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
+    bar.set_postfix_str(text, refresh=False)
+
+
+def _measured_plan(state: State) -> int | None:
+    """A length in minutes, as images: fixed once, from the speed over the first seconds."""
+    budget = 60 * (state.config.minutes or 0)
+    if state.seconds < min(5.0, budget / 10):
+        return None
+    return round(state.images_seen * budget / state.seconds)
+
+
+def _bar(state: State, folder: RunFolder) -> "tqdm[Any]":
+    # In a log file a line every ten seconds is enough; on a terminal the bar moves as one looks at it.
+    wait = 0.5 if os.isatty(2) else 10
+    return tqdm(
+        total=state.planned, initial=state.images_seen, desc=folder.path.name, unit="img", unit_scale=True, mininterval=wait
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of being ended by them; a second Ctrl-C ends at once.
+
+    Python delivers signals to the main thread only; in another thread (a server's, say) nothing is caught.
+    """
+    received: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    kept: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            kept[number] = signal.signal(number, remember)
+    except ValueError:  # not in the main thread
+        pass
+    try:
+        yield received
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
