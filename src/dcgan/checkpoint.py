@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def restore(folder: Path, parts: Mapping[str, Part]) -> dict[str, Any]:
         tensors = load(path.read_bytes())
         for name, part in parts.items():
             _put_back(part, {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
-    except (SafetensorError, RuntimeError, KeyError) as error:
+    except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(f"{path} does not fit this run: {str(error).splitlines()[0]}") from None
     return counters
 
@@ -59,10 +60,14 @@ def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
     if isinstance(part, nn.Module):
         part.load_state_dict(tensors)
         return
+    weights = [weight for group in part.param_groups for weight in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         index, key = path.split("/")
-        states.setdefault(int(index), {})[key] = tensor
+        weight = weights[int(index)]
+        # A moment must lie in memory as its weight does (channels_last): fused Adam walks both as flat arrays.
+        moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        states.setdefault(int(index), {})[key] = moment
     part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
 
 

@@ -72,9 +72,9 @@ class RunFolder:
             if isinstance(line, dict):
                 yield line
 
-    def cut_log(self, step: int) -> None:
-        """Forget what was logged after `step`: a resumed run writes it again."""
-        kept = [line for line in self.lines() if line["step"] <= step]
+    def cut_log(self, step: int, every: int) -> None:
+        """Forget what was logged after `step`, and a last line off the beat of `every`: a resumed run writes both."""
+        kept = [line for line in self.lines() if line["step"] <= step and line["step"] % every == 0]
         with whole_file(self.log) as aside:
             aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 

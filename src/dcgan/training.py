@@ -133,7 +133,7 @@ def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
         raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
     if length:
         folder.write_config(config)
-    folder.cut_log(state.step)
+    folder.cut_log(state.step, config.log_every)
     fit(state, folder)
     return folder
 
@@ -196,14 +196,17 @@ def fit(state: State, folder: RunFolder) -> None:
                 state.planned = _measured_plan(state)
             bar.total = state.planned
             bar.update(state.images_seen - bar.n)
-            if state.step % config.log_every == 0 or finished(state):
+            if state.step % config.log_every == 0:
                 _log(state, folder, bar)
             if received or state.step % config.save_every == 0:
                 save(state, folder)
             if received:
                 break
-    if not received and state.step % config.save_every:
-        save(state, folder)
+    if finished(state):
+        if state.step % config.log_every:
+            _log(state, folder, bar)
+        if state.step % config.save_every:
+            save(state, folder)
     curves(list(folder.lines()), folder.path / "curves.png", is_bce=OBJECTIVES[config.loss].is_bce)
     if received and not finished(state):
         raise Stopped(folder, received[0])
@@ -305,7 +308,8 @@ def save(state: State, folder: RunFolder) -> None:
 
 def _log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
     *sums, count = state.totals.tolist()  # the only place where the host waits for the device
-    state.totals.zero_()
+    if state.step % state.config.log_every == 0:
+        state.totals.zero_()  # but not at an end off the beat: a run that is extended goes on with the sum
     loss_d, loss_g, d_real, d_fake = (value / count for value in sums)
     values = {"loss_d": loss_d, "loss_g": loss_g, "d_real": d_real, "d_fake": d_fake}
     if not all(map(math.isfinite, values.values())):
