@@ -1,4 +1,4 @@
-"""Every setting, once. The command line's flags, the run's `config.json` and the Python arguments are all this class."""
+"""Every setting, once: the command line's flags, a run's `config.json` and the Python arguments are all this class."""
 
 import difflib
 import json
@@ -17,6 +17,7 @@ Network = Literal["dcgan"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
 DURATIONS = ("steps", "images", "epochs", "minutes")
+NO_LENGTH: dict[str, Any] = dict.fromkeys(DURATIONS)
 
 
 class UserError(ValueError):
@@ -57,7 +58,7 @@ class Config:
     ema: int = 20_000
     """Half-life of the averaged generator's memory, in images; 0 saves the generator as it is."""
     steps: int | None = None
-    """How long: generator updates."""
+    """How long: generator updates. Give at most one length; without any, the preset's own holds."""
     images: int | None = None
     """How long: real images shown to the discriminator."""
     epochs: float | None = None
@@ -109,7 +110,7 @@ def configure(preset: str = "dcgan", **settings: Any) -> Config:
         raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
     base = preset_config(preset)
     if any(settings.get(name) is not None for name in DURATIONS):
-        base = replace(base, **dict.fromkeys(DURATIONS))
+        base = replace(base, **NO_LENGTH)
     return replace(base, **settings)
 
 
@@ -137,7 +138,7 @@ def from_json(settings: object, path: Path) -> Config:
     unknown = [str(name) for name in settings if name not in Config.__dataclass_fields__]
     if unknown:
         raise UserError(f"{path} names a setting that this version does not know: {unknown[0]!r}")
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
     try:
         return Config(**values)
     except UserError as error:

@@ -23,8 +23,8 @@ class Ema:
         """Take in the weights after an update that brought the count to `images_seen`, `batch` of them new."""
         half_life = min(self.half_life, RAMP * images_seen)
         keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0
-        mine, theirs = list(self.network.parameters()), list(network.parameters())
-        torch._foreach_lerp_(mine, theirs, 1 - keep)
+        mine: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(mine, list[Tensor](network.parameters()), 1 - keep)
 
 
 @torch.no_grad()

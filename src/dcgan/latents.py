@@ -36,4 +36,5 @@ def truncate(z: Tensor, threshold: float) -> Tensor:
     """
     low = torch.special.ndtr(torch.tensor(-threshold, dtype=torch.float64))
     quantile = low + torch.special.ndtr(z.double()) * (1 - 2 * low)
-    return torch.special.ndtri(quantile).clamp(-threshold, threshold).float()
+    cut: Tensor = torch.special.ndtri(quantile).clamp(-threshold, threshold).float()
+    return cut

@@ -46,6 +46,6 @@ def show_tensor_images(image_tensor: Tensor, num_images: int = 25, size: tuple[i
     from torchvision.utils import make_grid
 
     images = (image_tensor.detach().cpu().view(-1, *size)[:num_images] + 1) / 2
-    plt.imshow(make_grid(images, nrow=5).permute(1, 2, 0).squeeze())
+    plt.imshow(make_grid(images, nrow=5).permute(1, 2, 0).squeeze().numpy())
     plt.axis("off")
     plt.show()

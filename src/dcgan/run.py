@@ -19,6 +19,9 @@ class RunFolder:
 
     path: Path
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @property
     def samples(self) -> Path:
         """One grid a save, named by images seen."""

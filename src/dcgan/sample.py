@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dcgan import latents
 from dcgan.config import UserError
+from dcgan.files import whole_file
 from dcgan.images import Pixels, grid, save_png, to_uint8
 from dcgan.models import load_generator
 from dcgan.models.saved import SavedGenerator
@@ -69,7 +70,7 @@ def draw(generator: SavedGenerator, z: Tensor) -> Pixels:
     """
     device = next(generator.parameters()).device
     pixels = []
-    for block in z.split(latents.BLOCK):
+    for block in torch.split(z, latents.BLOCK):
         full = torch.zeros(latents.BLOCK, z.shape[1])
         full[: len(block)] = block
         pixels.append(to_uint8(generator(full.to(device)))[: len(block)])
@@ -108,35 +109,38 @@ def _from_hub(name: str) -> Path:
         raise UserError(f"there is no folder {name}, and the Hub gives no model of that name: {reason}") from None
 
 
+def check_out(out: Path) -> None:
+    """Refuse a place that `write` could not use, before any work is done.
+
+    Raises:
+        UserError: a file type that is not written, or a folder that holds other files.
+    """
+    if out.suffix in (".png", ".npz"):
+        if out.is_dir():
+            raise UserError(f"{out} is a folder: give a file name")
+    elif out.suffix in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".npy"):
+        raise UserError(f"cannot write {out}: give a .png (a grid), an .npz, or a folder")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not an empty folder: give another --out")
+
+
 def write(pixels: Pixels, out: Path) -> None:
     """Write samples: `.png` a grid, `.npz` the array `arr_0`, anything else a folder with a PNG a sample.
 
     Raises:
         UserError: `out` cannot be written, or is a folder that holds other files.
     """
+    check_out(out)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".png":
             save_png(grid(pixels), out)
         elif out.suffix == ".npz":
-            _write_npz(out, pixels)
+            with whole_file(out) as aside, aside.open("wb") as file:
+                np.savez(file, arr_0=pixels)
         else:
-            _write_folder(out, pixels)
+            out.mkdir(exist_ok=True)
+            for i, picture in enumerate(pixels):
+                save_png(picture, out / f"{i:06d}.png")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
-
-
-def _write_npz(out: Path, pixels: Pixels) -> None:
-    from dcgan.files import whole_file
-
-    with whole_file(out) as aside, aside.open("wb") as file:
-        np.savez(file, arr_0=pixels)
-
-
-def _write_folder(out: Path, pixels: Pixels) -> None:
-    if out.suffix:
-        raise UserError(f"cannot write {out}: give a .png (a grid), an .npz, or a folder")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not an empty folder: give another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    for i, picture in enumerate(pixels):
-        save_png(picture, out / f"{i:06d}.png")

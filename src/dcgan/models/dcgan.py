@@ -104,4 +104,6 @@ def _check_size(*sides: int) -> None:
         for _ in range(3):
             out = conv_size(out, kernel_size=4, stride=2)
         if out != 1:
-            raise UserError(f"this discriminator ends at 1x1 from {SIZE} pixels, not from {side}: resize the pictures to {SIZE}")
+            raise UserError(
+                f"this discriminator ends at 1x1 from {SIZE} pixels, not from {side}: resize the pictures to {SIZE}"
+            )

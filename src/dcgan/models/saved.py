@@ -87,7 +87,9 @@ class SavedGenerator(
             with torch.device("meta"):
                 network = cls(**arguments)
         except (TypeError, ValueError, RuntimeError):
-            raise UserError(f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator") from None
+            raise UserError(
+                f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator"
+            ) from None
         _check_shapes(path, network)
         network.load_state_dict(load_file(path, device=map_location), assign=True)
         return network.eval()

@@ -83,8 +83,14 @@ def as_table(title: str, input_shape: Shape, rows: list[Layer]) -> str:
     total = ["", "", "", f"{sum(r.parameters for r in rows):,}", f"{sum(r.multiply_adds for r in rows):,}", ""]
     cells = [head, ["", "input", _x(input_shape), "", "", ""], *body, total]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ["  ".join(c.rjust(w) if i in (3, 4) else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
-    return "\n".join([title, *(line.rstrip() for line in lines)])
+    return "\n".join([title, *(_aligned(row, widths) for row in cells)])
+
+
+def _aligned(row: list[str], widths: list[int]) -> str:
+    left, numbers, formula = row[:3], row[3:5], row[5]
+    cells = [c.ljust(w) for c, w in zip(left, widths[:3], strict=True)]
+    cells += [c.rjust(w) for c, w in zip(numbers, widths[3:5], strict=True)]
+    return "  ".join([*cells, formula]).rstrip()
 
 
 def as_json(input_shape: Shape, rows: list[Layer]) -> dict[str, Any]:

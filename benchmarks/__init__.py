@@ -1,0 +1,1 @@
+"""What is timed. Each script prints JSON and is run by hand on a quiet machine: see docs/performance.md."""

@@ -1,0 +1,244 @@
+"""The command `dcgan`. Flags are made from the settings in `config.py`; torch is imported only once it is needed."""
+
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+
+import dcgan
+from dcgan.config import DURATIONS, NO_LENGTH, PRESET_LINES, Config, UserError, configure, did_you_mean, preset_config
+
+Result = tuple[dict[str, Any], str]
+"""What a command found: an object for `--json`, and the same for people."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a GAN into a run folder. No flag is needed: built-in MNIST, the default preset."""
+
+    config: Annotated[Config, arg(name="")]
+    out: Path | None = None
+    """The run folder; by default the next free one in runs/."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.training import train_config
+
+        return _run_result(train_config(self.config, self.out).path)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run exactly where it stopped. A length counts from the run's start."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    steps: int | None = None
+    """Go on until this many generator updates."""
+    images: int | None = None
+    """Go on until this many real images were shown."""
+    epochs: float | None = None
+    """Go on until this many passes over the data."""
+    minutes: float | None = None
+    """Go on until this much training time."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.training import resume
+
+        return _run_result(resume(self.run, **{name: getattr(self, name) for name in DURATIONS}).path)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw pictures with a trained model."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    out: Path
+    """FILE.png: a grid. FILE.npz: the array arr_0, uint8 (N, H, W, C). A folder: one PNG a sample."""
+    n: int = 64
+    """How many pictures."""
+    seed: int = 0
+    """Picture i of a seed is the same whatever --n is."""
+    truncation: float | None = None
+    """Keep each coordinate of z within this distance of 0: lower is more typical and less varied."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.sample import check_out, load, write
+
+        check_out(self.out)
+        pixels = load(self.model).sample(self.n, self.seed, truncation=self.truncation)
+        write(pixels, self.out)
+        found = {"out": str(self.out), "n": self.n, "seed": self.seed, "shape": list(pixels.shape)}
+        return found, f"{self.n} samples: {self.out}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Show every layer's shape with the size formula filled in, its parameters and its multiply-adds."""
+
+    config: Annotated[Config, arg(name="")]
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.models import build
+        from dcgan.models.summary import as_json, as_table, summarize
+
+        found, text = {}, []
+        for network in build(self.config, channels=1):
+            shape = (
+                (self.config.z_dim,)
+                if hasattr(network, "z_dim")
+                else (1, self.config.image_size, self.config.image_size)
+            )
+            rows, name = summarize(network, shape), type(network).__name__
+            found[name.lower()] = as_json(shape, rows)
+            text.append(as_table(name, shape, rows))
+        return found, "\n\n".join(text)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {"train": Train, "resume": Resume, "sample": Sample, "summary": Summary}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 2 a user's mistake, 130 Ctrl-C."""
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        task = parse(argv)
+        if task is None:
+            return 0
+        found, text = task()
+        print(json.dumps(found) if task.json else text)
+    except UserError as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+    except KeyboardInterrupt as stop:
+        return _complain(str(stop) or "stopped before anything was written", getattr(stop, "status", 130))
+    return 0
+
+
+def parse(argv: list[str]) -> Any:
+    """The command that the words ask for, ready to call; None where help was asked for and printed."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(overview())
+        return None
+    if argv[0] == "--version":
+        print(f"dcgan {dcgan.__version__}")
+        return None
+    name, words = argv[0], argv[1:]
+    if name not in COMMANDS:
+        raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
+    command = COMMANDS[name]
+    if command is Summary and words and not words[0].startswith("-"):
+        words = ["--preset", *words]  # `dcgan summary wgan-gp`
+    if command not in (Train, Summary):
+        return _parse(name, command, words)
+    # The preset decides what the other flags' defaults are, so it is read first. A duration that the user gives
+    # replaces the preset's, so none is a default here.
+    preset = _flag(words, "--preset") or "dcgan"
+    base = preset_config(preset)
+    shown = replace(base, **NO_LENGTH)
+    task = _parse(name, command, words, default=command(shown))
+    if task is None:
+        return None
+    given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in DURATIONS and v is None)}
+    return replace(task, config=configure(preset, **given))
+
+
+def overview() -> str:
+    """The page that `dcgan --help` prints."""
+    lines = [f"  {name:<9} {str(command.__doc__).splitlines()[0]}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: dcgan COMMAND [FLAGS]",
+            "",
+            "Train a GAN on small images.",
+            "",
+            *lines,
+            "",
+            "dcgan COMMAND --help shows its flags.",
+        ]
+    )
+
+
+def _parse(name: str, command: Callable[..., Any], words: list[str], **default: Any) -> Any:
+    """Let tyro read the words. Its boxed error becomes our one line."""
+    description = str(command.__doc__)
+    if command in (Train, Summary):
+        description += "\n\nPresets:\n" + "\n".join(f"  {k}: {line}" for k, line in PRESET_LINES.items())
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(
+                command, prog=f"dcgan {name}", description=description, args=words, config=(OmitArgPrefixes,), **default
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        raise UserError(f"{unboxed(box.getvalue())}; see dcgan {name} --help") from None
+
+
+def unboxed(box: str) -> str:
+    """The message in one of tyro's boxes, as one line: its first paragraph and what it thinks was meant.
+
+    Depending on the terminal the box has a frame or none, lines in Unicode or in ASCII, and colours.
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box).strip("\n")
+    rows = [row.rstrip("│ ")[2:] for row in plain.splitlines()[1:] if not row.startswith("╰")]
+    shallow = [row for row in rows if not row.startswith(" " * 5)]  # deeper rows are the flags' own help
+    paragraphs = [text.strip() for text in re.split(r"^[─-]+$", "\n".join(shallow), flags=re.MULTILINE)]
+    message, *others = filter(None, paragraphs)
+    kept = [message, *(text for text in others if text.startswith("Perhaps"))]
+    return "; ".join(" ".join(text.split()) for text in kept)
+
+
+def _flag(words: list[str], name: str) -> str | None:
+    """The value of `--name value` or `--name=value`, the last one given."""
+    found = None
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        if word == name:
+            found = following
+        elif word.startswith(f"{name}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _run_result(path: Path) -> Result:
+    from dcgan.run import RunFolder
+
+    folder = RunFolder(path)
+    grid, last = max(folder.samples.iterdir()), max(folder.lines(), key=lambda line: int(line["step"]))
+    found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
+    text = [
+        f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",
+        f"  pictures   {grid}",
+        f"  curves     {path / 'curves.png'}",
+        f"  model      {folder.model}",
+        f"  draw more  dcgan sample {path} --out digits.png",
+    ]
+    return found, "\n".join(text)
+
+
+def _complain(message: str, status: int) -> int:
+    """One line on standard error, whatever is in the message."""
+    print("dcgan:", " ".join(message.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,59 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import dcgan
+from dcgan.run import RunFolder
+
+SMALL = {
+    "g_width": 4,
+    "d_width": 2,
+    "z_dim": 8,
+    "batch_size": 16,
+    "ema": 100,
+    "log_every": 2,
+    "save_every": 3,
+    "device": "cpu",
+}
+SMALL_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Seven steps of a small study network. Read it; copy it before you change it."""
+    return dcgan.train("dcgan", out=tmp_path_factory.mktemp("runs") / "small", steps=7, **SMALL)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Run:
+    """Run the command in a process of its own, in an empty folder."""
+
+    def call(*words: str, **options: object) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "COLUMNS": "80"}
+        command = [sys.executable, "-m", "dcgan", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=200)
+
+    return call
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run the command in this process; give back its one line on standard error, after it exited with 2."""
+    from dcgan.cli import run
+
+    def call(*words: str) -> str:
+        assert run(list(words)) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("dcgan: ")
+        assert err.count("\n") == 1, err
+        return err
+
+    return call

@@ -1,0 +1,205 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dcgan
+from dcgan.cli import COMMANDS, run, unboxed
+from dcgan.run import RunFolder
+from tests.conftest import SMALL_FLAGS
+
+
+def test_help_is_quick_and_loads_no_torch():
+    code = (
+        "import sys, dcgan.cli as c; c.run(['--help']); c.run(['train', '--help']); assert 'torch' not in sys.modules"
+    )
+    begin = time.perf_counter()
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert time.perf_counter() - begin < 2  # both pages, with the interpreter; measured alone: 0.1 s and 0.2 s
+    for name in COMMANDS:
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_defaults(command: str, capsys: pytest.CaptureFixture[str]):
+    assert run([command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert f"usage: dcgan {command}" in out
+    assert "(default:" in out
+    assert err == ""
+
+
+def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]):
+    run(["train", "--help"])
+    assert "dcgan: the study's network and settings" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"dcgan {dcgan.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "there is no command 'trian', did you mean 'train'?"),
+        (["train", "--preset", "dcgna"], "no preset 'dcgna', did you mean 'dcgan'?"),
+        (["train", "--preset=dcgna"], "no preset 'dcgna'"),
+        (["train", "--preset", "none.json"], "cannot read none.json"),
+        (["train", "--data", "mnits"], "no data 'mnits', did you mean 'mnist'?"),
+        (["train", "--colour", "red"], "--colour"),
+        (["train", "--los", "x"], "Perhaps you meant: --loss"),
+        (["train", "--lr", "fast"], "--lr: could not convert"),
+        (["train", "--lr"], "'--lr'"),
+        (["train", "--lr", "-1"], "--lr must be above 0"),
+        (["train", "--betas", "0.5"], "'--betas'"),
+        (["train", "--loss", "hings"], "non-saturating"),
+        (["train", "--steps", "0"], "--steps must be above 0"),
+        (["train", "--steps", "5", "--minutes", "1"], "--steps and --minutes"),
+        (["train", "--image-size", "5"], "28x28 only"),
+        (["train", "extra"], "extra"),
+        (["summary", "dcgna"], "no preset 'dcgna'"),
+        (["summary", "--image-size", "64"], "28x28 only"),
+        (["sample"], "MODEL --out"),
+        (["sample", "nowhere", "--out", "a.png"], "there is no nowhere"),
+        (["sample", "nowhere", "--out", "a.jpg"], "give a .png"),
+        (["resume", "nowhere"], "no run at nowhere"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_touches_nothing(
+    refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_and_an_unwritable_folder(refused, finished_run: RunFolder, tmp_path: Path):
+    assert "dcgan resume" in refused("train", "--out", str(finished_run.path))
+    (tmp_path / "file").touch()
+    assert "cannot write" in refused("train", "--out", str(tmp_path / "file" / "run"))
+
+
+def test_damaged_files(refused, finished_run: RunFolder, tmp_path: Path):
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").write_text("x")
+    assert "not JSON" in refused("sample", str(tmp_path), "--out", "a.png")
+    assert "not JSON" in refused("resume", str(tmp_path))
+    assert "not JSON" in refused("train", "--preset", str(tmp_path / "config.json"))
+
+
+def test_train_resume_sample_in_processes_of_their_own(cli, tmp_path: Path):
+    done = cli("train", "--steps", "3", *SMALL_FLAGS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("runs/dcgan-mnist-1: 3 steps")
+    assert "samples/00000048.png" in done.stdout
+    for shown in ("Loss_D", "Loss_G", "D(x)", "D(G(z))", "from 1/2", "img/s"):
+        assert shown in done.stderr
+    assert "Traceback" not in done.stderr
+
+    done = cli("resume", "runs/dcgan-mnist-1", "--steps", "5", "--json")
+    found = json.loads(done.stdout)
+    assert (found["run"], found["step"], found["images_seen"]) == ("runs/dcgan-mnist-1", 5, 80)
+    assert (tmp_path / found["samples"]).exists()
+
+    done = cli("sample", "runs/dcgan-mnist-1", "--n", "5", "--seed", "3", "--out", "few.npz", "--json")
+    assert json.loads(done.stdout) == {"out": "few.npz", "n": 5, "seed": 3, "shape": [5, 28, 28, 1]}
+    cli("sample", "runs/dcgan-mnist-1", "--n", "70", "--seed", "3", "--out", "many.npz")
+    few, many = (np.load(tmp_path / name, allow_pickle=False)["arr_0"] for name in ("few.npz", "many.npz"))
+    assert (few == many[:5]).all()
+
+    assert cli("sample", "runs/dcgan-mnist-1", "--n", "9", "--truncation", "0.7", "--out", "grid.png").returncode == 0
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.size == (92, 92)
+
+
+def test_the_command_line_is_the_python_call(
+    finished_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["train", "--out", str(tmp_path / "r"), "--steps", "7", *SMALL_FLAGS]) == 0
+    assert RunFolder(tmp_path / "r").config() == finished_run.config()
+    assert (tmp_path / "r/model/model.safetensors").read_bytes() == (
+        finished_run.model / "model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_runs_config_is_a_preset(finished_run: RunFolder, tmp_path: Path):
+    words = ["train", "--preset", str(finished_run.path / "config.json"), "--out", str(tmp_path / "r"), "--steps", "1"]
+    assert run(words) == 0
+    config = RunFolder(tmp_path / "r").config()
+    assert (config.steps, config.g_width) == (1, 4)
+
+
+def test_the_command_in_config_json_is_understood(finished_run: RunFolder):
+    from dcgan.cli import parse
+
+    words = json.loads((finished_run.path / "config.json").read_text())["command"].split()
+    assert parse(words[1:]).config == finished_run.config()
+
+
+@pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"], []])
+def test_summary(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", *words]) == 0
+    text = capsys.readouterr().out
+    assert "(13 - 1)*2 - 2*0 + 1*(4 - 1) + 0 + 1 = 28" in text
+    assert "747,841" in text
+    assert "9,105" in text
+    assert run(["summary", *words, "--json", "--z-dim", "10"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["generator"]["parameters"] == 623_425
+    assert found["discriminator"]["layers"][0]["output"] == [16, 13, 13]
+
+
+def test_ctrl_c_leaves_a_usable_run(tmp_path: Path):
+    words = [sys.executable, "-m", "dcgan", "train", "--out", "r", *SMALL_FLAGS]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    log = tmp_path / "r" / "metrics.jsonl"
+    deadline = time.time() + 100
+    while not log.exists() and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.rstrip().endswith("dcgan: stopped and saved; go on with: dcgan resume r")
+    step = json.loads((tmp_path / "r" / "checkpoint" / "state.json").read_text())["step"]
+    assert step > 0
+    done = subprocess.run([*words[:3], "resume", "r", "--steps", str(step + 2)], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission(refused, tmp_path: Path):
+    tmp_path.chmod(0o500)
+    assert "cannot write" in refused("train", "--out", str(tmp_path / "r"))
+
+
+FRAMED = """╭─ Unrecognized options ──────────────────────────────────────────────╮
+│ Unrecognized options: --los, x                                      │
+│ ─────────────────────────────────────────────────────────────────── │
+│ Perhaps you meant:                                                  │
+│     --loss {non-saturating}                                         │
+│         The objective.                                              │
+│ ─────────────────────────────────────────────────────────────────── │
+│ For full helptext, run dcgan train --help                           │
+╰─────────────────────────────────────────────────────────────────────╯
+"""
+BARE = (
+    FRAMED.translate({ord(c): " " for c in "│╭╮╰╯"})
+    .replace("─", "-")
+    .replace("- Unrecognized options -", "Unrecognized options ")
+)
+
+
+@pytest.mark.parametrize("box", [FRAMED, BARE, FRAMED.replace("U", "\x1b[31mU\x1b[0m")])
+def test_a_box_becomes_a_line(box: str):
+    assert unboxed(box) == "Unrecognized options: --los, x; Perhaps you meant: --loss {non-saturating}"

@@ -1,0 +1,108 @@
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from dcgan import config, losses, models
+from dcgan.config import PRESETS, Config, UserError, configure
+
+
+def test_every_choice_is_there():
+    assert set(get_args(config.Loss)) == set(losses.OBJECTIVES)
+    assert set(get_args(config.Network)) == set(models.FAMILIES)
+    assert set(config.PRESET_LINES) == set(PRESETS)
+
+
+def test_a_preset_names_itself_and_has_one_length():
+    for name, preset in PRESETS.items():
+        assert preset.preset == name
+        assert sum(getattr(preset, length) is not None for length in config.DURATIONS) == 1
+
+
+def test_the_preset_dcgan_is_the_study():
+    c = PRESETS["dcgan"]
+    assert (c.z_dim, c.batch_size, c.lr, c.betas, c.steps) == (64, 128, 2e-4, (0.5, 0.999), 11_500)
+
+
+def test_a_length_replaces_the_presets_length():
+    assert configure("dcgan", minutes=2).steps is None
+    assert configure("dcgan", lr=1.0).steps == 11_500
+
+
+def test_json_gives_the_same_settings_back(tmp_path: Path):
+    c = configure("dcgan", lr=3e-4, betas=(0.0, 0.9), minutes=1.5)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"format_version": 1, "settings": config.to_json(c)}))
+    assert config.read_config(path) == c
+    assert configure(str(path)) == c
+    assert configure(str(path), seed=4) == replace(c, seed=4)
+
+
+def test_the_command_says_what_differs():
+    assert config.command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
+    c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=False, minutes=2.0)
+    assert config.command(c) == ("dcgan train --preset dcgan --data 'a b' --no-share-z --betas 0.0 0.9 --minutes 2.0")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": 0.0}, "--lr must be above 0, not 0.0"),
+        ({"lr": float("nan")}, "--lr must be a number"),
+        ({"batch_size": 0}, "--batch-size must be above 0"),
+        ({"batch_size": 1.5}, "--batch-size must be a whole number"),
+        ({"batch_size": True}, "--batch-size must be a whole number"),
+        ({"z_dim": 10**9}, "--z-dim must be at most 65536"),
+        ({"n_critic": 0}, "--n-critic must be above 0"),
+        ({"betas": (0.5, 1.0)}, "--betas must be two numbers"),
+        ({"betas": (0.5,)}, "--betas must be two numbers"),
+        ({"seed": -1}, "--seed must be from 0"),
+        ({"steps": -1}, "--steps must be above 0"),
+        ({"steps": 1, "epochs": 1}, "--steps and --epochs all say how long"),
+        ({"loss": "hings"}, "--loss must be one of non-saturating, not hings"),
+        ({"batchsize": 3}, "there is no setting 'batchsize', did you mean 'batch_size'?"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(settings: dict, message: str):
+    with pytest.raises(UserError, match=r"^[^\n]*$") as error:
+        configure("dcgan", **settings)
+    assert message in str(error.value)
+
+
+def test_an_unknown_preset_names_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'dcgan'"):
+        configure("dcgna")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", "no format_version"),
+        ('{"format_version": 99}', "newer dcgan"),
+        ('{"format_version": 1}', "no settings"),
+        ('{"format_version": 1, "settings": {"colour": 1}}', "does not know: 'colour'"),
+        ('{"format_version": 1, "settings": {"lr": "fast"}}', "--lr must be a number"),
+    ],
+)
+def test_a_damaged_config_is_refused(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        config.read_config(path)
+
+
+def test_a_missing_config_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot read"):
+        configure(str(tmp_path / "none.json"))
+
+
+def test_every_setting_is_documented():
+    from tyro._docstrings import get_field_docstring  # the help is made from these texts
+
+    for field in fields(Config):
+        assert get_field_docstring(Config, field.name, ()), field.name

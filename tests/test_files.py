@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from dcgan.files import recover_folder, whole_file, whole_folder
+
+
+def _fail_after_writing(path: Path) -> None:
+    path.write_text("half")
+    raise RuntimeError
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with whole_file(path) as aside:
+        aside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as aside:
+        _fail_after_writing(aside)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path):
+    folder = tmp_path / "a"
+    for content in ("old", "new"):
+        with whole_folder(folder) as aside:
+            (aside / "x").write_text(content)
+        assert (folder / "x").read_text() == content
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_failed_write_leaves_the_old_folder(tmp_path: Path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    with pytest.raises(RuntimeError), whole_folder(folder) as aside:
+        _fail_after_writing(aside / "x")
+    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "x").write_text("old")
+    recover_folder(tmp_path / "a")
+    assert (tmp_path / "a" / "x").read_text() == "old"
+    with whole_folder(tmp_path / "a") as aside:
+        (aside / "x").write_text("new")
+    assert (tmp_path / "a" / "x").read_text() == "new"

@@ -1,0 +1,237 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from benchmarks import study
+from dcgan import Discriminator, Generator, UserError, models
+from dcgan.config import configure
+from dcgan.models.blocks import conv_size, conv_transpose_size, init_weights, layer_sizes
+from dcgan.models.summary import summarize
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_the_studys_parameter_counts():
+    assert parameters(Generator()) == 623_425
+    assert parameters(Generator(z_dim=64)) == 747_841
+    assert parameters(Discriminator()) == 9_105
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shape"),
+    [
+        (Generator, study.Generator, (5, 10)),
+        (lambda: Generator(64, 3, 8), lambda: study.Generator(64, 3, 8), (5, 64)),
+        (Discriminator, study.Discriminator, (5, 1, 28, 28)),
+        (lambda: Discriminator(3, 4), lambda: study.Discriminator(3, 4), (5, 3, 28, 28)),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_studys_weights_load_and_give_the_same(ours, theirs, shape, training: bool):
+    mine, original = ours().train(training), theirs().train(training)
+    mine.load_state_dict(original.state_dict(), strict=True)
+    x = torch.randn(shape)
+    assert torch.equal(mine(x), original(x))
+
+
+def test_the_studys_blocks_layer_by_layer():
+    for mine, original in ((Generator(), study.Generator()), (Discriminator(), study.Discriminator())):
+        assert str(mine).split("\n")[1:] == str(original).split("\n")[1:]
+    assert len(Generator().gen) == 4
+    assert len(Discriminator().disc) == 3
+    assert str(Generator().gen_block(3, 5)) == str(study.Generator().gen_block(3, 5))
+    assert str(Discriminator().disc_block(3, 5)) == str(study.Discriminator().disc_block(3, 5))
+
+
+def test_shapes_and_range():
+    images = Generator(7, 3)(torch.randn(2, 7))
+    assert images.shape == (2, 3, 28, 28)
+    assert images.abs().max() <= 1
+    assert Discriminator(3)(images).shape == (2, 1)
+    assert Generator(7)(torch.randn(1, 7)).shape == (1, 1, 28, 28)
+
+
+@pytest.mark.parametrize("size", [8, 21, 38, 64])
+def test_a_size_that_the_discriminator_cannot_take_is_named(size: int):
+    with pytest.raises(UserError, match=r"28|cannot take"):
+        Discriminator()(torch.zeros(2, 1, size, size))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_the_size_formulae_are_what_torch_does(kernel: int, stride: int, padding: int, dilation: int):
+    for size in (1, 2, 7, 28):
+        x = torch.zeros(1, 1, size, size)
+        try:
+            expected = conv_size(size, kernel, stride, padding, dilation)
+            assert nn.Conv2d(1, 1, kernel, stride, padding, dilation)(x).shape[-1] == expected
+        except UserError:
+            with pytest.raises(RuntimeError):
+                nn.Conv2d(1, 1, kernel, stride, padding, dilation)(x)
+        for extra in range(max(stride, dilation)):
+            layer = nn.ConvTranspose2d(1, 1, kernel, stride, padding, extra, dilation=dilation)
+            try:
+                expected = conv_transpose_size(size, kernel, stride, padding, extra, dilation)
+                assert layer(x).shape[-1] == expected
+            except UserError:
+                with pytest.raises(RuntimeError):
+                    layer(x)
+
+
+def test_the_sizes_of_the_study():
+    assert layer_sizes(Generator(), 1) == [1, 3, 6, 13, 28]
+    assert layer_sizes(Discriminator(), 28) == [28, 13, 5, 1]
+
+
+def test_a_transposed_convolution_is_the_transposed_matrix_of_the_convolution():
+    conv = nn.Conv2d(1, 1, 3, stride=2, bias=False).double()
+    turned = nn.ConvTranspose2d(1, 1, 3, stride=2, bias=False).double()
+    turned.weight.data.copy_(conv.weight)
+    pixels = torch.eye(49).double().view(49, 1, 7, 7)
+    matrix = conv(pixels).view(49, 9).T  # (9, 49): the convolution of 7x7 as a matrix
+    y = torch.randn(1, 1, 3, 3).double()
+    assert torch.allclose(turned(y).view(49), matrix.T @ y.view(9))
+
+
+def test_initial_weights():
+    generator = Generator(64).apply(init_weights)
+    scales = torch.cat([m.weight for m in generator.modules() if isinstance(m, nn.BatchNorm2d)])
+    kernels = torch.cat([m.weight.flatten() for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)])
+    for weights in (scales, kernels):
+        assert weights.mean().abs() < 0.005
+        assert weights.std().item() == pytest.approx(0.02, rel=0.1)
+    assert all((m.bias == 0).all() for m in generator.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_weights_follow_from_the_seed_and_leave_torchs_own_state_alone():
+    before = torch.get_rng_state()
+    (a, d), (b, _), (c, _) = (models.build(configure("dcgan", seed=s), 1) for s in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(a.gen[0][0].weight, b.gen[0][0].weight)
+    assert not torch.equal(a.gen[0][0].weight, c.gen[0][0].weight)
+    assert parameters(d) == 9_105
+
+
+def test_a_size_that_the_network_cannot_draw_is_refused():
+    with pytest.raises(UserError, match="28x28 only"):
+        models.build(configure("dcgan", image_size=32), 1)
+
+
+def test_summary_rows_are_what_a_forward_does():
+    rows = summarize(Generator(64), (64,))
+    assert [r.output for r in rows if r.kind == "ConvTranspose2d"] == [
+        (256, 3, 3),
+        (128, 6, 6),
+        (64, 13, 13),
+        (1, 28, 28),
+    ]
+    assert rows[0].formula == "(1 - 1)*2 - 2*0 + 1*(3 - 1) + 0 + 1 = 3"
+    assert sum(r.parameters for r in rows) == 747_841
+    # by hand: in * out * kernel^2 * input pixels, layer by layer
+    assert sum(r.multiply_adds for r in rows) == 64 * 256 * 9 + 256 * 128 * 16 * 9 + 128 * 64 * 9 * 36 + 64 * 16 * 169
+    rows = summarize(Discriminator(), (1, 28, 28))
+    assert rows[0].formula == "floor((28 + 2*0 - 1*(4 - 1) - 1)/2) + 1 = 13"
+    assert sum(r.multiply_adds for r in rows) == 16 * 16 * 169 + 16 * 32 * 16 * 25 + 32 * 16
+
+
+def test_every_formula_comes_out_right():
+    for network, shape in ((Generator(), (10,)), (Discriminator(), (1, 28, 28))):
+        for row in summarize(network, shape):
+            if row.formula:
+                expression, _, result = row.formula.replace("floor", "int").replace("/", "//").partition(" = ")
+                assert eval(expression) == int(result) == row.output[-1]
+
+
+def saved(folder: Path) -> Generator:
+    generator = Generator(6, 1, 4).eval()
+    generator.trained = {"preset": "dcgan", "data": "mnist", "step": 1, "images_seen": 2, "command": "dcgan train"}
+    models.save_generator(generator, folder)
+    return generator
+
+
+def test_a_saved_generator_comes_back(tmp_path: Path):
+    generator = saved(tmp_path / "m")
+    again = models.load_generator(tmp_path / "m")
+    assert again.trained == generator.trained
+    z = torch.randn(3, 6)
+    assert torch.equal(again(z), generator(z))
+    assert torch.equal(Generator.from_pretrained(tmp_path / "m")(z), generator(z))
+    assert not again.training
+    assert sorted(f.name for f in (tmp_path / "m").iterdir()) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_the_hub_mixins_own_save_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    generator = Generator(6, 1, 4)
+    generator.save_pretrained(tmp_path / "m")
+    assert models.load_generator(tmp_path / "m").trained is None
+    assert "Saved with dcgan" in (tmp_path / "m" / "README.md").read_text()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_card(tmp_path: Path):
+    saved(tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text()
+    for text in ("pipeline_tag: unconditional-image-generation", "28x28, 1 channel\n", "`mnist`", "dcgan train"):
+        assert text in card
+
+
+def test_no_pickle_is_read(tmp_path: Path):
+    folder = tmp_path / "m"
+    saved(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(Generator(6, 1, 4).state_dict(), folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"no .*model.safetensors"):
+        models.load_generator(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"family": "stylegan"}, "family 'stylegan'"),
+        ({"family": None}, "family None"),
+        ({"z_dim": 7}, "gen.0.0.weight is"),
+        ({"z_dim": "many"}, "config.json is damaged"),
+        ({"z_dim": -1}, "config.json is damaged"),
+        ({"z_dim": 10**12}, "gen.0.0.weight is"),
+        ({"hidden_dim": 10**18}, "config.json is damaged"),
+        ({"format_version": 2}, "newer dcgan"),
+        ({"format_version": None}, "not written by dcgan"),
+    ],
+)
+def test_a_foreign_or_damaged_config_is_refused_before_memory_is_taken(tmp_path: Path, change: dict, message: str):
+    saved(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=message):
+        models.load_generator(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 8, 100, -1])
+def test_a_cut_model_file_is_refused(tmp_path: Path, keep: int):
+    saved(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(UserError, match=r"model.safetensors is damaged"):
+        models.load_generator(tmp_path)
+
+
+def test_a_foreign_model_file_is_refused(tmp_path: Path):
+    saved(tmp_path)
+    save_file({"weight": torch.zeros(3)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="does not fit"):
+        models.load_generator(tmp_path)
+
+
+def test_weights_are_saved_as_they_are_whatever_their_layout(tmp_path: Path):
+    generator = Generator(6, 1, 4).to(memory_format=torch.channels_last)
+    models.save_generator(generator, tmp_path / "m")
+    for name, tensor in load_file(tmp_path / "m" / "model.safetensors").items():
+        assert torch.equal(tensor, generator.state_dict()[name])

@@ -1,0 +1,145 @@
+"""`dcgan.notebook` is the study's code and the engine's, to the last gradient."""
+
+import matplotlib as mpl
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import study
+from dcgan import Discriminator, Generator, notebook
+from dcgan.config import configure
+from dcgan.losses import OBJECTIVES
+from dcgan.training import State, setup, update
+
+CRITERION = nn.BCEWithLogitsLoss()
+
+
+@pytest.fixture
+def networks() -> tuple[Generator, Discriminator]:
+    torch.manual_seed(0)
+    return Generator(8, 1, 8), Discriminator(1, 4)
+
+
+@pytest.fixture
+def real() -> torch.Tensor:
+    return torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def gradients(loss: torch.Tensor, *networks: nn.Module) -> list[torch.Tensor | None]:
+    for network in networks:
+        network.zero_grad()
+    loss.backward()
+    return [None if p.grad is None else p.grad.clone() for network in networks for p in network.parameters()]
+
+
+def same(a: list[torch.Tensor | None], b: list[torch.Tensor | None]) -> bool:
+    return all((x is None and y is None) or torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_get_noise():
+    torch.manual_seed(5)
+    ours = notebook.get_noise(3, 4)
+    torch.manual_seed(5)
+    assert torch.equal(ours, study.get_noise(3, 4))
+    assert notebook.get_noise(3, 4, device="cpu").shape == (3, 4)
+
+
+def test_get_gen_loss_is_the_studys(networks):
+    gen, disc = networks
+    torch.manual_seed(2)
+    ours = gradients(notebook.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu"), gen, disc)
+    torch.manual_seed(2)
+    assert same(ours, gradients(study.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu"), gen, disc))
+
+
+def test_get_disc_loss_is_the_studys(networks, real):
+    gen, disc = networks
+    torch.manual_seed(2)
+    ours = gradients(notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu"), gen, disc)
+    assert all(g is None for g in ours[: len(list(gen.parameters()))])
+    torch.manual_seed(2)
+    assert same(ours, gradients(study.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu"), gen, disc))
+
+
+def test_get_disc_loss_leaves_batchnorm_as_the_study_does(networks, real):
+    gen, disc = networks
+    other = Discriminator(1, 4)
+    other.load_state_dict(disc.state_dict())
+    torch.manual_seed(2)
+    notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu")
+    torch.manual_seed(2)
+    study.get_disc_loss(gen, other, CRITERION, real, 6, 8, "cpu")
+    assert all(torch.equal(a, b) for a, b in zip(disc.buffers(), other.buffers(), strict=True))
+
+
+@pytest.fixture
+def state() -> State:
+    settings = {"g_width": 8, "d_width": 4, "z_dim": 8, "batch_size": 6, "device": "cpu"}
+    return setup(configure("dcgan", **settings, share_z=False))
+
+
+def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, list, list]:
+    """One real step of the engine with its optimizers held still: its gradients, and the latents that it drew."""
+    drawn: list[torch.Tensor] = []
+    original = torch.randn
+
+    def remember(*args, **kwargs):
+        drawn.append(original(*args, **kwargs))
+        return drawn[-1]
+
+    found: list[list] = []
+    for optimizer, network in ((state.optimizer_d, state.discriminator), (state.optimizer_g, state.generator)):
+        parameters = list(network.parameters())
+        monkeypatch.setattr(optimizer, "step", lambda p=parameters: found.append([x.grad.clone() for x in p]))
+    monkeypatch.setattr(torch, "randn", remember)
+    update(state)
+    monkeypatch.setattr(torch, "randn", original)
+    return found[0], found[1], drawn
+
+
+@pytest.mark.parametrize("share_z", [False, True])
+def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, monkeypatch, share_z: bool):
+    from dataclasses import replace
+
+    from dcgan.training import _next_reals
+
+    state.config = replace(state.config, share_z=share_z)
+    gen, disc = state.generator.module, state.discriminator.module
+    real = _next_reals(state)
+    grads_d, grads_g, drawn = engine_step(state, monkeypatch)
+    assert len(drawn) == (1 if share_z else 2)
+    loss_d, loss_g = state.totals[:2].tolist()
+
+    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: drawn[0])
+    loss = notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu")
+    assert loss.item() == pytest.approx(loss_d, abs=1e-6)
+    for ours, theirs in zip(grads_d, gradients(loss, disc), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: drawn[-1])
+    loss = notebook.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu")
+    assert loss.item() == pytest.approx(loss_g, abs=1e-6)
+    for ours, theirs in zip(grads_g, gradients(loss, gen), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_the_engines_objective_is_the_notebooks_criterion(real):
+    real_scores, fake_scores = real[:, 0, 0, :1], real[:, 0, 1, :1]
+    objective = OBJECTIVES["non-saturating"]
+    by_hand = (CRITERION(fake_scores, torch.zeros(6, 1)) + CRITERION(real_scores, torch.ones(6, 1))) / 2
+    assert torch.equal(objective.discriminator(real_scores, fake_scores), by_hand)
+    assert torch.equal(objective.generator(fake_scores), CRITERION(fake_scores, torch.ones(6, 1)))
+
+
+@pytest.mark.parametrize("size", [(1, 28, 28), (3, 8, 8)])
+def test_show_tensor_images(monkeypatch, size):
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gca().images[0].get_array()))
+    n = size[0] * size[1] * size[2]
+    notebook.show_tensor_images(torch.linspace(-1, 1, 30 * n).view(30, n), num_images=10, size=size)
+    plt.close("all")
+    assert shown[0].shape[:2] == (2 * (size[1] + 2) + 2, 5 * (size[2] + 2) + 2)
+    assert 0 <= shown[0].min() <= shown[0].max() <= 1

@@ -1,0 +1,66 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dcgan import run
+from dcgan.config import PRESETS, UserError
+
+CONFIG = PRESETS["dcgan"]
+
+
+def test_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert [str(run.create(None, CONFIG).path) for _ in range(3)] == [f"runs/dcgan-mnist-{n}" for n in (1, 2, 3)]
+
+
+def test_the_config_of_a_run(tmp_path: Path):
+    folder = run.create(tmp_path / "a", CONFIG)
+    content = json.loads((folder.path / "config.json").read_text())
+    assert content["command"] == "dcgan train --preset dcgan"
+    assert set(content["versions"]) == {"dcgan", "torch", "torchvision", "lightning-fabric", "numpy"}
+    assert run.open_run(tmp_path / "a").config() == CONFIG
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_resume_named(tmp_path: Path):
+    run.create(tmp_path / "a", CONFIG)
+    with pytest.raises(UserError, match=r"already holds a run.*dcgan resume"):
+        run.create(tmp_path / "a", CONFIG)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path):
+    (tmp_path / "photo.png").touch()
+    with pytest.raises(UserError, match="not an empty folder"):
+        run.create(tmp_path, CONFIG)
+    with pytest.raises(UserError, match="not an empty folder"):
+        run.create(tmp_path / "photo.png", CONFIG)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write"):
+        run.create(tmp_path / "file" / "run", CONFIG)
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="no run at"):
+        run.open_run(tmp_path)
+    (tmp_path / "config.json").write_text('{"format_version": 1, "family": "dcgan"}')
+    with pytest.raises(UserError, match="saved model"):
+        run.open_run(tmp_path)
+
+
+def test_the_log_is_cut_back_whole_lines_only(tmp_path: Path):
+    folder = run.RunFolder(tmp_path)
+    assert list(folder.lines()) == []
+    for step in (2, 4, 5):
+        folder.append({"step": step})
+    with folder.log.open("a") as file:
+        file.write('{"step": 6, "lo')
+    folder.cut_log(5, every=2)
+    assert folder.log.read_text() == '{"step": 2}\n{"step": 4}\n'
+
+
+def test_a_run_folder_is_a_path(tmp_path: Path):
+    assert os.fspath(run.RunFolder(tmp_path)) == str(tmp_path)

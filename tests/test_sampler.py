@@ -1,0 +1,44 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dcgan.data.sampler import next_batch
+
+
+def batches(n: int, size: int, count: int, seed: int) -> list[torch.Tensor]:
+    seen, found = 0, []
+    for _ in range(count):
+        found.append(next_batch(n, size, seen, seed))
+        seen += len(found[-1])
+    return found
+
+
+@given(n=st.integers(1, 50), size=st.integers(1, 60), seed=st.integers(0, 9))
+def test_every_picture_once_an_epoch(n: int, size: int, seed: int):
+    per_epoch = -(-n // size)
+    first, second = (
+        torch.cat(b) for b in (lambda x: (x[:per_epoch], x[per_epoch:]))(batches(n, size, 2 * per_epoch, seed))
+    )
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(n))
+
+
+def test_the_last_short_batch_is_kept():
+    assert [len(b) for b in batches(60_000, 128, 470, 0)][-3:] == [128, 96, 128]
+
+
+def test_the_order_depends_on_seed_and_epoch_only():
+    a, b = batches(1000, 100, 20, 0), batches(1000, 100, 20, 0)
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    assert not torch.equal(a[0], a[10])
+    assert not torch.equal(a[0], batches(1000, 100, 1, 1)[0])
+
+
+def test_a_position_inside_an_epoch_can_be_reached_directly():
+    assert torch.equal(next_batch(100, 10, 135, 0), next_batch(100, 100, 100, 0)[35:45])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_order_is_shuffled(seed: int):
+    order = next_batch(10_000, 10_000, 0, seed).float()
+    assert abs(torch.corrcoef(torch.stack([order, torch.arange(10_000.0)]))[0, 1]) < 0.04
