@@ -1,0 +1,51 @@
+# `make train` and `make test` need only python3 (3.11 or newer) and make: the rest installs itself into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STEPS ?= 9000
+
+.PHONY: train test test-slow check lowest clean
+
+## train: learn to draw digits from the built-in MNIST, then say where the pictures are
+train: .venv/.train
+	$(BIN)/dcgan train --steps $(STEPS)
+
+## test: the tests
+test: .venv/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+## test-slow: the tests that take minutes
+test-slow: .venv/.dev
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+## check: format, lint, types and the floors of the house
+check: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## lowest: the tests with the lowest versions that pyproject.toml allows, in a .venv-lowest of their own
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -m "not slow" -W default
+
+clean:
+	rm -rf .venv .venv-lowest build dist src/*.egg-info
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.train: .venv/.made pyproject.toml
+	@echo "Installing into .venv (PyTorch is large: this takes a few minutes, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.dev: .venv/.made pyproject.toml
+	@echo "Installing into .venv (PyTorch is large: this takes a few minutes, once)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/.train
