@@ -190,9 +190,9 @@ def fit(state: State, folder: RunFolder) -> None:
         Stopped: a signal asked for it; the run was saved.
     """
     config = state.config
-    if state.step == 0:
-        save(state, folder)
     with _signals() as received, _bar(state, folder) as bar:
+        if state.step == 0:
+            save(state, folder)
         while not finished(state):
             begin = time.perf_counter()
             update(state)

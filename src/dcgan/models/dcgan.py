@@ -4,12 +4,10 @@ Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolu
 Networks" (2016), in the small unpadded form that the study teaches.
 """
 
-from functools import lru_cache
-
 from torch import Tensor, nn
 
 from dcgan.config import UserError
-from dcgan.models.blocks import conv_size
+from dcgan.models.blocks import layer_sizes
 from dcgan.models.saved import SavedGenerator
 
 SIZE = 28
@@ -92,18 +90,8 @@ class Discriminator(nn.Module):
         Raises:
             UserError: the three layers do not bring H x W down to 1 x 1.
         """
-        _check_size(*image.shape[-2:])
+        for side in set(image.shape[-2:]):
+            if layer_sizes(self.disc, side)[-1] != 1:
+                raise UserError(f"this discriminator is for pictures of {SIZE} pixels: {side} do not end at 1x1")
         scores: Tensor = self.disc(image)
         return scores.view(len(image), -1)
-
-
-@lru_cache(maxsize=64)
-def _check_size(*sides: int) -> None:
-    for side in sides:
-        out = side
-        for _ in range(3):
-            out = conv_size(out, kernel_size=4, stride=2)
-        if out != 1:
-            raise UserError(
-                f"this discriminator ends at 1x1 from {SIZE} pixels, not from {side}: resize the pictures to {SIZE}"
-            )
