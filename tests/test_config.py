@@ -24,6 +24,7 @@ def test_a_preset_names_itself_and_has_one_length():
 def test_the_preset_dcgan_is_the_study():
     c = PRESETS["dcgan"]
     assert (c.z_dim, c.batch_size, c.lr, c.betas, c.steps) == (64, 128, 2e-4, (0.5, 0.999), 11_500)
+    assert (c.n_critic, c.share_z) == (1, False)
 
 
 def test_a_length_replaces_the_presets_length():
@@ -42,8 +43,8 @@ def test_json_gives_the_same_settings_back(tmp_path: Path):
 
 def test_the_command_says_what_differs():
     assert config.command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
-    c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=False, minutes=2.0)
-    assert config.command(c) == ("dcgan train --preset dcgan --data 'a b' --no-share-z --betas 0.0 0.9 --minutes 2.0")
+    c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=True, minutes=2.0)
+    assert config.command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
 
 
 @pytest.mark.parametrize(

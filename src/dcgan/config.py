@@ -46,9 +46,9 @@ class Config:
     """The objective that the two networks play."""
     n_critic: int = 1
     """Discriminator updates for each generator update."""
-    share_z: bool = True
-    """Use the discriminator's last batch of fakes for the generator's update too: one generator forward less a step.
-    The study draws fresh latents instead (`--no-share-z`)."""
+    share_z: bool = False
+    """Let the discriminator's last batch of fakes serve the generator's update too: one generator forward less a step.
+    The study draws fresh latents, and so do we unless asked."""
     batch_size: int = 128
     """Real images in one discriminator update, over all devices. The last, short batch of an epoch is kept."""
     lr: float = 2e-4

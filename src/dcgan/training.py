@@ -227,7 +227,7 @@ def update(state: State) -> None:
     config, objective = state.config, OBJECTIVES[state.config.loss]
     for k in range(config.n_critic):
         real = _next_reals(state)
-        # Only the last batch of fakes can serve the generator too, so only that forward keeps its graph.
+        # Only fakes that will serve the generator too need their graph kept.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
             fake = state.generator(_noise(state, len(real), 2))
