@@ -158,6 +158,17 @@ def test_summary(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert found["discriminator"]["layers"][0]["output"] == [16, 13, 13]
 
 
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="only POSIX tells a child's peak memory")
+def test_the_default_training_stays_under_its_memory(tmp_path: Path):
+    words = [sys.executable, "-m", "dcgan", "train", "--device", "cpu", "--steps", "3"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    assert kib < 1.5 * 2**20
+
+
 def test_ctrl_c_leaves_a_usable_run(tmp_path: Path):
     words = [sys.executable, "-m", "dcgan", "train", "--out", "r", *SMALL_FLAGS]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
