@@ -16,6 +16,10 @@ def parts() -> dict[str, nn.Module | torch.optim.Optimizer]:
     return {"network": network, "optimizer": optimizer}
 
 
+def restore(folder: Path, parts: dict) -> dict:
+    return checkpoint.restore(folder, parts, counters={"step": 0})
+
+
 def step(parts: dict) -> torch.Tensor:
     loss = parts["network"](torch.ones(2, 3, 5, 5)).square().sum()
     parts["optimizer"].zero_grad()
@@ -31,7 +35,7 @@ def test_a_restored_state_goes_on_to_the_same_weights(tmp_path: Path):
     expected = step(first)
     step(second)
     step(second)
-    assert checkpoint.restore(tmp_path / "c", second)["step"] == 1
+    assert restore(tmp_path / "c", second)["step"] == 1
     assert torch.equal(step(second), expected)
 
 
@@ -54,29 +58,42 @@ def test_a_flipped_byte_is_noticed(folder: Path, at: int):
     content[at] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match="checksum"):
-        checkpoint.restore(folder, parts())
+        restore(folder, parts())
 
 
 def test_a_cut_state_is_noticed(folder: Path):
     path = folder / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match="checksum"):
-        checkpoint.restore(folder, parts())
+        restore(folder, parts())
 
 
 def test_the_state_of_another_network_is_refused(folder: Path):
     other = {"network": nn.Conv2d(3, 5, 3)}
     with pytest.raises(UserError, match="does not fit"):
-        checkpoint.restore(folder, other)
+        restore(folder, other)
 
 
 def test_the_state_of_a_newer_version_is_refused(folder: Path):
     path = folder / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
     with pytest.raises(UserError, match="newer"):
-        checkpoint.restore(folder, parts())
+        restore(folder, parts())
 
 
 def test_no_state_is_said(tmp_path: Path):
     with pytest.raises(UserError, match="no state"):
-        checkpoint.restore(tmp_path / "none", parts())
+        restore(tmp_path / "none", parts())
+
+
+@pytest.mark.parametrize("change", [{"step": "many"}, {"step": [1]}])
+def test_counters_of_another_kind_are_refused(folder: Path, change: dict):
+    path = folder / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match="damaged"):
+        restore(folder, parts())
+
+
+def test_missing_counters_are_refused(folder: Path):
+    with pytest.raises(UserError, match="damaged"):
+        checkpoint.restore(folder, parts(), counters={"step": 0, "totals": [0.0]})

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -32,7 +33,10 @@ def test_every_command_has_help_with_defaults(command: str, capsys: pytest.Captu
     assert run([command, "--help"]) == 0
     out, err = capsys.readouterr()
     assert f"usage: dcgan {command}" in out
-    assert "(default:" in out
+    fields = dataclasses.fields(COMMANDS[command])
+    with_default = [f for f in fields if f.default is not dataclasses.MISSING]
+    settings = len(dataclasses.fields(dcgan.Config)) if "config" in [f.name for f in fields] else 0
+    assert out.count("(default:") + out.count("(default:\n") >= len(with_default) + settings
     assert err == ""
 
 
@@ -61,6 +65,10 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["train", "--lr", "-1"], "--lr must be above 0"),
         (["train", "--betas", "0.5"], "'--betas'"),
         (["train", "--loss", "hings"], "non-saturating"),
+        (["train", "--steps", "many"], "'many'"),
+        (["train", "--preset="], "no preset ''"),
+        (["train", "--g-width", "65536"], "GB to train"),
+        (["train", "--epochs", "1e308"], "at most 10^12"),
         (["train", "--steps", "0"], "--steps must be above 0"),
         (["train", "--steps", "5", "--minutes", "1"], "--steps and --minutes"),
         (["train", "--image-size", "5"], "28x28 only"),

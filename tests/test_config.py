@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from dcgan import config, losses, models
@@ -61,6 +62,8 @@ def test_the_command_says_what_differs():
         ({"betas": (0.5,)}, "--betas must be two numbers"),
         ({"seed": -1}, "--seed must be from 0"),
         ({"steps": -1}, "--steps must be above 0"),
+        ({"epochs": 1e308}, "--epochs must be above 0 and at most"),
+        ({"lr": 10**400}, "--lr must be a number"),
         ({"steps": 1, "epochs": 1}, "--steps and --epochs all say how long"),
         ({"loss": "hings"}, "--loss must be one of non-saturating, not hings"),
         ({"batchsize": 3}, "there is no setting 'batchsize', did you mean 'batch_size'?"),
@@ -70,6 +73,14 @@ def test_what_cannot_work_is_refused_by_name(settings: dict, message: str):
     with pytest.raises(UserError, match=r"^[^\n]*$") as error:
         configure("dcgan", **settings)
     assert message in str(error.value)
+
+
+def test_paths_and_numpys_numbers_are_understood(tmp_path: Path):
+    c = configure("dcgan", lr=np.float64(0.5), steps=np.int64(3), betas=[0, np.float32(0.5)])
+    assert (c.lr, c.steps, c.betas) == (0.5, 3, (0, 0.5))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"format_version": 1, "settings": config.to_json(c)}))
+    assert configure(path) == c
 
 
 def test_an_unknown_preset_names_the_nearest():

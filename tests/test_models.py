@@ -57,7 +57,7 @@ def test_shapes_and_range():
     assert Generator(7)(torch.randn(1, 7)).shape == (1, 1, 28, 28)
 
 
-@pytest.mark.parametrize("size", [8, 21, 38, 64])
+@pytest.mark.parametrize("size", [8, 21, 30, 37, 64])
 def test_a_size_that_the_discriminator_cannot_take_is_named(size: int):
     with pytest.raises(UserError, match=r"28|cannot take"):
         Discriminator()(torch.zeros(2, 1, size, size))
@@ -197,6 +197,8 @@ def test_no_pickle_is_read(tmp_path: Path):
     [
         ({"family": "stylegan"}, "family 'stylegan'"),
         ({"family": None}, "family None"),
+        ({"family": []}, r"family \[\]"),
+        ({"sha256": "0"}, "checksum"),
         ({"z_dim": 7}, "gen.0.0.weight is"),
         ({"z_dim": "many"}, "config.json is damaged"),
         ({"z_dim": -1}, "config.json is damaged"),
@@ -221,6 +223,36 @@ def test_a_cut_model_file_is_refused(tmp_path: Path, keep: int):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=r"model.safetensors is damaged"):
         models.load_generator(tmp_path)
+
+
+def test_a_flipped_byte_in_the_weights_is_noticed(tmp_path: Path):
+    saved(tmp_path)
+    path = tmp_path / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="checksum"):
+        models.load_generator(tmp_path)
+
+
+def test_weights_of_another_type_are_refused(tmp_path: Path):
+    saved(tmp_path)
+    path = tmp_path / "model.safetensors"
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(path).items()}, path)
+    with pytest.raises(UserError, match="F16"):
+        models.load_generator(tmp_path)
+
+
+def test_a_hub_id_is_resolved_by_the_class_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    saved(tmp_path)
+    for module in ("huggingface_hub.hub_mixin", "dcgan.models.saved"):
+        monkeypatch.setattr(f"{module}.hf_hub_download", lambda *_, filename, **__: str(tmp_path / filename))
+    assert Generator.from_pretrained("somebody/digits").z_dim == 6
+
+
+def test_networks_that_do_not_fit_into_memory_are_refused():
+    with pytest.raises(UserError, match="GB to train"):
+        models.build(configure("dcgan", g_width=65_536), 1)
 
 
 def test_a_foreign_model_file_is_refused(tmp_path: Path):

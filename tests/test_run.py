@@ -24,8 +24,17 @@ def test_the_config_of_a_run(tmp_path: Path):
 
 
 def test_a_folder_that_holds_a_run_is_refused_and_resume_named(tmp_path: Path):
-    run.create(tmp_path / "a", CONFIG)
+    (run.create(tmp_path / "a", CONFIG).checkpoint).mkdir()
     with pytest.raises(UserError, match=r"already holds a run.*dcgan resume"):
+        run.create(tmp_path / "a", CONFIG)
+
+
+def test_a_run_that_was_killed_before_its_first_state_can_be_started_anew(tmp_path: Path):
+    first = run.create(tmp_path / "a", CONFIG)
+    (first.path / "reals.png").touch()
+    assert run.create(tmp_path / "a", CONFIG) == first
+    (first.path / "mine.txt").touch()
+    with pytest.raises(UserError, match="not an empty folder"):
         run.create(tmp_path / "a", CONFIG)
 
 
@@ -56,8 +65,8 @@ def test_the_log_is_cut_back_whole_lines_only(tmp_path: Path):
     assert list(folder.lines()) == []
     for step in (2, 4, 5):
         folder.append({"step": step})
-    with folder.log.open("a") as file:
-        file.write('{"step": 6, "lo')
+    with folder.log.open("a", errors="surrogateescape") as file:
+        file.write('{}\n[1]\n\udcff\n{"step": 6, "lo')
     folder.cut_log(5, every=2)
     assert folder.log.read_text() == '{"step": 2}\n{"step": 4}\n'
 

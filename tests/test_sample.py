@@ -93,14 +93,14 @@ def test_files(model: sample.Model, tmp_path: Path):
     assert len(files) == 3
     with Image.open(files[2]) as image:
         assert (np.asarray(image) == pixels[2]).all()
-    sample.write(pixels, tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as image:
+    sample.write(pixels, tmp_path / "a.PNG")
+    with Image.open(tmp_path / "a.PNG") as image:
         assert image.size == (62, 62)
 
 
 def test_a_place_in_use_is_refused(model: sample.Model, tmp_path: Path):
     (tmp_path / "x").touch()
-    for out in (tmp_path, tmp_path / "a.jpg", tmp_path / "x"):
+    for out in (tmp_path, tmp_path / "a.jpg", tmp_path / "a.TIFF", tmp_path / "x"):
         with pytest.raises(UserError):
             sample.write(model.sample(1), out)
     (tmp_path / "folder.png").mkdir()

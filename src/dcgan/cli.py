@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,17 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 import dcgan
-from dcgan.config import DURATIONS, NO_LENGTH, PRESET_LINES, Config, UserError, configure, did_you_mean, preset_config
+from dcgan.config import (
+    DURATIONS,
+    NO_LENGTH,
+    PRESET_LINES,
+    Config,
+    Device,
+    UserError,
+    configure,
+    did_you_mean,
+    preset_config,
+)
 
 Result = tuple[dict[str, Any], str]
 """What a command found: an object for `--json`, and the same for people."""
@@ -50,13 +61,16 @@ class Resume:
     """Go on until this many passes over the data."""
     minutes: float | None = None
     """Go on until this much training time."""
+    device: Device | None = None
+    """Go on there instead of where the run was; other arithmetic, so no longer the same to the bit."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
         from dcgan.training import resume
 
-        return _run_result(resume(self.run, **{name: getattr(self, name) for name in DURATIONS}).path)
+        length = {name: getattr(self, name) for name in DURATIONS}
+        return _run_result(resume(self.run, device=self.device, **length).path)
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "stopped before anything was written", getattr(stop, "status", 130))
+        return _complain(str(stop) or "stopped", getattr(stop, "status", 130))
     return 0
 
 
@@ -154,7 +168,8 @@ def parse(argv: list[str]) -> Any:
         return _parse(name, command, words)
     # The preset decides what the other flags' defaults are, so it is read first. A duration that the user gives
     # replaces the preset's, so none is a default here.
-    preset = _flag(words, "--preset") or "dcgan"
+    preset = _flag(words, "--preset")
+    preset = "dcgan" if preset is None else preset
     base = preset_config(preset)
     shown = replace(base, **NO_LENGTH)
     task = _parse(name, command, words, default=command(shown))
@@ -233,7 +248,7 @@ def _run_result(path: Path) -> Result:
         f"  pictures   {grid}",
         f"  curves     {path / 'curves.png'}",
         f"  model      {folder.model}",
-        f"  draw more  dcgan sample {path} --out digits.png",
+        f"  draw more  dcgan sample {shlex.quote(str(path))} --out digits.png",
     ]
     return found, "\n".join(text)
 

@@ -2,12 +2,14 @@
 
 import difflib
 import json
-import math
+import numbers
+import os
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 FORMAT_VERSION = 1
 """Of `config.json`, the saved model and the state. Newer versions are refused by name; older ones stay readable."""
@@ -17,6 +19,7 @@ Network = Literal["dcgan"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
 DURATIONS = ("steps", "images", "epochs", "minutes")
+LONGEST = 10**12
 NO_LENGTH: dict[str, Any] = dict.fromkeys(DURATIONS)
 
 
@@ -29,7 +32,7 @@ class Config:
     """All settings of a run. A preset is an instance of this class; a flag or an argument replaces one field of it."""
 
     preset: str = "dcgan"
-    """The recipe to start from: a name from the list below, or the config.json of a run."""
+    """The recipe to start from: one of the presets above, or the config.json of a run."""
     data: str = "mnist"
     """The pictures to learn from: `mnist` is built in."""
     image_size: int = 28
@@ -86,7 +89,7 @@ class Config:
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
         for name in DURATIONS:
             value = getattr(self, name)
-            _check(value is None or value > 0, name, value, "must be above 0")
+            _check(value is None or 0 < value <= LONGEST, name, value, "must be above 0 and at most 10^12")
         _check(self.ema >= 0, "ema", self.ema, "must be 0 (off) or above")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "must be from 0 to 2^63 - 1")
         _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")
@@ -95,7 +98,7 @@ class Config:
             raise UserError(f"{' and '.join(given)} all say how long to train: give one of them")
 
 
-def configure(preset: str = "dcgan", **settings: Any) -> Config:
+def configure(preset: str | os.PathLike[str] = "dcgan", **settings: Any) -> Config:
     """Return a preset with some of its settings replaced.
 
     Args:
@@ -108,7 +111,8 @@ def configure(preset: str = "dcgan", **settings: Any) -> Config:
     unknown = [name for name in settings if name not in Config.__dataclass_fields__]
     if unknown:
         raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
-    base = preset_config(preset)
+    base = preset_config(os.fspath(preset))
+    settings = {name: _plain(value) for name, value in settings.items()}
     if any(settings.get(name) is not None for name in DURATIONS):
         base = replace(base, **NO_LENGTH)
     return replace(base, **settings)
@@ -138,7 +142,7 @@ def from_json(settings: object, path: Path) -> Config:
     unknown = [str(name) for name in settings if name not in Config.__dataclass_fields__]
     if unknown:
         raise UserError(f"{path} names a setting that this version does not know: {unknown[0]!r}")
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    values = {name: _plain(value) for name, value in settings.items()}
     try:
         return Config(**values)
     except UserError as error:
@@ -213,9 +217,17 @@ _NAMES: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "tex
 }
 
 
+def _plain(value: Any) -> Any:
+    """A setting in Python's own types: numpy's numbers and JSON's lists are taken for what they mean."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v) for v in value)
+    return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+
+
 def _is(value: object, kind: type) -> bool:
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and abs(cast(float, value)) <= sys.float_info.max
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)

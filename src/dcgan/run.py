@@ -1,6 +1,7 @@
 """The run folder: its files, its log, and how a new one gets its name."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,6 +12,8 @@ from dcgan.config import FORMAT_VERSION, Config, UserError, command, read_config
 from dcgan.files import whole_file
 
 Line = dict[str, Any]
+BEFORE_THE_FIRST_STATE = {"config.json", "reals.png", "samples", "model", ".model.new", ".checkpoint.new"}
+"""What a run holds that was killed before its first state was whole: it may be started anew in the same place."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,15 @@ class RunFolder:
             file.write(json.dumps(line) + "\n")
 
     def lines(self) -> Iterator[Line]:
-        """The log's lines, in order; a torn last line is left out."""
+        """The log's lines, in order; a torn or foreign one is left out."""
         if not self.log.exists():
             return
-        for text in self.log.read_text(encoding="utf-8").splitlines():
+        for text in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(line, dict):
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
                 yield line
 
     def cut_log(self, step: int, every: int) -> None:
@@ -90,7 +93,7 @@ def create(out: Path | None, config: Config) -> RunFolder:
     """
     try:
         folder = RunFolder(_fresh(out) if out else _next(Path("runs"), config))
-        folder.samples.mkdir()
+        folder.samples.mkdir(exist_ok=True)
         folder.write_config(config)
     except OSError as error:
         raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
@@ -111,9 +114,10 @@ def open_run(path: Path) -> RunFolder:
 
 
 def _fresh(out: Path) -> Path:
-    if (out / "config.json").exists():
-        raise UserError(f"{out} already holds a run: go on with `dcgan resume {out}`, or give another --out")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if any((out / name).exists() for name in ("checkpoint", ".checkpoint.old")):
+        resume = f"dcgan resume {shlex.quote(str(out))}"
+        raise UserError(f"{out} already holds a run: go on with `{resume}`, or give another --out")
+    if out.exists() and not (out.is_dir() and {p.name for p in out.iterdir()} <= BEFORE_THE_FIRST_STATE):
         raise UserError(f"{out} is not an empty folder: give another --out")
     out.mkdir(parents=True, exist_ok=True)
     return out

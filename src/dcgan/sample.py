@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dcgan import latents
 from dcgan.config import UserError
-from dcgan.files import whole_file
+from dcgan.files import recover_folder, whole_file
 from dcgan.images import Pixels, grid, save_png, to_uint8
 from dcgan.models import load_generator
 from dcgan.models.saved import SavedGenerator
@@ -87,6 +87,8 @@ def load(source: str | os.PathLike[str]) -> Model:
         UserError: there is no such model, or its files are damaged or foreign.
     """
     path = Path(source)
+    if path.is_dir():
+        recover_folder(path / "model")
     for folder in (path / "model", path):
         if (folder / "model.safetensors").is_file():
             return Model(load_generator(folder), str(source))
@@ -115,10 +117,10 @@ def check_out(out: Path) -> None:
     Raises:
         UserError: a file type that is not written, or a folder that holds other files.
     """
-    if out.suffix in (".png", ".npz"):
+    if out.suffix.lower() in (".png", ".npz"):
         if out.is_dir():
             raise UserError(f"{out} is a folder: give a file name")
-    elif out.suffix in (".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".npy"):
+    elif re.fullmatch(r"\.[A-Za-z]{2,4}\d?", out.suffix) and not out.is_dir():
         raise UserError(f"cannot write {out}: give a .png (a grid), an .npz, or a folder")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: give another --out")
@@ -133,9 +135,9 @@ def write(pixels: Pixels, out: Path) -> None:
     check_out(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".png":
+        if out.suffix.lower() == ".png":
             save_png(grid(pixels), out)
-        elif out.suffix == ".npz":
+        elif out.suffix.lower() == ".npz":
             with whole_file(out) as aside, aside.open("wb") as file:
                 np.savez(file, arr_0=pixels)
         else:

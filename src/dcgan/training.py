@@ -2,9 +2,10 @@
 
 import math
 import os
+import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
 from dcgan import checkpoint, latents, models, run
-from dcgan.config import DURATIONS, NO_LENGTH, Config, UserError, command, configure
+from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, command, configure
 from dcgan.data import Images, open_images
 from dcgan.data.sampler import epoch_order, next_batch
 from dcgan.ema import Ema, estimate_batchnorm
@@ -39,7 +40,7 @@ class Stopped(KeyboardInterrupt):
     """A run was stopped by a signal and saved. Its text says how to go on."""
 
     def __init__(self, folder: RunFolder, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: dcgan resume {folder.path}")
+        super().__init__(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}")
         self.status = 128 + number
 
 
@@ -80,7 +81,9 @@ class State:
         return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist()}
 
 
-def train(preset: str = "dcgan", *, out: str | os.PathLike[str] | None = None, **settings: Any) -> RunFolder:
+def train(
+    preset: str | os.PathLike[str] = "dcgan", *, out: str | os.PathLike[str] | None = None, **settings: Any
+) -> RunFolder:
     """Train a GAN, as `dcgan train` does.
 
     Args:
@@ -103,17 +106,19 @@ def train_config(config: Config, out: Path | None = None) -> RunFolder:
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
     state = setup(config)
-    folder = run.create(out, config)
-    save_png(grid(_first_reals(state)), folder.path / "reals.png")
-    fit(state, folder)
+    with _signals() as received:  # from here on there is a folder, and Ctrl-C leaves it whole
+        folder = run.create(out, config)
+        save_png(grid(_first_reals(state)), folder.path / "reals.png")
+        fit(state, folder, received)
     return folder
 
 
-def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
+def resume(path: str | os.PathLike[str], *, device: str | None = None, **length: float | None) -> RunFolder:
     """Go on with a run just where it stopped, as `dcgan resume` does.
 
     Args:
         path: the run folder.
+        device: go on there instead of where the run was; other arithmetic, so no longer the same to the bit.
         **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
 
     Raises:
@@ -121,22 +126,25 @@ def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
     """
     folder = run.open_run(Path(path))
     config = folder.config()
+    if device:
+        config = replace(config, device=cast(Device, device))
     length = {name: value for name, value in length.items() if value is not None}
     if length:
         config = replace(config, **NO_LENGTH | length)
     state = setup(config)
-    saved = checkpoint.restore(folder.checkpoint, state.parts())
+    saved = checkpoint.restore(folder.checkpoint, state.parts(), counters=state.counters())
     planned = state.planned if length else saved["planned"]
     for name in ("step", "images_seen", "seconds"):
         setattr(state, name, saved[name])
     state.planned = planned
     state.totals += torch.tensor(saved["totals"], device=state.totals.device)
-    if planned is not None and state.images_seen >= planned:
+    if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
         raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
-    if length:
-        folder.write_config(config)
-    folder.cut_log(state.step, config.log_every)
-    fit(state, folder)
+    with _signals() as received:
+        folder.cut_log(state.step, config.log_every)
+        if length:
+            folder.write_config(config)
+        fit(state, folder, received)
     return folder
 
 
@@ -166,7 +174,7 @@ def _fabric(config: Config) -> Fabric:
 
 def _placed(network: nn.Module, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device, with its optimizer."""
-    # channels_last and the fused Adam together: 101 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
+    # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = network.to(memory_format=torch.channels_last)
     fused = fabric.device.type in ("cpu", "cuda")
     placed = fabric.setup(network, Adam(network.parameters(), lr=config.lr, betas=config.betas, fused=fused))
@@ -183,19 +191,26 @@ def planned_images(config: Config, n: int) -> int | None:
     return config.images
 
 
-def fit(state: State, folder: RunFolder) -> None:
+def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
     """Train until the planned end, logging, drawing and saving on the way.
 
+    Args:
+        state: what is trained.
+        folder: where it is written to.
+        received: signals that ask for a stop, in the order in which they arrive.
+
     Raises:
-        Stopped: a signal asked for it; the run was saved.
+        Stopped: a signal arrived; the run was saved.
     """
     config = state.config
-    with _signals() as received, _bar(state, folder) as bar:
-        if state.step == 0:
-            save(state, folder)
-        while not finished(state):
+    if state.step == 0:
+        save(state, folder)
+    with _bar(state, folder) as bar:
+        while not finished(state) and not received:
             begin = time.perf_counter()
             update(state)
+            if state.fabric.device.type == "cuda" and (state.planned is None or state.step % config.log_every == 0):
+                torch.cuda.synchronize()  # or the clock would time the asking, not the work
             state.seconds += time.perf_counter() - begin
             if state.planned is None:
                 state.planned = _measured_plan(state)
@@ -203,12 +218,9 @@ def fit(state: State, folder: RunFolder) -> None:
             bar.update(state.images_seen - bar.n)
             if state.step % config.log_every == 0:
                 _log(state, folder, bar)
-            if received or state.step % config.save_every == 0:
+            if state.step % config.save_every == 0:
                 save(state, folder)
-            if received:
-                break
-    if finished(state):
-        if state.step % config.log_every:
+        if finished(state) and state.step % config.log_every:
             _log(state, folder, bar)
         if state.step % config.save_every:
             save(state, folder)
@@ -290,13 +302,20 @@ def averaged_generator(state: State) -> SavedGenerator:
     network = cast(SavedGenerator, state.ema.network)
     if not state.config.ema:
         network.load_state_dict(state.generator.state_dict())
+        return network.eval()
     z = latents.noise(latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK, state.config.z_dim)
     estimate_batchnorm(network, torch.split(z.to(state.fabric.device), latents.BLOCK))
     return network
 
 
 def save(state: State, folder: RunFolder) -> None:
-    """Write the grid of fixed latents, the model and the state."""
+    """Write the grid of fixed latents, the model and the state.
+
+    Raises:
+        UserError: a weight is not finite. Nothing is written then: the state before it is kept.
+    """
+    if not all(bool(p.isfinite().all()) for p in (*state.generator.parameters(), *state.discriminator.parameters())):
+        raise _not_finite(state, folder)
     config, network = state.config, averaged_generator(state)
     pixels = draw(network, latents.noise(config.seed, GRID, config.z_dim))
     save_png(grid(pixels), folder.samples / f"{state.images_seen:08d}.png")
@@ -305,6 +324,7 @@ def save(state: State, folder: RunFolder) -> None:
         "data": config.data,
         "step": state.step,
         "images_seen": state.images_seen,
+        "averaged": config.ema > 0,
         "command": command(config),
     }
     models.save_generator(network, folder.model)
@@ -318,15 +338,19 @@ def _log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
     loss_d, loss_g, d_real, d_fake = (value / count for value in sums)
     values = {"loss_d": loss_d, "loss_g": loss_g, "d_real": d_real, "d_fake": d_fake}
     if not all(map(math.isfinite, values.values())):
-        raise UserError(
-            f"the losses are not finite any more at step {state.step}: lower --lr; "
-            f"the last good state is in {folder.checkpoint}"
-        )
+        raise _not_finite(state, folder)
     folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **values})
     text = f"Loss_D {loss_d:.3f}, Loss_G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
     if OBJECTIVES[state.config.loss].is_bce:
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
+
+
+def _not_finite(state: State, folder: RunFolder) -> UserError:
+    return UserError(
+        f"the numbers are not finite any more at step {state.step}: lower --lr; "
+        f"the last good state is in {folder.checkpoint}"
+    )
 
 
 def _measured_plan(state: State) -> int | None:

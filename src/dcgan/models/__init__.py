@@ -1,17 +1,19 @@
 """The families of networks: how each is built from the settings, and how a saved generator is read back."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from dcgan.config import Config, UserError, read_json
 from dcgan.files import whole_folder
 from dcgan.latents import derive
 from dcgan.models import dcgan
-from dcgan.models.blocks import init_weights
+from dcgan.models.blocks import init_weights, layer_sizes
 from dcgan.models.saved import SavedGenerator
 
 
@@ -31,12 +33,13 @@ class Family:
 
 
 def _build_dcgan(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
-    if config.image_size != dcgan.SIZE:
-        raise UserError(
-            f"the network dcgan draws {dcgan.SIZE}x{dcgan.SIZE} only (its layers go 1-3-6-13-28), not --image-size "
-            f"{config.image_size}"
-        )
     generator = dcgan.Generator(config.z_dim, channels, config.g_width)
+    sizes = layer_sizes(generator, 1)
+    if config.image_size != sizes[-1]:
+        raise UserError(
+            f"the network dcgan draws {sizes[-1]}x{sizes[-1]} only (its layers go {'-'.join(map(str, sizes))}), "
+            f"not --image-size {config.image_size}"
+        )
     return generator, dcgan.Discriminator(channels, config.d_width)
 
 
@@ -56,12 +59,25 @@ def build(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
         UserError: the network cannot have that size.
     """
     family = FAMILIES[config.network]
+    with torch.device("meta"):  # no memory is taken before it is known how much
+        _check_memory(*family.build(config, channels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, 0))
         generator, discriminator = family.build(config, channels)
         generator.apply(family.init)
         discriminator.apply(family.init)
     return generator, discriminator
+
+
+def _check_memory(*networks: nn.Module) -> None:
+    # Four bytes for each weight, its gradient, Adam's two moments and the average of it.
+    needed = 20 * sum(p.numel() for network in networks for p in network.parameters())
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
+    if needed > there:
+        raise UserError(
+            f"these networks need {needed / 1e9:,.0f} GB to train, this machine has {there / 1e9:,.0f} GB: "
+            "lower --g-width, --d-width or --z-dim"
+        )
 
 
 def load_generator(folder: Path) -> SavedGenerator:
@@ -72,7 +88,7 @@ def load_generator(folder: Path) -> SavedGenerator:
     """
     config = read_json(folder / "config.json")
     family = config.get("family")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UserError(f"{folder / 'config.json'} describes no generator that this version knows: family {family!r}")
     network = FAMILIES[family].generator.from_pretrained(folder)
     network.trained = config.get("trained")
@@ -82,4 +98,7 @@ def load_generator(folder: Path) -> SavedGenerator:
 def save_generator(network: SavedGenerator, folder: Path) -> None:
     """Save a generator; `folder` is replaced when all of it is on the disk."""
     with whole_folder(folder) as aside:
-        network.save_pretrained(aside)
+        try:
+            network.save_pretrained(aside)
+        except SafetensorError as error:  # a full disk, say
+            raise UserError(f"cannot write {folder}: {error}") from None

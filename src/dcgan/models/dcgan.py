@@ -85,7 +85,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Pictures (N, im_chan, H, W) in [-1, 1] -> scores (N, 1), logits of "real". H and W may be 22 to 37.
+        """Pictures (N, im_chan, H, W) in [-1, 1] -> scores (N, 1), logits of "real". H and W may be 22 to 29.
 
         Raises:
             UserError: the three layers do not bring H x W down to 1 x 1.

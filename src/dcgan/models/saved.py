@@ -1,16 +1,18 @@
 """Generators that outlive their run: a folder with `config.json`, `model.safetensors` and a card. No pickle."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from dcgan.config import FORMAT_VERSION, UserError
+from dcgan.config import FORMAT_VERSION, UserError, read_json
+from dcgan.files import sha256
 
 CARD = """---
 {{ card_data }}
@@ -19,7 +21,8 @@ CARD = """---
 
 {% if trained -%}
 Trained with dcgan on `{{ trained.data }}`, preset `{{ trained.preset }}`: {{ trained.step }} steps,
-{{ trained.images_seen }} images seen. The weights are the average over the end of training.
+{{ trained.images_seen }} images seen.{% if trained.averaged %}
+The weights are an average over the end of training.{% endif %}
 
 To train it again:
 
@@ -63,7 +66,13 @@ class SavedGenerator(
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
         arguments: dict[str, Any] = self._hub_mixin_config or {}  # type: ignore[assignment]
-        content = {"format_version": FORMAT_VERSION, "family": self.family, **arguments, "trained": self.trained}
+        content = {
+            "format_version": FORMAT_VERSION,
+            "family": self.family,
+            **arguments,
+            "sha256": sha256(save_directory / "model.safetensors"),
+            "trained": self.trained,
+        }
         (save_directory / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> Any:
@@ -74,15 +83,20 @@ class SavedGenerator(
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **arguments: Any) -> Self:
-        """Load from a local folder: safetensors only, every shape as expected, no memory taken before that is known.
+        """Load from a local folder or the Hub: safetensors only, every shape as expected.
 
-        The mixin's own way would fall back to a pickle, load what fits and print to standard output.
+        No memory is taken before that is known. The mixin's own way would fall back to a pickle, load what fits and
+        print to standard output.
         """
-        for hub_argument in ("revision", "cache_dir", "force_download", "local_files_only", "token", "strict"):
-            arguments.pop(hub_argument, None)
-        path = Path(model_id) / "model.safetensors"
+        arguments.pop("strict", None)
+        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        hub = {name: arguments.pop(name) for name in names if name in arguments}
+        if os.path.isdir(model_id):
+            path = Path(model_id) / "model.safetensors"
+        else:
+            path = Path(hf_hub_download(model_id, filename="model.safetensors", **hub))
         if not path.is_file():
-            raise UserError(f"there is no {path}: give a model folder, or use dcgan.load for a Hub id")
+            raise UserError(f"there is no {path}: give the folder of a saved model, or a Hub id")
         try:
             with torch.device("meta"):
                 network = cls(**arguments)
@@ -90,19 +104,25 @@ class SavedGenerator(
             raise UserError(
                 f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator"
             ) from None
-        _check_shapes(path, network)
+        _check_content(path, network)
         network.load_state_dict(load_file(path, device=map_location), assign=True)
         return network.eval()
 
 
-def _check_shapes(path: Path, network: nn.Module) -> None:
-    """Hold the file's header against the network before any tensor is read."""
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+KINDS = {torch.float32: "F32", torch.int64: "I64"}
+
+
+def _check_content(path: Path, network: nn.Module) -> None:
+    """Hold the file's header against the network, and its checksum against config.json, before a tensor is read."""
+    expected = {k: (KINDS[t.dtype], tuple(t.shape)) for k, t in network.state_dict().items()}
     try:
         with safe_open(path, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if found != expected:
         name = sorted(set(found.items()) ^ set(expected.items()))[0][0]
         raise UserError(f"{path} does not fit its config.json: {name} is {found.get(name)}, not {expected.get(name)}")
+    if read_json(path.with_name("config.json")).get("sha256", checksum := sha256(path)) != checksum:
+        raise UserError(f"{path} is damaged: its checksum is not the one in config.json")
