@@ -15,6 +15,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 import dcgan
 from dcgan.config import DURATIONS, NO_LENGTH, PRESET_LINES, Config, UserError, configure, did_you_mean, preset_config
+from dcgan.files import printable
 
 Result = tuple[dict[str, Any], str]
 """What a command found: an object for `--json`, and the same for people."""
@@ -99,11 +100,9 @@ class Summary:
         from dcgan.models.summary import as_json, as_table, summarize
 
         found, text = {}, []
-        for network in build(self.config, channels=1):
+        for network in build(self.config, channels=self.config.channels or 1):
             shape = (
-                (self.config.z_dim,)
-                if hasattr(network, "z_dim")
-                else (1, self.config.image_size, self.config.image_size)
+                (self.config.z_dim,) if hasattr(network, "z_dim") else (self.config.channels or 1, *self.config.size)
             )
             rows, name = summarize(network, shape), type(network).__name__
             found[name.lower()] = as_json(shape, rows)
@@ -240,5 +239,5 @@ def _run_result(path: Path) -> Result:
 
 def _complain(message: str, status: int) -> int:
     """One line on standard error, whatever is in the message."""
-    print("dcgan:", " ".join(message.split()), file=sys.stderr)
+    print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
     return status

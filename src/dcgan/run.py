@@ -1,7 +1,8 @@
 """The run folder: its files, its log, and how a new one gets its name."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -56,6 +57,12 @@ class RunFolder:
             "versions": {name: version(name) for name in packages},
         }
         with whole_file(self.path / "config.json") as aside:
+            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """List the data's files that could not be used, with the reason of each, in `skipped.json`."""
+        content = [{"file": name, "reason": reason} for name, reason in skipped]
+        with whole_file(self.path / "skipped.json") as aside:
             aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def append(self, line: Line) -> None:
@@ -121,7 +128,8 @@ def _fresh(out: Path) -> Path:
 
 def _next(runs: Path, config: Config) -> Path:
     runs.mkdir(exist_ok=True)
-    stem = f"{Path(config.preset).stem}-{Path(config.data).stem}"
+    data = re.sub(r"[^\w.-]+", "_", Path(config.data).expanduser().absolute().stem, flags=re.ASCII)
+    stem = f"{Path(config.preset).stem}-{data}"
     for number in range(1, 1_000_000):
         path = runs / f"{stem}-{number}"
         try:

@@ -31,7 +31,7 @@ class Family:
 
 
 def _build_dcgan(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
-    if config.image_size != dcgan.SIZE:
+    if config.size != (dcgan.SIZE, dcgan.SIZE):
         raise UserError(
             f"the network dcgan draws {dcgan.SIZE}x{dcgan.SIZE} only (its layers go 1-3-6-13-28), not --image-size "
             f"{config.image_size}"
@@ -62,6 +62,16 @@ def build(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
         generator.apply(family.init)
         discriminator.apply(family.init)
     return generator, discriminator
+
+
+def check(config: Config) -> None:
+    """Refuse a size that the network cannot have, before any picture is prepared for it.
+
+    Raises:
+        UserError: as `build`.
+    """
+    with torch.device("meta"):
+        FAMILIES[config.network].build(config, config.channels or 1)
 
 
 def load_generator(folder: Path) -> SavedGenerator:
