@@ -110,7 +110,31 @@ class Summary:
         return found, "\n\n".join(text)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"train": Train, "resume": Resume, "sample": Sample, "summary": Summary}
+@dataclass(frozen=True)
+class DataCheck:
+    """Look at a set of pictures: what is in it, what is broken, what to train. Said as `dcgan data check SPEC`."""
+
+    spec: Annotated[Positional[str], arg(metavar="SPEC")]
+    """What `--data` takes: a folder, a .zip, an .npz, a name."""
+    out: Path | None = None
+    """The contact sheet, a .png; by default NAME-contact.png in this folder."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.advise import as_text, data_check
+
+        found = data_check(self.spec, self.out)
+        return found, as_text(found)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "train": Train,
+    "resume": Resume,
+    "sample": Sample,
+    "summary": Summary,
+    "data": DataCheck,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -147,6 +171,8 @@ def parse(argv: list[str]) -> Any:
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
     command = COMMANDS[name]
+    if command is DataCheck:
+        name, words = "data check", _after_check(words)
     if command is Summary and words and not words[0].startswith("-"):
         words = ["--preset", *words]  # `dcgan summary wgan-gp`
     if command not in (Train, Summary):
@@ -161,6 +187,15 @@ def parse(argv: list[str]) -> Any:
         return None
     given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in DURATIONS and v is None)}
     return replace(task, config=configure(preset, **given))
+
+
+def _after_check(words: list[str]) -> list[str]:
+    """`check` is the only thing that is done with data."""
+    if words[:1] == ["check"]:
+        return words[1:]
+    if words[:1] in (["-h"], ["--help"]):
+        return words
+    raise UserError("say what to do with the data: dcgan data check SPEC")
 
 
 def overview() -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dcgan.data.decode import Options
 
 BUILT_IN = ("mnist", "stacked-mnist")
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "all")
 SMALLEST, LARGEST = 16, 256
 """Pixels of a side."""
 
@@ -38,7 +38,8 @@ class Images:
         key: of the content and of how it was prepared: equal keys, equal pictures in equal order.
         original: the pictures' size before, such as `64x48` or `16x16 to 640x480`, height first.
         skipped: (name, reason) of each file that cannot be used.
-        about: an array a picture of what it was: `digests`, `sizes`, `modes`; empty for sets that come as arrays.
+        about: an array a picture of what it was: `digests`, `sizes`, `modes`, `indices` (its place in the listing or
+            the array); empty for the sets that go by a name.
         modes: names for the numbers in `about["modes"]`.
     """
 
@@ -70,8 +71,8 @@ def open_images(
     Args:
         spec: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of pictures or of IDX files, or a `.zip`,
             `.npz` or `.npy`.
-        split: `train`, or one of the held-out parts `validation` and `test`. A set with a test part of its own uses
-            that, and its validation part is a tenth of `train`; any other keeps a tenth of itself out of `train`.
+        split: `train`, or one of the held-out parts `validation` and `test`, or `all` of it. A set with a test part of
+            its own uses that, and its validation part is in `train` too; any other keeps a tenth out of `train`.
         size: (height, width) to resize to; by default the pictures' own where they are equal and small enough.
         channels: 1, 3 or 4; by default the fewest that lose nothing.
         fit: `crop`, `pad` or `stretch` where the aspect is another.
@@ -89,6 +90,18 @@ def open_images(
     return _part(spec, _prepared(spec, size, channels, fit), split)
 
 
+def file_names(spec: str) -> list[str]:
+    """Printable names of the files of a folder or a zip, by `about["indices"]`; none for what comes as arrays."""
+    from dcgan.data import arrays, folder
+
+    path = Path(spec).expanduser()
+    if path.is_dir() and not arrays.find_idx(path):
+        return [printable(entry.name) for entry in folder.list_folder(path).entries]
+    if path.suffix.lower() == ".zip":
+        return [printable(entry.name) for entry in folder.list_zip(path).entries]
+    return []
+
+
 def _named(spec: str, split: str, size: tuple[int, int] | None, channels: int | None, fit: str, seed: int) -> Images:
     """A set that comes as arrays and fits into memory."""
     import torch
@@ -98,6 +111,9 @@ def _named(spec: str, split: str, size: tuple[int, int] | None, channels: int | 
     from dcgan.data.resize import resized
 
     pixels, labels, classes, key = _arrays(spec, "test" if split == "test" else "train", seed)
+    if split == "all":
+        more = _arrays(spec, "test", seed)
+        pixels, labels = torch.cat([pixels, more[0]]), torch.cat([labels, more[1]])
     if split == "validation":
         digests = _digests(pixels.numpy())
         rows = torch.from_numpy(heldout.choose(digests, labels.numpy()) == heldout.VALIDATION)

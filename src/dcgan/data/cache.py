@@ -34,7 +34,7 @@ class Kept:
 
     Attributes:
         pixels: uint8 (N, C, H, W), mapped from the disk: only what is used is read.
-        about: an array a picture, by name: `labels`, `digests`, `sizes`, `modes`.
+        about: an array a picture, by name: `labels`, `digests`, `sizes`, `modes`, `indices`.
         meta: JSON's own types: parts, classes, modes, skipped files, the content key.
     """
 

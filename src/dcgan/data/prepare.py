@@ -17,7 +17,7 @@ from dcgan.config import UserError
 from dcgan.data import cache, heldout
 from dcgan.data.arrays import Rows
 from dcgan.data.decode import HASH_BYTES, Options, Picture
-from dcgan.data.folder import Listing
+from dcgan.data.folder import Entry, Listing
 from dcgan.data.workers import decoded
 from dcgan.files import printable
 
@@ -40,6 +40,7 @@ class Piece:
         sizes: int32 (k, 2): heights and widths before that.
         modes: Pillow's name of each picture's kind, or `uint8` in an array.
         tests: bool (k,): the picture is in the set's own test part.
+        indices: int64 (k,): the place in the listing or the array.
     """
 
     pixels: Array
@@ -48,6 +49,7 @@ class Piece:
     sizes: Array
     modes: list[str]
     tests: Array
+    indices: Array
 
 
 def files(listing: Listing, options: Options, shown: str) -> cache.Kept:
@@ -96,25 +98,26 @@ def _decoded(listing: Listing, options: Options, skipped: list[tuple[str, str]])
     """Decode a listing's files. What cannot be read is added to `skipped`."""
     results = decoded([(entry.path, entry.member) for entry in listing.entries], options)
     with _bar(len(listing.entries), "pictures") as bar:
-        pairs = zip(listing.entries, results, strict=True)
+        pairs = zip(enumerate(listing.entries), results, strict=True)
         while together := list(itertools.islice(pairs, TOGETHER)):
             good = [(entry, result) for entry, result in together if isinstance(result, Picture)]
-            skipped += [(printable(e.name), result) for e, result in together if isinstance(result, str)]
+            skipped += [(printable(e.name), result) for (_, e), result in together if isinstance(result, str)]
             bar.update(len(together))
             if good:
                 yield _piece(good)
 
 
-def _piece(good: Sequence[tuple[Any, Picture]]) -> Piece:
+def _piece(good: Sequence[tuple[tuple[int, Entry], Picture]]) -> Piece:
     pictures = [picture for _, picture in good]
     channels = max(picture.pixels.shape[2] for picture in pictures)
     return Piece(
         np.stack([_widened(picture.pixels.transpose(2, 0, 1)[None], channels)[0] for picture in pictures]),
-        np.array([entry.label for entry, _ in good], np.int64),
+        np.array([entry.label for (_, entry), _ in good], np.int64),
         np.frombuffer(b"".join(picture.digest for picture in pictures), np.uint8).reshape(-1, HASH_BYTES),
         np.array([picture.size for picture in pictures], np.int32),
         [picture.mode for picture in pictures],
-        np.array([entry.is_test for entry, _ in good]),
+        np.array([entry.is_test for (_, entry), _ in good]),
+        np.array([index for (index, _), _ in good], np.int64),
     )
 
 
@@ -134,7 +137,8 @@ def _from_rows(part: Rows, options: Options) -> Iterator[Piece]:
 
     start = 0
     for rows in part.pieces():
-        labels = np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[start : start + len(rows)]
+        indices = np.arange(start, start + len(rows))
+        labels = np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[indices]
         start += len(rows)
         digests = b"".join(hashlib.blake2b(np.ascontiguousarray(r).data, digest_size=HASH_BYTES).digest() for r in rows)
         yield Piece(
@@ -144,6 +148,7 @@ def _from_rows(part: Rows, options: Options) -> Iterator[Piece]:
             np.tile(np.array(part.shape[:2], np.int32), (len(rows), 1)),
             ["uint8"] * len(rows),
             np.full(len(rows), part.is_test),
+            indices,
         )
 
 
@@ -183,7 +188,7 @@ class _Writer:
 
     def __init__(self, file: IO[bytes], options: Options) -> None:
         self.file, self.frame, self.channels, self.count = file, (options.height, options.width), 0, 0
-        self.about: dict[str, list[Array]] = {name: [] for name in ("labels", "digests", "sizes", "tests")}
+        self.about: dict[str, list[Array]] = {name: [] for name in ("labels", "digests", "sizes", "tests", "indices")}
         self.modes: dict[str, int] = {}
         self.mode_of: list[Array] = []
 
@@ -272,6 +277,8 @@ def _arrange(path: Path, about: dict[str, Array]) -> dict[str, list[int]]:
 
 
 def subset(kept: cache.Kept, part: str) -> slice:
-    """The rows of `train`, `validation` or `test`."""
+    """The rows of `train`, `validation` or `test`, or of `all`."""
+    if part == "all":
+        return slice(0, len(kept.pixels))
     begin, end = cast(list[int], kept.meta["parts"][part])
     return slice(begin, end)
