@@ -49,7 +49,7 @@ def data_check(spec: str, sheet: Path | None = None) -> dict[str, Any]:
         **found,
         "parts": parts,
         "contact_sheet": str(sheet),
-        "advice": {"command": command(config), "reasons": reasons, **cost},
+        "advice": {"command": command(config), "reasons": reasons, **cost, "size": list(config.size)},
     }
 
 
@@ -96,7 +96,7 @@ def measure(config: Config) -> dict[str, Any]:
         torch.cuda.synchronize()
     seconds = (time.perf_counter() - begin) / done
     images = planned_images(config, len(state.data)) or 0
-    steps = images / state.images_seen * state.step
+    steps = config.steps or images / state.images_seen * state.step
     return {
         "seconds_per_step": round(seconds, 4),
         "steps": round(steps),
@@ -123,7 +123,6 @@ def peak_memory(device: str) -> int | None:
 
 def as_text(found: Mapping[str, Any]) -> str:
     """The findings for people."""
-    height, width = found["size"]
     advice, sizes, parts = found["advice"], found["sizes"], found["parts"]
     size = sizes["smallest"]
     if sizes["smallest"] != sizes["largest"]:
@@ -135,7 +134,8 @@ def as_text(found: Mapping[str, Any]) -> str:
         ("classes", _classes(found["classes"])),
         ("sizes", size),
         ("kinds", ", ".join(f"{n:,} {mode}" for mode, n in found["modes"].items())),
-        ("used as", f"{height}x{width} by default, {found['channels']} channel{'s' * (found['channels'] > 1)}"),
+        ("used as", f"{found['channels']} channel{'s' * (found['channels'] > 1)}, {_x(advice['size'])}; the pictures "
+                    f"themselves suit {_x(found['size'])}"),
         ("broken", _listed([f"{b['file']}: {b['reason']}" for b in found["broken"]], len(found["broken"]))),
         ("twice", _listed([" = ".join(pair) for pair in found["duplicate_pairs"]], found["duplicates"])),
         ("nearly", _listed([" ~ ".join(pair) for pair in found["near_duplicate_pairs"]], found["near_duplicates"])),
@@ -145,6 +145,10 @@ def as_text(found: Mapping[str, Any]) -> str:
         ("takes", _cost(advice)),
     ]  # fmt: skip
     return "\n".join([f"{found['data']}:", *(f"  {name:<9} {text}" for name, text in rows)])
+
+
+def _x(size: list[int]) -> str:
+    return "x".join(map(str, size))
 
 
 def _classes(counts: Mapping[str, int]) -> str:

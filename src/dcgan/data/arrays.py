@@ -4,6 +4,7 @@ import gzip
 import lzma
 import math
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,7 +24,17 @@ PIECE = 2**22
 MAX_CLASSES = 65_536
 IMAGE_KEYS, LABEL_KEYS = ("arr_0", "images", "x", "x_train", "data"), ("arr_1", "labels", "y", "y_train")
 UNPACK: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
-DAMAGE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError, KeyError, MemoryError)
+DAMAGE = (
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    SyntaxError,
+    KeyError,
+    MemoryError,
+    tokenize.TokenError,
+)
 
 Array = npt.NDArray[Any]
 

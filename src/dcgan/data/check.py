@@ -16,7 +16,7 @@ from dcgan.data.resize import recoloured
 from dcgan.images import grid
 
 THUMB = 16
-"""Side of the gray thumbnails that near duplicates are found by."""
+"""Side of the thumbnails that near duplicates are found by."""
 NEAR = 3.0
 """Thumbnails that differ by less than this (root mean square, of 255) show the same picture, saved another way."""
 COMPARED = 20_000
@@ -115,11 +115,11 @@ def _named(pair: tuple[int, int], images: Images, names: Sequence[str]) -> list[
 
 
 def thumbnails(pixels: Tensor, rows: Array) -> Tensor:
-    """Gray float (n, THUMB * THUMB) in 0..255 of some rows of uint8 (N, C, H, W)."""
+    """Small pictures as floats in 0..255, (n, D), of some rows of uint8 (N, C, H, W); transparent ones on white."""
     parts = []
     for some in torch.split(torch.from_numpy(rows), 4096):
-        gray = recoloured(pixels[some], 1).float()
-        parts.append(F.interpolate(gray, (THUMB, THUMB), mode="area").flatten(1))
+        colours = recoloured(pixels[some], min(3, pixels.shape[1])).float()
+        parts.append(F.interpolate(colours, (THUMB, THUMB), mode="area").flatten(1))
     return torch.cat(parts)
 
 

@@ -172,7 +172,9 @@ def _fitted(image: Image.Image, options: Options) -> Image.Image:
     if options.fit == "pad":
         scale = min(wide / width, high / height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        frame = Image.new(image.mode, (wide, high))  # black, or transparent
+        if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
+            image = image.convert("RGB")
+        frame = Image.new(image.mode, (wide, high))  # black, or transparent around what is transparent
         frame.paste(_resized(image, inner, None), ((wide - inner[0]) // 2, (high - inner[1]) // 2))
         return frame
     if options.fit == "stretch":
@@ -187,7 +189,7 @@ def _resized(image: Image.Image, size: tuple[int, int], box: tuple[float, float,
         return image
     if box is not None:  # rounding must not reach over the edge
         box = (max(0, box[0]), max(0, box[1]), min(image.width, box[2]), min(image.height, box[3]))
-    return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    return image.resize(size, Image.Resampling.BICUBIC, box=box)
 
 
 def _pixels(image: Image.Image, channels: int | None) -> Pixels:

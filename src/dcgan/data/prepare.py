@@ -246,7 +246,7 @@ def _check_enough(
         raise UserError(f"{shown} has {have}, {FEWEST} are the least{broken}")
     if not classes:
         return
-    counts = np.bincount(labels, minlength=len(classes))
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
     few = [label for label in sorted(used) if counts[label] < FEWEST]
     if few:
         more = f" and {len(few) - 1} more" if len(few) > 1 else ""
