@@ -149,7 +149,7 @@ def run(argv: list[str]) -> int:
         if task is None:
             return 0
         found, text = task()
-        print(json.dumps(found) if task.json else text)
+        print(json.dumps(found) if task.json else "\n".join(map(printable, text.split("\n"))))
     except UserError as error:
         return _complain(str(error), 2)
     except OSError as error:

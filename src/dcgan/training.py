@@ -352,7 +352,7 @@ def save(state: State, folder: RunFolder) -> None:
         "data": printable(config.data),
         "step": state.step,
         "images_seen": state.images_seen,
-        "command": command(config),
+        "command": printable(command(config)),
     }
     models.save_generator(network, folder.model)
     checkpoint.save(folder.checkpoint, state.parts(), state.counters())

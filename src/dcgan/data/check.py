@@ -17,7 +17,7 @@ from dcgan.images import grid
 
 THUMB = 16
 """Side of the thumbnails that near duplicates are found by."""
-NEAR = 3.0
+NEAR = 5.0
 """Thumbnails that differ by less than this (root mean square, of 255) show the same picture, saved another way."""
 COMPARED = 20_000
 """Pictures that are compared with each other at most: 20,000 make 200 million pairs, which take seconds."""

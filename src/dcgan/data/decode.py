@@ -172,7 +172,7 @@ def _fitted(image: Image.Image, options: Options) -> Image.Image:
     if options.fit == "pad":
         scale = min(wide / width, high / height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
+        if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
             image = image.convert("RGB")
         frame = Image.new(image.mode, (wide, high))  # black, or transparent around what is transparent
         frame.paste(_resized(image, inner, None), ((wide - inner[0]) // 2, (high - inner[1]) // 2))

@@ -23,6 +23,7 @@ from dcgan.files import printable
 
 FEWEST = 2
 """Pictures without which nothing can be trained; the same for each class."""
+HAVE = ("no usable picture", "one usable picture")
 TOGETHER = 64
 """Rows that are written at once."""
 
@@ -242,8 +243,7 @@ def _check_enough(
         name, why = skipped[0]
         broken = f"; {len(skipped)} cannot be used, such as {name} ({why})"
     if len(labels) < FEWEST:
-        have = {0: "no usable picture", 1: "one usable picture"}[len(labels)]
-        raise UserError(f"{shown} has {have}, {FEWEST} are the least{broken}")
+        raise UserError(f"{shown} has {HAVE[len(labels)]}, {FEWEST} are the least{broken}")
     if not classes:
         return
     counts = np.bincount(labels, minlength=len(classes)).tolist()
@@ -251,9 +251,8 @@ def _check_enough(
     if few:
         more = f" and {len(few) - 1} more" if len(few) > 1 else ""
         raise UserError(
-            f"{shown}: the class {classes[few[0]]}{more} has {counts[few[0]] or 'no'} usable picture"
-            f"{'s' * (counts[few[0]] != 1)}, {FEWEST} are the least: add some, or put all pictures into one folder to "
-            f"train without classes{broken}"
+            f"{shown}: the class {classes[few[0]]}{more} has {HAVE[counts[few[0]]]}, {FEWEST} are the least: add some, "
+            f"or put all pictures into one folder to train without classes{broken}"
         )
 
 

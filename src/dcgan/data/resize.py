@@ -32,10 +32,15 @@ def _resized(pixels: Tensor, options: Options) -> Tensor:
         return F.pad(_scaled(pixels, inner), (left, wide - inner[1] - left, top, high - inner[0] - top))
     if options.fit == "crop":
         scale = min(height / high, width / wide)
-        inner = (max(1, round(high * scale)), max(1, round(wide * scale)))
-        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-        pixels = pixels[..., top : top + inner[0], left : left + inner[1]]
+        if scale < 1:  # enlarged: cut where pixels are smaller
+            return _middle(_scaled(pixels, (round(height / scale), round(width / scale))), high, wide)
+        pixels = _middle(pixels, round(high * scale), round(wide * scale))
     return _scaled(pixels, (high, wide))
+
+
+def _middle(pixels: Tensor, height: int, width: int) -> Tensor:
+    top, left = (pixels.shape[-2] - height) // 2, (pixels.shape[-1] - width) // 2
+    return pixels[..., top : top + height, left : left + width]
 
 
 def _scaled(pixels: Tensor, size: tuple[int, int]) -> Tensor:

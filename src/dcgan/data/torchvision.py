@@ -83,6 +83,8 @@ def _open(name: str, known: Known, arguments: Mapping[str, Any]) -> Any:
     roots = [Path("data"), cache.root() / "torchvision"]
     kind = getattr(datasets, known.dataset)
     try:
+        if name == "svhn":  # before hundreds of megabytes are fetched that cannot be read
+            import scipy.io  # noqa: F401
         for root in roots:
             if root.is_dir():
                 with contextlib.suppress(RuntimeError):  # "Dataset not found"
