@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -195,6 +196,23 @@ def test_a_sparse_array_stays_sparse_and_memory_bounded(tmp_path: Path):
     assert sorted(images.pixels.view(n, -1).amax(1).unique().tolist()) == [0, 3, 9]
     kept = cache.root() / entries()[0] / "pixels.npy"
     assert kept.stat().st_blocks * 512 < 2**26 < kept.stat().st_size
+
+
+@pytest.mark.slow
+def test_a_million_pictures_train_within_a_gibibyte():
+    words = [sys.executable, "-m", "benchmarks.data", "--only", "million"]
+    found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["million"]
+    assert max(found[name] for name in ("prepare_peak_mib", "draw_peak_mib", "train_peak_mib")) < 1024
+
+
+def test_two_preparations_at_once_end_in_one_entry(tmp_path: Path):
+    folder = picture_folder(tmp_path / "s", 30)
+    code = "import sys; from dcgan.data import open_images; print(open_images(sys.argv[1]).key)"
+    words = [sys.executable, "-c", code, str(folder)]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    keys = {process.communicate()[0] for process in both}
+    assert len(keys) == 1
+    assert len(list(cache.root().iterdir())) == 1
 
 
 MADE = st.tuples(

@@ -198,15 +198,18 @@ def _listing_size(listing: Any) -> tuple[int, int]:
     """The size to prepare at, from the headers of up to a thousand files spread evenly."""
     import contextlib
     import io
+    import warnings
 
     import numpy as np
 
     from dcgan.data.decode import native_size, read, suggested_size
 
     sizes: list[tuple[int, int]] = []
-    for entry in listing.entries[:: max(1, len(listing.entries) // 1000)]:
-        with contextlib.suppress(Exception):  # broken files are named when they are decoded
-            sizes.append(native_size(io.BytesIO(read(entry.path, entry.member)) if entry.member else entry.path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for entry in listing.entries[:: max(1, len(listing.entries) // 1000)]:
+            with contextlib.suppress(Exception):  # broken files are named when they are decoded
+                sizes.append(native_size(io.BytesIO(read(entry.path, entry.member)) if entry.member else entry.path))
     return suggested_size(np.array(sizes or [(32, 32)]))
 
 

@@ -86,10 +86,12 @@ def new_entry(name: str) -> Iterator[Path]:
 
 
 def _put(aside: Path, final: Path) -> None:
-    """Give a finished entry its name. A damaged one is replaced; who comes second finds the same entry there."""
+    """Give a finished entry its name. A damaged one is replaced; who comes second leaves the first one's there."""
     for file in aside.iterdir():
         with file.open("rb+") as opened:
             os.fsync(opened.fileno())
+    if final.exists() and read(final.name) is not None:
+        return
     if final.exists():
         doomed = aside.with_name(aside.name + ".old")
         final.rename(doomed)
