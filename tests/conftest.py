@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import dcgan
+from dcgan.data import cache
 from dcgan.run import RunFolder
 
 SMALL = {
@@ -20,6 +22,26 @@ SMALL = {
     "device": "cpu",
 }
 SMALL_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, nor another test's."""
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def entries() -> list[str]:
+    """The sets in the cache."""
+    return sorted(path.name for path in cache.root().iterdir() if not path.name.startswith("."))
+
+
+def picture_folder(root: Path, count: int, classes: int = 0) -> Path:
+    """A folder of small pictures, each of one colour: (i, 255 - i, 7)."""
+    for i in range(count):
+        folder = root / f"class {i % classes}" if classes else root
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20 + i % 7, 20), (i, 255 - i, 7)).save(folder / f"{i}.png")
+    return root
 
 
 @pytest.fixture(scope="session")

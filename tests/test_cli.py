@@ -71,7 +71,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["train", "--epochs", "1e308"], "at most 10^12"),
         (["train", "--steps", "0"], "--steps must be above 0"),
         (["train", "--steps", "5", "--minutes", "1"], "--steps and --minutes"),
-        (["train", "--image-size", "5"], "28x28 only"),
+        (["train", "--image-size", "5"], "from 16 to 256"),
         (["train", "extra"], "extra"),
         (["summary", "dcgna"], "no preset 'dcgna'"),
         (["summary", "--image-size", "64"], "28x28 only"),

@@ -118,3 +118,24 @@ def test_every_setting_is_documented():
 
     for field in fields(Config):
         assert get_field_docstring(Config, field.name, ()), field.name
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "sides"),
+    [(28, 28, (28, 28)), ("64", 64, (64, 64)), ("32x32", 32, (32, 32)), ("48x64", "48x64", (48, 64))],
+)
+def test_a_size_is_a_number_or_height_by_width(given: int | str, kept: int | str, sides: tuple):
+    c = configure("dcgan", image_size=given)
+    assert (c.image_size, c.size) == (kept, sides)
+
+
+@pytest.mark.parametrize("size", [15, 257, "", "x", "28x", "x28", "28x28x28", "-28", "28 x 28", "28x1000", "a"])
+def test_an_impossible_size(size: int | str):
+    with pytest.raises(UserError, match=r"--image-size must be N or HEIGHTxWIDTH, each from 16 to 256"):
+        configure("dcgan", image_size=size)
+
+
+def test_channels_are_1_3_or_4():
+    assert configure("dcgan", channels=3).channels == 3
+    with pytest.raises(UserError, match="--channels must be 1, 3 or 4, not 2"):
+        configure("dcgan", channels=2)

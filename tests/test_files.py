@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan.files import recover_folder, whole_file, whole_folder
+from dcgan.files import printable, recover_folder, whole_file, whole_folder
 
 
 def _fail_after_writing(path: Path) -> None:
@@ -55,3 +55,16 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
     with whole_folder(tmp_path / "a") as aside:
         (aside / "x").write_text("new")
     assert (tmp_path / "a" / "x").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b é 그림", "a b é 그림"),
+        ("a\nb\x1b[31m", "a\\nb\\x1b[31m"),
+        ("caf\udce9", "caf\\udce9"),
+        ("\u202egnp", "\\u202egnp"),
+    ],
+)
+def test_a_name_is_shown_without_what_could_break_a_line(name: str, shown: str):
+    assert printable(name) == shown

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgan.data.sampler import next_batch
+from dcgan.data.sampler import next_batch, share
 
 
 def batches(n: int, size: int, count: int, seed: int) -> list[torch.Tensor]:
@@ -42,3 +42,24 @@ def test_a_position_inside_an_epoch_can_be_reached_directly():
 def test_the_order_is_shuffled(seed: int):
     order = next_batch(10_000, 10_000, 0, seed).float()
     assert abs(torch.corrcoef(torch.stack([order, torch.arange(10_000.0)]))[0, 1]) < 0.04
+
+
+@given(n=st.integers(1, 60), size=st.integers(1, 30), ranks=st.integers(1, 5), seen=st.integers(0, 200))
+def test_two_ranks_together_see_what_one_sees(n: int, size: int, ranks: int, seen: int):
+    batch = next_batch(n, size, seen, 3)
+    shares = [share(batch, rank, ranks) for rank in range(ranks)]
+    assert torch.equal(torch.cat(shares), batch)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_million_pictures_cost_little():
+    import time
+
+    begin = time.perf_counter()
+    next_batch(1_000_000, 128, 0, 0)
+    first = time.perf_counter() - begin
+    begin = time.perf_counter()
+    for seen in range(0, 128_000, 128):
+        next_batch(1_000_000, 128, seen, 0)
+    assert first < 1
+    assert time.perf_counter() - begin < 0.5

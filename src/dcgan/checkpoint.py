@@ -84,4 +84,6 @@ def _alike(value: object, example: object) -> bool:
     """Whether a counter from a file can stand where `example` does. None, for not yet known, and a number can."""
     if isinstance(example, list):
         return isinstance(value, list) and len(value) == len(example) and all(isinstance(v, float) for v in value)
+    if isinstance(example, str):
+        return value is None or isinstance(value, str)
     return isinstance(value, int | float) or (value is None and not isinstance(example, float))

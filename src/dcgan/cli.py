@@ -26,6 +26,7 @@ from dcgan.config import (
     did_you_mean,
     preset_config,
 )
+from dcgan.files import printable
 
 Result = tuple[dict[str, Any], str]
 """What a command found: an object for `--json`, and the same for people."""
@@ -113,11 +114,9 @@ class Summary:
         from dcgan.models.summary import as_json, as_table, summarize
 
         found, text = {}, []
-        for network in build(self.config, channels=1):
+        for network in build(self.config, channels=self.config.channels or 1):
             shape = (
-                (self.config.z_dim,)
-                if hasattr(network, "z_dim")
-                else (1, self.config.image_size, self.config.image_size)
+                (self.config.z_dim,) if hasattr(network, "z_dim") else (self.config.channels or 1, *self.config.size)
             )
             rows, name = summarize(network, shape), type(network).__name__
             found[name.lower()] = as_json(shape, rows)
@@ -125,7 +124,31 @@ class Summary:
         return found, "\n\n".join(text)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"train": Train, "resume": Resume, "sample": Sample, "summary": Summary}
+@dataclass(frozen=True)
+class DataCheck:
+    """Look at a set of pictures: what is in it, what is broken, what to train. Said as `dcgan data check SPEC`."""
+
+    spec: Annotated[Positional[str], arg(metavar="SPEC")]
+    """What `--data` takes: a folder, a .zip, an .npz, a name."""
+    out: Path | None = None
+    """The contact sheet, a .png; by default NAME-contact.png in this folder."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.advise import as_text, data_check
+
+        found = data_check(self.spec, self.out)
+        return found, as_text(found)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "train": Train,
+    "resume": Resume,
+    "sample": Sample,
+    "summary": Summary,
+    "data": DataCheck,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -140,7 +163,7 @@ def run(argv: list[str]) -> int:
         if task is None:
             return 0
         found, text = task()
-        print(json.dumps(found) if task.json else text)
+        print(json.dumps(found) if task.json else "\n".join(map(printable, text.split("\n"))))
     except UserError as error:
         return _complain(str(error), 2)
     except OSError as error:
@@ -162,6 +185,8 @@ def parse(argv: list[str]) -> Any:
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
     command = COMMANDS[name]
+    if command is DataCheck:
+        name, words = "data check", _after_check(words)
     if command is Summary and words and not words[0].startswith("-"):
         words = ["--preset", *words]  # `dcgan summary wgan-gp`
     if command not in (Train, Summary):
@@ -177,6 +202,15 @@ def parse(argv: list[str]) -> Any:
         return None
     given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in DURATIONS and v is None)}
     return replace(task, config=configure(preset, **given))
+
+
+def _after_check(words: list[str]) -> list[str]:
+    """`check` is the only thing that is done with data."""
+    if words[:1] == ["check"]:
+        return words[1:]
+    if words[:1] in (["-h"], ["--help"]):
+        return words
+    raise UserError("say what to do with the data: dcgan data check SPEC")
 
 
 def overview() -> str:
@@ -255,5 +289,5 @@ def _run_result(path: Path) -> Result:
 
 def _complain(message: str, status: int) -> int:
     """One line on standard error, whatever is in the message."""
-    print("dcgan:", " ".join(message.split()), file=sys.stderr)
+    print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
     return status

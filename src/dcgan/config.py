@@ -4,6 +4,7 @@ import difflib
 import json
 import numbers
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,8 @@ FORMAT_VERSION = 1
 
 Loss = Literal["non-saturating"]
 Network = Literal["dcgan"]
+Fit = Literal["crop", "pad", "stretch"]
+Augment = Literal["none", "flip", "diffaugment", "flip+diffaugment"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
 DURATIONS = ("steps", "images", "epochs", "minutes")
@@ -34,9 +37,17 @@ class Config:
     preset: str = "dcgan"
     """The recipe to start from: one of the presets above, or the config.json of a run."""
     data: str = "mnist"
-    """The pictures to learn from: `mnist` is built in."""
-    image_size: int = 28
-    """Height and width of the pictures, in pixels."""
+    """The pictures to learn from: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
+    of pictures or IDX files, or a .zip, .npz or .npy. See docs/data.md."""
+    image_size: int | str = 28
+    """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Data of another size is resized."""
+    channels: int | None = None
+    """1 gray, 3 RGB, 4 RGBA; without it, the fewest that lose nothing of the data."""
+    fit: Fit = "crop"
+    """How data of another aspect is brought to that size: `crop` its middle, `pad` it, or `stretch` it."""
+    augment: Augment = "none"
+    """`flip` shows half of the pictures as in a mirror; `diffaugment` varies what the discriminator sees of real and
+    fake ones, which helps where there are few."""
     network: Network = "dcgan"
     """The family of generator and discriminator."""
     z_dim: int = 64
@@ -83,6 +94,8 @@ class Config:
         """Refuse what cannot work, by the name that the user typed."""
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), field.type)
+        object.__setattr__(self, "image_size", _canonical_size(self.image_size))
+        _check(self.channels in (None, 1, 3, 4), "channels", self.channels, "must be 1, 3 or 4")
         for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
@@ -96,6 +109,11 @@ class Config:
         given = [f"--{name}" for name in DURATIONS if getattr(self, name) is not None]
         if len(given) > 1:
             raise UserError(f"{' and '.join(given)} all say how long to train: give one of them")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return _sides(self.image_size)
 
 
 def configure(preset: str | os.PathLike[str] = "dcgan", **settings: Any) -> Config:
@@ -192,6 +210,21 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest known word, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _sides(size: int | str) -> tuple[int, int]:
+    """`64` -> (64, 64), `48x64` -> (48, 64)."""
+    height, _, width = str(size).partition("x")
+    return int(height), int(width or height)
+
+
+def _canonical_size(size: int | str) -> int | str:
+    """A square as a number, anything else as text: what equals is written alike."""
+    good = re.fullmatch(r"\d{1,3}(x\d{1,3})?", str(size)) is not None
+    good = good and all(16 <= side <= 256 for side in _sides(size))
+    _check(good, "image_size", size, "must be N or HEIGHTxWIDTH, each from 16 to 256")
+    height, width = _sides(size)
+    return height if height == width else f"{height}x{width}"
 
 
 def _check(good: bool, name: str, value: object, rule: str) -> None:

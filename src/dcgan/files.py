@@ -61,3 +61,12 @@ def _flush(path: Path) -> None:
     """Ask the operating system to put a file's bytes on the disk before its name is changed."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def printable(text: str) -> str:
+    """A file's name as it may be shown or kept: control characters and bytes that are no text become escapes.
+
+    Names come from anywhere. One with a newline or a terminal's escape code must not break a line, a JSON file or
+    a screen.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,8 +1,9 @@
 """The run folder: its files, its log, and how a new one gets its name."""
 
 import json
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,10 @@ from dcgan.config import FORMAT_VERSION, Config, UserError, command, read_config
 from dcgan.files import whole_file
 
 Line = dict[str, Any]
-BEFORE_THE_FIRST_STATE = {"config.json", "reals.png", "samples", "model", ".model.new", ".checkpoint.new"}
+BEFORE_THE_FIRST_STATE = {"config.json", "reals.png", "skipped.json", "samples", "model"} | {
+    ".model.new",
+    ".checkpoint.new",
+}
 """What a run holds that was killed before its first state was whole: it may be started anew in the same place."""
 
 
@@ -59,6 +63,12 @@ class RunFolder:
             "versions": {name: version(name) for name in packages},
         }
         with whole_file(self.path / "config.json") as aside:
+            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """List the data's files that could not be used, with the reason of each, in `skipped.json`."""
+        content = [{"file": name, "reason": reason} for name, reason in skipped]
+        with whole_file(self.path / "skipped.json") as aside:
             aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def append(self, line: Line) -> None:
@@ -125,7 +135,8 @@ def _fresh(out: Path) -> Path:
 
 def _next(runs: Path, config: Config) -> Path:
     runs.mkdir(exist_ok=True)
-    stem = f"{Path(config.preset).stem}-{Path(config.data).stem}"
+    data = re.sub(r"[^\w.-]+", "_", Path(config.data).expanduser().absolute().stem, flags=re.ASCII)
+    stem = f"{Path(config.preset).stem}-{data}"
     for number in range(1, 1_000_000):
         path = runs / f"{stem}-{number}"
         try:

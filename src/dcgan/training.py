@@ -4,6 +4,7 @@ import math
 import os
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -18,11 +19,12 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
-from dcgan import checkpoint, latents, models, run
+from dcgan import augment, checkpoint, latents, models, run
 from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, command, configure
 from dcgan.data import Images, open_images
-from dcgan.data.sampler import epoch_order, next_batch
+from dcgan.data.sampler import epoch_order, next_batch, share
 from dcgan.ema import Ema, estimate_batchnorm
+from dcgan.files import printable
 from dcgan.images import grid, save_png, to_float
 from dcgan.losses import OBJECTIVES, Objective
 from dcgan.models.saved import SavedGenerator
@@ -78,7 +80,7 @@ class State:
     def counters(self) -> dict[str, Any]:
         """What a saved state holds besides."""
         names = ("step", "images_seen", "seconds", "planned")
-        return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist()}
+        return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist(), "data": self.data.key}
 
 
 def train(
@@ -108,6 +110,9 @@ def train_config(config: Config, out: Path | None = None) -> RunFolder:
     state = setup(config)
     with _signals() as received:  # from here on there is a folder, and Ctrl-C leaves it whole
         folder = run.create(out, config)
+        _say_data(state)
+        if state.data.skipped:
+            folder.write_skipped(state.data.skipped)
         save_png(grid(_first_reals(state)), folder.path / "reals.png")
         fit(state, folder, received)
     return folder
@@ -133,6 +138,8 @@ def resume(path: str | os.PathLike[str], *, device: str | None = None, **length:
         config = replace(config, **NO_LENGTH | length)
     state = setup(config)
     saved = checkpoint.restore(folder.checkpoint, state.parts(), counters=state.counters())
+    if (saved.get("data") or state.data.key) != state.data.key:
+        raise UserError(f"{path} cannot go on: {printable(config.data)} holds other pictures now than when it began")
     planned = state.planned if length else saved["planned"]
     for name in ("step", "images_seen", "seconds"):
         setattr(state, name, saved[name])
@@ -151,9 +158,11 @@ def resume(path: str | os.PathLike[str], *, device: str | None = None, **length:
 def setup(config: Config) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet."""
     fabric = _fabric(config)
-    data = open_images(config.data)
+    models.check(config)
+    data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
-    data = replace(data, pixels=data.pixels.to(fabric.device))
+    if _fits(data.pixels, fabric.device):
+        data = replace(data, pixels=data.pixels.to(fabric.device))
     generator, discriminator = models.build(config, channels=data.pixels.shape[1])
     ema = Ema(generator, config.ema)
     ema.network.to(fabric.device)
@@ -170,6 +179,34 @@ def _fabric(config: Config) -> Fabric:
         raise UserError(f"there is no {config.device} device here: use --device cpu, or leave --device out")
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.precision]
     return Fabric(accelerator=config.device, devices=1, precision=precision)
+
+
+def _fits(pixels: Tensor, device: torch.device) -> bool:
+    """Whether a set may take its place in a device's memory: half of what is free is left to the networks."""
+    if device.type == "cuda":
+        return pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+    if device.type == "mps":
+        return pixels.nbytes < torch.mps.recommended_max_memory() / 2
+    return True
+
+
+def _say_data(state: State) -> None:
+    """Say once what the data is and what became of it; nothing where it is used just as it is."""
+    data = state.data
+    n, (channels, height, width) = len(data), data.pixels.shape[1:]
+    if data.original != f"{height}x{width}":
+        print(
+            f"{data.name}: {n:,} pictures of {data.original}, {channels} channel{'s' * (channels > 1)}, resized to "
+            f"{height}x{width} ({state.config.fit}), which the network {state.config.network} draws",
+            file=sys.stderr,
+        )
+    if data.skipped:
+        name, why = data.skipped[0]
+        print(
+            f"{data.name}: {len(data.skipped):,} files cannot be used and are listed in skipped.json, such as "
+            f"{name} ({why})",
+            file=sys.stderr,
+        )
 
 
 def _placed(network: nn.Module, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
@@ -238,22 +275,24 @@ def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
     config, objective = state.config, OBJECTIVES[state.config.loss]
     for k in range(config.n_critic):
-        real = _next_reals(state)
+        indices = next_batch(len(state.data), config.batch_size, state.images_seen, config.seed)
+        real = _reals(state, share(indices, state.fabric.global_rank, state.fabric.world_size))
         # Only fakes that will serve the generator too need their graph kept.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
             fake = state.generator(_noise(state, len(real), 2))
         _update_discriminator(state, objective, real, fake.detach())
-        state.images_seen += len(real)
+        state.images_seen += len(indices)
     if not config.share_z:
         fake = state.generator(_noise(state, len(real), 3))
     _update_generator(state, objective, fake)
-    state.ema.update(state.generator, state.images_seen, batch=len(real) * config.n_critic)
+    state.ema.update(state.generator, state.images_seen, batch=len(indices) * config.n_critic)
     state.step += 1
 
 
 def _update_discriminator(state: State, objective: Objective, real: Tensor, fake: Tensor) -> None:
-    fake_scores, real_scores = state.discriminator(fake), state.discriminator(real)
+    fake_scores = state.discriminator(_varied(state, fake, 8))
+    real_scores = state.discriminator(_varied(state, real, 9))
     loss = objective.discriminator(real_scores, fake_scores)
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss)
@@ -266,7 +305,7 @@ def _update_discriminator(state: State, objective: Objective, real: Tensor, fake
 def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
     # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
     state.discriminator.requires_grad_(False)
-    loss = objective.generator(state.discriminator(fake))
+    loss = objective.generator(state.discriminator(_varied(state, fake, 10)))
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_g.step()
@@ -275,14 +314,18 @@ def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
     state.totals[1] += loss.detach() * state.config.n_critic
 
 
-def _next_reals(state: State) -> Tensor:
-    indices = next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
-    return _reals(state, indices)
-
-
 def _reals(state: State, indices: Tensor) -> Tensor:
-    pixels = state.data.pixels[indices.to(state.data.pixels.device)]
-    return to_float(pixels).to(memory_format=torch.channels_last)
+    """Real pictures as the networks take them, some of them mirrored where that is asked for."""
+    pixels = state.data.pixels[indices.to(state.data.pixels.device)].to(state.fabric.device)
+    images = to_float(pixels).to(memory_format=torch.channels_last)
+    return augment.flip(images, _source(state, 7)) if "flip" in state.config.augment else images
+
+
+def _varied(state: State, images: Tensor, purpose: int) -> Tensor:
+    """Pictures as the discriminator sees them."""
+    if "diffaugment" not in state.config.augment:
+        return images
+    return augment.diffaugment(images, _source(state, purpose)).contiguous(memory_format=torch.channels_last)
 
 
 def _first_reals(state: State) -> Any:
@@ -292,9 +335,13 @@ def _first_reals(state: State) -> Any:
 
 def _noise(state: State, n: int, purpose: int) -> Tensor:
     """Latents for training, from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
-    device = state.fabric.device
-    source = torch.Generator(device).manual_seed(latents.derive(state.config.seed, purpose, state.images_seen))
-    return torch.randn(n, state.config.z_dim, generator=source, device=device)
+    return torch.randn(n, state.config.z_dim, generator=_source(state, purpose), device=state.fabric.device)
+
+
+def _source(state: State, purpose: int) -> torch.Generator:
+    """Randomness of one purpose at this moment of the run."""
+    seed = latents.derive(state.config.seed, purpose, state.images_seen)
+    return torch.Generator(state.fabric.device).manual_seed(seed)
 
 
 def averaged_generator(state: State) -> SavedGenerator:
@@ -321,11 +368,11 @@ def save(state: State, folder: RunFolder) -> None:
     save_png(grid(pixels), folder.samples / f"{state.images_seen:08d}.png")
     network.trained = {
         "preset": config.preset,
-        "data": config.data,
+        "data": printable(config.data),
         "step": state.step,
         "images_seen": state.images_seen,
         "averaged": config.ema > 0,
-        "command": command(config),
+        "command": printable(command(config)),
     }
     models.save_generator(network, folder.model)
     checkpoint.save(folder.checkpoint, state.parts(), state.counters())

@@ -35,7 +35,7 @@ class Family:
 def _build_dcgan(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
     generator = dcgan.Generator(config.z_dim, channels, config.g_width)
     sizes = layer_sizes(generator, 1)
-    if config.image_size != sizes[-1]:
+    if config.size != (sizes[-1], sizes[-1]):
         raise UserError(
             f"the network dcgan draws {sizes[-1]}x{sizes[-1]} only (its layers go {'-'.join(map(str, sizes))}), "
             f"not --image-size {config.image_size}"
@@ -58,9 +58,8 @@ def build(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
     Raises:
         UserError: the network cannot have that size.
     """
+    check(config, channels)
     family = FAMILIES[config.network]
-    with torch.device("meta"):  # no memory is taken before it is known how much
-        _check_memory(*family.build(config, channels))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, 0))
         generator, discriminator = family.build(config, channels)
@@ -69,7 +68,14 @@ def build(config: Config, channels: int) -> tuple[SavedGenerator, nn.Module]:
     return generator, discriminator
 
 
-def _check_memory(*networks: nn.Module) -> None:
+def check(config: Config, channels: int = 1) -> None:
+    """Refuse networks that cannot be, or that this machine cannot hold, before anything is prepared for them.
+
+    Raises:
+        UserError: as `build`.
+    """
+    with torch.device("meta"):  # shapes only, no memory
+        networks = FAMILIES[config.network].build(config, config.channels or channels)
     # Four bytes for each weight, its gradient, Adam's two moments and the average of it.
     needed = 20 * sum(p.numel() for network in networks for p in network.parameters())
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
