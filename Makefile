@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-STEPS ?= 9000
+STEPS ?= 8000
 
 .PHONY: train test test-slow check lowest clean
 

@@ -10,6 +10,7 @@ import json
 import lzma
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def together(files: list[str], workers: int) -> float:
     return len(files) / (time.perf_counter() - begin)
 
 
+def _cpu() -> float:
+    """Seconds of processor time of this process and its children that have ended: other programs do not count."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def decode(count: int) -> dict[str, Any]:
     """Preparing a folder, beside the bare loop in one process and in as many as there are cores."""
     from dcgan.data import open_images
@@ -81,13 +88,16 @@ def decode(count: int) -> dict[str, Any]:
     for kind in ("jpg", "png"):
         with tempfile.TemporaryDirectory() as place:
             files = photos(Path(place) / "photos", count, kind)
-            one, ours, several, again = [], [], [], []
+            one, ours, several, again, cpu = [], [], [], [], []
             for turn in range(3):
                 os.environ["DCGAN_CACHE"] = f"{place}/cache{turn}"
+                start = _cpu()
                 one.append(bare(files[: count // 4]))
+                bare_cpu = (_cpu() - start) / (count // 4)
                 several.append(together(files, cores()))
-                begin = time.perf_counter()
+                begin, start = time.perf_counter(), _cpu()
                 open_images(f"{place}/photos", size=SIZE)
+                cpu.append(bare_cpu / ((_cpu() - start) / count))
                 ours.append(count / (time.perf_counter() - begin))
                 begin = time.perf_counter()
                 open_images(f"{place}/photos", size=SIZE)
@@ -99,6 +109,7 @@ def decode(count: int) -> dict[str, Any]:
                 "prepared_files_per_second": rates["ours"],
                 "share_of_bare_times_workers": rates["ours"] / (rates["one"] * cores()),
                 "share_of_bare_in_all_processes": rates["ours"] / rates["several"],
+                "bare_processor_time_over_ours": statistics.median(cpu),
                 "reopened_in_seconds": statistics.median(again),
             }
     return found

@@ -8,7 +8,6 @@ from torch import nn
 from benchmarks import study
 from dcgan import Discriminator, Generator, notebook
 from dcgan.config import configure
-from dcgan.data.sampler import next_batch
 from dcgan.losses import OBJECTIVES
 from dcgan.training import State, setup, update
 
@@ -102,11 +101,11 @@ def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, li
 def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, monkeypatch, share_z: bool):
     from dataclasses import replace
 
-    from dcgan.training import _reals
+    from dcgan.training import _next_reals
 
     state.config = replace(state.config, share_z=share_z)
     gen, disc = state.generator.module, state.discriminator.module
-    real = _reals(state, next_batch(len(state.data), 6, 0, state.config.seed))
+    real = _next_reals(state)
     grads_d, grads_g, drawn = engine_step(state, monkeypatch)
     assert len(drawn) == (1 if share_z else 2)
     loss_d, loss_g = state.totals[:2].tolist()

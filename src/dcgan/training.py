@@ -275,18 +275,17 @@ def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
     config, objective = state.config, OBJECTIVES[state.config.loss]
     for k in range(config.n_critic):
-        indices = next_batch(len(state.data), config.batch_size, state.images_seen, config.seed)
-        real = _reals(state, share(indices, state.fabric.global_rank, state.fabric.world_size))
+        count, real = len(_next_indices(state)), _next_reals(state)
         # Only fakes that will serve the generator too need their graph kept.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
             fake = state.generator(_noise(state, len(real), 2))
         _update_discriminator(state, objective, real, fake.detach())
-        state.images_seen += len(indices)
+        state.images_seen += count
     if not config.share_z:
         fake = state.generator(_noise(state, len(real), 3))
     _update_generator(state, objective, fake)
-    state.ema.update(state.generator, state.images_seen, batch=len(indices) * config.n_critic)
+    state.ema.update(state.generator, state.images_seen, batch=count * config.n_critic)
     state.step += 1
 
 
@@ -312,6 +311,16 @@ def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
     state.discriminator.requires_grad_(True)
     # Weighted by the critic's updates, so that every column of the totals has the same divisor.
     state.totals[1] += loss.detach() * state.config.n_critic
+
+
+def _next_indices(state: State) -> Tensor:
+    """The batch that is due, over all devices."""
+    return next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
+
+
+def _next_reals(state: State) -> Tensor:
+    """The real pictures that this device is due."""
+    return _reals(state, share(_next_indices(state), state.fabric.global_rank, state.fabric.world_size))
 
 
 def _reals(state: State, indices: Tensor) -> Tensor:
