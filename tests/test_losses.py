@@ -44,6 +44,7 @@ def test_losses_touch_nothing(name: str, scores: torch.Tensor):
     before = scores.clone()
     scores.requires_grad_(True)
     OBJECTIVES[name].discriminator(scores[:, :1], scores[:, 1:])
-    OBJECTIVES[name].generator(scores)
+    paired = [scores[:, :1]] if OBJECTIVES[name].is_paired else []
+    OBJECTIVES[name].generator(scores[:, 1:], *paired)
     assert torch.equal(scores, before)
     assert scores.grad is None

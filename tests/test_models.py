@@ -113,7 +113,7 @@ def test_initial_weights():
 
 def test_weights_follow_from_the_seed_and_leave_torchs_own_state_alone():
     before = torch.get_rng_state()
-    (a, d), (b, _), (c, _) = (models.build(configure("dcgan", seed=s), 1) for s in (0, 0, 1))
+    (a, d), (b, _), (c, _) = (models.build(configure("dcgan", seed=s), (1, 28, 28)) for s in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(a.gen[0][0].weight, b.gen[0][0].weight)
     assert not torch.equal(a.gen[0][0].weight, c.gen[0][0].weight)
@@ -122,7 +122,7 @@ def test_weights_follow_from_the_seed_and_leave_torchs_own_state_alone():
 
 def test_a_size_that_the_network_cannot_draw_is_refused():
     with pytest.raises(UserError, match="28x28 only"):
-        models.build(configure("dcgan", image_size=32), 1)
+        models.build(configure("dcgan"), (1, 32, 32))
 
 
 def test_summary_rows_are_what_a_forward_does():

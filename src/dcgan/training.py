@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -17,20 +18,21 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
-from dcgan import checkpoint, latents, models, run
+from dcgan import checkpoint, latents, losses, models, parts, run, schedule
 from dcgan.config import DURATIONS, NO_LENGTH, Config, UserError, command, configure
-from dcgan.data import Images, open_images
+from dcgan.data import Images, at_size, open_images
 from dcgan.data.sampler import epoch_order, next_batch
 from dcgan.ema import Ema, estimate_batchnorm
 from dcgan.images import grid, save_png, to_float
-from dcgan.losses import OBJECTIVES, Objective
-from dcgan.models.saved import SavedGenerator
+from dcgan.losses import Objective
+from dcgan.parts import BUILT, Own
 from dcgan.report import curves
 from dcgan.run import RunFolder
-from dcgan.sample import draw
+from dcgan.sample import draw, grid_size, sheet
+from dcgan.schedule import Now
 
-GRID = 64
-"""Samples in a grid: the first of the run's seed, so `dcgan sample RUN --seed S --n 64` draws the last grid again."""
+Given = tuple[Tensor, ...]
+"""What the networks are told besides z or pictures: nothing, or labels int64 (N,)."""
 NORM_BATCHES = 16
 """Blocks of latents from which the averaged generator's BatchNorm statistics are estimated."""
 
@@ -50,11 +52,13 @@ class State:
     config: Config
     fabric: Fabric
     data: Images
+    objective: Objective
     generator: nn.Module
     discriminator: nn.Module
     optimizer_g: Optimizer
     optimizer_d: Optimizer
     ema: Ema
+    own: Own
     totals: Tensor
     """Sums since the last log line: loss_d, loss_g, d_real, d_fake, updates. On the device, so that no step waits."""
     planned: int | None
@@ -63,6 +67,11 @@ class State:
     images_seen: int = 0
     seconds: float = 0.0
     """Time spent on updates: logging, drawing and saving left out."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes the networks are told about; 0 if they are not."""
+        return len(self.data.classes) if self.config.conditional else 0
 
     def parts(self) -> dict[str, nn.Module | Optimizer]:
         """What a saved state holds tensors of."""
@@ -80,51 +89,79 @@ class State:
         return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist()}
 
 
-def train(preset: str = "dcgan", *, out: str | os.PathLike[str] | None = None, **settings: Any) -> RunFolder:
+def train(
+    preset: str = "dcgan",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    loss: str | Objective | None = None,
+    **settings: Any,
+) -> RunFolder:
     """Train a GAN, as `dcgan train` does.
 
     Args:
         preset: a name in `PRESETS`, or the path of a run's `config.json`.
         out: the run folder; by default the next free one in `runs/`.
-        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`.
+        generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], in the place of the preset's. Its
+            `z_dim` is its attribute of that name, or the setting. It is trained in place.
+        discriminator: a network of your own, (N, C, H, W) -> (N, 1). Trained in place too.
+        loss: a name, or an `Objective` of your own.
+        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`. With `conditional=True` both
+            networks are called with labels, int64 (N,), as a second argument.
 
     Returns:
-        The run folder; `dcgan.load(run)` gives the trained model.
+        The run folder; `dcgan.load(run)` gives the trained model, unless its class is your own.
 
     Raises:
         UserError: a setting that cannot work, or a folder that cannot be written. Nothing is touched then.
         Stopped: Ctrl-C or SIGTERM, after the run was saved.
     """
-    return train_config(configure(preset, **settings), Path(out) if out else None)
+    if isinstance(loss, str):
+        settings["loss"] = loss
+    own = Own(generator, discriminator, loss if isinstance(loss, Objective) else None)
+    return train_config(configure(preset, **settings), Path(out) if out else None, own)
 
 
-def train_config(config: Config, out: Path | None = None) -> RunFolder:
+def train_config(config: Config, out: Path | None = None, own: Own = BUILT) -> RunFolder:
     """Train with these settings into a new run folder: see `train`."""
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
-    state = setup(config)
-    folder = run.create(out, config)
+    state = setup(config, own)
+    folder = run.create(out, state.config, own.names)
     save_png(grid(_first_reals(state)), folder.path / "reals.png")
     fit(state, folder)
     return folder
 
 
-def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    loss: Objective | None = None,
+    **length: float | None,
+) -> RunFolder:
     """Go on with a run just where it stopped, as `dcgan resume` does.
 
     Args:
         path: the run folder.
+        generator: your own, if the run was started with one; its weights are read from the run.
+        discriminator: the same.
+        loss: the same.
         **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
 
     Raises:
         UserError: no run, a damaged state, or a run that has already reached its length.
     """
-    folder = run.open_run(Path(path))
+    folder, own = run.open_run(Path(path)), Own(generator, discriminator, loss)
+    parts.check_same(folder, own)
     config = folder.config()
     length = {name: value for name, value in length.items() if value is not None}
     if length:
         config = replace(config, **NO_LENGTH | length)
-    state = setup(config)
+    state = setup(replace(config, init=None), own)  # the weights come from the state, not from where they began
+    state.config = config
     saved = checkpoint.restore(folder.checkpoint, state.parts())
     planned = state.planned if length else saved["planned"]
     for name in ("step", "images_seen", "seconds"):
@@ -134,26 +171,33 @@ def resume(path: str | os.PathLike[str], **length: float | None) -> RunFolder:
     if planned is not None and state.images_seen >= planned:
         raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
     if length:
-        folder.write_config(config)
+        folder.write_config(config, own.names)
     folder.cut_log(state.step, config.log_every)
     fit(state, folder)
     return folder
 
 
-def setup(config: Config) -> State:
+def setup(config: Config, own: Own = BUILT) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet."""
     fabric = _fabric(config)
     data = open_images(config.data)
+    generator, discriminator, objective = parts.choose(config, data, own)
+    config = replace(config, z_dim=getattr(generator, "z_dim", config.z_dim))
+    data = at_size(data, config.image_size, config.image_size)
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
-    data = replace(data, pixels=data.pixels.to(fabric.device))
-    generator, discriminator = models.build(config, channels=data.pixels.shape[1])
-    ema = Ema(generator, config.ema)
+    data = replace(data, pixels=data.pixels.to(fabric.device), labels=data.labels.to(fabric.device))
+    ema = Ema(generator)
     ema.network.to(fabric.device)
-    g, optimizer_g = _placed(generator, config, fabric)
-    d, optimizer_d = _placed(discriminator, config, fabric)
+    now = schedule.at(config, 0)
+    g, optimizer_g = _placed(generator, now.lr, config, fabric)
+    d, optimizer_d = _placed(discriminator, now.d_lr, config, fabric)
     totals = torch.zeros(5, device=fabric.device)
     planned = planned_images(config, len(data))
-    return State(config, fabric, data, g, d, optimizer_g, optimizer_d, ema, totals, planned)
+    state = State(config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, planned)
+    if own.generator or own.discriminator:
+        real, given = _next_reals(state)
+        parts.try_out(g, d, _noise(state, 2, 2), real[:2], tuple(labels[:2] for labels in given))
+    return state
 
 
 def _fabric(config: Config) -> Fabric:
@@ -164,12 +208,12 @@ def _fabric(config: Config) -> Fabric:
     return Fabric(accelerator=config.device, devices=1, precision=precision)
 
 
-def _placed(network: nn.Module, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
+def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device, with its optimizer."""
     # channels_last and the fused Adam together: 101 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = network.to(memory_format=torch.channels_last)
     fused = fabric.device.type in ("cpu", "cuda")
-    placed = fabric.setup(network, Adam(network.parameters(), lr=config.lr, betas=config.betas, fused=fused))
+    placed = fabric.setup(network, Adam(network.parameters(), lr=lr, betas=config.betas, fused=fused))
     return cast(tuple[nn.Module, Optimizer], placed)
 
 
@@ -212,7 +256,7 @@ def fit(state: State, folder: RunFolder) -> None:
             _log(state, folder, bar)
         if state.step % config.save_every:
             save(state, folder)
-    curves(list(folder.lines()), folder.path / "curves.png", is_bce=OBJECTIVES[config.loss].is_bce)
+    curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
     if received and not finished(state):
         raise Stopped(folder, received[0])
 
@@ -224,37 +268,66 @@ def finished(state: State) -> bool:
 
 def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
-    config, objective = state.config, OBJECTIVES[state.config.loss]
+    config, now = state.config, schedule.at(state.config, state.images_seen)
+    _set_rates(state, now)
     for k in range(config.n_critic):
-        real = _next_reals(state)
+        real, given = _next_reals(state)
         # Only the last batch of fakes can serve the generator too, so only that forward keeps its graph.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
-            fake = state.generator(_noise(state, len(real), 2))
-        _update_discriminator(state, objective, real, fake.detach())
+            fake = state.generator(_noise(state, len(real), 2), *given)
+        _update_discriminator(state, real, fake.detach(), given, now.zero_centred)
         state.images_seen += len(real)
+    batch = len(real) * config.n_critic
     if not config.share_z:
-        fake = state.generator(_noise(state, len(real), 3))
-    _update_generator(state, objective, fake)
-    state.ema.update(state.generator, state.images_seen, batch=len(real) * config.n_critic)
+        if state.objective.is_paired:  # fresh reals for fresh fakes: the batch that the discriminator sees next
+            real, given = _next_reals(state)
+        fake = state.generator(_noise(state, len(real), 3), *given)
+    _update_generator(state, real, fake, given)
+    state.ema.update(state.generator, state.images_seen, batch, now.half_life)
     state.step += 1
 
 
-def _update_discriminator(state: State, objective: Objective, real: Tensor, fake: Tensor) -> None:
-    fake_scores, real_scores = state.discriminator(fake), state.discriminator(real)
-    loss = objective.discriminator(real_scores, fake_scores)
+def _set_rates(state: State, now: Now) -> None:
+    for optimizer, lr in ((state.optimizer_g, now.lr), (state.optimizer_d, now.d_lr)):
+        for group in optimizer.param_groups:
+            group["lr"], group["betas"] = lr, (state.config.betas[0], now.beta2)
+
+
+def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given, zero_centred: float) -> None:
+    config = state.config
+    real.requires_grad_(config.r1 > 0)
+    fake.requires_grad_(config.r2 > 0)
+    fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
+    loss = state.objective.discriminator(real_scores, fake_scores)
+    if config.r1:
+        loss = loss + zero_centred * config.r1 * losses.zero_centred_penalty(real_scores, real)
+    if config.r2:
+        loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
+    if config.gp:
+        share = torch.rand(len(real), 1, 1, 1, generator=_source(state, 5), device=real.device)
+        critic = partial(_critic, state.discriminator, given)
+        loss = loss + config.gp * losses.gradient_penalty(critic, real.detach(), fake.detach(), share)
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_d.step()
     with torch.no_grad():
-        d_real, d_fake = objective.shown(real_scores).mean(), objective.shown(fake_scores).mean()
+        d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
         state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
 
 
-def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
+def _critic(discriminator: nn.Module, given: Given, images: Tensor) -> Tensor:
+    scores: Tensor = discriminator(images, *given)
+    return scores
+
+
+def _update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:
     # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
     state.discriminator.requires_grad_(False)
-    loss = objective.generator(state.discriminator(fake))
+    scores = [state.discriminator(fake, *given)]
+    if state.objective.is_paired:
+        scores.append(state.discriminator(real.detach(), *given))
+    loss = state.objective.generator(*scores)
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_g.step()
@@ -263,51 +336,61 @@ def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
     state.totals[1] += loss.detach() * state.config.n_critic
 
 
-def _next_reals(state: State) -> Tensor:
+def _next_reals(state: State) -> tuple[Tensor, Given]:
+    """The next batch (N, C, H, W), and its labels (N,) if the networks are told the class."""
     indices = next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
-    return _reals(state, indices)
-
-
-def _reals(state: State, indices: Tensor) -> Tensor:
-    pixels = state.data.pixels[indices.to(state.data.pixels.device)]
-    return to_float(pixels).to(memory_format=torch.channels_last)
+    indices = indices.to(state.data.pixels.device)
+    images = to_float(state.data.pixels[indices]).to(memory_format=torch.channels_last)
+    return images, (state.data.labels[indices],) if state.classes else ()
 
 
 def _first_reals(state: State) -> Any:
-    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[:GRID]]
+    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[: grid_size(0)]]
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _noise(state: State, n: int, purpose: int) -> Tensor:
-    """Latents for training, from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
+    """Latents for training, (n, z_dim)."""
     device = state.fabric.device
-    source = torch.Generator(device).manual_seed(latents.derive(state.config.seed, purpose, state.images_seen))
-    return torch.randn(n, state.config.z_dim, generator=source, device=device)
+    return torch.randn(n, state.config.z_dim, generator=_source(state, purpose), device=device)
 
 
-def averaged_generator(state: State) -> SavedGenerator:
+def _source(state: State, purpose: int) -> torch.Generator:
+    """Randomness from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
+    seed = latents.derive(state.config.seed, purpose, state.images_seen)
+    return torch.Generator(state.fabric.device).manual_seed(seed)
+
+
+def averaged_generator(state: State) -> nn.Module:
     """The generator that is drawn from and saved: averaged weights, with BatchNorm statistics of their own."""
-    network = cast(SavedGenerator, state.ema.network)
+    network = state.ema.network
     if not state.config.ema:
         network.load_state_dict(state.generator.state_dict())
-    z = latents.noise(latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK, state.config.z_dim)
-    estimate_batchnorm(network, torch.split(z.to(state.fabric.device), latents.BLOCK))
+    for mine, theirs in zip(network.buffers(), state.generator.buffers(), strict=True):
+        mine.copy_(theirs)  # what is not averaged, such as the vectors of spectral normalisation
+    seed, n = latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK
+    z, labels = latents.noise(seed, n, state.config.z_dim), latents.cycle(n, state.classes)
+    inputs = [t.to(state.fabric.device) for t in (z, labels) if t is not None]
+    estimate_batchnorm(network, zip(*(torch.split(t, latents.BLOCK) for t in inputs), strict=True))
     return network
 
 
 def save(state: State, folder: RunFolder) -> None:
     """Write the grid of fixed latents, the model and the state."""
-    config, network = state.config, averaged_generator(state)
-    pixels = draw(network, latents.noise(config.seed, GRID, config.z_dim))
-    save_png(grid(pixels), folder.samples / f"{state.images_seen:08d}.png")
-    network.trained = {
+    config, network, classes = state.config, averaged_generator(state), state.classes
+    n = grid_size(classes)
+    pixels = draw(network, latents.noise(config.seed, n, config.z_dim), latents.cycle(n, classes))
+    save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
+    trained = {
         "preset": config.preset,
         "data": config.data,
         "step": state.step,
         "images_seen": state.images_seen,
-        "command": command(config),
+        "command": None if state.own.names else command(config),
     }
-    models.save_generator(network, folder.model)
+    if classes:
+        trained["classes"] = list(state.data.classes)
+    models.save_generator(network, folder.model, trained)
     checkpoint.save(folder.checkpoint, state.parts(), state.counters())
 
 
@@ -324,7 +407,7 @@ def _log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
         )
     folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **values})
     text = f"Loss_D {loss_d:.3f}, Loss_G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
-    if OBJECTIVES[state.config.loss].is_bce:
+    if state.objective.is_bce:
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
 

@@ -1,8 +1,10 @@
 """Pictures to learn from: a spec such as `mnist` becomes one uint8 array."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.config import UserError, did_you_mean
@@ -50,3 +52,14 @@ def open_images(spec: str, split: str = "train") -> Images:
     if spec not in SOURCES:
         raise UserError(f"there is no data {spec!r}{did_you_mean(spec, SOURCES)}; known: {', '.join(SOURCES)}")
     return SOURCES[spec](split)
+
+
+def at_size(images: Images, height: int, width: int) -> Images:
+    """The same pictures at another size, antialiased; unchanged if they have it already."""
+    if images.pixels.shape[-2:] == (height, width):
+        return images
+    parts = [
+        F.interpolate(part, (height, width), mode="bilinear", antialias=True)
+        for part in torch.split(images.pixels, 4096)
+    ]
+    return replace(images, pixels=torch.cat(parts))
