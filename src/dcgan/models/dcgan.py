@@ -125,8 +125,9 @@ def _normalise(blocks: nn.Sequential, norm: Norm) -> None:
     for block in blocks.children():
         assert isinstance(block, nn.Sequential)
         block[0] = weighted(block[0], norm)
-        if isinstance(block[1], nn.BatchNorm2d):
-            block[1] = normalisation(norm, block[1].num_features)
+        for i, layer in enumerate(block):
+            if isinstance(layer, nn.BatchNorm2d):
+                block[i] = normalisation(norm, layer.num_features)
 
 
 @lru_cache(maxsize=64)
