@@ -79,7 +79,7 @@ def test_while_d_wins_the_minimax_gradient_vanishes_and_the_other_does_not(score
 @pytest.mark.parametrize(
     ("name", "discriminator", "generator"),
     [
-        ("least-squares", lambda r, f: 0.5 * ((r - 1) ** 2).mean() + 0.5 * (f**2).mean(), lambda r, f: ((f - 1) ** 2).mean() / 2),
+        ("least-squares", lambda r, f: ((r - 1) ** 2 + f**2).mean() / 2, lambda r, f: ((f - 1) ** 2).mean() / 2),
         ("hinge", lambda r, f: (1 - r).clamp(min=0).mean() + (1 + f).clamp(min=0).mean(), lambda r, f: -f.mean()),
         ("wasserstein", lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
         (

@@ -110,7 +110,7 @@ class PaperDiscriminator(nn.Module):
         features: Tensor = self.features(pad(image, self.padded))
         scores: Tensor = self.score(features).view(-1, 1)
         if self.classes is not None:
-            scores = scores + (features.sum((2, 3)) * self.classes(labels)).sum(1, keepdim=True)
+            scores = scores + (features.mean((2, 3)) * self.classes(labels)).sum(1, keepdim=True)
         return scores
 
 
@@ -120,4 +120,4 @@ def init(layer: nn.Module) -> None:
     if isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
     if isinstance(layer, PaperDiscriminator) and layer.classes is not None:
-        nn.init.normal_(layer.classes.weight, 0.0, 0.02)
+        nn.init.normal_(layer.classes.weight, 0.0, layer.classes.embedding_dim**-0.5)
