@@ -8,7 +8,7 @@ import torch
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from dcgan.config import UserError
-from dcgan.data import mnist, open_images
+from dcgan.data import at_size, mnist, open_images
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -84,3 +84,12 @@ def test_unknown_data_names_the_nearest():
 def test_a_damaged_idx_file_is_refused(content: bytes):
     with pytest.raises(UserError, match=r"x\.idx"):
         mnist.parse_idx(content, "x.idx")
+
+
+def test_pictures_at_another_size_look_the_same():
+    digits = open_images("mnist", "test")
+    larger = at_size(digits, 64, 32)
+    assert larger.pixels.shape == (10_000, 1, 64, 32)
+    assert larger.pixels.dtype == torch.uint8
+    assert larger.pixels.float().mean().item() == pytest.approx(digits.pixels.float().mean().item(), rel=0.02)
+    assert at_size(digits, 28, 28) is digits

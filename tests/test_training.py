@@ -352,6 +352,7 @@ def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
     assert (tmp_path / "r" / "metrics.jsonl").read_text() == finished_run.log.read_text()
 
 
-def test_bf16(tmp_path: Path):
-    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
+@pytest.mark.parametrize("preset", ["dcgan", "cgan", "wgan-gp", "r3gan"])
+def test_bf16(tmp_path: Path, preset: str):
+    folder = dcgan.train(preset, out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
     assert dcgan.load(folder).sample(1).shape == (1, 28, 28, 1)

@@ -270,8 +270,8 @@ PRESETS: dict[str, Config] = {
     # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam 1e-4 with
     # betas (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64.
     "wgan-gp": Config(
-        preset="wgan-gp", network="dcgan64", d_norm="layer", d_width=64, loss="wasserstein", gp=10.0, n_critic=5,
-        lr=1e-4, betas=(0.0, 0.9), steps=10_000,
+        preset="wgan-gp", network="dcgan64", d_norm="layer", d_width=32, loss="wasserstein", gp=10.0, n_critic=5,
+        lr=1e-4, betas=(0.0, 0.9), batch_size=64, steps=10_000,
     ),
     # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
     # conditional BatchNorm (de Vries et al. 2017) and D by projection (Miyato, Koyama 2018) instead of concatenation.
@@ -282,7 +282,7 @@ PRESETS: dict[str, Config] = {
     # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks, a smaller batch and a tanh at the end.
     "r3gan": Config(
         preset="r3gan", network="resnet", g_norm="none", d_norm="none", g_width=32, d_width=32, loss="relativistic",
-        r1=0.1, r2=0.1, share_z=False, betas=(0.0, 0.99), burn_in=200_000, steps=10_000,
+        r1=0.1, r2=0.1, share_z=False, betas=(0.0, 0.99), burn_in=200_000, batch_size=64, steps=10_000,
     ),
 }  # fmt: skip
 PRESET_LINES = {
