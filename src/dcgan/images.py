@@ -32,14 +32,12 @@ def grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int 
     either the grid is as square as the number allows.
     """
     n, height, width, channels = pixels.shape
-    down = rows is not None
-    if rows is not None:
-        columns = math.ceil(n / rows)
-    columns = columns or math.ceil(math.sqrt(n))
+    is_down = rows is not None
+    columns = math.ceil(n / rows) if rows else columns or math.ceil(math.sqrt(n))
     rows = rows or math.ceil(n / columns)
     sheet = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
     for i, picture in enumerate(pixels):
-        row, column = (i % rows, i // rows) if down else divmod(i, columns)
+        row, column = (i % rows, i // rows) if is_down else divmod(i, columns)
         top, left = gap + row * (height + gap), gap + column * (width + gap)
         sheet[top : top + height, left : left + width] = picture
     return sheet

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from tqdm import tqdm
@@ -200,12 +201,19 @@ def setup(config: Config, own: Own = BUILT) -> State:
     return state
 
 
+class Bf16(MixedPrecision):
+    """bf16 where it is safe. It needs no gradient scaler, so backward is torch's own: penalties differentiate too."""
+
+    backward = Precision.backward
+
+
 def _fabric(config: Config) -> Fabric:
-    here = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not here[config.device]:
-        raise UserError(f"there is no {config.device} device here: use --device cpu, or leave --device out")
-    precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.precision]
-    return Fabric(accelerator=config.device, devices=1, precision=precision)
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = next(name for name, is_here in here.items() if is_here) if config.device == "auto" else config.device
+    if not here[kind]:
+        raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
+    precision = Bf16("bf16-mixed", kind) if config.precision == "bf16" else Precision()
+    return Fabric(accelerator=kind, devices=1, plugins=[precision])
 
 
 def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
