@@ -274,7 +274,7 @@ PRESETS: dict[str, Config] = {
         lr=1e-4, betas=(0.0, 0.9), batch_size=64, steps=10_000,
     ),
     # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
-    # conditional BatchNorm (de Vries et al. 2017) and D by projection (Miyato, Koyama 2018) instead of concatenation.
+    # conditional BatchNorm (de Vries et al. 2017) too and D by projection (Miyato, Koyama 2018), not by concatenation.
     "cgan": Config(
         preset="cgan", network="dcgan64", conditional=True, d_width=32, steps=10_000,
     ),

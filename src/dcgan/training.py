@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -314,19 +313,15 @@ def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given
         loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
     if config.gp:
         share = torch.rand(len(real), 1, 1, 1, generator=_source(state, 5), device=real.device)
-        critic = partial(_critic, state.discriminator, given)
-        loss = loss + config.gp * losses.gradient_penalty(critic, real.detach(), fake.detach(), share)
+        loss = loss + config.gp * losses.gradient_penalty(
+            lambda images: state.discriminator(images, *given), real.detach(), fake.detach(), share
+        )
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_d.step()
     with torch.no_grad():
         d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
         state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
-
-
-def _critic(discriminator: nn.Module, given: Given, images: Tensor) -> Tensor:
-    scores: Tensor = discriminator(images, *given)
-    return scores
 
 
 def _update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:

@@ -4,9 +4,10 @@ Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolu
 Networks" (2016), generalised by depth: as many doublings as bring the larger side down to 4..7 pixels. At 64x64 with
 RGB and z 100 they are the networks that everyone knows: 3,576,704 and 2,765,568 parameters.
 
-With classes, every normalisation of the generator has its scale and shift for each class (conditional BatchNorm; de
-Vries et al. 2017), and the discriminator adds the projection of its features on the class's vector (Miyato and Koyama
-2018, eq. 4).
+With classes, a one-hot vector is put behind z, every normalisation of the generator has its scale and shift for each
+class (conditional BatchNorm; de Vries et al. 2017), and the discriminator adds the projection of its features on the
+class's vector (Miyato and Koyama 2018, eq. 4). The features are taken where they are, not summed over the picture: a
+digit's parts are told by their place.
 """
 
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from dcgan.models.blocks import (
     normalisation,
     pad,
     weighted,
+    with_one_hot,
 )
 from dcgan.models.saved import SavedGenerator
 
@@ -55,7 +57,7 @@ class PaperGenerator(SavedGenerator):
         self.picture_shape = checked_shape(picture_shape)
         count, start = doublings(self.picture_shape[1:])
         widths = [width * min(2**i, WIDEST) for i in reversed(range(count))]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim, widths[0], start, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim + classes, widths[0], start, bias=False)]
         for a, b in zip(widths, [*widths[1:], self.picture_shape[0]], strict=True):
             layers.append(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False))
         self.layers = nn.ModuleList(weighted(layer, norm) for layer in layers)
@@ -68,6 +70,7 @@ class PaperGenerator(SavedGenerator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, C, H, W) in [-1, 1]."""
         given = () if labels is None else (labels,)
+        z = z if labels is None else with_one_hot(z, labels, self.classes)
         x = z.view(*z.shape, 1, 1)
         for layer, norm in zip(self.layers, self.norms, strict=False):
             x = self.relu(norm(layer(x), *given))
@@ -103,14 +106,14 @@ class PaperDiscriminator(nn.Module):
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.features = nn.Sequential(*layers)
         self.score = weighted(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
-        self.classes = nn.Embedding(classes, widths[-1]) if classes else None
+        self.classes = nn.Embedding(classes, widths[-1] * end[0] * end[1]) if classes else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1)."""
         features: Tensor = self.features(pad(image, self.padded))
         scores: Tensor = self.score(features).view(-1, 1)
         if self.classes is not None:
-            scores = scores + (features.mean((2, 3)) * self.classes(labels)).sum(1, keepdim=True)
+            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
         return scores
 
 
@@ -120,4 +123,4 @@ def init(layer: nn.Module) -> None:
     if isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
     if isinstance(layer, PaperDiscriminator) and layer.classes is not None:
-        nn.init.normal_(layer.classes.weight, 0.0, layer.classes.embedding_dim**-0.5)
+        nn.init.normal_(layer.classes.weight, 0.0, 0.02)

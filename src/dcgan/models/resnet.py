@@ -100,14 +100,14 @@ class ResidualDiscriminator(nn.Module):
             stages += [nn.AvgPool2d(2), nn.Conv2d(a, b, 1, bias=False), Block(b)]
         self.features = nn.Sequential(*stages)
         self.score = nn.Conv2d(widths[-1], 1, end)
-        self.classes = nn.Embedding(classes, widths[-1]) if classes else None
+        self.classes = nn.Embedding(classes, widths[-1] * end[0] * end[1]) if classes else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1)."""
         features: Tensor = self.features(pad(image, self.padded))
         scores: Tensor = self.score(features).view(-1, 1)
         if self.classes is not None:
-            scores = scores + (features.mean((2, 3)) * self.classes(labels)).sum(1, keepdim=True)
+            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
         return scores
 
 
