@@ -14,7 +14,7 @@ from PIL import Image
 import dcgan
 from dcgan.cli import COMMANDS, run, unboxed
 from dcgan.run import RunFolder
-from tests.conftest import SMALL_FLAGS
+from tests.conftest import SMALL, SMALL_FLAGS
 
 
 def test_help_is_quick_and_loads_no_torch():
@@ -64,7 +64,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["train", "--lr"], "'--lr'"),
         (["train", "--lr", "-1"], "--lr must be above 0"),
         (["train", "--betas", "0.5"], "'--betas'"),
-        (["train", "--loss", "hings"], "non-saturating"),
+        (["train", "--loss", "hings"], "minimax"),
         (["train", "--steps", "many"], "'many'"),
         (["train", "--preset="], "no preset ''"),
         (["train", "--g-width", "65536"], "GB to train"),
@@ -79,6 +79,16 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["sample", "nowhere", "--out", "a.png"], "there is no nowhere"),
         (["sample", "nowhere", "--out", "a.jpg"], "give a .png"),
         (["resume", "nowhere"], "no run at nowhere"),
+        (["train", "--n-critic", "0"], "--n-critic must be above 0"),
+        (["train", "--gp", "10"], "--gp needs the slope at each picture alone, and BatchNorm in the discriminator"),
+        (["train", "--loss", "wasserstein"], "--loss wasserstein needs a critic of bounded slope: use --gp 10"),
+        (["train", "--loss", "hinge", "--label-smoothing", "0.1"], "hinge has no labels to smooth"),
+        (["train", "--network", "resnet"], "the network resnet has no normalisation: use --g-norm none"),
+        (["train", "--preset", "vanilla", "--g-norm", "instance"], "no pixels to normalise over"),
+        (["train", "--preset", "dcgan64", "--image-size", "300"], "from 16 to 256"),
+        (["train", "--init", "nowhere"], "there is no nowhere"),
+        (["interpolate", "nowhere", "--out", "a.gif"], "there is no nowhere"),
+        (["interpolate", "nowhere", "--out", "a.npz"], "give a .gif (an animation) or a .png"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_touches_nothing(
@@ -151,6 +161,60 @@ def test_the_command_in_config_json_is_understood(finished_run: RunFolder):
 
     words = json.loads((finished_run.path / "config.json").read_text())["command"].split()
     assert parse(words[1:]).config == finished_run.config()
+
+
+@pytest.mark.parametrize("preset", dcgan.PRESETS)
+def test_a_summary_of_every_preset(preset: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", preset]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Generator\n")
+    assert "\nDiscriminator\n" in text
+    assert run(["summary", preset, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for network in (found["generator"], found["discriminator"]):
+        assert f"{network['parameters']:,}" in text
+        assert f"{network['multiply_adds']:,}" in text
+
+
+def test_labels_and_walks(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "--preset", "cgan", "--steps", "2", "--out", "r", *SMALL_FLAGS]) == 0
+    with Image.open(tmp_path / "r/samples/00000032.png") as image:
+        assert image.size == (8 * 30 + 2, 10 * 30 + 2)
+
+    assert run(["sample", "r", "--n", "12", "--out", "all.npz"]) == 0
+    assert run(["sample", "r", "--n", "12", "--label", "7", "--out", "sevens.npz"]) == 0
+    with np.load(tmp_path / "all.npz") as every, np.load(tmp_path / "sevens.npz") as sevens:
+        assert every["arr_1"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+        assert sevens["arr_1"].tolist() == [7] * 12
+        assert (every["arr_0"][7] == sevens["arr_0"][7]).all()
+
+    capsys.readouterr()
+    for label in ("10", "seven", "-1"):
+        assert "--label takes 0 to 9 or a name, 0 to 9" in refused("sample", "r", f"--label={label}", "--out", "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+    assert (
+        run(["interpolate", "r", "--out", "walk.gif", "--stops", "3", "--frames", "2", "--label", "3", "--json"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out) == {"out": "walk.gif", "frames": 6, "seed": 0, "shape": [6, 28, 28, 1]}
+    assert run(["interpolate", "r", "--out", "strip.png", "--direction", "1", "--frames", "5"]) == 0
+    with Image.open(tmp_path / "strip.png") as image:
+        assert image.size == (5 * 30 + 2, 32)
+
+
+def test_a_label_for_a_model_without_classes(refused, finished_run: RunFolder, tmp_path: Path):
+    words = ["sample", str(finished_run.path), "--label", "3", "--out", str(tmp_path / "a.png")]
+    assert "takes no --label" in refused(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_with_parts_of_ones_own_is_for_python(refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from dcgan.losses import OBJECTIVES
+
+    folder = dcgan.train(out=tmp_path / "r", steps=1, loss=OBJECTIVES["hinge"], **SMALL)
+    capsys.readouterr()
+    assert "go on with dcgan.resume(" in refused("resume", str(folder.path), "--steps", "4")
 
 
 @pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"], []])

@@ -8,8 +8,20 @@ from torch import nn
 
 from benchmarks import study
 from dcgan import Discriminator, Generator, UserError, models
-from dcgan.config import configure
-from dcgan.models.blocks import conv_size, conv_transpose_size, init_weights, layer_sizes
+from dcgan.config import PRESETS, configure
+from dcgan.models.blocks import (
+    ConditionalNorm,
+    LabelConv2d,
+    conv_size,
+    conv_transpose_size,
+    crop,
+    doublings,
+    init_weights,
+    layer_sizes,
+    pad,
+)
+from dcgan.models.dcgan64 import PaperDiscriminator, PaperGenerator
+from dcgan.models.resnet import Block
 from dcgan.models.summary import summarize
 
 
@@ -113,7 +125,7 @@ def test_initial_weights():
 
 def test_weights_follow_from_the_seed_and_leave_torchs_own_state_alone():
     before = torch.get_rng_state()
-    (a, d), (b, _), (c, _) = (models.build(configure("dcgan", seed=s), 1) for s in (0, 0, 1))
+    (a, d), (b, _), (c, _) = (models.build(configure("dcgan", seed=s), (1, 28, 28)) for s in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(a.gen[0][0].weight, b.gen[0][0].weight)
     assert not torch.equal(a.gen[0][0].weight, c.gen[0][0].weight)
@@ -122,7 +134,7 @@ def test_weights_follow_from_the_seed_and_leave_torchs_own_state_alone():
 
 def test_a_size_that_the_network_cannot_draw_is_refused():
     with pytest.raises(UserError, match="28x28 only"):
-        models.build(configure("dcgan", image_size=32), 1)
+        models.build(configure("dcgan"), (1, 32, 32))
 
 
 def test_summary_rows_are_what_a_forward_does():
@@ -252,7 +264,7 @@ def test_a_hub_id_is_resolved_by_the_class_too(tmp_path: Path, monkeypatch: pyte
 
 def test_networks_that_do_not_fit_into_memory_are_refused():
     with pytest.raises(UserError, match="GB to train"):
-        models.build(configure("dcgan", g_width=65_536), 1)
+        models.build(configure("dcgan", g_width=65_536), (1, 28, 28))
 
 
 def test_a_foreign_model_file_is_refused(tmp_path: Path):
@@ -267,3 +279,177 @@ def test_weights_are_saved_as_they_are_whatever_their_layout(tmp_path: Path):
     models.save_generator(generator, tmp_path / "m")
     for name, tensor in load_file(tmp_path / "m" / "model.safetensors").items():
         assert torch.equal(tensor, generator.state_dict()[name])
+
+
+def test_the_papers_parameter_counts():
+    assert parameters(PaperGenerator(100, (3, 64, 64), 64)) == 3_576_704
+    assert parameters(PaperDiscriminator((3, 64, 64), 64)) == 2_765_568
+    generator, discriminator = models.build(PRESETS["dcgan64"], (3, 64, 64))
+    assert (parameters(generator), parameters(discriminator)) == (3_576_704, 2_765_568)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((28, 28), (2, (7, 7))), ((64, 64), (4, (4, 4))), ((16, 16), (2, (4, 4))), ((32, 32), (3, (4, 4))),
+        ((256, 256), (6, (4, 4))), ((100, 37), (4, (7, 3))), ((16, 256), (6, (1, 4))), ((29, 29), (3, (4, 4))),
+    ],
+)  # fmt: skip
+def test_how_deep_a_network_is(size: tuple[int, int], expected: tuple):
+    assert doublings(size) == expected
+
+
+@pytest.mark.parametrize("side", range(16, 257))
+def test_every_side_starts_at_four_to_seven_pixels(side: int):
+    count, start = doublings((side, side))
+    assert 4 <= start[0] <= 7
+    assert start[0] * 2**count >= side
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 45), (17, 64), (16, 256), (100, 37)])
+@pytest.mark.parametrize("network", ["mlp", "dcgan64", "resnet"])
+@pytest.mark.parametrize("classes", [0, 4])
+def test_any_height_and_width(network: str, size: tuple[int, int], classes: int):
+    none = {"g_norm": "none", "d_norm": "none"}
+    config = configure("dcgan", network=network, z_dim=5, g_width=2, d_width=2, **none)
+    generator, discriminator = models.build(config, (3, *size), classes)
+    given = (torch.tensor([0, 3]),) if classes else ()
+    images = generator(torch.randn(2, 5), *given)
+    assert images.shape == (2, 3, *size)
+    assert generator.picture_shape == (3, *size)
+    assert images.abs().max() <= 1
+    assert discriminator(images, *given).shape == (2, 1)
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan64", "resnet"])
+@pytest.mark.parametrize("size", [(15, 28), (28, 257), (0, 16)])
+def test_sizes_out_of_range_are_refused(network: str, size: tuple[int, int]):
+    config = configure("dcgan", network=network, g_norm="none", d_norm="none")
+    with pytest.raises(UserError, match="16 to 256 pixels"):
+        models.build(config, (1, *size))
+
+
+def test_what_is_cropped_is_padded_and_nothing_else():
+    x = torch.randn(2, 1, 7, 8)
+    assert torch.equal(crop(pad(x, (12, 9)), (7, 8)), x)
+    assert pad(x, (12, 9)).sum() == pytest.approx(x.sum().item(), abs=1e-4)
+    assert pad(x, (7, 8)) is x
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_conditional_batchnorm_against_a_loop(training: bool):
+    norm = ConditionalNorm("batch", 3, 4).train(training)
+    torch.nn.init.normal_(norm.shift.weight)
+    norm.norm.running_mean.normal_()
+    x, labels = torch.randn(6, 3, 2, 5), torch.tensor([0, 3, 1, 1, 0, 2])
+    mean = x.mean(dim=(0, 2, 3)) if training else norm.norm.running_mean.clone()
+    variance = x.var(dim=(0, 2, 3), unbiased=False) if training else norm.norm.running_var.clone()
+    out = norm(x, labels)
+    for n in range(6):
+        for c in range(3):
+            scale, shift = norm.scale.weight[labels[n], c], norm.shift.weight[labels[n], c]
+            by_hand = (x[n, c] - mean[c]) / torch.sqrt(variance[c] + 1e-5) * scale + shift
+            assert torch.allclose(out[n, c], by_hand, atol=1e-5)
+
+
+def test_maps_that_are_never_built_are_one_hot_maps():
+    layer = LabelConv2d(2, 5, 4, 2, classes=3)
+    x, labels = torch.randn(4, 2, 9, 8), torch.tensor([0, 2, 1, 2])
+    maps = torch.nn.functional.one_hot(labels, 3).float()[..., None, None].expand(-1, -1, 9, 8)
+    plain = torch.nn.functional.conv2d(torch.cat([x, maps], dim=1), layer.weight, layer.bias, stride=2)
+    assert torch.allclose(layer(x, labels), plain, atol=1e-5)
+
+
+def test_a_projection_is_the_inner_product_with_the_classs_vector():
+    discriminator = PaperDiscriminator((1, 16, 16), 4, norm="none", classes=3)
+    x, labels = torch.randn(5, 1, 16, 16), torch.tensor([0, 1, 2, 1, 0])
+    features = discriminator.features(x)
+    plain = discriminator.score(features).view(-1, 1)
+    for n, label in enumerate(labels):
+        inner = features[n].flatten() @ discriminator.classes.weight[label]
+        assert torch.allclose(discriminator(x, labels)[n], plain[n] + inner, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])
+def test_the_class_changes_the_picture_and_the_score(network: str):
+    none = {"g_norm": "none", "d_norm": "none"} if network == "resnet" else {}
+    generator, discriminator = models.build(configure("dcgan", network=network, **none), (1, 28, 28), 10)
+    if network == "resnet":  # a block starts as the identity; its class has an effect all the same
+        assert all(not block.branch[4].weight.any() for block in generator.modules() if isinstance(block, Block))
+    z = torch.randn(3, 64)
+    a, b = (generator.eval()(z, torch.full((3,), label)) for label in (1, 2))
+    assert not torch.equal(a, b)
+    scores = [discriminator.eval()(a, torch.full((3,), label)) for label in (1, 2)]
+    assert not torch.equal(*scores)
+
+
+def test_blocks_start_as_the_identity():
+    generator, _ = models.build(configure("r3gan"), (1, 28, 28))
+    for block in generator.modules():
+        if isinstance(block, Block):
+            x = torch.randn(1, block.branch[0].in_channels, 3, 3)
+            assert torch.equal(block(x), x)
+
+
+def test_a_model_of_the_first_format_is_read_and_draws_the_same():
+    import numpy as np
+
+    from dcgan import sample
+
+    folder = Path(__file__).parent / "fixtures" / "model-1"
+    with np.load(folder / "samples.npz", allow_pickle=False) as arrays:
+        kept = arrays["arr_0"].astype(int)
+    model = sample.load(folder)
+    assert abs(model.sample(2, seed=0).astype(int) - kept).max() <= 1
+    assert model.trained["step"] == 7
+    assert model.classes == ()
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("norm", ["batch", "instance", "layer", "none", "spectral"])
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])
+def test_every_generator_is_saved_and_comes_back(tmp_path: Path, network: str, norm: str, classes: int):
+    norm = {"mlp": "layer" if norm == "instance" else norm, "resnet": "none"}.get(network, norm)
+    config = configure("dcgan", network=network, z_dim=6, g_width=4, d_width=4, g_norm=norm, d_norm="none")
+    generator, _ = models.build(config, (3, 28, 28), classes)
+    given = (torch.tensor([0, 2, 1]),) if classes else ()
+    generator(torch.randn(3, 6), *given)
+    models.save_generator(generator.eval(), tmp_path / "m")
+    again, z = models.load_generator(tmp_path / "m"), torch.randn(3, 6)
+    assert torch.equal(again(z, *given), generator(z, *given))
+    assert (again.classes, again.picture_shape) == (classes, (3, 28, 28))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture_shape": [1, 28]}, {"picture_shape": [1, 28, 10**9]}, {"picture_shape": [1, -28, 28]},
+        {"picture_shape": [1, 2.5, 28]}, {"picture_shape": "wide"}, {"classes": -3}, {"classes": "many"},
+        {"width": 10**18}, {"picture_shape": [0, 28, 28]}, {"picture_shape": None}, {"width": -1},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("network", ["mlp", "dcgan64", "resnet"])
+def test_a_damaged_description_is_refused(tmp_path: Path, network: str, change: dict):
+    none = {"g_norm": "none", "d_norm": "none"}
+    generator, _ = models.build(configure("dcgan", network=network, g_width=2, **none), (1, 28, 28), 2)
+    models.save_generator(generator, tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=r"config.json"):
+        models.load_generator(tmp_path)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("spectral", [True, False])
+def test_a_summary_of_every_preset_adds_up(preset: str, labelled: bool, spectral: bool):
+    norm = {"g_norm": "spectral", "d_norm": "spectral"} if spectral and preset != "r3gan" else {}
+    config = configure(preset, **norm)
+    networks = models.build(config, (1, 28, 28), 10 if labelled else 0)
+    for network, shape in zip(networks, ((config.z_dim,), (1, 28, 28)), strict=True):
+        rows = summarize(network, shape, labelled=labelled)
+        assert sum(row.parameters for row in rows) == parameters(network)
+        assert sum(row.multiply_adds for row in rows) > 0
+        for row in rows:
+            expression, _, result = row.formula.replace("floor", "int").replace("/", "//").partition(" = ")
+            assert not row.formula or eval(expression) == int(result) == row.output[-1]

@@ -105,7 +105,7 @@ def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, mo
 
     state.config = replace(state.config, share_z=share_z)
     gen, disc = state.generator.module, state.discriminator.module
-    real = _next_reals(state)
+    real, _ = _next_reals(state)
     grads_d, grads_g, drawn = engine_step(state, monkeypatch)
     assert len(drawn) == (1 if share_z else 2)
     loss_d, loss_g = state.totals[:2].tolist()

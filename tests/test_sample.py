@@ -20,6 +20,116 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> sample.Model:
     return sample.load(folder / "model")
 
 
+@pytest.fixture(scope="module")
+def drawer(tmp_path_factory: pytest.TempPathFactory) -> sample.Model:
+    """A model of three classes, whose pictures' brightness is their class."""
+    folder = tmp_path_factory.mktemp("c")
+    generator = Generator(16, 1, 8, norm="none", classes=3)
+    with torch.no_grad():
+        generator.gen[0][0].weight[16:] = torch.tensor([0.0, 0.3, 0.6]).view(3, 1, 1, 1)
+    models.save_generator(generator.eval(), folder, {"data": "pets", "classes": ["cat", "dog", "1"]})
+    return sample.load(folder)
+
+
+@pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])
+def test_a_sample_with_a_class_does_not_depend_on_how_many_are_asked_for(drawer: sample.Model, n: int):
+    assert (drawer.sample(n, seed=5) == drawer.sample(200, seed=5)[:n]).all()
+    assert (drawer.sample(n, seed=5, label=2) == drawer.sample(200, seed=5, label=2)[:n]).all()
+
+
+def test_a_class_is_chosen_by_index_or_by_name(drawer: sample.Model):
+    assert drawer.classes == ("cat", "dog", "1")
+    every = drawer.sample(6, seed=1)
+    for name, index in (("cat", 0), ("dog", 1), ("1", 2), ("2", 2), ("0", 0), (1, 1)):
+        chosen = drawer.sample(6, seed=1, label=name)
+        assert (chosen[index::3] == every[index::3]).all()
+        assert (chosen != every).any()
+        assert drawer.labels(6, name).tolist() == [index] * 6
+    assert drawer.labels(5).tolist() == [0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("label", [3, "3", -1, "-1", "cow", "dgo", "", "9" * 400, 10**30])
+def test_a_class_that_is_not_there_is_refused(drawer: sample.Model, label: int | str):
+    with pytest.raises(UserError, match=r"no class .*--label takes 0 to 2 or a name, cat to 1"):
+        drawer.sample(1, label=label)
+
+
+def test_an_unconditional_model_takes_no_label(model: sample.Model):
+    with pytest.raises(UserError, match="trained without classes and takes no --label"):
+        model.sample(1, label=0)
+    assert model.labels(4) is None
+
+
+@pytest.mark.parametrize("names", [None, ["a"], "abc", 7])
+def test_names_that_do_not_fit_are_not_used(drawer: sample.Model, names: object):
+    drawer = sample.load(drawer.source)
+    drawer.generator.trained = {"classes": names}
+    assert drawer.classes == ("0", "1", "2")
+
+
+def test_a_grid_has_a_row_for_each_class(drawer: sample.Model, tmp_path: Path):
+    pixels = drawer.sample(12)
+    sample.write(pixels, tmp_path / "a.png", drawer.labels(12), rows=3)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (4 * 30 + 2, 3 * 30 + 2)
+        sheet = np.asarray(image)
+    for row in range(3):
+        for column in range(4):
+            cell = sheet[2 + 30 * row :, 2 + 30 * column :][:28, :28]
+            assert (cell == pixels[3 * column + row, ..., 0]).all()
+
+
+@pytest.mark.parametrize(("classes", "n", "rows"), [(0, 64, 8), (1, 64, 8), (2, 16, 2), (10, 80, 10), (11, 64, 8)])
+def test_the_grids_of_a_training(classes: int, n: int, rows: int):
+    assert sample.grid_size(classes) == n
+    assert sample.sheet(np.zeros((n, 3, 3, 1), np.uint8), classes).shape == (rows * 5 + 2, 8 * 5 + 2, 1)
+
+
+def test_labels_are_written_beside_the_samples(drawer: sample.Model, tmp_path: Path):
+    sample.write(drawer.sample(4), tmp_path / "a.npz", drawer.labels(4))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert arrays["arr_1"].tolist() == [0, 1, 2, 0]
+        assert arrays["arr_1"].dtype == np.int64
+
+
+def test_walks(model: sample.Model, drawer: sample.Model, tmp_path: Path):
+    way = model.walk(3, 4, seed=2)
+    assert way.shape == (9, 28, 28, 3)
+    assert (way[[0, 4, 8]] == model.sample(3, seed=2)).all()
+    sample.write_walk(way, tmp_path / "way.png")
+    with Image.open(tmp_path / "way.png") as image:
+        assert image.size == (9 * 30 + 2, 32)
+    sample.write_walk(model.walk(3, 4, closed=True), tmp_path / "way.gif")
+    with Image.open(tmp_path / "way.gif") as image:
+        assert (image.n_frames, image.size, image.info["loop"]) == (12, (28, 28), 0)
+    assert drawer.walk(2, 2, label="dog").mean() != drawer.walk(2, 2).mean()
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])
+@pytest.mark.parametrize("classes", [0, 2])
+def test_a_way_along_a_principal_direction(network: str, classes: int):
+    none = {"g_norm": "none", "d_norm": "none"} if network == "resnet" else {}
+    config = dcgan.config.configure("dcgan", network=network, z_dim=6, g_width=8, **none)
+    generator, _ = models.build(config, (1, 28, 28), classes)
+    model = sample.Model(generator.eval(), "here")
+    assert model.along(1, 5).shape == (5, 28, 28, 1)
+    with pytest.raises(UserError, match="direction must be from 1 to 6, not 7"):
+        model.along(7)
+
+
+def test_impossible_walks(model: sample.Model, tmp_path: Path):
+    for wrong in ({"stops": 1}, {"frames": 0}):
+        with pytest.raises(UserError, match="at least 2 stops"):
+            model.walk(**wrong)
+    with pytest.raises(UserError, match="from 1 to 16, not 0"):
+        model.along(0)
+    with pytest.raises(UserError, match="at least 2 frames"):
+        model.along(1, 1)
+    for name in ("a.npz", "a", "a.jpg"):
+        with pytest.raises(UserError, match=r"give a .gif \(an animation\) or a .png"):
+            sample.write_walk(model.walk(2, 1), tmp_path / name)
+
+
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 130])
 def test_a_sample_does_not_depend_on_how_many_are_asked_for(model: sample.Model, n: int):
     assert (model.sample(n, seed=5) == model.sample(200, seed=5)[:n]).all()

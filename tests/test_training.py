@@ -1,6 +1,7 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import dcgan
 from dcgan import UserError, training
 from dcgan.config import configure
+from dcgan.data import open_images
 from dcgan.run import RunFolder
 from tests.conftest import SMALL
 
@@ -34,6 +36,171 @@ def test_the_run_folder(finished_run: RunFolder):
     assert last["images_seen"] == 7 * 16
     assert last["seconds"] > 0
     assert 0 < last["d_real"] < 1
+
+
+PRESETS = {name: {**SMALL, "ema": 100, "save_every": 50} for name in dcgan.PRESETS}
+PRESETS["dcgan64"]["image_size"] = 28
+PRESETS["r3gan"]["burn_in"] = 100  # between the stop and the end, so that what was burnt in is not forgotten
+
+
+@pytest.mark.parametrize("change", [{}, {"conditional": True}, {"lr_decay": 200, "d_lr": 1e-3, "g_norm": "spectral"}])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_goes_on_as_if_it_had_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, change: dict
+):
+    digits = open_images("mnist", "test")  # 40 of them: five steps go over the end of an epoch, whose batch is short
+    few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
+    monkeypatch.setattr(training, "open_images", lambda spec, **asked: few)
+    if preset == "r3gan":
+        change = {name: value for name, value in change.items() if name != "g_norm"}
+    settings = PRESETS[preset] | change
+    whole = dcgan.train(preset, out=tmp_path / "whole", steps=5, **settings)
+    part = dcgan.train(preset, out=tmp_path / "part", steps=2, **settings)
+    resumed = dcgan.resume(part, steps=5)
+    assert tensors(resumed) == tensors(whole)
+    assert lines(resumed) == lines(whole)
+
+
+def test_a_grid_of_a_conditional_run_is_drawn_again_from_its_model(tmp_path: Path):
+    from dcgan import sample
+
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, conditional=True, **SMALL)
+    model = dcgan.load(folder)
+    assert model.classes == tuple("0123456789")
+    sample.write(model.sample(80, seed=0), tmp_path / "a.png", rows=10)
+    assert (tmp_path / "a.png").read_bytes() == max(folder.samples.iterdir()).read_bytes()
+    assert "10 classes" in (folder.model / "README.md").read_text()
+
+
+def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: Path):
+    config = configure("dcgan", init=str(finished_run.path), **SMALL)
+    state, saved = training.setup(config), dcgan.load(finished_run).generator
+    for network in (state.generator.module, state.ema.network):
+        for ours, theirs in zip(network.parameters(), saved.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+    fresh = training.setup(configure("dcgan", **SMALL))
+    for ours, theirs in zip(state.discriminator.parameters(), fresh.discriminator.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_run_that_started_from_a_model_goes_on_without_it(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.model, tmp_path / "start")
+    settings = {**SMALL, "init": str(tmp_path / "start")}
+    whole = dcgan.train("dcgan", out=tmp_path / "whole", steps=4, **settings)
+    part = dcgan.train("dcgan", out=tmp_path / "part", steps=2, **settings)
+    shutil.rmtree(tmp_path / "start")
+    resumed = dcgan.resume(part, steps=4)
+    assert tensors(resumed) == tensors(whole)
+    assert resumed.config().init == settings["init"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"g_width": 8}, r"does not fit this generator: its gen.0.0.weight is \(8, 16, 3, 3\), not \(8, 32, 3, 3\)"),
+        ({"conditional": True}, "does not fit this generator"),
+        ({"network": "dcgan64"}, "does not fit this generator"),
+        ({"init": "nowhere"}, "there is no nowhere"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_no_start(finished_run: RunFolder, tmp_path: Path, settings: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        dcgan.train("dcgan", out=tmp_path / "r", steps=1, **{**SMALL, "init": str(finished_run.path), **settings})
+    assert list(tmp_path.iterdir()) == []
+
+
+class MyGenerator(torch.nn.Module):
+    z_dim = 5
+
+    def __init__(self, size: int = 28) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.size = torch.nn.Linear(5, size * size), size
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.layer(z).tanh().view(-1, 1, self.size, self.size)
+
+
+class MyDiscriminator(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.layer = torch.nn.Linear(784, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(1))
+
+
+def my_loss() -> dcgan.Objective:
+    return dcgan.Objective(lambda real, fake: (fake - real).exp().mean(), lambda fake: -fake.mean())
+
+
+def test_parts_of_ones_own_go_into_the_same_loop(tmp_path: Path):
+    def own() -> dict:
+        return {"generator": MyGenerator(), "discriminator": MyDiscriminator(), "loss": my_loss()}
+
+    settings = {**SMALL, "r1": 0.1, "save_every": 2}
+    mine = own()
+    before = mine["generator"].layer.weight.clone()
+    whole = dcgan.train(out=tmp_path / "whole", steps=4, **mine, **settings)
+    assert not torch.equal(mine["generator"].layer.weight, before)  # trained in place
+    part = dcgan.train(out=tmp_path / "part", steps=3, **own(), **settings)
+    resumed = dcgan.resume(part, steps=4, **own())
+    assert tensors(resumed) == tensors(whole)
+    assert whole.config().z_dim == 5
+    content = json.loads((whole.path / "config.json").read_text())
+    assert content["own"] == ["generator", "discriminator", "loss"]
+    assert "command" not in content
+
+
+def test_a_model_of_ones_own_class_says_so(tmp_path: Path):
+    from safetensors.torch import load_model
+
+    folder = dcgan.train(out=tmp_path / "r", steps=2, generator=MyGenerator(), **{**SMALL, "ema": 0})
+    with pytest.raises(UserError, match=r"your own class tests.test_training.MyGenerator: make one and fill it"):
+        dcgan.load(folder)
+    again = MyGenerator()
+    load_model(again, folder.model / "model.safetensors")
+    with pytest.raises(UserError, match=r"go on with dcgan.resume\('.*r', generator=...\)"):
+        dcgan.resume(folder, steps=4)
+    with pytest.raises(UserError, match="your own generator"):
+        dcgan.train(str(folder.path / "config.json"))
+
+
+def test_a_known_network_with_a_loss_of_ones_own_can_be_loaded(tmp_path: Path):
+    folder = dcgan.train(out=tmp_path / "r", steps=2, loss=my_loss(), **SMALL)
+    model = dcgan.load(folder)
+    assert model.sample(2).shape == (2, 28, 28, 1)
+    assert model.trained["command"] is None
+    assert "train it again" not in (folder.model / "README.md").read_text()
+    with pytest.raises(UserError, match=r"loss=..."):
+        dcgan.resume(folder, steps=4)
+
+
+def test_a_run_without_parts_of_ones_own_takes_none(finished_run: RunFolder):
+    with pytest.raises(UserError, match=r"no parts of your own: go on with dcgan.resume\('[^,]*'\)"):
+        dcgan.resume(finished_run, steps=9, generator=MyGenerator())
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"generator": MyGenerator(20)}, r"draws \(1, 20, 20\), the pictures are \(1, 28, 28\)"),
+        (
+            {"discriminator": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3))},
+            r"scores \(2, 1\), not \(2, 3\)",
+        ),
+    ],
+)
+def test_parts_of_ones_own_that_do_not_fit(tmp_path: Path, own: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        dcgan.train(out=tmp_path / "r", steps=1, **own, **SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_are_brought_to_the_networks_size(tmp_path: Path):
+    folder = dcgan.train("dcgan64", out=tmp_path / "r", steps=1, **{**SMALL, "image_size": 32})
+    assert dcgan.load(folder).sample(1).shape == (1, 32, 32, 1)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4])
@@ -117,7 +284,7 @@ def test_the_generators_update_leaves_no_gradient_in_the_discriminator(finished_
     training.update(state)
     before = [p.grad.clone() for p in state.discriminator.parameters()]
     fake = state.generator(training._noise(state, 4, 9))
-    training._update_generator(state, training.OBJECTIVES["non-saturating"], fake)
+    training._update_generator(state, fake.detach(), fake, ())
     assert all(torch.equal(a, p.grad) for a, p in zip(before, state.discriminator.parameters(), strict=True))
     assert all(p.requires_grad for p in state.discriminator.parameters())
 
@@ -130,7 +297,7 @@ def test_what_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path, log
 
 
 def test_nothing_is_written_when_a_setting_cannot_work(tmp_path: Path):
-    for wrong in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}):
+    for wrong in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}, {"gp": 10.0}, {"loss": "wasserstein"}):
         with pytest.raises(UserError):
             dcgan.train("dcgan", out=tmp_path / "r", **wrong)
     assert list(tmp_path.iterdir()) == []
@@ -187,6 +354,7 @@ def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
     assert (tmp_path / "r" / "metrics.jsonl").read_text() == finished_run.log.read_text()
 
 
-def test_bf16(tmp_path: Path):
-    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
+@pytest.mark.parametrize("preset", ["dcgan", "cgan", "wgan-gp", "r3gan"])
+def test_bf16(tmp_path: Path, preset: str):
+    folder = dcgan.train(preset, out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
     assert dcgan.load(folder).sample(1).shape == (1, 28, 28, 1)

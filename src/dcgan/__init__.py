@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from dcgan.config import PRESETS, Config, UserError
+    from dcgan.losses import Objective
     from dcgan.models.dcgan import Discriminator, Generator
     from dcgan.sample import Model, load
     from dcgan.training import resume, train
@@ -18,6 +19,7 @@ _HOME = {
     "Config": "config",
     "PRESETS": "config",
     "UserError": "config",
+    "Objective": "losses",
     "Discriminator": "models.dcgan",
     "Generator": "models.dcgan",
     "Model": "sample",
@@ -25,7 +27,18 @@ _HOME = {
     "resume": "training",
     "train": "training",
 }
-__all__ = ["PRESETS", "Config", "Discriminator", "Generator", "Model", "UserError", "load", "resume", "train"]
+__all__ = [
+    "PRESETS",
+    "Config",
+    "Discriminator",
+    "Generator",
+    "Model",
+    "Objective",
+    "UserError",
+    "load",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

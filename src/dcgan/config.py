@@ -15,8 +15,9 @@ from typing import Any, Literal, cast, get_args, get_origin
 FORMAT_VERSION = 1
 """Of `config.json`, the saved model and the state. Newer versions are refused by name; older ones stay readable."""
 
-Loss = Literal["non-saturating"]
-Network = Literal["dcgan"]
+Loss = Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein", "relativistic"]
+Network = Literal["mlp", "dcgan", "dcgan64", "resnet"]
+Norm = Literal["batch", "instance", "layer", "none", "spectral"]
 Fit = Literal["crop", "pad", "stretch"]
 Augment = Literal["none", "flip", "diffaugment", "flip+diffaugment"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -48,27 +49,50 @@ class Config:
     augment: Augment = "none"
     """`flip` shows half of the pictures as in a mirror; `diffaugment` varies what the discriminator sees of real and
     fake ones, which helps where there are few."""
+    conditional: bool = False
+    """Use the labels: the generator draws the class that it is asked for, the discriminator is told the class."""
     network: Network = "dcgan"
-    """The family of generator and discriminator."""
+    """The family of generator and discriminator: `dcgan` is the study's 28x28, the others take any size."""
+    init: str | None = None
+    """A saved model (a run folder, say) whose weights the generator starts from; the discriminator starts anew."""
     z_dim: int = 64
     """Length of the latent vector z that a picture is made from."""
     g_width: int = 64
-    """Channels before the generator's last layer (the study's `hidden_dim`)."""
+    """Channels before the generator's last layer (the study's `hidden_dim`); for `mlp`, units of its first."""
     d_width: int = 16
-    """Channels after the discriminator's first layer (the study's `hidden_dim`)."""
+    """Channels after the discriminator's first layer (the study's `hidden_dim`); for `mlp`, units of its last."""
+    g_norm: Norm = "batch"
+    """What normalises the generator's layers."""
+    d_norm: Norm = "batch"
+    """What normalises the discriminator's layers. `batch` mixes pictures, so it does not go with --gp, --r1, --r2."""
     loss: Loss = "non-saturating"
     """The objective that the two networks play."""
+    label_smoothing: float = 0.0
+    """The discriminator's target for a real picture is 1 minus this (`minimax` and `non-saturating` only)."""
+    gp: float = 0.0
+    """Weight of the gradient penalty of WGAN-GP; the paper's is 10."""
+    r1: float = 0.0
+    """Weight of the squared slope of the discriminator at real pictures, halved in the loss."""
+    r2: float = 0.0
+    """The same at generated pictures."""
     n_critic: int = 1
     """Discriminator updates for each generator update."""
     share_z: bool = False
-    """Let the discriminator's last batch of fakes serve the generator's update too: one generator forward less a step.
-    The study draws fresh latents, and so do we unless asked."""
+    """Let the discriminator's last batch (fakes, and reals where the loss pairs them) serve the generator's update too:
+    one generator forward less a step. The study draws fresh latents, and so do we unless asked."""
     batch_size: int = 128
     """Real images in one discriminator update, over all devices. The last, short batch of an epoch is kept."""
     lr: float = 2e-4
     """Adam's learning rate."""
+    d_lr: float | None = None
+    """The discriminator's own learning rate; without it, --lr is for both."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
+    burn_in: int = 0
+    """Over this many first images, along a cosine, the weights of R1 and R2 fall from ten times to once, Adam's second
+    beta rises from 0.9 and the averaged generator's half-life from 0."""
+    lr_decay: int = 0
+    """Over this many images, along a cosine, the learning rates fall to 0; 0 keeps them."""
     ema: int = 20_000
     """Half-life of the averaged generator's memory, in images; 0 saves the generator as it is."""
     steps: int | None = None
@@ -98,6 +122,10 @@ class Config:
         _check(self.channels in (None, 1, 3, 4), "channels", self.channels, "must be 1, 3 or 4")
         for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
+        _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
+        for name in ("gp", "r1", "r2", "burn_in", "lr_decay"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
+        _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must be from 0 to below 1")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
         for name in DURATIONS:
@@ -141,6 +169,8 @@ def preset_config(preset: str) -> Config:
     if preset in PRESETS:
         return PRESETS[preset]
     if preset.endswith(".json"):
+        if own := read_json(Path(preset)).get("own"):
+            raise UserError(f"{preset} is of a run with your own {own[0]}: train again with dcgan.train({own[0]}=...)")
         return read_config(Path(preset))
     raise UserError(
         f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
@@ -266,12 +296,45 @@ def _is(value: object, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-# Last, because a Config checks itself with the functions above.
+# Last, because a Config checks itself with the functions above. What each preset follows, with its formulae and its
+# departures from the paper, is in docs/presets.md.
 PRESETS: dict[str, Config] = {
+    # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks. Not its maxout, dropout
+    # and momentum, but the form that courses teach: ReLU with BatchNorm in G, LeakyReLU in D, Adam.
+    "vanilla": Config(
+        preset="vanilla", network="mlp", d_norm="none", g_width=128, d_width=128, steps=20_000,
+    ),
     # Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs" (2016), in the
     # form of the study: unpadded 28x28 networks, BatchNorm scales drawn from N(0, 0.02), the losses' mean for D.
     "dcgan": Config(preset="dcgan", steps=11_500),
-}
+    # The same paper as it is: four strided layers at 64x64, z 100, 512 to 64 channels, BatchNorm scales N(1, 0.02).
+    # At other sizes as many layers as bring them to 4..7 pixels. z is normal, not uniform.
+    "dcgan64": Config(
+        preset="dcgan64", image_size=64, network="dcgan64", z_dim=100, g_width=64, d_width=64, steps=20_000,
+    ),
+    # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam 1e-4 with
+    # betas (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64.
+    "wgan-gp": Config(
+        preset="wgan-gp", network="dcgan64", d_norm="layer", d_width=32, loss="wasserstein", gp=10.0, n_critic=5,
+        lr=1e-4, betas=(0.0, 0.9), batch_size=64, steps=10_000,
+    ),
+    # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
+    # conditional BatchNorm (de Vries et al. 2017) too and D by projection (Miyato, Koyama 2018), not by concatenation.
+    "cgan": Config(
+        preset="cgan", network="dcgan64", conditional=True, d_width=32, steps=10_000,
+    ),
+    # Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): relativistic pairs, R1 and R2 at
+    # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks, a smaller batch and a tanh at the end.
+    "r3gan": Config(
+        preset="r3gan", network="resnet", g_norm="none", d_norm="none", g_width=32, d_width=32, loss="relativistic",
+        r1=0.1, r2=0.1, share_z=False, betas=(0.0, 0.99), burn_in=200_000, batch_size=64, steps=10_000,
+    ),
+}  # fmt: skip
 PRESET_LINES = {
+    "vanilla": "fully connected networks, as GANs began: any size, Adam 2e-4, 20,000 steps",
     "dcgan": "the study's network and settings: 28x28, BatchNorm, Adam 2e-4, 11,500 steps",
+    "dcgan64": "Radford et al. as published, 64x64; any size from 16 to 256",
+    "wgan-gp": "Wasserstein critic with gradient penalty: steadier, five critic updates a step",
+    "cgan": "you choose the class that is drawn: needs labels",
+    "r3gan": "the modern objective: relativistic pairs, R1 and R2, no normalisation",
 }

@@ -25,17 +25,20 @@ def to_uint8(images: Tensor) -> Pixels:
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def grid(pixels: Pixels, columns: int | None = None, gap: int = 2) -> Pixels:
-    """Lay pictures (N, H, W, C) out in rows on black, `gap` pixels apart: one picture (H', W', C).
+def grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int | None = None) -> Pixels:
+    """Lay pictures (N, H, W, C) out on black, `gap` pixels apart: one picture (H', W', C).
 
-    Without `columns` the grid is as square as the number allows.
+    They fill row after row; with `rows`, column after column, so that picture i stands in row i mod `rows`. Without
+    either the grid is as square as the number allows.
     """
     n, height, width, channels = pixels.shape
-    columns = columns or math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
+    is_down = rows is not None
+    columns = math.ceil(n / rows) if rows else columns or math.ceil(math.sqrt(n))
+    rows = rows or math.ceil(n / columns)
     sheet = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
     for i, picture in enumerate(pixels):
-        top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
+        row, column = (i % rows, i // rows) if is_down else divmod(i, columns)
+        top, left = gap + row * (height + gap), gap + column * (width + gap)
         sheet[top : top + height, left : left + width] = picture
     return sheet
 
@@ -44,3 +47,11 @@ def save_png(picture: Pixels, path: Path) -> None:
     """Write one picture (H, W, C), gray for one channel, as a PNG; it is there whole or not at all."""
     with whole_file(path) as aside:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(aside, format="PNG")
+
+
+def save_gif(pixels: Pixels, path: Path, seconds_a_frame: float = 0.06) -> None:
+    """Write pictures (N, H, W, C) as an animation that repeats; it is there whole or not at all."""
+    first, *others = (Image.fromarray(p[..., 0] if p.shape[-1] == 1 else p) for p in pixels)
+    with whole_file(path) as aside:
+        duration = round(1000 * seconds_a_frame)
+        first.save(aside, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)

@@ -53,12 +53,19 @@ class RunFolder:
         """The settings that the run was started with."""
         return read_config(self.path / "config.json")
 
-    def write_config(self, config: Config) -> None:
-        """Write every setting with the versions and the command that reproduce the run."""
+    def own(self) -> list[str]:
+        """Which parts of the run were the user's own objects: `generator`, `discriminator`, `loss`."""
+        return list(read_json(self.path / "config.json").get("own", []))
+
+    def write_config(self, config: Config, own: Sequence[str] = ()) -> None:
+        """Write every setting with the versions and the command that reproduce the run.
+
+        No command can reproduce a run with parts of the user's `own`: their names are written instead.
+        """
         packages = ("dcgan", "torch", "torchvision", "lightning-fabric", "numpy")
         content = {
             "format_version": FORMAT_VERSION,
-            "command": command(config),
+            **({"own": list(own)} if own else {"command": command(config)}),
             "settings": to_json(config),
             "versions": {name: version(name) for name in packages},
         }
@@ -95,7 +102,7 @@ class RunFolder:
             aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
 
-def create(out: Path | None, config: Config) -> RunFolder:
+def create(out: Path | None, config: Config, own: Sequence[str] = ()) -> RunFolder:
     """Make a new run folder at `out`, or at the next free `runs/PRESET-DATA-NUMBER`.
 
     Raises:
@@ -104,7 +111,7 @@ def create(out: Path | None, config: Config) -> RunFolder:
     try:
         folder = RunFolder(_fresh(out) if out else _next(Path("runs"), config))
         folder.samples.mkdir(exist_ok=True)
-        folder.write_config(config)
+        folder.write_config(config, own)
     except OSError as error:
         raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
     return folder

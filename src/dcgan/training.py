@@ -15,25 +15,27 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
-from dcgan import augment, checkpoint, latents, models, run
+from dcgan import augment, checkpoint, latents, losses, models, parts, run, schedule
 from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, command, configure
 from dcgan.data import Images, open_images
 from dcgan.data.sampler import epoch_order, next_batch, share
 from dcgan.ema import Ema, estimate_batchnorm
 from dcgan.files import printable
 from dcgan.images import grid, save_png, to_float
-from dcgan.losses import OBJECTIVES, Objective
-from dcgan.models.saved import SavedGenerator
+from dcgan.losses import Objective
+from dcgan.parts import BUILT, Own
 from dcgan.report import curves
 from dcgan.run import RunFolder
-from dcgan.sample import draw
+from dcgan.sample import draw, grid_size, sheet
+from dcgan.schedule import Now
 
-GRID = 64
-"""Samples in a grid: the first of the run's seed, so `dcgan sample RUN --seed S --n 64` draws the last grid again."""
+Given = tuple[Tensor, ...]
+"""What the networks are told besides z or pictures: nothing, or labels int64 (N,)."""
 NORM_BATCHES = 16
 """Blocks of latents from which the averaged generator's BatchNorm statistics are estimated."""
 
@@ -53,11 +55,13 @@ class State:
     config: Config
     fabric: Fabric
     data: Images
+    objective: Objective
     generator: nn.Module
     discriminator: nn.Module
     optimizer_g: Optimizer
     optimizer_d: Optimizer
     ema: Ema
+    own: Own
     totals: Tensor
     """Sums since the last log line: loss_d, loss_g, d_real, d_fake, updates. On the device, so that no step waits."""
     planned: int | None
@@ -66,6 +70,11 @@ class State:
     images_seen: int = 0
     seconds: float = 0.0
     """Time spent on updates: logging, drawing and saving left out."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes the networks are told about; 0 if they are not."""
+        return len(self.data.classes) if self.config.conditional else 0
 
     def parts(self) -> dict[str, nn.Module | Optimizer]:
         """What a saved state holds tensors of."""
@@ -84,32 +93,46 @@ class State:
 
 
 def train(
-    preset: str | os.PathLike[str] = "dcgan", *, out: str | os.PathLike[str] | None = None, **settings: Any
+    preset: str | os.PathLike[str] = "dcgan",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    loss: str | Objective | None = None,
+    **settings: Any,
 ) -> RunFolder:
     """Train a GAN, as `dcgan train` does.
 
     Args:
         preset: a name in `PRESETS`, or the path of a run's `config.json`.
         out: the run folder; by default the next free one in `runs/`.
-        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`.
+        generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], in the place of the preset's. Its
+            `z_dim` is its attribute of that name, or the setting. It is trained in place.
+        discriminator: a network of your own, (N, C, H, W) -> (N, 1). Trained in place too.
+        loss: a name, or an `Objective` of your own.
+        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`. With `conditional=True` both
+            networks are called with labels, int64 (N,), as a second argument.
 
     Returns:
-        The run folder; `dcgan.load(run)` gives the trained model.
+        The run folder; `dcgan.load(run)` gives the trained model, unless its class is your own.
 
     Raises:
         UserError: a setting that cannot work, or a folder that cannot be written. Nothing is touched then.
         Stopped: Ctrl-C or SIGTERM, after the run was saved.
     """
-    return train_config(configure(preset, **settings), Path(out) if out else None)
+    if isinstance(loss, str):
+        settings["loss"] = loss
+    own = Own(generator, discriminator, loss if isinstance(loss, Objective) else None)
+    return train_config(configure(preset, **settings), Path(out) if out else None, own)
 
 
-def train_config(config: Config, out: Path | None = None) -> RunFolder:
+def train_config(config: Config, out: Path | None = None, own: Own = BUILT) -> RunFolder:
     """Train with these settings into a new run folder: see `train`."""
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
-    state = setup(config)
+    state = setup(config, own)
     with _signals() as received:  # from here on there is a folder, and Ctrl-C leaves it whole
-        folder = run.create(out, config)
+        folder = run.create(out, state.config, own.names)
         _say_data(state)
         if state.data.skipped:
             folder.write_skipped(state.data.skipped)
@@ -118,25 +141,38 @@ def train_config(config: Config, out: Path | None = None) -> RunFolder:
     return folder
 
 
-def resume(path: str | os.PathLike[str], *, device: str | None = None, **length: float | None) -> RunFolder:
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    generator: nn.Module | None = None,
+    discriminator: nn.Module | None = None,
+    loss: Objective | None = None,
+    device: str | None = None,
+    **length: float | None,
+) -> RunFolder:
     """Go on with a run just where it stopped, as `dcgan resume` does.
 
     Args:
         path: the run folder.
+        generator: your own, if the run was started with one; its weights are read from the run.
+        discriminator: the same.
+        loss: the same.
         device: go on there instead of where the run was; other arithmetic, so no longer the same to the bit.
         **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
 
     Raises:
         UserError: no run, a damaged state, or a run that has already reached its length.
     """
-    folder = run.open_run(Path(path))
+    folder, own = run.open_run(Path(path)), Own(generator, discriminator, loss)
+    parts.check_same(folder, own)
     config = folder.config()
     if device:
         config = replace(config, device=cast(Device, device))
     length = {name: value for name, value in length.items() if value is not None}
     if length:
         config = replace(config, **NO_LENGTH | length)
-    state = setup(config)
+    state = setup(replace(config, init=None), own)  # the weights come from the state, not from where they began
+    state.config = config
     saved = checkpoint.restore(folder.checkpoint, state.parts(), counters=state.counters())
     if (saved.get("data") or state.data.key) != state.data.key:
         raise UserError(f"{path} cannot go on: {printable(config.data)} holds other pictures now than when it began")
@@ -150,35 +186,49 @@ def resume(path: str | os.PathLike[str], *, device: str | None = None, **length:
     with _signals() as received:
         folder.cut_log(state.step, config.log_every)
         if length:
-            folder.write_config(config)
+            folder.write_config(config, own.names)
         fit(state, folder, received)
     return folder
 
 
-def setup(config: Config) -> State:
+def setup(config: Config, own: Own = BUILT) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet."""
     fabric = _fabric(config)
-    models.check(config)
+    if not (own.generator and own.discriminator):
+        models.check(config)  # before any picture is prepared for them
     data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
+    generator, discriminator, objective = parts.choose(config, data, own)
+    config = replace(config, z_dim=getattr(generator, "z_dim", config.z_dim))
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
     if _fits(data.pixels, fabric.device):
         data = replace(data, pixels=data.pixels.to(fabric.device))
-    generator, discriminator = models.build(config, channels=data.pixels.shape[1])
-    ema = Ema(generator, config.ema)
+    ema = Ema(generator)
     ema.network.to(fabric.device)
-    g, optimizer_g = _placed(generator, config, fabric)
-    d, optimizer_d = _placed(discriminator, config, fabric)
+    now = schedule.at(config, 0)
+    g, optimizer_g = _placed(generator, now.lr, config, fabric)
+    d, optimizer_d = _placed(discriminator, now.d_lr, config, fabric)
     totals = torch.zeros(5, device=fabric.device)
     planned = planned_images(config, len(data))
-    return State(config, fabric, data, g, d, optimizer_g, optimizer_d, ema, totals, planned)
+    state = State(config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, planned)
+    if own.generator or own.discriminator:
+        real, given = _next_reals(state)
+        parts.try_out(g, d, _noise(state, 2, 2), real[:2], tuple(labels[:2] for labels in given))
+    return state
+
+
+class Bf16(MixedPrecision):
+    """bf16 where it is safe. It needs no gradient scaler, so backward is torch's own: penalties differentiate too."""
+
+    backward = Precision.backward
 
 
 def _fabric(config: Config) -> Fabric:
-    here = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not here[config.device]:
-        raise UserError(f"there is no {config.device} device here: use --device cpu, or leave --device out")
-    precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.precision]
-    return Fabric(accelerator=config.device, devices=1, precision=precision)
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = next(name for name, is_here in here.items() if is_here) if config.device == "auto" else config.device
+    if not here[kind]:
+        raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
+    precision = Bf16("bf16-mixed", kind) if config.precision == "bf16" else Precision()
+    return Fabric(accelerator=kind, devices=1, plugins=[precision])
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:
@@ -209,12 +259,12 @@ def _say_data(state: State) -> None:
         )
 
 
-def _placed(network: nn.Module, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
+def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device, with its optimizer."""
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = network.to(memory_format=torch.channels_last)
     fused = fabric.device.type in ("cpu", "cuda")
-    placed = fabric.setup(network, Adam(network.parameters(), lr=config.lr, betas=config.betas, fused=fused))
+    placed = fabric.setup(network, Adam(network.parameters(), lr=lr, betas=config.betas, fused=fused))
     return cast(tuple[nn.Module, Optimizer], placed)
 
 
@@ -261,7 +311,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             _log(state, folder, bar)
         if state.step % config.save_every:
             save(state, folder)
-    curves(list(folder.lines()), folder.path / "curves.png", is_bce=OBJECTIVES[config.loss].is_bce)
+    curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
     if received and not finished(state):
         raise Stopped(folder, received[0])
 
@@ -273,38 +323,63 @@ def finished(state: State) -> bool:
 
 def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
-    config, objective = state.config, OBJECTIVES[state.config.loss]
+    config, now = state.config, schedule.at(state.config, state.images_seen)
+    _set_rates(state, now)
     for k in range(config.n_critic):
-        count, real = len(_next_indices(state)), _next_reals(state)
+        real, given = _next_reals(state)
+        count = len(_next_indices(state))
         # Only fakes that will serve the generator too need their graph kept.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
-            fake = state.generator(_noise(state, len(real), 2))
-        _update_discriminator(state, objective, real, fake.detach())
+            fake = state.generator(_noise(state, len(real), 2), *given)
+        _update_discriminator(state, real, fake.detach(), given, now.zero_centred)
         state.images_seen += count
     if not config.share_z:
-        fake = state.generator(_noise(state, len(real), 3))
-    _update_generator(state, objective, fake)
-    state.ema.update(state.generator, state.images_seen, batch=count * config.n_critic)
+        if state.objective.is_paired:  # fresh reals for fresh fakes: the batch that the discriminator sees next
+            real, given = _next_reals(state)
+        fake = state.generator(_noise(state, len(real), 3), *given)
+    _update_generator(state, real, fake, given)
+    state.ema.update(state.generator, state.images_seen, count * config.n_critic, now.half_life)
     state.step += 1
 
 
-def _update_discriminator(state: State, objective: Objective, real: Tensor, fake: Tensor) -> None:
-    fake_scores = state.discriminator(_varied(state, fake, 8))
-    real_scores = state.discriminator(_varied(state, real, 9))
-    loss = objective.discriminator(real_scores, fake_scores)
+def _set_rates(state: State, now: Now) -> None:
+    for optimizer, lr in ((state.optimizer_g, now.lr), (state.optimizer_d, now.d_lr)):
+        for group in optimizer.param_groups:
+            group["lr"], group["betas"] = lr, (state.config.betas[0], now.beta2)
+
+
+def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given, zero_centred: float) -> None:
+    config = state.config
+    fake, real = _varied(state, fake, 8), _varied(state, real, 9)
+    real.requires_grad_(config.r1 > 0)
+    fake.requires_grad_(config.r2 > 0)
+    fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
+    loss = state.objective.discriminator(real_scores, fake_scores)
+    if config.r1:
+        loss = loss + zero_centred * config.r1 * losses.zero_centred_penalty(real_scores, real)
+    if config.r2:
+        loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
+    if config.gp:
+        mix = torch.rand(len(real), 1, 1, 1, generator=_source(state, 6), device=real.device)
+        loss = loss + config.gp * losses.gradient_penalty(
+            lambda images: state.discriminator(images, *given), real.detach(), fake.detach(), mix
+        )
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_d.step()
     with torch.no_grad():
-        d_real, d_fake = objective.shown(real_scores).mean(), objective.shown(fake_scores).mean()
+        d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
         state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
 
 
-def _update_generator(state: State, objective: Objective, fake: Tensor) -> None:
+def _update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:
     # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
     state.discriminator.requires_grad_(False)
-    loss = objective.generator(state.discriminator(_varied(state, fake, 10)))
+    scores = [state.discriminator(_varied(state, fake, 10), *given)]
+    if state.objective.is_paired:
+        scores.append(state.discriminator(_varied(state, real.detach(), 9), *given))
+    loss = state.objective.generator(*scores)
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss)
     state.optimizer_g.step()
@@ -318,9 +393,13 @@ def _next_indices(state: State) -> Tensor:
     return next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
 
 
-def _next_reals(state: State) -> Tensor:
-    """The real pictures that this device is due."""
-    return _reals(state, share(_next_indices(state), state.fabric.global_rank, state.fabric.world_size))
+def _next_reals(state: State) -> tuple[Tensor, Given]:
+    """The real pictures that this device is due, (N, C, H, W), and their labels (N,) if the networks are told them."""
+    indices = share(_next_indices(state), state.fabric.global_rank, state.fabric.world_size)
+    if not state.classes:
+        return _reals(state, indices), ()
+    assert state.data.labels is not None
+    return _reals(state, indices), (state.data.labels[indices].to(state.fabric.device),)
 
 
 def _reals(state: State, indices: Tensor) -> Tensor:
@@ -338,29 +417,33 @@ def _varied(state: State, images: Tensor, purpose: int) -> Tensor:
 
 
 def _first_reals(state: State) -> Any:
-    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[:GRID]]
+    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[: grid_size(0)]]
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _noise(state: State, n: int, purpose: int) -> Tensor:
-    """Latents for training, from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
+    """Latents for training, (n, z_dim)."""
     return torch.randn(n, state.config.z_dim, generator=_source(state, purpose), device=state.fabric.device)
 
 
 def _source(state: State, purpose: int) -> torch.Generator:
-    """Randomness of one purpose at this moment of the run."""
+    """Randomness from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
     seed = latents.derive(state.config.seed, purpose, state.images_seen)
     return torch.Generator(state.fabric.device).manual_seed(seed)
 
 
-def averaged_generator(state: State) -> SavedGenerator:
+def averaged_generator(state: State) -> nn.Module:
     """The generator that is drawn from and saved: averaged weights, with BatchNorm statistics of their own."""
-    network = cast(SavedGenerator, state.ema.network)
+    network = state.ema.network
     if not state.config.ema:
         network.load_state_dict(state.generator.state_dict())
         return network.eval()
-    z = latents.noise(latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK, state.config.z_dim)
-    estimate_batchnorm(network, torch.split(z.to(state.fabric.device), latents.BLOCK))
+    for mine, theirs in zip(network.buffers(), state.generator.buffers(), strict=True):
+        mine.copy_(theirs)  # what is not averaged, such as the vectors of spectral normalisation
+    seed, n = latents.derive(state.config.seed, 4), NORM_BATCHES * latents.BLOCK
+    z, labels = latents.noise(seed, n, state.config.z_dim), latents.cycle(n, state.classes)
+    inputs = [t.to(state.fabric.device) for t in (z, labels) if t is not None]
+    estimate_batchnorm(network, zip(*(torch.split(t, latents.BLOCK) for t in inputs), strict=True))
     return network
 
 
@@ -372,18 +455,21 @@ def save(state: State, folder: RunFolder) -> None:
     """
     if not all(bool(p.isfinite().all()) for p in (*state.generator.parameters(), *state.discriminator.parameters())):
         raise _not_finite(state, folder)
-    config, network = state.config, averaged_generator(state)
-    pixels = draw(network, latents.noise(config.seed, GRID, config.z_dim))
-    save_png(grid(pixels), folder.samples / f"{state.images_seen:08d}.png")
-    network.trained = {
+    config, network, classes = state.config, averaged_generator(state), state.classes
+    n = grid_size(classes)
+    pixels = draw(network, latents.noise(config.seed, n, config.z_dim), latents.cycle(n, classes))
+    save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
+    trained = {
         "preset": config.preset,
         "data": printable(config.data),
         "step": state.step,
         "images_seen": state.images_seen,
         "averaged": config.ema > 0,
-        "command": printable(command(config)),
+        "command": None if state.own.names else printable(command(config)),
     }
-    models.save_generator(network, folder.model)
+    if classes:
+        trained["classes"] = list(state.data.classes)
+    models.save_generator(network, folder.model, trained)
     checkpoint.save(folder.checkpoint, state.parts(), state.counters())
 
 
@@ -397,7 +483,7 @@ def _log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
         raise _not_finite(state, folder)
     folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **values})
     text = f"Loss_D {loss_d:.3f}, Loss_G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
-    if OBJECTIVES[state.config.loss].is_bce:
+    if state.objective.is_bce:
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
 

@@ -1,8 +1,18 @@
-"""What all networks share: how large a layer's output is, and how weights start."""
+"""What all networks share: the size of a layer's output, normalisation, classes, and how weights start."""
 
-from torch import nn
+import math
+from collections.abc import Sequence
 
-from dcgan.config import UserError
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
+
+from dcgan.config import Norm, UserError
+
+SMALLEST, LARGEST = 16, 256
+"""The sides of pictures that networks of any size can draw."""
 
 
 def conv_transpose_size(
@@ -59,7 +69,110 @@ def init_weights(layer: nn.Module) -> None:
 
     Radford et al. (2016) draw BatchNorm scales from N(1, 0.02). Use as `network.apply(init_weights)`.
     """
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
+    if parametrize.is_parametrized(layer):
+        return  # spectral normalisation divides the scale out again
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) or (isinstance(layer, nn.BatchNorm2d) and layer.affine):
         nn.init.normal_(layer.weight, 0.0, 0.02)
-    if isinstance(layer, nn.BatchNorm2d):
+    if isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.zeros_(layer.bias)
+
+
+def normalisation(kind: Norm, channels: int, *, affine: bool = True) -> nn.Module:
+    """The layer after a convolution with `channels` outputs; nothing for `none`, and for `spectral`: see `weighted`."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, affine=affine)
+    if kind == "instance":
+        return nn.InstanceNorm2d(channels, affine=affine)
+    # One group is layer normalisation over (C, H, W), with a scale a channel: it never sees another picture.
+    return nn.GroupNorm(1, channels, affine=affine) if kind == "layer" else nn.Identity()
+
+
+def weighted(layer: nn.Module, kind: Norm) -> nn.Module:
+    """The layer itself; for `spectral`, its weight is divided by its largest singular value (Miyato et al. 2018)."""
+    return spectral_norm(layer) if kind == "spectral" else layer
+
+
+class ConditionalNorm(nn.Module):
+    """A normalisation whose scale and shift are the class's own: conditional BatchNorm (de Vries et al. 2017).
+
+    Args:
+        kind: what is normalised over; `none` leaves just the scale and the shift.
+        channels: of the input.
+        classes: how many.
+    """
+
+    def __init__(self, kind: Norm, channels: int, classes: int) -> None:
+        super().__init__()
+        self.norm = normalisation(kind, channels, affine=False)
+        self.scale = nn.Embedding(classes, channels)
+        self.shift = nn.Embedding(classes, channels)
+        nn.init.normal_(self.scale.weight, 1.0, 0.02)
+        nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) and labels (N,) -> (N, C, H, W)."""
+        out: Tensor = self.norm(x) * self.scale(labels)[..., None, None] + self.shift(labels)[..., None, None]
+        return out
+
+
+class LabelConv2d(nn.Conv2d):
+    """A convolution over a picture with a one-hot map for each class behind its channels (Mirza and Osindero 2014).
+
+    The maps are never built: without padding, a map of ones adds the sum of its kernel to every output pixel, so the
+    class only chooses which sum is added. A thousand classes cost as little as ten.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int, classes: int) -> None:
+        super().__init__(in_channels + classes, out_channels, kernel_size, stride)
+        self.pixel_channels = in_channels
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        """Pictures (N, in_channels, H, W) and labels (N,) -> (N, out_channels, H', W')."""
+        weight = self.weight  # read once: under spectral normalisation each reading is a power iteration
+        pixels, maps = weight[:, : self.pixel_channels], weight[:, self.pixel_channels :]
+        out = F.conv2d(x, pixels, self.bias, self.stride)
+        return out + F.embedding(labels, maps.sum((2, 3)).T)[..., None, None]
+
+
+def with_one_hot(x: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Vectors (N, D) and labels (N,) -> (N, D + classes)."""
+    return torch.cat([x, F.one_hot(labels, classes).to(x.dtype)], dim=1)
+
+
+def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) as given, or as a saved model's config.json names it.
+
+    Raises:
+        UserError: no such pictures can be drawn.
+    """
+    if len(shape) != 3 or not all(isinstance(side, int) for side in shape) or shape[0] < 1:
+        raise UserError(f"a picture's shape is three whole numbers, (channels, height, width), not {shape}")
+    if not all(SMALLEST <= side <= LARGEST for side in shape[1:]):
+        raise UserError(f"pictures must be {SMALLEST} to {LARGEST} pixels high and wide, not {shape[1]}x{shape[2]}")
+    return shape[0], shape[1], shape[2]
+
+
+def doublings(size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+    """How often a network doubles its grid to cover pictures of `size`, and the grid that it starts from.
+
+    The larger side starts at 4 to 7 pixels, ceil(size / 2^doublings); what is drawn over the edge is cropped.
+    """
+    count = 0
+    while math.ceil(max(size) / 2**count) > 7:
+        count += 1
+    return count, (math.ceil(size[0] / 2**count), math.ceil(size[1] / 2**count))
+
+
+def crop(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The middle of pictures (N, C, H', W') as (N, C, *size)."""
+    top, left = ((have - want) // 2 for have, want in zip(images.shape[-2:], size, strict=True))
+    return images[..., top : top + size[0], left : left + size[1]]
+
+
+def pad(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The opposite of `crop`: gray (0) around pictures, up to (N, C, *size)."""
+    if images.shape[-2:] == size:
+        return images
+    top, left = ((want - have) // 2 for have, want in zip(images.shape[-2:], size, strict=True))
+    rest = size[0] - images.shape[-2] - top, size[1] - images.shape[-1] - left
+    return F.pad(images, (left, rest[1], top, rest[0]))

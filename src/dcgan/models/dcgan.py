@@ -1,13 +1,15 @@
 """The study's networks: 28x28, every layer named as it is there.
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
-Networks" (2016), in the small unpadded form that the study teaches.
+Networks" (2016), in the small unpadded form that the study teaches. Without classes and with BatchNorm they are the
+study's to the letter. With classes, a one-hot vector is put behind z and one-hot maps behind the picture's channels
+(Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014).
 """
 
 from torch import Tensor, nn
 
-from dcgan.config import UserError
-from dcgan.models.blocks import layer_sizes
+from dcgan.config import Norm, UserError
+from dcgan.models.blocks import LabelConv2d, layer_sizes, normalisation, weighted, with_one_hot
 from dcgan.models.saved import SavedGenerator
 
 SIZE = 28
@@ -21,20 +23,26 @@ class Generator(SavedGenerator):
         z_dim: length of the latent vector.
         im_chan: channels of the picture.
         hidden_dim: channels before the last layer; the first block has four times as many.
+        norm: what normalises the three hidden layers; the study's is `batch`.
+        classes: how many it can draw, 0 for an unconditional one.
     """
 
     family = "dcgan"
 
-    def __init__(self, z_dim: int = 10, im_chan: int = 1, hidden_dim: int = 64) -> None:
+    def __init__(
+        self, z_dim: int = 10, im_chan: int = 1, hidden_dim: int = 64, norm: Norm = "batch", classes: int = 0
+    ) -> None:
         super().__init__()
         self.z_dim = z_dim
+        self.classes = classes
         self.picture_shape = (im_chan, SIZE, SIZE)
         self.gen = nn.Sequential(
-            self.gen_block(z_dim, hidden_dim * 4),
+            self.gen_block(z_dim + classes, hidden_dim * 4),
             self.gen_block(hidden_dim * 4, hidden_dim * 2, kernel_size=4, stride=1),
             self.gen_block(hidden_dim * 2, hidden_dim),
             self.gen_block(hidden_dim, im_chan, kernel_size=4, final_layer=True),
         )
+        _normalise(self.gen, norm)
 
     @staticmethod
     def gen_block(
@@ -49,9 +57,10 @@ class Generator(SavedGenerator):
             nn.ReLU(inplace=True),
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Latents (N, z_dim) -> pictures (N, im_chan, 28, 28) in [-1, 1]."""
-        images: Tensor = self.gen(z.view(len(z), self.z_dim, 1, 1))
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, im_chan, 28, 28) in [-1, 1]."""
+        z = z if labels is None else with_one_hot(z, labels, self.classes)
+        images: Tensor = self.gen(z.view(*z.shape, 1, 1))
         return images
 
 
@@ -61,15 +70,22 @@ class Discriminator(nn.Module):
     Args:
         im_chan: channels of the picture.
         hidden_dim: channels after the first layer.
+        norm: what normalises the two hidden layers; the study's is `batch`.
+        classes: how many, 0 for an unconditional one.
     """
 
-    def __init__(self, im_chan: int = 1, hidden_dim: int = 16) -> None:
+    def __init__(self, im_chan: int = 1, hidden_dim: int = 16, norm: Norm = "batch", classes: int = 0) -> None:
         super().__init__()
         self.disc = nn.Sequential(
             self.disc_block(im_chan, hidden_dim),
             self.disc_block(hidden_dim, hidden_dim * 2),
             self.disc_block(hidden_dim * 2, 1, final_layer=True),
         )
+        if classes:
+            first = self.disc[0]
+            assert isinstance(first, nn.Sequential)
+            first[0] = LabelConv2d(im_chan, hidden_dim, 4, 2, classes)
+        _normalise(self.disc, norm)
 
     @staticmethod
     def disc_block(
@@ -84,8 +100,10 @@ class Discriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Pictures (N, im_chan, H, W) in [-1, 1] -> scores (N, 1), logits of "real". H and W may be 22 to 29.
+    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures (N, im_chan, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1).
+
+        A score is a logit of "real". H and W may be 22 to 29.
 
         Raises:
             UserError: the three layers do not bring H x W down to 1 x 1.
@@ -93,5 +111,20 @@ class Discriminator(nn.Module):
         for side in set(image.shape[-2:]):
             if layer_sizes(self.disc, side)[-1] != 1:
                 raise UserError(f"this discriminator is for pictures of {SIZE} pixels: {side} do not end at 1x1")
-        scores: Tensor = self.disc(image)
-        return scores.view(len(image), -1)
+        first, *others = [layer for block in self.disc.children() for layer in block.children()]
+        x: Tensor = first(image) if labels is None else first(image, labels)
+        for layer in others:
+            x = layer(x)
+        return x.view(len(image), -1)
+
+
+def _normalise(blocks: nn.Sequential, norm: Norm) -> None:
+    """Put another normalisation in the place of BatchNorm, which all blocks but the last have."""
+    if norm == "batch":
+        return
+    for block in blocks.children():
+        assert isinstance(block, nn.Sequential)
+        block[0] = weighted(block[0], norm)
+        for i, layer in enumerate(block):
+            if isinstance(layer, nn.BatchNorm2d):
+                block[i] = normalisation(norm, layer.num_features)

@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from dcgan.config import FORMAT_VERSION, UserError, read_json
 from dcgan.files import sha256
@@ -24,11 +24,13 @@ Trained with dcgan on `{{ trained.data }}`, preset `{{ trained.preset }}`: {{ tr
 {{ trained.images_seen }} images seen.{% if trained.averaged %}
 The weights are an average over the end of training.{% endif %}
 
+{% if trained.command -%}
 To train it again:
 
 ```
 {{ trained.command }}
 ```
+{%- endif -%}
 {%- else -%}
 Saved with dcgan.
 {%- endif %}
@@ -39,7 +41,9 @@ To use it:
 import dcgan
 images = dcgan.load("this folder, or its Hub id").sample(n=16, seed=0)  # uint8 (N, H, W, C)
 ```
-"""
+{% if classes %}
+It draws {{ classes }} classes: `sample(n=16, label=0)` draws the first.
+{% endif %}"""
 
 
 class SavedGenerator(
@@ -53,15 +57,18 @@ class SavedGenerator(
 ):
     """A generator with the Hub's `save_pretrained`, `from_pretrained` and `push_to_hub`.
 
-    Subclasses name their `family`, take only JSON values in their constructor, and set `z_dim` and `picture_shape`.
+    Subclasses name their `family`, take only JSON values in their constructor, and set `z_dim`, `picture_shape` and,
+    if they can be told what to draw, `classes`: their forward then takes labels, int64 (N,), after the latents.
     """
 
     family: str
     z_dim: int
     picture_shape: tuple[int, int, int]
     """(C, H, W) of what it draws."""
+    classes: int = 0
+    """How many classes can be asked for; 0 if it takes no labels."""
     trained: dict[str, Any] | None = None
-    """Where a saved generator comes from: data, preset, step, images_seen, command."""
+    """Where a saved generator comes from: data, preset, step, images_seen, command, and the classes' names."""
 
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
@@ -79,7 +86,7 @@ class SavedGenerator(
         """The card, with what the generator draws and how it was trained."""
         channels, height, width = self.picture_shape
         size = f"{height}x{width}, {channels} channel{'s' * (channels > 1)}"
-        return super().generate_model_card(*args, size=size, trained=self.trained, **kwargs)
+        return super().generate_model_card(*args, size=size, classes=self.classes, trained=self.trained, **kwargs)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **arguments: Any) -> Self:
@@ -107,6 +114,16 @@ class SavedGenerator(
         _check_content(path, network)
         network.load_state_dict(load_file(path, device=map_location), assign=True)
         return network.eval()
+
+
+def first_weight(network: SavedGenerator) -> Tensor:
+    """The matrix that takes z to the generator's first features, (features, z_dim); a class's share is left out."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            return layer.weight[:, : network.z_dim].detach().cpu()
+        if isinstance(layer, nn.ConvTranspose2d):
+            return layer.weight[: network.z_dim].flatten(1).T.detach().cpu()
+    raise UserError(f"{type(network).__name__} has no linear first layer")
 
 
 KINDS = {torch.float32: "F32", torch.int64: "I64"}

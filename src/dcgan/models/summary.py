@@ -30,49 +30,71 @@ class Layer:
     multiply_adds: int
 
 
-def summarize(network: nn.Module, input_shape: Shape) -> list[Layer]:
-    """Send one made-up picture or latent of `input_shape` (no batch) through `network`, a row for each leaf layer."""
+def summarize(network: nn.Module, input_shape: Shape, *, labelled: bool = False) -> list[Layer]:
+    """Send one made-up picture or latent of `input_shape` (no batch) through `network`, a row for each leaf layer.
+
+    With `labelled`, the network is told a class as well.
+    """
     rows: list[Layer] = []
-    leaves = [(name, layer) for name, layer in network.named_modules() if not list(layer.children())]
+    leaves = [(name, layer) for name, layer in network.named_modules() if _is_leaf(name, layer)]
     hooks = [layer.register_forward_hook(_recorder(name, rows)) for name, layer in leaves]
-    was_training = network.training
+    was_training, device = network.training, next(network.parameters()).device
     network.eval()
+    given = [torch.zeros(1, dtype=torch.long, device=device)] if labelled else []
     with torch.no_grad():
-        network(torch.zeros(1, *input_shape, device=next(network.parameters()).device))
+        network(torch.zeros(1, *input_shape, device=device), *given)
     network.train(was_training)
     for hook in hooks:
         hook.remove()
     return rows
 
 
+def _is_leaf(name: str, layer: nn.Module) -> bool:
+    """A layer without layers of its own; a spectrally normalised one keeps its weight in something like a layer."""
+    inside = [child for child, _ in layer.named_children() if child != "parametrizations"]
+    return not inside and "parametrizations" not in name and not isinstance(layer, nn.Identity)
+
+
 def _recorder(name: str, rows: list[Layer]) -> Any:
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         parameters = sum(p.numel() for p in layer.parameters())
         size = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
-        rows.append(Layer(name, type(layer).__name__, size[1], _formula(layer, *size), parameters, _work(layer, *size)))
+        kind = type(layer).__name__.removeprefix("Parametrized")
+        rows.append(Layer(name, kind, size[1], _formula(layer, *size), parameters, _work(layer, *size)))
 
     return record
 
 
 def _formula(layer: nn.Module, source: Shape, output: Shape) -> str:
-    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+    sides = list(enumerate(zip(source[1:], output[1:], strict=False)))
+    if isinstance(layer, nn.ConvTranspose2d):
+        parts = [_transposed(layer, *sizes, axis) for axis, sizes in sides]
+    elif isinstance(layer, nn.Conv2d | nn.AvgPool2d):
+        parts = [_convolved(layer, *sizes, axis) for axis, sizes in sides]
+    elif isinstance(layer, nn.Upsample):
+        parts = [f"{h} * {out // h} = {out}" for _, (h, out) in sides]
+    else:
         return ""
-    parts = []
-    for axis, (h, out) in enumerate(zip(source[1:], output[1:], strict=True)):
-        k, s, p, d = (int(v[axis]) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
-        if isinstance(layer, nn.ConvTranspose2d):
-            extra = layer.output_padding[axis]
-            parts.append(f"({h} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {extra} + 1 = {out}")
-        else:
-            parts.append(f"floor(({h} + 2*{p} - {d}*({k} - 1) - 1)/{s}) + 1 = {out}")
     return parts[0] if parts[0] == parts[1] else ", ".join(parts)
+
+
+def _transposed(layer: nn.ConvTranspose2d, h: int, out: int, axis: int) -> str:
+    k, s, p, d = (int(v[axis]) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
+    return f"({h} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {layer.output_padding[axis]} + 1 = {out}"
+
+
+def _convolved(layer: nn.Conv2d | nn.AvgPool2d, h: int, out: int, axis: int) -> str:
+    """Pooling moves over a picture as a convolution does."""
+    values = (layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1))
+    k, s, p, d = (int(v[axis] if isinstance(v, tuple) else v) for v in values)
+    return f"floor(({h} + 2*{p} - {d}*({k} - 1) - 1)/{s}) + 1 = {out}"
 
 
 def _work(layer: nn.Module, source: Shape, output: Shape) -> int:
     if isinstance(layer, nn.ConvTranspose2d):  # every input pixel is spread by the whole kernel
         return layer.weight.numel() * source[1] * source[2]
-    if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the whole kernel
-        return layer.weight.numel() * output[1] * output[2]
+    if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the whole kernel, but for maps never built
+        return source[0] * layer.weight[:, 0].numel() * output[1] * output[2]
     return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
 
 

@@ -1,0 +1,116 @@
+"""The two networks and the objective of a run: from the settings, a saved model, or the user's own."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dcgan import losses, models
+from dcgan.config import Config, UserError
+from dcgan.data import Images
+from dcgan.losses import Objective
+from dcgan.run import RunFolder
+from dcgan.sample import load
+
+
+@dataclass(frozen=True)
+class Own:
+    """A user's own parts of a run, each in the place of the one that the settings name."""
+
+    generator: nn.Module | None = None
+    discriminator: nn.Module | None = None
+    loss: Objective | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Which of them there are."""
+        return [name for name in ("generator", "discriminator", "loss") if getattr(self, name) is not None]
+
+
+BUILT = Own()
+"""Nothing of the user's own: everything is built from the settings."""
+
+
+def choose(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Module, Objective]:
+    """The generator and the discriminator with the weights that they start from, and what they play.
+
+    Raises:
+        UserError: parts that cannot go together, or with the data.
+    """
+    if config.conditional and not data.classes:
+        raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
+    generator, discriminator = own.generator, own.discriminator
+    if generator is None or discriminator is None:
+        shape = (int(data.pixels.shape[1]), *config.size)
+        built = models.build(config, shape, len(data.classes) if config.conditional else 0)
+        generator, discriminator = generator or built[0], discriminator or built[1]
+    if config.init is not None:
+        start_from(generator, config.init)
+    objective = own.loss or losses.objective(config.loss, config.label_smoothing)
+    if own.discriminator is None and own.loss is None:
+        _check_bounded(config)
+    _check_per_picture(config, discriminator)
+    return generator, discriminator, objective
+
+
+def start_from(generator: nn.Module, source: str) -> None:
+    """Give a generator the weights of a saved one.
+
+    Raises:
+        UserError: there is no such model, or its weights have other names or shapes.
+    """
+    saved, mine = load(source).generator.state_dict(), generator.state_dict()
+    for name in [*mine, *saved]:
+        have, want = (tuple(weights[name].shape) if name in weights else None for weights in (saved, mine))
+        if have != want:
+            raise UserError(f"--init {source} does not fit this generator: its {name} is {have}, not {want}")
+    generator.load_state_dict(saved)
+
+
+def _check_bounded(config: Config) -> None:
+    """A Wasserstein critic whose slope nothing bounds has no optimum: its score grows for ever."""
+    bounded = config.gp or config.r1 or config.r2 or config.d_norm == "spectral"
+    if config.loss == "wasserstein" and not bounded:
+        raise UserError("--loss wasserstein needs a critic of bounded slope: use --gp 10 --d-norm layer")
+
+
+def _check_per_picture(config: Config, discriminator: nn.Module) -> None:
+    """A penalty is on the slope of a score at its own picture; with BatchNorm a score depends on the whole batch."""
+    penalties = [f"--{name}" for name in ("gp", "r1", "r2") if getattr(config, name)]
+    if penalties and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules()):
+        raise UserError(
+            f"{penalties[0]} needs the slope at each picture alone, and BatchNorm in the discriminator mixes pictures: "
+            "use --d-norm layer, instance, spectral or none"
+        )
+
+
+def check_same(folder: RunFolder, own: Own) -> None:
+    """Refuse to go on with a run whose own parts are not all here again.
+
+    Raises:
+        UserError: it was started with others.
+    """
+    if (names := folder.own()) == own.names:
+        return
+    call = ", ".join([repr(str(folder.path)), *(f"{name}=..." for name in names)])
+    what = f"your own {' and '.join(names)}" if names else "no parts of your own"
+    raise UserError(f"{folder.path} trains {what}: go on with dcgan.resume({call})")
+
+
+@torch.no_grad()
+def try_out(generator: nn.Module, discriminator: nn.Module, z: Tensor, real: Tensor, given: tuple[Tensor, ...]) -> None:
+    """Send two latents through a user's networks, in evaluation mode, so that nothing is learned or counted.
+
+    Raises:
+        UserError: pictures of another shape than the data's, or not one score for each.
+    """
+    modes = [(m, m.training) for network in (generator, discriminator) for m in network.modules()]
+    generator.eval()
+    discriminator.eval()
+    pictures = generator(z[: len(real)], *given)
+    if pictures.shape != real.shape:
+        raise UserError(f"the generator draws {tuple(pictures.shape[1:])}, the pictures are {tuple(real.shape[1:])}")
+    if (scores := discriminator(pictures, *given)).shape != (len(real), 1):
+        raise UserError(f"the discriminator must give scores {(len(real), 1)}, not {tuple(scores.shape)}")
+    for module, mode in modes:
+        module.training = mode

@@ -1,0 +1,51 @@
+"""What changes while training, as functions of images seen and of nothing else: a resumed run needs no memory of it."""
+
+import math
+from dataclasses import dataclass
+
+from dcgan.config import Config
+
+PENALTY_START = 10.0
+"""R1 and R2 start at this many times their weight (Huang et al. 2024: γ from 1 to 0.1 on StackedMNIST)."""
+BETA2_START = 0.9
+"""Adam's second beta starts here: a short memory while the gradients are still changing fast."""
+
+
+@dataclass(frozen=True)
+class Now:
+    """The settings that hold at one moment.
+
+    Attributes:
+        lr: the generator's learning rate.
+        d_lr: the discriminator's.
+        beta2: Adam's second beta.
+        zero_centred: what the weights of R1 and R2 are multiplied by.
+        half_life: of the averaged generator's memory, in images.
+    """
+
+    lr: float
+    d_lr: float
+    beta2: float
+    zero_centred: float
+    half_life: float
+
+
+def at(config: Config, images_seen: int) -> Now:
+    """The settings after `images_seen` images: a burn-in (Huang et al. 2024), and a decay of the learning rates."""
+    burnt = cosine(images_seen, config.burn_in)
+    rest = 1 - cosine(images_seen, config.lr_decay) if config.lr_decay else 1.0
+    beta2 = config.betas[1]
+    return Now(
+        lr=config.lr * rest,
+        d_lr=(config.lr if config.d_lr is None else config.d_lr) * rest,
+        beta2=beta2 + (min(BETA2_START, beta2) - beta2) * (1 - burnt),
+        zero_centred=1 + (PENALTY_START - 1) * (1 - burnt),
+        half_life=config.ema * burnt,
+    )
+
+
+def cosine(images_seen: int, duration: int) -> float:
+    """From 0 to 1 over `duration` images along half a cosine, then 1; 1 from the start where there is no duration."""
+    if images_seen >= duration:
+        return 1.0
+    return (1 - math.cos(math.pi * images_seen / duration)) / 2
