@@ -1,0 +1,414 @@
+"""How good are the samples: stream generated and real pictures through one network, compare what comes out.
+
+samples (a model, or files) -> features -> figures, five times over -> intervals
+real pictures -> the same features, kept in the cache        -> the floor: real against real
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dcgan.config import UserError
+from dcgan.data import Images, cache, open_images
+from dcgan.data.decode import Options
+from dcgan.data.resize import resized
+from dcgan.files import printable
+from dcgan.metrics import fidelity, modes
+from dcgan.metrics.features import Features, open_features
+from dcgan.metrics.reference import MOST, POOL, TOGETHER, Set, chunks, joined, kept_figures, rows_of, see
+from dcgan.metrics.results import FEWEST, Evaluation, Figure, figure
+from dcgan.metrics.results import MOST as MOST_SEEDS
+from dcgan.sample import Model, draw, load
+
+SAMPLES = 10_000
+"""Samples that a figure is made from, unless another number is given."""
+STACKED_SAMPLES = 26_000
+"""The same for stacked digits, where modes are counted (Lin et al. 2018)."""
+MANIFOLD = 10_000
+"""Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
+OTHER = {"test": "train", "validation": "test", "train": "test"}
+"""Where the real pictures of the floor come from."""
+VERSION = 1
+"""Of the floor's figures in the cache: raised when a metric would come out differently."""
+Shape = tuple[int, int, int]
+Piece = tuple[Tensor, Tensor | None]
+"""Pictures uint8 (k, C, H, W), and the classes that they were asked to show, int64 (k,), if any were."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is to be evaluated.
+
+    Attributes:
+        name: as the user named it.
+        shape: (C, H, W).
+        draw: (seed, n) -> the samples in pieces. Files give the same ones for every seed.
+        there: how many there are; None for a model, which draws as many as it is asked for.
+        data: what a model was trained on.
+    """
+
+    name: str
+    shape: Shape
+    draw: Callable[[int, int], Iterator[Piece]]
+    there: int | None = None
+    data: str | None = None
+
+
+def open_samples(source: str | os.PathLike[str] | Model) -> Samples:
+    """Open a model, an `.npz` of samples or a folder of pictures.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    if isinstance(source, Model):
+        return of_model(source)
+    path = Path(source)
+    is_model = any((path / name / "model.safetensors").is_file() for name in ("", "model", ".model.old"))
+    if path.exists() and not is_model and not (path / "config.json").is_file():
+        return of_images(open_images(str(source), "all"))
+    return of_model(load(source))
+
+
+def of_model(model: Model) -> Samples:
+    """A generator's samples: those that `Model.sample` draws, a piece at a time."""
+
+    def pieces(seed: int, n: int) -> Iterator[Piece]:
+        z, labels = model.latents(n, seed), model.labels(n)
+        for start in range(0, n, TOGETHER):  # whole blocks, so that they are the same samples to the bit
+            part = None if labels is None else labels[start : start + TOGETHER]
+            yield torch.from_numpy(draw(model.generator, z[start : start + TOGETHER], part)).permute(0, 3, 1, 2), part
+
+    trained_on = model.trained.get("data")
+    return Samples(model.source, model.generator.picture_shape, pieces, data=trained_on if trained_on else None)
+
+
+def of_images(images: Images) -> Samples:
+    """Samples that came as files, in random order."""
+
+    def pieces(seed: int, n: int) -> Iterator[Piece]:
+        for rows in torch.split(rows_of(len(images), n), TOGETHER):
+            yield images.pixels[rows], None if images.labels is None else images.labels[rows]
+
+    return Samples(images.name, _shape(images.pixels), pieces, there=len(images))
+
+
+def default_features(data: str, shape: Shape) -> str:
+    """`judge` for the digits that it was trained on, `random` for everything else."""
+    return "judge" if (data, shape) in (("mnist", (1, 28, 28)), ("stacked-mnist", (3, 28, 28))) else "random"
+
+
+def _shape(pixels: Tensor) -> Shape:
+    _, channels, height, width = pixels.shape
+    return int(channels), int(height), int(width)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation, with everything open.
+
+    Attributes:
+        samples: of the shape that the features and the data have.
+        features: what looks.
+        images: the real pictures.
+        spec: their name.
+        split: which part of the data they are.
+        n: samples in a figure.
+        seeds: of the samples, or the numbers of the parts of samples that came as files.
+        infinite: extrapolate the Fréchet distance.
+        fakes: train a judge on the samples too.
+    """
+
+    samples: Samples
+    features: Features
+    images: Images
+    spec: str
+    split: str
+    n: int
+    seeds: tuple[int, ...]
+    infinite: bool
+    fakes: bool
+
+    def other(self) -> Images:
+        """The part of the data that the floor is made from, and that memorised pictures would come from."""
+        channels, *size = self.samples.shape
+        return open_images(self.spec, OTHER[self.split], size=(size[0], size[1]), channels=channels)
+
+
+def measure(
+    source: str | os.PathLike[str] | Model,
+    *,
+    data: str | None = None,
+    split: str = "test",
+    n: int | None = None,
+    features: str | None = None,
+    seeds: int = FEWEST,
+    resize: bool = False,
+    infinite: bool = False,
+    train_on_fakes: bool = False,
+    device: str = "cpu",
+) -> Evaluation:
+    """Measure how good samples are, as `dcgan evaluate` does.
+
+    Args:
+        source: a run, a saved model, a Hub id, an `.npz` of samples, a folder of pictures, or a loaded model.
+        data: the real pictures; by default what the model was trained on.
+        split: which part of them: `test`, `validation`, `train` or `all`.
+        n: samples in each figure: 10,000 by default, 26,000 of stacked digits, at most what there is of files.
+        features: `judge`, `inception`, `random` or a judge's folder; by default `judge` for MNIST's digits, else
+            `random`.
+        seeds: independent sets of samples for the intervals, 5 to 20; of files the disjoint parts they are cut into.
+        resize: bring samples of another size or other channels to those of the features or the data.
+        infinite: extrapolate the Fréchet distance to infinitely many samples too.
+        train_on_fakes: train a classifier on the samples and try it on the real pictures; needs labels.
+        device: where the features are computed.
+
+    Raises:
+        UserError: nothing to evaluate, too few pictures, another size or other channels, or features whose weights are
+            not there.
+    """
+    begin = time.perf_counter()
+    samples = open_samples(source)
+    spec = data or samples.data
+    if spec is None:
+        raise UserError(f"{printable(samples.name)} does not say what it is to be held against: give --data")
+    if not FEWEST <= seeds <= MOST_SEEDS:
+        raise UserError(f"an interval needs from {FEWEST} to {MOST_SEEDS} seeds, not {seeds}")
+    eyes = open_features(
+        features or default_features(spec, samples.shape), stacked=spec == "stacked-mnist", device=device
+    )
+    images = _real(spec, split, samples, eyes)
+    samples = _fitting(samples, _shape(images.pixels), resize, eyes if eyes.shape else None, printable(spec))
+    wanted = n or (STACKED_SAMPLES if spec == "stacked-mnist" else SAMPLES)
+    task = Task(
+        samples,
+        eyes,
+        images,
+        spec,
+        split,
+        _count(wanted, samples, seeds),
+        tuple(range(seeds)),
+        infinite,
+        train_on_fakes,
+    )
+    _check(task)
+    return run(task, begin)
+
+
+def _real(spec: str, split: str, samples: Samples, eyes: Features) -> Images:
+    """The real pictures, as the features read them; else as a model draws them; else as they are."""
+    shape = eyes.shape or (samples.shape if samples.there is None else None)
+    if shape is None:
+        return open_images(spec, split)
+    return open_images(spec, split, size=shape[1:], channels=shape[0])
+
+
+def _fitting(samples: Samples, shape: Shape, resize: bool, eyes: Features | None, spec: str) -> Samples:
+    """Samples in the shape of the real pictures, converted only if that was asked for."""
+    if samples.shape == shape:
+        return samples
+    if not resize:
+        reader = f"the features {eyes.name} read" if eyes else f"{spec} has"
+        raise UserError(
+            f"{printable(samples.name)} has pictures of {_said(samples.shape)}, {reader} {_said(shape)}: "
+            "add --resize to convert them"
+        )
+    options = Options(shape[1], shape[2], shape[0], "crop")
+
+    def pieces(seed: int, n: int) -> Iterator[Piece]:
+        for pixels, labels in samples.draw(seed, n):
+            yield torch.from_numpy(resized(pixels.numpy(), options)), labels
+
+    return replace(samples, shape=shape, draw=pieces)
+
+
+def _said(shape: Shape) -> str:
+    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(shape[0], f"{shape[0]} channels")
+    return f"{shape[1]}x{shape[2]} {kind}"
+
+
+def _count(wanted: int, samples: Samples, seeds: int) -> int:
+    if wanted < 1:
+        raise UserError(f"the number of samples must be at least 1, not {wanted}")
+    return wanted if samples.there is None else min(wanted, samples.there)
+
+
+def _check(task: Task) -> None:
+    """Refuse too few pictures before anything is computed."""
+    named = f"the {task.split} part of {printable(task.spec)}"
+    samples, length = f"{printable(task.samples.name)}", task.features.length
+    fidelity.check_enough(len(task.images), length, named, "take --split all, or add pictures")
+    fidelity.check_enough(task.n, length, samples if task.samples.there else "--n", "draw more")
+    least = fidelity.LEAST * len(task.seeds)
+    if task.samples.there is not None and task.n < least:
+        raise UserError(
+            f"{samples} gives {task.n:,} samples: an interval needs {len(task.seeds)} parts of at least "
+            f"{fidelity.LEAST}, {least:,} in all"
+        )
+    if task.fakes and task.images.labels is None:
+        raise UserError(f"{printable(task.spec)} has no labels to try a classifier on: leave out --train-on-fakes")
+
+
+def run(task: Task, begin: float) -> Evaluation:
+    """See everything, reckon, and put it together."""
+    reference = min(len(task.images), max(MOST, task.n))
+    with tqdm(desc="evaluate", unit="img", unit_scale=True, mininterval=0.5 if os.isatty(2) else 10) as bar:
+        real = see(task.images, task.split, task.features, reference, bar.update)
+        pool, notes = Set(torch.empty(0, task.features.length)), []
+        if task.split in OTHER:
+            other = task.other()
+            most = min(len(other), len(task.seeds) * task.n, POOL)
+            pool = see(other, OTHER[task.split], task.features, most, bar.update)
+        others = chunks(pool, task.n, len(task.seeds))
+        if not others:
+            notes.append(f"no real against real: that needs {task.n:,} more real pictures, {len(pool):,} are there")
+        floor = kept_figures(_floor_key(task, reference), lambda: _mean(_floor(task, real, others))) if others else {}
+        each, whole, drawn = _figures(task, real, others, bar.update)
+    metrics = {
+        name: figure([e[name] for e in each], None if whole is None else whole[name], floor.get(name))
+        for name in each[0]
+    }
+    return _evaluation(task, reference, metrics, drawn, notes, time.perf_counter() - begin)
+
+
+def _floor_key(task: Task, reference: int) -> str:
+    eyes = task.features
+    return cache.key(
+        "floor",
+        VERSION,
+        task.images.key,
+        task.split,
+        task.n,
+        reference,
+        len(task.seeds),
+        eyes.name,
+        eyes.key,
+        task.samples.shape,
+        task.infinite,
+        task.fakes,
+    )
+
+
+def _mean(each: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(e[name] for e in each) / len(each) for name in each[0]}
+
+
+def _floor(task: Task, real: Set, others: list[Set]) -> list[dict[str, float]]:
+    """Every metric with real pictures of the other part in the place of samples."""
+    following = [*others[1:], others[0]]
+    return [
+        figures(task, fake, real, train, seed) for seed, (fake, train) in enumerate(zip(others, following, strict=True))
+    ]
+
+
+def _figures(
+    task: Task, real: Set, others: list[Set], said: Callable[[int], object]
+) -> tuple[list[dict[str, float]], dict[str, float] | None, Set]:
+    """The metrics of each set of samples, those of all together if the samples are files, and what was seen."""
+    trains: list[Set | None] = [*others] if others else [None] * len(task.seeds)
+    if task.samples.there is None:
+        each, seen = [], []
+        for seed, train in zip(task.seeds, trains, strict=True):
+            seen.append(look(task, seed, said))
+            each.append(figures(task, seen[-1], real, train, seed))
+        return each, None, joined(seen)
+    everything = look(task, 0, said)
+    parts = [everything.take(rows) for rows in torch.arange(task.n).chunk(len(task.seeds))]
+    each = [
+        figures(task, part, real, train, seed) for seed, (part, train) in enumerate(zip(parts, trains, strict=True))
+    ]
+    return each, figures(task, everything, real, trains[0], 0), everything
+
+
+def look(task: Task, seed: int, said: Callable[[int], object]) -> Set:
+    """The samples of a seed as the metrics see them."""
+    parts = []
+    for pixels, labels in task.samples.draw(seed, task.n):
+        parts.append(Set(*task.features.see(pixels), labels))
+        said(len(pixels))
+    return joined(parts)
+
+
+def figures(task: Task, fake: Set, real: Set, train: Set | None, seed: int) -> dict[str, float]:
+    """Every metric of one set of samples, by torch-fidelity's key where it has one.
+
+    Args:
+        task: what is evaluated.
+        fake: the samples.
+        real: what they are held against.
+        train: as many real pictures of the part that the generator was trained on; or None.
+        seed: of subsets.
+    """
+    statistics = fidelity.statistics(real.features)
+    found = {
+        "frechet_inception_distance": fidelity.frechet(fidelity.statistics(fake.features), statistics),
+        "kernel_inception_distance_mean": fidelity.kid(fake.features, real.features, seed),
+    }
+    if task.infinite:
+        found["frechet_inception_distance_infinite"] = fidelity.frechet_infinite(fake.features, statistics, seed)
+    sides = fake.features[:MANIFOLD], real.features[:MANIFOLD]
+    found["precision"], found["recall"] = fidelity.precision_recall(*sides)
+    found["density"], found["coverage"] = fidelity.density_coverage(*sides)
+    if train is not None and task.split == "test":
+        ours = [s.features[:MANIFOLD] for s in (fake, train, real)]
+        found["train_held_out_distance_ratio"] = modes.memorisation(*ours)
+    return found | _of_classes(task, fake)
+
+
+def _of_classes(task: Task, fake: Set) -> dict[str, float]:
+    """The metrics that need a classifier."""
+    if fake.scores is None:
+        return {}
+    if task.features.stacked:
+        drawn = modes.stacked_modes(fake.scores)
+        found = {
+            "modes_covered": float(modes.covered(drawn)),
+            "kl_to_uniform": modes.kl_to_uniform(modes.histogram(drawn, modes.MODES)),
+        }
+    else:
+        found = {"inception_score_mean": fidelity.inception_score(fake.scores)}
+        if not task.features.classes:
+            return found
+        drawn = fake.scores.argmax(1)
+        found["class_entropy"] = modes.entropy(modes.histogram(drawn, task.features.classes))
+    if fake.labels is not None:
+        found["label_agreement"] = modes.agreement(drawn, fake.labels)
+    return found
+
+
+def _evaluation(
+    task: Task, reference: int, metrics: dict[str, Figure], drawn: Set, notes: list[str], seconds: float
+) -> Evaluation:
+    eyes, files, k = task.features, task.samples.there is not None, len(task.seeds)
+    classes = {}
+    if eyes.classes and not eyes.stacked and drawn.scores is not None:
+        shares = modes.histogram(drawn.scores.argmax(1), eyes.classes)
+        names = task.images.classes if len(task.images.classes) == eyes.classes else map(str, range(eyes.classes))
+        classes = dict(zip(names, shares, strict=True))
+    if eyes.stacked:
+        notes.append(
+            f"KL to uniform: {modes.kl_bias(task.n):.4f} of it is the estimator's own bias at n = {task.n:,}; "
+            "real against real has the digits' unequal frequencies besides"
+        )
+    return Evaluation(
+        source=printable(task.samples.name),
+        data=printable(task.spec),
+        split=task.split,
+        features=eyes.name,
+        n=task.n,
+        reference=reference,
+        seeds=() if files else task.seeds,
+        intervals=f"{k} disjoint parts of the samples, without replacement"
+        if files
+        else f"{k} independent sample seeds",
+        neighbours=fidelity.NEIGHBOURS,
+        metrics=metrics,
+        classes=classes,
+        notes=tuple(notes),
+        seconds=round(seconds, 1),
+    )
