@@ -6,25 +6,23 @@ real pictures -> the same features, kept in the cache        -> the floor: real 
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dcgan.candidates import Samples, Shape, fitting, named_as, open_samples, shape_of
 from dcgan.config import UserError
 from dcgan.data import Images, cache, open_images
-from dcgan.data.decode import Options
-from dcgan.data.resize import resized
 from dcgan.files import printable
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.features import Features, open_features
-from dcgan.metrics.reference import MOST, POOL, TOGETHER, Set, chunks, joined, kept_figures, rows_of, see
+from dcgan.metrics.reference import MOST, POOL, Set, chunks, joined, kept_figures, rows_of, see
 from dcgan.metrics.results import FEWEST, Evaluation, Figure, figure
 from dcgan.metrics.results import MOST as MOST_SEEDS
-from dcgan.sample import Model, draw, load
+from dcgan.sample import Model
 
 SAMPLES = 10_000
 """Samples that a figure is made from, unless another number is given."""
@@ -32,80 +30,17 @@ STACKED_SAMPLES = 26_000
 """The same for stacked digits, where modes are counted (Lin et al. 2018)."""
 MANIFOLD = 10_000
 """Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
+FLOORS = 2
+"""Sets of real pictures that the floor is the mean of: it hardly varies."""
 OTHER = {"test": "train", "validation": "test", "train": "test"}
 """Where the real pictures of the floor come from."""
 VERSION = 1
 """Of the floor's figures in the cache: raised when a metric would come out differently."""
-Shape = tuple[int, int, int]
-Piece = tuple[Tensor, Tensor | None]
-"""Pictures uint8 (k, C, H, W), and the classes that they were asked to show, int64 (k,), if any were."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What is to be evaluated.
-
-    Attributes:
-        name: as the user named it.
-        shape: (C, H, W).
-        draw: (seed, n) -> the samples in pieces. Files give the same ones for every seed.
-        there: how many there are; None for a model, which draws as many as it is asked for.
-        data: what a model was trained on.
-    """
-
-    name: str
-    shape: Shape
-    draw: Callable[[int, int], Iterator[Piece]]
-    there: int | None = None
-    data: str | None = None
-
-
-def open_samples(source: str | os.PathLike[str] | Model) -> Samples:
-    """Open a model, an `.npz` of samples or a folder of pictures.
-
-    Raises:
-        UserError: there is none, or it cannot be read.
-    """
-    if isinstance(source, Model):
-        return of_model(source)
-    path = Path(source)
-    is_model = any((path / name / "model.safetensors").is_file() for name in ("", "model", ".model.old"))
-    if path.exists() and not is_model and not (path / "config.json").is_file():
-        return of_images(open_images(str(source), "all"))
-    return of_model(load(source))
-
-
-def of_model(model: Model) -> Samples:
-    """A generator's samples: those that `Model.sample` draws, a piece at a time."""
-
-    def pieces(seed: int, n: int) -> Iterator[Piece]:
-        z, labels = model.latents(n, seed), model.labels(n)
-        for start in range(0, n, TOGETHER):  # whole blocks, so that they are the same samples to the bit
-            part = None if labels is None else labels[start : start + TOGETHER]
-            yield torch.from_numpy(draw(model.generator, z[start : start + TOGETHER], part)).permute(0, 3, 1, 2), part
-
-    trained_on = model.trained.get("data")
-    return Samples(model.source, model.generator.picture_shape, pieces, data=trained_on if trained_on else None)
-
-
-def of_images(images: Images) -> Samples:
-    """Samples that came as files, in random order."""
-
-    def pieces(seed: int, n: int) -> Iterator[Piece]:
-        for rows in torch.split(rows_of(len(images), n), TOGETHER):
-            yield images.pixels[rows], None if images.labels is None else images.labels[rows]
-
-    return Samples(images.name, _shape(images.pixels), pieces, there=len(images))
 
 
 def default_features(data: str, shape: Shape) -> str:
     """`judge` for the digits that it was trained on, `random` for everything else."""
     return "judge" if (data, shape) in (("mnist", (1, 28, 28)), ("stacked-mnist", (3, 28, 28))) else "random"
-
-
-def _shape(pixels: Tensor) -> Shape:
-    _, channels, height, width = pixels.shape
-    return int(channels), int(height), int(width)
 
 
 @dataclass(frozen=True)
@@ -183,7 +118,8 @@ def measure(
         features or default_features(spec, samples.shape), stacked=spec == "stacked-mnist", device=device
     )
     images = _real(spec, split, samples, eyes)
-    samples = _fitting(samples, _shape(images.pixels), resize, eyes if eyes.shape else None, printable(spec))
+    samples = named_as(samples, images.classes)
+    samples = fitting(samples, shape_of(images.pixels), resize, eyes if eyes.shape else None, printable(spec))
     wanted = n or (STACKED_SAMPLES if spec == "stacked-mnist" else SAMPLES)
     task = Task(
         samples,
@@ -208,30 +144,6 @@ def _real(spec: str, split: str, samples: Samples, eyes: Features) -> Images:
     return open_images(spec, split, size=shape[1:], channels=shape[0])
 
 
-def _fitting(samples: Samples, shape: Shape, resize: bool, eyes: Features | None, spec: str) -> Samples:
-    """Samples in the shape of the real pictures, converted only if that was asked for."""
-    if samples.shape == shape:
-        return samples
-    if not resize:
-        reader = f"the features {eyes.name} read" if eyes else f"{spec} has"
-        raise UserError(
-            f"{printable(samples.name)} has pictures of {_said(samples.shape)}, {reader} {_said(shape)}: "
-            "add --resize to convert them"
-        )
-    options = Options(shape[1], shape[2], shape[0], "crop")
-
-    def pieces(seed: int, n: int) -> Iterator[Piece]:
-        for pixels, labels in samples.draw(seed, n):
-            yield torch.from_numpy(resized(pixels.numpy(), options)), labels
-
-    return replace(samples, shape=shape, draw=pieces)
-
-
-def _said(shape: Shape) -> str:
-    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(shape[0], f"{shape[0]} channels")
-    return f"{shape[1]}x{shape[2]} {kind}"
-
-
 def _count(wanted: int, samples: Samples, seeds: int) -> int:
     if wanted < 1:
         raise UserError(f"the number of samples must be at least 1, not {wanted}")
@@ -250,8 +162,10 @@ def _check(task: Task) -> None:
             f"{samples} gives {task.n:,} samples: an interval needs {len(task.seeds)} parts of at least "
             f"{fidelity.LEAST}, {least:,} in all"
         )
-    if task.fakes and task.images.labels is None:
-        raise UserError(f"{printable(task.spec)} has no labels to try a classifier on: leave out --train-on-fakes")
+    if task.fakes and not (task.samples.classes and task.images.classes):
+        raise UserError(
+            f"--train-on-fakes needs classes, and {samples} was made without those of {printable(task.spec)}"
+        )
 
 
 def run(task: Task, begin: float) -> Evaluation:
@@ -262,13 +176,15 @@ def run(task: Task, begin: float) -> Evaluation:
         pool, notes = Set(torch.empty(0, task.features.length)), []
         if task.split in OTHER:
             other = task.other()
-            most = min(len(other), len(task.seeds) * task.n, POOL)
+            most = min(len(other), FLOORS * task.n, POOL)
             pool = see(other, OTHER[task.split], task.features, most, bar.update)
-        others = chunks(pool, task.n, len(task.seeds))
+        others = chunks(pool, task.n, FLOORS)
         if not others:
             notes.append(f"no real against real: that needs {task.n:,} more real pictures, {len(pool):,} are there")
         floor = kept_figures(_floor_key(task, reference), lambda: _mean(_floor(task, real, others))) if others else {}
         each, whole, drawn = _figures(task, real, others, bar.update)
+    if task.fakes:
+        classifiers(task, each, whole, floor)
     metrics = {
         name: figure([e[name] for e in each], None if whole is None else whole[name], floor.get(name))
         for name in each[0]
@@ -285,12 +201,11 @@ def _floor_key(task: Task, reference: int) -> str:
         task.split,
         task.n,
         reference,
-        len(task.seeds),
+        FLOORS,
         eyes.name,
         eyes.key,
         task.samples.shape,
         task.infinite,
-        task.fakes,
     )
 
 
@@ -310,7 +225,7 @@ def _figures(
     task: Task, real: Set, others: list[Set], said: Callable[[int], object]
 ) -> tuple[list[dict[str, float]], dict[str, float] | None, Set]:
     """The metrics of each set of samples, those of all together if the samples are files, and what was seen."""
-    trains: list[Set | None] = [*others] if others else [None] * len(task.seeds)
+    trains = [others[seed % FLOORS] if others else None for seed in range(len(task.seeds))]
     if task.samples.there is None:
         each, seen = [], []
         for seed, train in zip(task.seeds, trains, strict=True):
@@ -375,10 +290,46 @@ def _of_classes(task: Task, fake: Set) -> dict[str, float]:
         if not task.features.classes:
             return found
         drawn = fake.scores.argmax(1)
-        found["class_entropy"] = modes.entropy(modes.histogram(drawn, task.features.classes))
-    if fake.labels is not None:
+        found["class_entropy"] = modes.entropy(modes.histogram(drawn, len(task.features.classes)))
+    if fake.labels is not None and (task.features.stacked or task.features.classes == task.images.classes):
         found["label_agreement"] = modes.agreement(drawn, fake.labels)
     return found
+
+
+def classifiers(
+    task: Task, each: list[dict[str, float]], whole: dict[str, float] | None, floor: dict[str, float]
+) -> None:
+    """Add to the figures how well classifiers that learnt from the samples alone read real pictures."""
+    name = "train_on_fakes_accuracy"
+    if whole is None:
+        for seed, found in enumerate(each):
+            found[name] = _learnt(task, *_gathered(task, seed), seed)
+    else:
+        pixels, labels = _gathered(task, 0)
+        whole[name] = _learnt(task, pixels, labels, 0)
+        for seed, rows in enumerate(torch.arange(task.n).chunk(len(each))):
+            each[seed][name] = _learnt(task, pixels[rows], labels[rows], seed)
+    if floor:
+        other = task.other()
+        assert other.labels is not None
+        rows = rows_of(len(other), task.n)
+        key = cache.key("trained on reals", _floor_key(task, 0))
+        make = lambda: {name: _learnt(task, other.pixels[rows], other.labels[rows], 0)}  # noqa: E731
+        floor |= kept_figures(key, make)
+
+
+def _gathered(task: Task, seed: int) -> tuple[Tensor, Tensor]:
+    """All samples of a seed: uint8 (n, C, H, W) and int64 (n,)."""
+    pieces = list(task.samples.draw(seed, task.n))
+    return torch.cat([pixels for pixels, _ in pieces]), torch.cat(
+        [labels for _, labels in pieces if labels is not None]
+    )
+
+
+def _learnt(task: Task, pixels: Tensor, labels: Tensor, seed: int) -> float:
+    real = task.images
+    assert real.labels is not None
+    return modes.train_on_fakes(pixels, labels, real.pixels, real.labels, len(real.classes), seed=seed)
 
 
 def _evaluation(
@@ -387,9 +338,8 @@ def _evaluation(
     eyes, files, k = task.features, task.samples.there is not None, len(task.seeds)
     classes = {}
     if eyes.classes and not eyes.stacked and drawn.scores is not None:
-        shares = modes.histogram(drawn.scores.argmax(1), eyes.classes)
-        names = task.images.classes if len(task.images.classes) == eyes.classes else map(str, range(eyes.classes))
-        classes = dict(zip(names, shares, strict=True))
+        shares = modes.histogram(drawn.scores.argmax(1), len(eyes.classes))
+        classes = dict(zip(eyes.classes, shares, strict=True))
     if eyes.stacked:
         notes.append(
             f"KL to uniform: {modes.kl_bias(task.n):.4f} of it is the estimator's own bias at n = {task.n:,}; "

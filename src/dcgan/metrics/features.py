@@ -42,7 +42,7 @@ class Features:
         length: of the features.
         see: pictures uint8 (N, C, H, W) -> features and class scores.
         shape: (C, H, W) of the pictures that it reads; None where any will do.
-        classes: of the scores; 0 without.
+        classes: the names of the scores' classes; none without.
         stacked: each channel is a picture of its own, and the scores are those of each in turn (N, C * classes).
         key: of the weights: with other weights another key.
     """
@@ -51,7 +51,7 @@ class Features:
     length: int
     see: Callable[[Tensor], Seen]
     shape: tuple[int, int, int] | None = None
-    classes: int = 0
+    classes: tuple[str, ...] = ()
     stacked: bool = False
     key: str = ""
 
@@ -95,7 +95,8 @@ def _judged(judge: judges.Judge, name: str, device: str, stacked: bool) -> Featu
         return features.reshape(n, -1), scores.reshape(n, -1)  # (N, 3 * 64), (N, 3 * 10)
 
     length = judges.FEATURES * (3 if stacked else 1)
-    return Features(name, length, see, shape, judge.classes, stacked, _key(judge))
+    names = judge.names or tuple(map(str, range(judge.classes)))
+    return Features(name, length, see, shape, names, stacked, _key(judge))
 
 
 def _key(network: nn.Module) -> str:

@@ -53,6 +53,9 @@ class Judge(nn.Module):
         width: channels of the first stage; the others have twice and four times as many.
     """
 
+    names: tuple[str, ...] = ()
+    """Of the classes, where they are known."""
+
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int = 24) -> None:
         super().__init__()
         self.shape, self.classes, self.width = shape, classes, width
@@ -210,6 +213,8 @@ def load(folder: Path) -> Judge:
     judge.to_empty(device="cpu")
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     judge.load_state_dict(tensors, strict=False)  # all but the counts of BatchNorm, which nothing reads
+    names = config.get("names")
+    judge.names = tuple(map(str, names)) if isinstance(names, list) and len(names) == judge.classes else ()
     return judge.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

@@ -7,7 +7,7 @@ from dcgan.metrics import judge as judges
 
 MODES = 1000
 """Of stacked digits: three digits in turn read as one number."""
-ROWS = 1000
+ROWS = 200
 """Rows of a distance matrix that are in memory at a time."""
 JUDGE_EPOCHS = 6
 """Of a judge that is trained on fakes."""
