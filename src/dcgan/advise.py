@@ -9,7 +9,8 @@ from dcgan.config import PRESETS, Config, UserError, command, configure
 from dcgan.data import check, file_names, open_images
 from dcgan.files import printable
 from dcgan.images import save_png
-from dcgan.training import planned_images, setup, update
+from dcgan.state import planned_images, setup
+from dcgan.step import update
 
 FEW = 10_000
 """Fewer pictures than this a discriminator learns by heart (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
