@@ -135,14 +135,15 @@ def reopen(count: int) -> dict[str, Any]:
 
 def draw() -> dict[str, Any]:
     """Drawing a batch of 128 as a share of a default training step."""
-    from dcgan import training
     from dcgan.config import configure
     from dcgan.data.sampler import next_batch
+    from dcgan.state import setup
+    from dcgan.step import reals, update
 
-    state = training.setup(configure("dcgan", device="cpu"))
-    step = _milliseconds(lambda: training.update(state), 30)
+    state = setup(configure("dcgan", device="cpu"))
+    step = _milliseconds(lambda: update(state), 30)
     at = iter(range(0, 10**9, 128))
-    batch = _milliseconds(lambda: training._reals(state, next_batch(len(state.data), 128, next(at), 0)), 2000)
+    batch = _milliseconds(lambda: reals(state, next_batch(len(state.data), 128, next(at), 0)), 2000)
     return {"batch_ms": batch, "step_ms": step, "share": batch / step}
 
 
@@ -155,11 +156,12 @@ def loader() -> dict[str, Any]:
     from torchvision import transforms
     from torchvision.datasets import MNIST
 
-    from dcgan import training
     from dcgan.config import configure
     from dcgan.data.sampler import next_batch
+    from dcgan.state import setup
+    from dcgan.step import reals
 
-    state = training.setup(configure("dcgan", device="cpu"))
+    state = setup(configure("dcgan", device="cpu"))
     n = len(state.data)
     with tempfile.TemporaryDirectory() as place:
         raw = Path(place) / "MNIST" / "raw"
@@ -178,7 +180,7 @@ def loader() -> dict[str, Any]:
             rates["theirs"].append(80 * 128 / (time.perf_counter() - begin))
             begin = time.perf_counter()
             for seen in range(0, n, 128):
-                training._reals(state, next_batch(n, 128, seen, 0))
+                reals(state, next_batch(n, 128, seen, 0))
             rates["ours"].append(n / (time.perf_counter() - begin))
     ours, other = statistics.median(rates["ours"]), statistics.median(rates["theirs"])
     return {"ours": ours, "dataloader": other, "ratio": ours / other, "threads": torch.get_num_threads()}
@@ -186,11 +188,12 @@ def loader() -> dict[str, Any]:
 
 def million(count: int) -> dict[str, Any]:
     """A sparse set of `count` gray pictures of 64 x 64: the most anonymous memory while preparing and training."""
-    from dcgan import training
     from dcgan.config import configure
     from dcgan.data import open_images
     from dcgan.data.sampler import next_batch
     from dcgan.images import to_float
+    from dcgan.state import setup
+    from dcgan.step import update
 
     found: dict[str, Any] = {"pictures": count, "start_mib": _anonymous()}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as place, _Watch() as watch:
@@ -205,11 +208,9 @@ def million(count: int) -> dict[str, Any]:
         for seen in range(0, 300 * 128, 128):
             to_float(images.pixels[next_batch(len(images), 128, seen, 0)])
         found |= {"draw_ms": 1000 * (time.perf_counter() - begin) / 300, "draw_peak_mib": watch.peak()}
-        begin = time.perf_counter()
-        state = training.setup(configure("dcgan", data=f"{place}/m.npy", device="cpu"))
-        found["prepare_at_28_seconds"] = time.perf_counter() - begin
+        state = setup(configure("dcgan64", data=f"{place}/m.npy", device="cpu"))
         for _ in range(20):
-            training.update(state)
+            update(state)
         found["train_peak_mib"] = watch.peak()
     return found
 

@@ -26,7 +26,8 @@ def study(steps: int) -> float:
 def ours(steps: int, **settings: bool) -> float:
     """Images a second of the engine, preset `dcgan`."""
     from dcgan.config import configure
-    from dcgan.training import setup, update
+    from dcgan.state import setup
+    from dcgan.step import update
 
     state = setup(configure("dcgan", device="cpu", **settings))
 

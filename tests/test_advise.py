@@ -24,7 +24,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert run(["data", "check", "my set", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["parts"] == {"train": 36, "validation": 2, "test": 2}
-    assert found["advice"]["size"] == [28, 28]
+    assert found["advice"]["size"] == found["size"]
     assert found["advice"]["hours"] > 0
     assert found["advice"]["memory_mib"] > 50
     with Image.open(found["contact_sheet"]) as sheet:
@@ -56,8 +56,8 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 )
 def test_advice(sizes, size: tuple, n: int, expected: dict):
     settings, reasons = advise.recommend(sizes, size, n)
-    settings.pop("preset")
-    assert settings == expected
+    drawn = {"preset": "dcgan"} if size == (28, 28) else {"preset": "dcgan64", "image_size": str(size[0])}
+    assert settings == drawn | expected
     assert len(reasons) == 1 + len(expected)
 
 

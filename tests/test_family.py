@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from dcgan import UserError, training
+from dcgan import UserError
 from dcgan.config import Config
 from dcgan.data import Images
-from dcgan.losses import OBJECTIVES
+from dcgan.losses import OBJECTIVES, Objective
+from dcgan.record import averaged_generator
+from dcgan.state import State, setup
+from dcgan.step import update
 
 PENALTIES = ({}, {"gp": 10.0}, {"r1": 0.1, "r2": 0.1})
 NETWORKS = {
@@ -32,11 +35,11 @@ def config(network: str, loss: str = "non-saturating", size: int = 28, classes: 
     return Config(network=network, loss=loss, conditional=classes > 0, **(small | NETWORKS[network] | settings))
 
 
-def two_steps(c: Config, data: Images, monkeypatch: pytest.MonkeyPatch) -> training.State:
-    monkeypatch.setattr(training, "open_images", lambda spec, **asked: data)
-    state = training.setup(c)
+def two_steps(c: Config, data: Images, monkeypatch: pytest.MonkeyPatch) -> State:
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: data)
+    state = setup(c)
     for _ in range(2):
-        training.update(state)
+        update(state)
     assert state.totals.isfinite().all()
     return state
 
@@ -114,21 +117,21 @@ def test_the_residual_network_has_no_normalisation(name: str, monkeypatch):
 def test_batches_of_one_short_last_batches_one_class_and_a_thousand(network: str, classes: int, monkeypatch):
     """Seven pictures in batches of three: the epoch's last batch is a single picture. Then batches of one."""
     data = made_up(1, 28, classes, n=7)
-    monkeypatch.setattr(training, "open_images", lambda spec, **asked: data)
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: data)
     for batch_size, updates in ((3, 4), (1, 2)):
         for penalty in ({}, {"r1": 0.1}) if network != "dcgan" else ({},):
-            state = training.setup(config(network, classes=classes, batch_size=batch_size, **penalty))
+            state = setup(config(network, classes=classes, batch_size=batch_size, **penalty))
             for _ in range(updates):
-                training.update(state)
+                update(state)
             assert state.totals.isfinite().all()
-            training.averaged_generator(state)
+            averaged_generator(state)
 
 
 def test_a_paired_objective_takes_pairs_at_an_epochs_end(monkeypatch):
     """Without --share-z the generator is paired with the next reals, which may be more or fewer than the last ones."""
     data = made_up(1, 28, 3, n=7)
-    monkeypatch.setattr(training, "open_images", lambda spec, **asked: data)
-    state = training.setup(config("dcgan", "relativistic", classes=3, batch_size=3, share_z=False))
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: data)
+    state = setup(config("dcgan", "relativistic", classes=3, batch_size=3, share_z=False))
     sizes = []
     generator = state.objective.generator
 
@@ -136,9 +139,9 @@ def test_a_paired_objective_takes_pairs_at_an_epochs_end(monkeypatch):
         sizes.append((len(fake), len(real)))
         return generator(fake, real)
 
-    state.objective = training.Objective(state.objective.discriminator, watched, is_paired=True)
+    state.objective = Objective(state.objective.discriminator, watched, is_paired=True)
     for _ in range(3):
-        training.update(state)
+        update(state)
     assert sizes == [(3, 3), (1, 1), (3, 3)]
     assert state.images_seen == 7
 
@@ -155,10 +158,10 @@ def test_a_wasserstein_critic_may_be_bounded_by_spectral_normalisation(monkeypat
 def test_two_learning_rates_and_betas_reach_the_optimizers(monkeypatch):
     c = config("resnet", lr=1e-3, d_lr=4e-3, betas=(0.0, 0.99), burn_in=8, lr_decay=16)
     data = made_up(1, 28, 0, n=8)
-    monkeypatch.setattr(training, "open_images", lambda spec, **asked: data)
-    state, found = training.setup(c), []
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: data)
+    state, found = setup(c), []
     for _ in range(5):
-        training.update(state)
+        update(state)
         found.append(
             [(o.param_groups[0]["lr"], o.param_groups[0]["betas"][1]) for o in (state.optimizer_g, state.optimizer_d)]
         )

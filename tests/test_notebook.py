@@ -9,7 +9,8 @@ from benchmarks import study
 from dcgan import Discriminator, Generator, notebook
 from dcgan.config import configure
 from dcgan.losses import OBJECTIVES
-from dcgan.training import State, setup, update
+from dcgan.state import State, setup
+from dcgan.step import update
 
 CRITERION = nn.BCEWithLogitsLoss()
 
@@ -101,11 +102,11 @@ def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, li
 def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, monkeypatch, share_z: bool):
     from dataclasses import replace
 
-    from dcgan.training import _next_reals
+    from dcgan.step import next_reals
 
     state.config = replace(state.config, share_z=share_z)
     gen, disc = state.generator.module, state.discriminator.module
-    real, _ = _next_reals(state)
+    real, _ = next_reals(state)
     grads_d, grads_g, drawn = engine_step(state, monkeypatch)
     assert len(drawn) == (1 if share_z else 2)
     loss_d, loss_g = state.totals[:2].tolist()

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 import dcgan
 from dcgan import UserError, training
 from dcgan.config import configure
 from dcgan.data import open_images
 from dcgan.run import RunFolder
+from dcgan.state import State, setup
 from tests.conftest import SMALL
 
 
@@ -50,7 +49,7 @@ def test_every_preset_goes_on_as_if_it_had_never_stopped(
 ):
     digits = open_images("mnist", "test")  # 40 of them: five steps go over the end of an epoch, whose batch is short
     few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
-    monkeypatch.setattr(training, "open_images", lambda spec, **asked: few)
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: few)
     if preset == "r3gan":
         change = {name: value for name, value in change.items() if name != "g_norm"}
     settings = PRESETS[preset] | change
@@ -74,11 +73,11 @@ def test_a_grid_of_a_conditional_run_is_drawn_again_from_its_model(tmp_path: Pat
 
 def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: Path):
     config = configure("dcgan", init=str(finished_run.path), **SMALL)
-    state, saved = training.setup(config), dcgan.load(finished_run).generator
+    state, saved = setup(config), dcgan.load(finished_run).generator
     for network in (state.generator.module, state.ema.network):
         for ours, theirs in zip(network.parameters(), saved.parameters(), strict=True):
             assert torch.equal(ours, theirs)
-    fresh = training.setup(configure("dcgan", **SMALL))
+    fresh = setup(configure("dcgan", **SMALL))
     for ours, theirs in zip(state.discriminator.parameters(), fresh.discriminator.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -231,21 +230,6 @@ def test_a_finished_run_says_so(finished_run: RunFolder):
         dcgan.resume(finished_run, steps=7)
 
 
-@given(
-    n=st.integers(1, 40), batch=st.integers(1, 50), steps=st.integers(1, 30), n_critic=st.integers(1, 3),
-)  # fmt: skip
-def test_a_length_in_steps_is_that_many_steps(n: int, batch: int, steps: int, n_critic: int):
-    from dcgan.data.sampler import next_batch
-
-    planned = training.planned_images(configure("dcgan", steps=steps, batch_size=batch, n_critic=n_critic), n)
-    seen = done = 0
-    while seen < planned:
-        for _ in range(n_critic):
-            seen += len(next_batch(n, batch, seen, 0))
-        done += 1
-    assert done == steps
-
-
 @pytest.mark.parametrize(
     ("length", "seen"),
     [({"images": 33}, 48), ({"epochs": 0.001}, 64), ({"steps": 2}, 32), ({"steps": 1, "n_critic": 3}, 48)],
@@ -264,38 +248,6 @@ def test_a_length_in_minutes_is_kept_once_measured(tmp_path: Path):
         dcgan.resume(folder)
 
 
-def test_no_averaging_saves_the_generator_itself(tmp_path: Path):
-    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, **{**SMALL, "ema": 0})
-    from safetensors.torch import load_file
-
-    state, model = load_file(folder.checkpoint / "state.safetensors"), load_file(folder.model / "model.safetensors")
-    assert torch.equal(model["gen.0.0.weight"], state["generator/gen.0.0.weight"])
-
-
-def test_an_averaged_generator_has_batchnorm_statistics_of_its_own(finished_run: RunFolder):
-    generator = dcgan.load(finished_run).generator
-    z = torch.randn(2000, generator.z_dim)
-    activations = generator.gen[0][0](z.view(-1, generator.z_dim, 1, 1))
-    assert torch.allclose(generator.gen[0][1].running_mean, activations.mean(dim=(0, 2, 3)), atol=0.01)
-
-
-def test_the_generators_update_leaves_no_gradient_in_the_discriminator(finished_run: RunFolder):
-    state = training.setup(configure("dcgan", **SMALL))
-    training.update(state)
-    before = [p.grad.clone() for p in state.discriminator.parameters()]
-    fake = state.generator(training._noise(state, 4, 9))
-    training._update_generator(state, fake.detach(), fake, ())
-    assert all(torch.equal(a, p.grad) for a, p in zip(before, state.discriminator.parameters(), strict=True))
-    assert all(p.requires_grad for p in state.discriminator.parameters())
-
-
-@pytest.mark.parametrize("log_every", [2, 100])
-def test_what_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path, log_every: int):
-    with pytest.raises(UserError, match="not finite"):
-        dcgan.train("dcgan", out=tmp_path / "r", steps=20, **{**SMALL, "lr": 1e30, "log_every": log_every})
-    assert json.loads((tmp_path / "r" / "checkpoint" / "state.json").read_text())["step"] == 0
-
-
 def test_nothing_is_written_when_a_setting_cannot_work(tmp_path: Path):
     for wrong in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}, {"gp": 10.0}, {"loss": "wasserstein"}):
         with pytest.raises(UserError):
@@ -308,17 +260,11 @@ def test_a_length_must_be_known(tmp_path: Path):
         training.train_config(dcgan.Config(), tmp_path / "r")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_device_that_is_not_there_is_refused():
-    with pytest.raises(UserError, match="no cuda device"):
-        dcgan.train("dcgan", device="cuda")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
     update, steps = training.update, []
 
-    def interrupted(state: training.State) -> None:
+    def interrupted(state: State) -> None:
         update(state)
         steps.append(state.step)
         if state.step == 4:

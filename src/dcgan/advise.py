@@ -9,7 +9,8 @@ from dcgan.config import PRESETS, Config, UserError, command, configure
 from dcgan.data import check, file_names, open_images
 from dcgan.files import printable
 from dcgan.images import save_png
-from dcgan.training import planned_images, setup, update
+from dcgan.state import planned_images, setup
+from dcgan.step import update
 
 FEW = 10_000
 """Fewer pictures than this a discriminator learns by heart (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
@@ -63,16 +64,17 @@ def recommend(sizes: Any, size: tuple[int, int], n: int) -> tuple[dict[str, Any]
     """
     import numpy as np
 
-    preset = "dcgan64" if "dcgan64" in PRESETS and min(size) >= 48 else "dcgan"
-    settings: dict[str, Any] = {"preset": preset}
-    drawn = PRESETS[preset].size
-    reasons = [f"--preset {preset}: it draws {drawn[0]}x{drawn[1]}, the pictures are {size[0]}x{size[1]} or near"]
-    if drawn != tuple(size):
-        reasons[0] = f"--preset {preset}: it draws {drawn[0]}x{drawn[1]}; they are resized, which loses what is smaller"
+    shown = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+    if tuple(size) == PRESETS["dcgan"].size:
+        settings: dict[str, Any] = {"preset": "dcgan"}
+        reasons = [f"--preset dcgan: the pictures are {shown}x{shown}, as the study's"]
+    else:
+        settings = {"preset": "dcgan64", "image_size": shown}
+        reasons = [f"--preset dcgan64 --image-size {shown}: its networks are as deep as the pictures' size asks for"]
     if n < FEW:
         settings["augment"] = "diffaugment"
         reasons.append(f"--augment diffaugment: {n:,} pictures are few, a discriminator learns them by heart")
-    if n < 4 * PRESETS[preset].batch_size:
+    if n < 4 * PRESETS[settings["preset"]].batch_size:
         settings["batch_size"] = max(2, 2 ** ((n // 4).bit_length() - 1)) if n >= 8 else 2
         reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in a pass over the data")
     if sizes is not None and float(np.median(sizes.max(axis=1) / sizes.min(axis=1))) > LONG_SIDE:

@@ -1,0 +1,122 @@
+"""One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+
+from dcgan import augment, latents, losses, schedule
+from dcgan.data.sampler import next_batch, share
+from dcgan.images import to_float
+from dcgan.schedule import Now
+from dcgan.state import State
+
+Given = tuple[Tensor, ...]
+"""What the networks are told besides z or pictures: nothing, or labels int64 (N,)."""
+
+
+def update(state: State) -> None:
+    """One step: `n_critic` discriminator updates, then one generator update."""
+    config, now = state.config, schedule.at(state.config, state.images_seen)
+    _set_rates(state, now)
+    for k in range(config.n_critic):
+        real, given = next_reals(state)
+        count = len(_next_indices(state))
+        # Only fakes that will serve the generator too need their graph kept.
+        keep = config.share_z and k == config.n_critic - 1
+        with nullcontext() if keep else torch.no_grad():
+            fake = state.generator(_noise(state, len(real), 2), *given)
+        _update_discriminator(state, real, fake.detach(), given, now.zero_centred)
+        state.images_seen += count
+    if not config.share_z:
+        if state.objective.is_paired:  # fresh reals for fresh fakes: the batch that the discriminator sees next
+            real, given = next_reals(state)
+        fake = state.generator(_noise(state, len(real), 3), *given)
+    update_generator(state, real, fake, given)
+    state.ema.update(state.generator, state.images_seen, count * config.n_critic, now.half_life)
+    state.step += 1
+
+
+def _set_rates(state: State, now: Now) -> None:
+    for optimizer, lr in ((state.optimizer_g, now.lr), (state.optimizer_d, now.d_lr)):
+        for group in optimizer.param_groups:
+            group["lr"], group["betas"] = lr, (state.config.betas[0], now.beta2)
+
+
+def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given, zero_centred: float) -> None:
+    config = state.config
+    fake, real = _varied(state, fake, 8), _varied(state, real, 9)
+    real.requires_grad_(config.r1 > 0)
+    fake.requires_grad_(config.r2 > 0)
+    fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
+    loss = state.objective.discriminator(real_scores, fake_scores)
+    if config.r1:
+        loss = loss + zero_centred * config.r1 * losses.zero_centred_penalty(real_scores, real)
+    if config.r2:
+        loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
+    if config.gp:
+        mix = torch.rand(len(real), 1, 1, 1, generator=_source(state, 6), device=real.device)
+        loss = loss + config.gp * losses.gradient_penalty(
+            lambda images: state.discriminator(images, *given), real.detach(), fake.detach(), mix
+        )
+    state.optimizer_d.zero_grad()
+    state.fabric.backward(loss)
+    state.optimizer_d.step()
+    with torch.no_grad():
+        d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
+        state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
+
+
+def update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:
+    """One update of the generator for the fakes that it has just drawn, and reals for an objective that pairs them."""
+    # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
+    state.discriminator.requires_grad_(False)
+    scores = [state.discriminator(_varied(state, fake, 10), *given)]
+    if state.objective.is_paired:
+        scores.append(state.discriminator(_varied(state, real.detach(), 9), *given))
+    loss = state.objective.generator(*scores)
+    state.optimizer_g.zero_grad()
+    state.fabric.backward(loss)
+    state.optimizer_g.step()
+    state.discriminator.requires_grad_(True)
+    # Weighted by the critic's updates, so that every column of the totals has the same divisor.
+    state.totals[1] += loss.detach() * state.config.n_critic
+
+
+def _next_indices(state: State) -> Tensor:
+    """The batch that is due, over all devices."""
+    return next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
+
+
+def next_reals(state: State) -> tuple[Tensor, Given]:
+    """The real pictures that this device is due, (N, C, H, W), and their labels (N,) if the networks are told them."""
+    indices = share(_next_indices(state), state.fabric.global_rank, state.fabric.world_size)
+    if not state.classes:
+        return reals(state, indices), ()
+    assert state.data.labels is not None
+    return reals(state, indices), (state.data.labels[indices].to(state.fabric.device),)
+
+
+def reals(state: State, indices: Tensor) -> Tensor:
+    """Real pictures as the networks take them, some of them mirrored where that is asked for."""
+    pixels = state.data.pixels[indices.to(state.data.pixels.device)].to(state.fabric.device)
+    images = to_float(pixels).to(memory_format=torch.channels_last)
+    return augment.flip(images, _source(state, 7)) if "flip" in state.config.augment else images
+
+
+def _varied(state: State, images: Tensor, purpose: int) -> Tensor:
+    """Pictures as the discriminator sees them."""
+    if "diffaugment" not in state.config.augment:
+        return images
+    return augment.diffaugment(images, _source(state, purpose)).contiguous(memory_format=torch.channels_last)
+
+
+def _noise(state: State, n: int, purpose: int) -> Tensor:
+    """Latents for training, (n, z_dim)."""
+    return torch.randn(n, state.config.z_dim, generator=_source(state, purpose), device=state.fabric.device)
+
+
+def _source(state: State, purpose: int) -> torch.Generator:
+    """Randomness from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
+    seed = latents.derive(state.config.seed, purpose, state.images_seen)
+    return torch.Generator(state.fabric.device).manual_seed(seed)
