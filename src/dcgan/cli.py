@@ -359,7 +359,8 @@ def _run_result(path: Path) -> Result:
     from dcgan.run import RunFolder
 
     folder = RunFolder(path)
-    grid, last = max(folder.samples.iterdir()), max(folder.lines(), key=lambda line: int(line["step"]))
+    lines = [line for line in folder.lines() if "loss_d" in line]  # the others are measurements
+    grid, last = max(folder.samples.iterdir()), max(lines, key=lambda line: int(line["step"]))
     found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
     text = [
         f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",

@@ -103,6 +103,11 @@ class Config:
     """How long: passes over the data."""
     minutes: float | None = None
     """How long: training time. It is turned into a number of images once the speed has been measured."""
+    evaluate_every: int = 0
+    """Steps between two measurements of the averaged generator against the validation part; 0 is never. The model that
+    is kept is then the best one measured, not the last. Time spent on it does not count as training time."""
+    patience: int = 0
+    """Stop when this many measurements in a row were no better than the best; 0 goes on to the end."""
     seed: int = 0
     """Everything random in a run follows from this number."""
     device: Device = "auto"
@@ -123,7 +128,7 @@ class Config:
         for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
-        for name in ("gp", "r1", "r2", "burn_in", "lr_decay"):
+        for name in ("gp", "r1", "r2", "burn_in", "lr_decay", "evaluate_every", "patience"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must be from 0 to below 1")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
@@ -131,6 +136,8 @@ class Config:
         for name in DURATIONS:
             value = getattr(self, name)
             _check(value is None or 0 < value <= LONGEST, name, value, "must be above 0 and at most 10^12")
+        if self.patience and not self.evaluate_every:
+            raise UserError("--patience counts measurements: give --evaluate-every too")
         _check(self.ema >= 0, "ema", self.ema, "must be 0 (off) or above")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "must be from 0 to 2^63 - 1")
         _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")

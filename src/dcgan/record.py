@@ -35,7 +35,15 @@ def save(state: State, folder: RunFolder) -> None:
     n = grid_size(classes)
     pixels = draw(network, latents.noise(config.seed, n, config.z_dim), latents.cycle(n, classes))
     save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
-    trained = {
+    if state.best is None:  # else it is the best one measured, not the last, that is kept
+        models.save_generator(network, folder.model, origin(state))
+    checkpoint.save(folder.checkpoint, state.parts(), state.counters())
+
+
+def origin(state: State) -> dict[str, Any]:
+    """Where the generator comes from, as a saved model says it."""
+    config = state.config
+    trained: dict[str, Any] = {
         "preset": config.preset,
         "data": printable(config.data),
         "step": state.step,
@@ -43,10 +51,7 @@ def save(state: State, folder: RunFolder) -> None:
         "averaged": config.ema > 0,
         "command": None if state.own.names else printable(command(config)),
     }
-    if classes:
-        trained["classes"] = list(state.data.classes)
-    models.save_generator(network, folder.model, trained)
-    checkpoint.save(folder.checkpoint, state.parts(), state.counters())
+    return trained | ({"classes": list(state.data.classes)} if state.classes else {})
 
 
 def averaged_generator(state: State) -> nn.Module:

@@ -96,8 +96,12 @@ class RunFolder:
                 yield line
 
     def cut_log(self, step: int, every: int) -> None:
-        """Forget what was logged after `step`, and a last line off the beat of `every`: a resumed run writes both."""
-        kept = [line for line in self.lines() if line["step"] <= step and line["step"] % every == 0]
+        """Forget what was logged after `step`, and a last line off the beat of `every`: a resumed run writes both.
+
+        Measurements have a beat of their own and stay.
+        """
+        kept = [line for line in self.lines() if line["step"] <= step]
+        kept = [line for line in kept if line["step"] % every == 0 or "loss_d" not in line]
         with whole_file(self.log) as aside:
             aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 

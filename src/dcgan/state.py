@@ -40,7 +40,13 @@ class State:
     step: int = 0
     images_seen: int = 0
     seconds: float = 0.0
-    """Time spent on updates: logging, drawing and saving left out."""
+    """Time spent on updates: logging, drawing, saving and measuring left out."""
+    best: float | None = None
+    """The least distance that was measured, if any was."""
+    best_step: int | None = None
+    """When that was."""
+    stale: int = 0
+    """Measurements since."""
 
     @property
     def classes(self) -> int:
@@ -59,7 +65,7 @@ class State:
 
     def counters(self) -> dict[str, Any]:
         """What a saved state holds besides."""
-        names = ("step", "images_seen", "seconds", "planned")
+        names = ("step", "images_seen", "seconds", "planned", "best", "best_step", "stale")
         return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist(), "data": self.data.key}
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from dcgan import checkpoint, parts, run
+from dcgan import checkpoint, parts, run, validate
 from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, configure
 from dcgan.files import printable
 from dcgan.images import grid, save_png
@@ -121,8 +121,13 @@ def resume(
     planned = state.planned if length else saved["planned"]
     for name in ("step", "images_seen", "seconds"):
         setattr(state, name, saved[name])
+    state.best, state.best_step, state.stale = saved.get("best"), saved.get("best_step"), saved.get("stale") or 0
     state.planned = planned
     state.totals += torch.tensor(saved["totals"], device=state.totals.device)
+    if out_of_patience(state):
+        raise UserError(
+            f"{path} is finished: it ran out of --patience at step {state.step}; {folder.model} is its best"
+        )
     if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
         raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
     with stop_signals() as received:
@@ -144,7 +149,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
     Raises:
         Stopped: a signal arrived; the run was saved.
     """
-    config = state.config
+    config, measured_by = state.config, validate.prepare(state)
     if state.step == 0:
         save(state, folder)
     with progress_bar(state, folder) as bar:
@@ -160,6 +165,8 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             bar.update(state.images_seen - bar.n)
             if state.step % config.log_every == 0:
                 log(state, folder, bar)
+            if measured_by and state.step % config.evaluate_every == 0:
+                validate.validate(state, folder, measured_by, bar)
             if state.step % config.save_every == 0:
                 save(state, folder)
         if finished(state) and state.step % config.log_every:
@@ -172,5 +179,10 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
 
 
 def finished(state: State) -> bool:
-    """Whether the planned number of images has been seen."""
-    return state.planned is not None and state.images_seen >= state.planned
+    """Whether the planned number of images has been seen, or nothing gets better any more."""
+    return out_of_patience(state) or (state.planned is not None and state.images_seen >= state.planned)
+
+
+def out_of_patience(state: State) -> bool:
+    """Whether too many measurements in a row were no better than the best."""
+    return 0 < state.config.patience <= state.stale
