@@ -120,7 +120,7 @@ def measure(
     images = _real(spec, split, samples, eyes)
     samples = named_as(samples, images.classes)
     samples = fitting(samples, shape_of(images.pixels), resize, eyes if eyes.shape else None, printable(spec))
-    wanted = n or (STACKED_SAMPLES if spec == "stacked-mnist" else SAMPLES)
+    wanted = (STACKED_SAMPLES if spec == "stacked-mnist" else SAMPLES) if n is None else n
     task = Task(
         samples,
         eyes,

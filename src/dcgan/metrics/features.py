@@ -12,6 +12,7 @@ import hashlib
 import io
 import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,13 +181,15 @@ def _inception(device: str, stacked: bool) -> Features:
     weights = io.BytesIO()
     path = inception_weights()
     try:
-        torch.save(torch.load(path, weights_only=True), weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused in the next moment
+            torch.save(torch.load(path, weights_only=True), weights)
         weights.seek(0)
         network = FeatureExtractorInceptionV3(
             "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=weights
         ).to(device)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged, or not Inception's weights: {str(error).splitlines()[0][:120]}") from None
+    except Exception:  # a file from anywhere fails in any way
+        raise UserError(f"{path} is damaged, or not Inception's weights: remove it, and it is fetched again") from None
 
     @torch.no_grad()
     def see(pixels: Tensor) -> Seen:

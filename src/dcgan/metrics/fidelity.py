@@ -101,11 +101,12 @@ def kid(fake: Tensor, real: Tensor, seed: int = 0) -> float:
     """
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
+    size = min(KID_SIZE, len(fake), len(real))
     found = kid_features_to_metric(
         fake.double(),
         real.double(),
-        kid_subsets=KID_SUBSETS,
-        kid_subset_size=min(KID_SIZE, len(fake), len(real)),
+        kid_subsets=1 if size == len(fake) == len(real) else KID_SUBSETS,  # all of both is always the same subset
+        kid_subset_size=size,
         rng_seed=seed % 2**32,
         verbose=False,
     )

@@ -210,9 +210,9 @@ def load(folder: Path) -> Judge:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if found != expected or config.get("sha256") != sha256(path):
         raise UserError(f"{path} is damaged: it is not the judge that its config.json describes")
-    judge.to_empty(device="cpu")
+    counts = {name: torch.zeros((), dtype=t.dtype) for name, t in judge.state_dict().items() if name not in expected}
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-    judge.load_state_dict(tensors, strict=False)  # all but the counts of BatchNorm, which nothing reads
+    judge.load_state_dict(tensors | counts, assign=True)  # the counts are BatchNorm's; nothing reads them
     names = config.get("names")
     judge.names = tuple(map(str, names)) if isinstance(names, list) and len(names) == judge.classes else ()
     return judge.to(memory_format=torch.channels_last).eval().requires_grad_(False)

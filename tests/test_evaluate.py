@@ -1,0 +1,224 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dcgan
+from dcgan import evaluate
+from dcgan.data import cache, open_images
+from dcgan.evaluate import measure
+from dcgan.metrics import judge as judges
+from dcgan.run import RunFolder
+from tests.conftest import SMALL, Run
+
+N = 110
+"""Samples: a few more than the least."""
+
+
+@pytest.fixture(autouse=True)
+def _few_reals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "MOST", 400)
+
+
+def digits(path: Path, count: int = 550, start: int = 0, labels: bool = False) -> Path:
+    """Real test digits as another project's samples."""
+    test = open_images("mnist", "test")
+    rows = slice(start, start + count)
+    more = {"arr_1": test.labels[rows].numpy()} if labels else {}
+    np.savez(path, arr_0=test.pixels[rows].permute(0, 2, 3, 1).numpy(), **more)
+    return path
+
+
+def test_a_run_is_measured_with_all_that_a_figure_depends_on(finished_run: RunFolder):
+    found = measure(finished_run.path, n=N, infinite=True)
+    assert (found.data, found.split, found.features, found.n, found.reference) == ("mnist", "test", "judge", N, 400)
+    assert found.seeds == (0, 1, 2, 3, 4)
+    assert found.metrics.keys() == {
+        "frechet_inception_distance",
+        "frechet_inception_distance_infinite",
+        "kernel_inception_distance_mean",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "train_held_out_distance_ratio",
+        "inception_score_mean",
+        "class_entropy",
+    }
+    assert all(f.low <= f.mean <= f.high and len(f.each) == 5 for f in found.metrics.values())
+    assert all(f.real_against_real is not None for f in found.metrics.values())
+    distance = found.metrics["frechet_inception_distance"]
+    assert distance.low > 5 * distance.real_against_real  # seven steps draw no digits
+    assert sum(found.classes.values()) == pytest.approx(1)
+    json.dumps(found.as_json())
+
+
+def test_the_same_again_is_the_same_and_sees_no_real_picture_again(
+    finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    first = measure(finished_run.path, n=N)
+    entries = sorted(path.name for path in cache.root().iterdir())
+    seen: list[int] = []
+    look = judges.look
+    monkeypatch.setattr(judges, "look", lambda judge, pixels: seen.append(len(pixels)) or look(judge, pixels))
+    again = measure(finished_run.path, n=N)
+    assert again.metrics == first.metrics
+    assert sum(seen) == 5 * N
+    assert sorted(path.name for path in cache.root().iterdir()) == entries
+
+
+def test_pieces_do_not_matter(finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    whole = measure(finished_run.path, n=N)
+    monkeypatch.setattr("dcgan.candidates.TOGETHER", 64)
+    monkeypatch.setattr(judges, "CHUNK", 30)
+    for name, found in measure(finished_run.path, n=N).metrics.items():
+        assert found.mean == pytest.approx(whole.metrics[name].mean, rel=1e-3, abs=1e-6), name
+
+
+def test_real_digits_are_as_near_as_the_floor(tmp_path: Path):
+    """Another project's samples, which are real ones: near the floor in everything, and all agree with their label."""
+    found = measure(str(digits(tmp_path / "s.npz", labels=True)), data="mnist", split="train")
+    assert (found.n, found.seeds) == (550, ())
+    assert "5 disjoint parts" in found.intervals
+    for name in ("precision", "recall", "coverage", "inception_score_mean", "class_entropy"):
+        floor = found.metrics[name].real_against_real
+        assert found.metrics[name].mean == pytest.approx(floor, rel=0.06), name
+    assert found.metrics["label_agreement"].mean > 0.98
+    assert found.metrics["frechet_inception_distance"].mean < 2
+
+
+def test_parts_of_samples_are_an_interval_around_the_whole(tmp_path: Path):
+    found = measure(str(digits(tmp_path / "s.npz")), data="mnist").metrics["frechet_inception_distance"]
+    assert found.mean < min(found.each)  # fewer samples are farther: the parts' mean is not the figure
+    assert found.low < found.mean < found.high
+
+
+def test_copies_of_training_digits_are_found(tmp_path: Path):
+    train = open_images("mnist").pixels
+    from dcgan.metrics.reference import rows_of
+
+    copies = train[rows_of(len(train), 1100)[:550]].permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "s.npz", arr_0=copies)
+    ratio = measure(str(tmp_path / "s.npz"), data="mnist").metrics["train_held_out_distance_ratio"]
+    assert ratio.mean < 0.4 < 0.8 < ratio.real_against_real
+
+
+def test_a_conditional_model_draws_what_it_is_asked_for_or_not(tmp_path: Path):
+    run = dcgan.train("cgan", out=tmp_path / "r", steps=1, **SMALL)
+    found = measure(run.path, n=N)
+    assert 0 <= found.metrics["label_agreement"].mean < 0.5
+    assert found.metrics["label_agreement"].real_against_real > 0.98
+
+
+def test_stacked_digits_are_counted(tmp_path: Path):
+    stacks = open_images("stacked-mnist", "test").pixels[:500]
+    np.savez(tmp_path / "s.npz", arr_0=stacks.permute(0, 2, 3, 1).numpy())
+    found = measure(str(tmp_path / "s.npz"), data="stacked-mnist")
+    truth = open_images("stacked-mnist", "test").labels[:500]
+    assert found.metrics["modes_covered"].mean == pytest.approx(len(truth.unique()), abs=8)
+    shares = torch.bincount(truth, minlength=1000).double() / 500
+    kl = float((shares[shares > 0] * (shares[shares > 0] * 1000).log()).sum())
+    assert found.metrics["kl_to_uniform"].mean == pytest.approx(kl, abs=0.03)
+    assert any("0.9990 of it is the estimator's own bias at n = 500" in note for note in found.notes)
+
+
+def test_training_on_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[int, int]] = []
+
+    def learnt(fakes: torch.Tensor, labels: torch.Tensor, real: torch.Tensor, answers: torch.Tensor, *rest, seed: int):
+        asked.append((len(fakes), len(labels)))
+        assert len(real) == len(answers) == 10_000
+        return 0.5 + 0.01 * seed
+
+    monkeypatch.setattr("dcgan.metrics.modes.train_on_fakes", learnt)
+    run = dcgan.train("cgan", out=tmp_path / "r", steps=1, **SMALL)
+    found = measure(run.path, n=N, train_on_fakes=True).metrics["train_on_fakes_accuracy"]
+    assert found.mean == pytest.approx(0.52)
+    assert found.real_against_real == 0.5
+    parts = digits(tmp_path / "s.npz", labels=True)
+    asked.clear()
+    whole = measure(str(parts), data="mnist", train_on_fakes=True).metrics["train_on_fakes_accuracy"]
+    assert whole.mean == 0.5
+    assert asked[:6] == [(550, 550)] + 5 * [(110, 110)]
+
+
+def test_other_data_is_seen_by_random_features_at_the_model_s_own_size(tmp_path: Path):
+    source = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", arr_0=source.integers(256, size=(2400, 18, 22, 3), dtype=np.uint8))
+    run = dcgan.train(
+        "dcgan64", out=tmp_path / "r", steps=1, data=str(tmp_path / "d.npz"), **SMALL | {"image_size": 20}
+    )
+    found = measure(run.path, n=N)
+    assert (found.features, found.reference, found.classes) == ("random", 120, {})
+    assert "inception_score_mean" not in found.metrics
+
+
+def test_a_set_that_is_too_small_for_a_floor_says_so(finished_run: RunFolder, tmp_path: Path):
+    digits(tmp_path / "d.npz", 210)
+    found = measure(finished_run.path, data=str(tmp_path / "d.npz"), split="train", n=N, features="judge")
+    assert all(f.real_against_real is None for f in found.metrics.values())
+    assert found.notes == ("no real against real: that needs 110 more real pictures, 11 are there",)
+    assert "-" in found.as_table().splitlines()[4].split()
+
+
+def test_a_judge_of_one_s_own_measures(tmp_path: Path, finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    judges.save(
+        judges._new((1, 28, 28), 10, 0).eval(),
+        tmp_path / "j",
+        {"data": "mnist", "accuracy": 0.1, "train_pictures": 1, "test_pictures": 1, "seed": 0, "command": "c"},
+    )
+    found = measure(finished_run.path, n=N, features=str(tmp_path / "j"))
+    assert found.features == f"judge:{tmp_path / 'j'}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "there is no nowhere"),
+        (["s.npz"], "give --data"),
+        (["s.npz", "--data", "mnits"], "did you mean 'mnist'"),
+        (["s.npz", "--data", "mnist", "--features", "jugde"], "did you mean 'judge'"),
+        (["s.npz", "--data", "mnist", "--n", "99"], "64 features need at least 100"),
+        (["s.npz", "--data", "mnist", "--n", "0"], "at least 1"),
+        (["s.npz", "--data", "mnist", "--n", "450"], "5 parts of at least 100, 500 in all"),
+        (["s.npz", "--data", "mnist", "--seeds", "4"], "from 5 to 20 seeds"),
+        (["s.npz", "--data", "mnist", "--split", "some"], "--split"),
+        (["s.npz", "--data", "mnist", "--train-on-fakes"], "needs classes"),
+        (["big.npz", "--data", "mnist"], "has pictures of 32x30 RGB, mnist has 28x28 gray: add --resize"),
+        (["big.npz", "--data", "mnist", "--features", "judge"], "the features judge read 28x28 gray: add --resize"),
+        (["s.npz", "--data", "few.npz"], "the test part of few.npz has 15 pictures"),
+        (["torn.npz", "--data", "mnist"], "torn.npz is damaged"),
+        (["empty", "--data", "mnist"], "empty"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+):
+    monkeypatch.chdir(tmp_path)
+    digits(tmp_path / "s.npz")
+    source = np.random.default_rng(0)
+    np.savez("big.npz", arr_0=source.integers(256, size=(550, 32, 30, 3), dtype=np.uint8))
+    np.savez("few.npz", arr_0=source.integers(256, size=(300, 28, 28, 1), dtype=np.uint8))
+    Path("torn.npz").write_bytes(Path("s.npz").read_bytes()[:5000])
+    Path("empty").mkdir()
+    assert message in refused("evaluate", *words)
+
+
+def test_samples_of_another_size_are_converted_when_asked(tmp_path: Path):
+    source = np.random.default_rng(0)
+    np.savez(tmp_path / "big.npz", arr_0=source.integers(256, size=(550, 32, 30, 3), dtype=np.uint8))
+    found = measure(str(tmp_path / "big.npz"), data="mnist", features="judge", resize=True)
+    assert found.metrics["frechet_inception_distance"].mean > 1
+
+
+def test_the_command(finished_run: RunFolder, cli: Run):
+    table = cli("evaluate", str(finished_run.path), "--n", str(N))
+    assert table.returncode == 0, table.stderr
+    assert "Fréchet distance ↓" in table.stdout
+    assert "Warning" not in table.stderr
+    found = json.loads(cli("evaluate", str(finished_run.path), "--n", str(N), "--json").stdout)
+    assert found["features"] == "judge"
+    assert found["metrics"]["frechet_inception_distance"]["mean"] > 0
