@@ -226,8 +226,8 @@ def _nearest(spec: str, path: Path) -> str:
     from dcgan.data.torchvision import KNOWN
 
     names = [*BUILT_IN, *KNOWN]
-    beside = {str(path.with_name(name)): name for name in _names_in(path.parent)} if path.name else {}
-    near = did_you_mean(spec, names) or did_you_mean(str(path), beside)
+    beside = [str(path.with_name(name)) for name in _names_in(path.parent)] if path.name else []
+    near = did_you_mean(str(path), [*beside, *names])
     return f"{near}; known: a folder, a .zip, .npz or .npy, {', '.join(names)}"
 
 
