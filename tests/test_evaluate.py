@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import dcgan
 from dcgan import evaluate
@@ -106,6 +107,22 @@ def test_copies_of_training_digits_are_found(tmp_path: Path):
     assert ratio.mean < 0.4 < 0.8 < ratio.real_against_real
 
 
+def test_nearest_training_pictures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of samples that are copies of training digits each is followed by itself."""
+    monkeypatch.setattr(evaluate, "POOL", 1100)
+    from dcgan.metrics.reference import rows_of
+
+    train = open_images("mnist").pixels
+    copies = train[rows_of(len(train), 1100)[:550]].permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "s.npz", arr_0=copies)
+    measure(str(tmp_path / "s.npz"), data="mnist", neighbours=tmp_path / "n.png")
+    sheet = np.asarray(Image.open(tmp_path / "n.png"))
+    assert sheet.shape == (2 + 8 * 30, 2 + 6 * 30)
+    for top in range(2, 242, 30):
+        assert np.array_equal(sheet[top : top + 28, 2:30], sheet[top : top + 28, 32:60])
+        assert not np.array_equal(sheet[top : top + 28, 2:30], sheet[top : top + 28, 62:90])
+
+
 def test_a_conditional_model_draws_what_it_is_asked_for_or_not(tmp_path: Path):
     run = dcgan.train("cgan", out=tmp_path / "r", steps=1, **SMALL)
     found = measure(run.path, n=N)
@@ -192,6 +209,7 @@ def test_a_judge_of_one_s_own_measures(tmp_path: Path, finished_run: RunFolder, 
         (["s.npz", "--data", "few.npz"], "the test part of few.npz has 15 pictures"),
         (["torn.npz", "--data", "mnist"], "torn.npz is damaged"),
         (["empty", "--data", "mnist"], "empty"),
+        (["s.npz", "--data", "mnist", "--neighbours", "n.gif"], "cannot write n.gif"),
     ],
 )
 def test_a_mistake_is_one_line(

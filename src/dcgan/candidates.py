@@ -32,6 +32,7 @@ class Samples:
         draw: (seed, n) -> the samples in pieces. Files give the same ones for every seed.
         there: how many there are; None for a model, which draws as many as it is asked for.
         data: what a model was trained on.
+        fit: how that was brought to the model's size.
         classes: the names of those that were asked for; none where nothing was asked.
     """
 
@@ -40,6 +41,7 @@ class Samples:
     draw: Callable[[int, int], Iterator[Piece]]
     there: int | None = None
     data: str | None = None
+    fit: str = "crop"
     classes: tuple[str, ...] = ()
 
 
@@ -67,8 +69,8 @@ def of_model(model: Model) -> Samples:
             part = None if labels is None else labels[start : start + TOGETHER]
             yield torch.from_numpy(draw(model.generator, z[start : start + TOGETHER], part)).permute(0, 3, 1, 2), part
 
-    trained_on = model.trained.get("data")
-    return Samples(model.source, model.generator.picture_shape, pieces, data=trained_on or None, classes=model.classes)
+    trained_on, fit = model.trained.get("data") or None, str(model.trained.get("fit", "crop"))
+    return Samples(model.source, model.generator.picture_shape, pieces, data=trained_on, fit=fit, classes=model.classes)
 
 
 def of_images(images: Images) -> Samples:

@@ -166,6 +166,8 @@ class Evaluate:
     """Extrapolate the Fréchet distance to infinitely many samples too."""
     train_on_fakes: FlagCreatePairsOff[bool] = False
     """Train a classifier on the samples and try it on the real pictures too: minutes; needs classes."""
+    neighbours: Path | None = None
+    """FILE.png to write: samples, each followed by the training pictures nearest to it."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,12 +18,13 @@ from dcgan.candidates import Samples, Shape, fitting, named_as, open_samples, sh
 from dcgan.config import UserError
 from dcgan.data import Images, cache, open_images
 from dcgan.files import printable
+from dcgan.images import Pixels, grid, save_png
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.features import Features, open_features
 from dcgan.metrics.reference import MOST, POOL, Set, chunks, joined, kept_figures, rows_of, see
 from dcgan.metrics.results import FEWEST, Evaluation, Figure, figure
 from dcgan.metrics.results import MOST as MOST_SEEDS
-from dcgan.sample import Model
+from dcgan.sample import Model, check_out
 
 SAMPLES = 10_000
 """Samples that a figure is made from, unless another number is given."""
@@ -30,6 +32,8 @@ STACKED_SAMPLES = 26_000
 """The same for stacked digits, where modes are counted (Lin et al. 2018)."""
 MANIFOLD = 10_000
 """Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
+SHOWN, NEAREST = 8, 5
+"""Samples and their neighbours in a sheet of nearest training pictures."""
 FLOORS = 2
 """Sets of real pictures that the floor is the mean of: it hardly varies."""
 OTHER = {"test": "train", "validation": "test", "train": "test"}
@@ -72,7 +76,8 @@ class Task:
     def other(self) -> Images:
         """The part of the data that the floor is made from, and that memorised pictures would come from."""
         channels, *size = self.samples.shape
-        return open_images(self.spec, OTHER[self.split], size=(size[0], size[1]), channels=channels)
+        fit = self.samples.fit
+        return open_images(self.spec, OTHER[self.split], size=(size[0], size[1]), channels=channels, fit=fit)
 
 
 def measure(
@@ -86,6 +91,7 @@ def measure(
     resize: bool = False,
     infinite: bool = False,
     train_on_fakes: bool = False,
+    neighbours: Path | None = None,
     device: str = "cpu",
 ) -> Evaluation:
     """Measure how good samples are, as `dcgan evaluate` does.
@@ -101,6 +107,7 @@ def measure(
         resize: bring samples of another size or other channels to those of the features or the data.
         infinite: extrapolate the Fréchet distance to infinitely many samples too.
         train_on_fakes: train a classifier on the samples and try it on the real pictures; needs labels.
+        neighbours: a .png to write: samples, each beside the training pictures that are nearest to it.
         device: where the features are computed.
 
     Raises:
@@ -133,7 +140,10 @@ def measure(
         train_on_fakes,
     )
     _check(task)
-    return run(task, begin)
+    if neighbours is not None:
+        check_out(neighbours, (".png",))
+        save_png(nearest_sheet(task), neighbours)
+    return carry_out(task, begin)
 
 
 def _real(spec: str, split: str, samples: Samples, eyes: Features) -> Images:
@@ -141,7 +151,7 @@ def _real(spec: str, split: str, samples: Samples, eyes: Features) -> Images:
     shape = eyes.shape or (samples.shape if samples.there is None else None)
     if shape is None:
         return open_images(spec, split)
-    return open_images(spec, split, size=shape[1:], channels=shape[0])
+    return open_images(spec, split, size=shape[1:], channels=shape[0], fit=samples.fit)
 
 
 def _count(wanted: int, samples: Samples, seeds: int) -> int:
@@ -168,7 +178,7 @@ def _check(task: Task) -> None:
         )
 
 
-def run(task: Task, begin: float) -> Evaluation:
+def carry_out(task: Task, begin: float) -> Evaluation:
     """See everything, reckon, and put it together."""
     reference = min(len(task.images), max(MOST, task.n))
     with tqdm(desc="evaluate", unit="img", unit_scale=True, mininterval=0.5 if os.isatty(2) else 10) as bar:
@@ -330,6 +340,18 @@ def _learnt(task: Task, pixels: Tensor, labels: Tensor, seed: int) -> float:
     real = task.images
     assert real.labels is not None
     return modes.train_on_fakes(pixels, labels, real.pixels, real.labels, len(real.classes), seed=seed)
+
+
+def nearest_sheet(task: Task) -> Pixels:
+    """The first samples, one in each row, and after each the training pictures nearest to it: one picture."""
+    channels, *size = task.samples.shape
+    train = open_images(task.spec, "train", size=(size[0], size[1]), channels=channels, fit=task.samples.fit)
+    kept = see(train, "train", task.features, POOL, lambda count: None)
+    pixels = next(iter(task.samples.draw(0, SHOWN)))[0][:SHOWN]
+    apart = torch.cdist(task.features.see(pixels)[0].double(), kept.features.double())
+    places = rows_of(len(train), POOL)[apart.topk(NEAREST, dim=1, largest=False).indices]  # (SHOWN, NEAREST)
+    rows = torch.cat([pixels.unsqueeze(1), train.pixels[places]], 1).flatten(0, 1)
+    return grid(rows.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST)
 
 
 def _evaluation(

@@ -46,6 +46,7 @@ def origin(state: State) -> dict[str, Any]:
     trained: dict[str, Any] = {
         "preset": config.preset,
         "data": printable(config.data),
+        "fit": config.fit,
         "step": state.step,
         "images_seen": state.images_seen,
         "averaged": config.ema > 0,
