@@ -1,7 +1,7 @@
 """How near the generated features lie to the real ones. The arithmetic is torch-fidelity's wherever it has the metric.
 
-Features go in as float32 (N, D) and are reckoned with in double precision: a distance of 1e-3 is a difference of sums
-of squares. KID draws subsets and the Inception score divides into tenths, both from a seed.
+Features go in as float32 (N, D). Distances between distributions are reckoned in double precision: they are small
+differences of large sums. Who is near whom is not, at half the time and memory. KID draws subsets and the Inception score divides into tenths, both from a seed.
 """
 
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[f
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
     found = prc_features_to_metric(
-        fake.double(), real.double(), prc_neighborhood=k, prc_batch_size=ROWS, save_cpu_ram=True, verbose=False
+        fake, real, prc_neighborhood=k, prc_batch_size=ROWS, save_cpu_ram=True, verbose=False
     )
     return float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
 
@@ -155,7 +155,6 @@ def density_coverage(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[f
         real: (M, D).
         k: the neighbour that a ball reaches to.
     """
-    fake, real = fake.double(), real.double()
     within, covered = 0, 0
     for rows in torch.split(real, ROWS):
         # a point is its own nearest: the k-th other one is the (k + 1)-th

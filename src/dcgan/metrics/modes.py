@@ -51,12 +51,13 @@ def covered(drawn: Tensor) -> int:
 
 def nearest(features: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """The distance (N,) of each feature vector (N, D) to the nearest of the others (M, D), and which that is (N,)."""
-    distances, places = [], []
-    for rows in torch.split(features.double(), ROWS):
-        distance, place = torch.cdist(rows, others.double()).min(1)
-        distances.append(distance)
-        places.append(place)
-    return torch.cat(distances), torch.cat(places)
+    features, others = features.double(), others.double()
+    # Made before the large pieces: small tensors between them would keep their memory from being used again.
+    distances, places = features.new_empty(len(features)), torch.empty(len(features), dtype=torch.int64)
+    for start in range(0, len(features), ROWS):
+        rows = slice(start, start + ROWS)
+        distances[rows], places[rows] = torch.cdist(features[rows], others).min(1)
+    return distances, places
 
 
 def memorisation(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
