@@ -174,15 +174,32 @@ def test_noise_is_low_precision():
 
 @pytest.mark.slow
 def test_the_reference_numbers_of_prdc():
-    """github.com/clovaai/generative-evaluation-prdc: N(0, I), d = 1000, 10,000 each, k = 5."""
+    """github.com/clovaai/generative-evaluation-prdc: N(0, I), d = 1000, 10,000 each, k = 5.
+
+    Theirs is one draw without a seed, ours is another: in 1000 dimensions a set is a little farther out than the next
+    as a whole. Of 2,500 each the standard deviations over ten draws are 0.017, 0.017, 0.086 and 0.008; here half of it.
+    """
     fake, real = normal(10_000, 1000, 1), normal(10_000, 1000)
     found = (*f.precision_recall(fake, real, 5), *f.density_coverage(fake, real, 5))
-    assert found == pytest.approx((0.4772, 0.4705, 1.0555, 0.9735), abs=0.02)
+    for value, reference, spread in zip(
+        found, (0.4772, 0.4705, 1.0555, 0.9735), (0.0085, 0.0085, 0.043, 0.004), strict=True
+    ):
+        assert abs(value - reference) < 3 * 2**0.5 * spread
+
+
+def test_density_and_coverage_of_equal_distributions_are_known():
+    """A new point is in a ball to the k-th of n - 1 others with a chance of k / n, whatever the distribution."""
+    values = [f.density_coverage(normal(200, 5, 2 * i), normal(200, 5, 2 * i + 1)) for i in range(100)]
+    density, coverage = np.mean(values, axis=0)
+    # No fake before the k-th other one, in the order of the distances: (199 … 195) / (399 … 395).
+    missed = np.prod(np.arange(195, 200) / np.arange(395, 400))
+    assert density == pytest.approx(1, abs=0.02)
+    assert coverage == pytest.approx(1 - missed, abs=0.005)
 
 
 def test_too_few_pictures_are_refused_with_how_many_are_needed():
     f.check_enough(100, 64, "it", "draw more")
-    with pytest.raises(UserError, match="it has 99 pictures, 64 features need at least 100: draw more"):
+    with pytest.raises(UserError, match="it: 64 features need at least 100 pictures, not 99: draw more"):
         f.check_enough(99, 64, "it", "draw more")
     with pytest.raises(UserError, match="at least 2,049"):
         f.check_enough(2048, 2048, "it", "draw more")

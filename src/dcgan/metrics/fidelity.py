@@ -46,7 +46,7 @@ def check_enough(n: int, length: int, whose: str, remedy: str) -> None:
     """
     least = max(length + 1, LEAST)
     if n < least:
-        raise UserError(f"{whose} has {n:,} pictures, {length} features need at least {least:,}: {remedy}")
+        raise UserError(f"{whose}: {length} features need at least {least:,} pictures, not {n:,}: {remedy}")
 
 
 def statistics(features: Tensor) -> Statistics:
