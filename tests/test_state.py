@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -6,7 +9,8 @@ from hypothesis import strategies as st
 import dcgan
 from dcgan import UserError
 from dcgan.config import configure
-from dcgan.state import planned_images
+from dcgan.state import planned_images, setup
+from dcgan.step import update
 
 
 @given(
@@ -28,3 +32,17 @@ def test_a_length_in_steps_is_that_many_steps(n: int, batch: int, steps: int, n_
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UserError, match="no cuda device"):
         dcgan.train("dcgan", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("preset", "shape", "expected"),
+    [("cgan", (20, 24), "20x24"), ("wgan-gp", (100, 90), 64), ("r3gan", (16, 16), 16), ("dcgan", (20, 24), 28)],
+)
+def test_a_preset_takes_the_datas_own_size(tmp_path: Path, preset: str, shape: tuple[int, int], expected: object):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, *shape, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", arr_0=pixels, arr_1=np.arange(8) % 2)
+    small = {"g_width": 2, "d_width": 2, "z_dim": 3, "batch_size": 4, "device": "cpu"}
+    state = setup(configure(preset, data=str(tmp_path / "a.npz"), **small))
+    assert state.config.image_size == expected
+    update(state)
+    assert state.totals.isfinite().all()

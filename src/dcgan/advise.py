@@ -37,9 +37,8 @@ def data_check(spec: str, sheet: Path | None = None) -> dict[str, Any]:
     if sheet.suffix != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
     images = open_images(spec, "all")
-    settings, reasons = recommend(
-        images.about.get("sizes"), (images.pixels.shape[2], images.pixels.shape[3]), len(images)
-    )
+    size = (images.pixels.shape[2], images.pixels.shape[3])
+    settings, reasons = recommend(images.about.get("sizes"), size, len(images))
     config = configure(data=spec, **settings)
     cost = measure(config)
     found = check.examine(images, file_names(spec))
@@ -50,7 +49,7 @@ def data_check(spec: str, sheet: Path | None = None) -> dict[str, Any]:
         **found,
         "parts": parts,
         "contact_sheet": str(sheet),
-        "advice": {"command": command(config), "reasons": reasons, **cost, "size": list(config.size)},
+        "advice": {"command": command(config), "reasons": reasons, **cost, "size": list(config.size or size)},
     }
 
 

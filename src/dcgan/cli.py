@@ -196,7 +196,8 @@ class Summary:
         check(config)
         # the test part is the smaller one, and of the same shape
         data = open_images(config.data, "test", size=config.size, channels=config.channels, fit=config.fit)
-        shape = (int(data.pixels.shape[1]), *config.size)
+        channels, height, width = data.pixels.shape[1:]
+        shape = (channels, height, width)
         networks = build(config, shape, len(data.classes) if config.conditional else 0)
         found, text = {}, []
         for name, network, source in zip(

@@ -40,8 +40,9 @@ class Config:
     data: str = "mnist"
     """The pictures to learn from: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
     of pictures or IDX files, or a .zip, .npz or .npy. See docs/data.md."""
-    image_size: int | str = 28
-    """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Data of another size is resized."""
+    image_size: int | str | None = 28
+    """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Data of another size is resized. Where
+    there is none, pictures of one size up to 64x64 keep it; others become squares of 16, 32 or 64."""
     channels: int | None = None
     """1 gray, 3 RGB, 4 RGBA; without it, the fewest that lose nothing of the data."""
     fit: Fit = "crop"
@@ -146,9 +147,9 @@ class Config:
             raise UserError(f"{' and '.join(given)} all say how long to train: give one of them")
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
-        return _sides(self.image_size)
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the pictures; None where the data decides."""
+        return None if self.image_size is None else _sides(self.image_size)
 
 
 def configure(preset: str | os.PathLike[str] = "dcgan", **settings: Any) -> Config:
@@ -255,8 +256,10 @@ def _sides(size: int | str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def _canonical_size(size: int | str) -> int | str:
+def _canonical_size(size: int | str | None) -> int | str | None:
     """A square as a number, anything else as text: what equals is written alike."""
+    if size is None:
+        return None
     good = re.fullmatch(r"\d{1,3}(x\d{1,3})?", str(size)) is not None
     good = good and all(16 <= side <= 256 for side in _sides(size))
     _check(good, "image_size", size, "must be N or HEIGHTxWIDTH, each from 16 to 256")
@@ -319,22 +322,24 @@ PRESETS: dict[str, Config] = {
     "dcgan64": Config(
         preset="dcgan64", image_size=64, network="dcgan64", z_dim=100, g_width=64, d_width=64, steps=20_000,
     ),
-    # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam 1e-4 with
-    # betas (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64.
+    # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam with betas
+    # (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64, but narrower and at
+    # ten times the paper's rate: minutes instead of hours (docs/experiments.md).
     "wgan-gp": Config(
-        preset="wgan-gp", network="dcgan64", d_norm="layer", d_width=32, loss="wasserstein", gp=10.0, n_critic=5,
-        lr=1e-4, betas=(0.0, 0.9), batch_size=64, steps=10_000,
+        preset="wgan-gp", image_size=None, network="dcgan64", d_norm="layer", g_width=32, d_width=16,
+        loss="wasserstein", gp=10.0, n_critic=5, lr=1e-3, betas=(0.0, 0.9), batch_size=64, steps=10_000,
     ),
     # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
     # conditional BatchNorm (de Vries et al. 2017) too and D by projection (Miyato, Koyama 2018), not by concatenation.
     "cgan": Config(
-        preset="cgan", network="dcgan64", conditional=True, d_width=32, steps=10_000,
+        preset="cgan", image_size=None, network="dcgan64", conditional=True, g_width=32, d_width=32, lr=5e-4,
+        batch_size=64, steps=10_000,
     ),
     # Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): relativistic pairs, R1 and R2 at
-    # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks, a smaller batch and a tanh at the end.
+    # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks and batch, a higher rate and a tanh.
     "r3gan": Config(
-        preset="r3gan", network="resnet", g_norm="none", d_norm="none", g_width=32, d_width=32, loss="relativistic",
-        r1=0.1, r2=0.1, share_z=False, betas=(0.0, 0.99), burn_in=200_000, batch_size=64, steps=10_000,
+        preset="r3gan", image_size=None, network="resnet", g_norm="none", d_norm="none", g_width=16, d_width=16,
+        loss="relativistic", r1=0.1, r2=0.1, lr=2e-3, betas=(0.0, 0.99), burn_in=50_000, batch_size=64, steps=10_000,
     ),
 }  # fmt: skip
 PRESET_LINES = {

@@ -41,8 +41,8 @@ def choose(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Module
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
     generator, discriminator = own.generator, own.discriminator
     if generator is None or discriminator is None:
-        shape = (int(data.pixels.shape[1]), *config.size)
-        built = models.build(config, shape, len(data.classes) if config.conditional else 0)
+        channels, height, width = data.pixels.shape[1:]
+        built = models.build(config, (channels, height, width), len(data.classes) if config.conditional else 0)
         generator, discriminator = generator or built[0], discriminator or built[1]
     if config.init is not None:
         start_from(generator, config.init)

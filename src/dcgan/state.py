@@ -76,7 +76,8 @@ def setup(config: Config, own: Own = BUILT) -> State:
         models.check(config)  # before any picture is prepared for them
     data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
     generator, discriminator, objective = parts.choose(config, data, own)
-    config = replace(config, z_dim=getattr(generator, "z_dim", config.z_dim))
+    height, width = data.pixels.shape[-2:]
+    config = replace(config, image_size=f"{height}x{width}", z_dim=getattr(generator, "z_dim", config.z_dim))
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
     if _fits(data.pixels, fabric.device):
         data = replace(data, pixels=data.pixels.to(fabric.device))

@@ -105,8 +105,9 @@ def check(config: Config, shape: Shape | None = None, classes: int = 0) -> None:
     Raises:
         UserError: as `build`.
     """
+    unseen = (config.channels or 1, *(config.size or (28, 28)))  # whose size the data decides: any will do here
     with torch.device("meta"):  # shapes only, no memory
-        networks = FAMILIES[config.network].build(config, shape or (config.channels or 1, *config.size), classes)
+        networks = FAMILIES[config.network].build(config, shape or unseen, classes)
     # Four bytes for each weight, its gradient, Adam's two moments and the average of it.
     needed = 20 * sum(p.numel() for network in networks for p in network.parameters())
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
