@@ -1,7 +1,8 @@
 """How near the generated features lie to the real ones. The arithmetic is torch-fidelity's wherever it has the metric.
 
 Features go in as float32 (N, D). Distances between distributions are reckoned in double precision: they are small
-differences of large sums. Who is near whom is not, at half the time and memory. KID draws subsets and the Inception score divides into tenths, both from a seed.
+differences of large sums. Who is near whom is not, at half the time and memory. KID draws subsets and the Inception
+score divides into tenths, both from a seed.
 """
 
 from dataclasses import dataclass
