@@ -1,0 +1,94 @@
+"""Does the critic's estimate fall with the quality, and does WGAN-GP bear other learning rates?
+
+    python -m benchmarks.wasserstein [--minutes 3] [--seeds 0 1 2] [--rates 0.5 1 2] > docs/wasserstein.json
+
+For each rate (times the preset's) and seed it trains `wgan-gp` on MNIST. Between the updates, on a clock that stands
+still meanwhile, it notes E[D(x)] - E[D(G(z))] over 2,000 test digits and as many fakes of the averaged generator, and
+the Fréchet distance (judge features) of these fakes. Prints JSON: the notes, the rank correlation of the two after the
+warm-up, and the digits that the judge sees at the end.
+"""
+
+import argparse
+import json
+import os
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from dcgan import latents
+from dcgan.config import configure
+from dcgan.data import open_images
+from dcgan.images import to_float
+from dcgan.metrics import fidelity
+from dcgan.metrics.features import Features, open_features
+from dcgan.metrics.modes import histogram
+from dcgan.record import averaged_generator
+from dcgan.sample import draw
+from dcgan.state import State, setup
+from dcgan.step import update
+
+HELD_OUT, NOTES = 2000, 24
+WARM_UP = 6
+"""The first notes, a quarter of the run: the critic is still finding its scale."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1, 2])
+    args = parser.parse_args()
+    runs = [train(rate, seed, args.minutes) for seed in args.seeds for rate in args.rates]
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "load": os.getloadavg()[0],
+                      "minutes": args.minutes, "samples": HELD_OUT, "features": "judge", "split": "test", "runs": runs},
+                     indent=1))  # fmt: skip
+
+
+def train(rate: float, seed: int, minutes: float) -> dict[str, Any]:
+    """One run: what was noted on the way, and what it ended with."""
+    lr = configure("wgan-gp").lr * rate
+    state, eyes = setup(configure("wgan-gp", lr=lr, seed=seed, device="cpu")), open_features("judge")
+    test = open_images("mnist", "test").pixels
+    real, reference = to_float(test[:HELD_OUT]), fidelity.statistics(eyes.see(test)[0])
+    notes: list[dict[str, float]] = []
+    shares: list[float] = []
+    while len(notes) < NOTES:
+        begin = time.perf_counter()
+        while state.seconds + time.perf_counter() - begin < 60 * minutes * (len(notes) + 1) / NOTES:
+            update(state)
+        state.seconds += time.perf_counter() - begin
+        found, shares = note(state, real, reference, eyes)
+        notes.append(found)
+    after = notes[WARM_UP:]
+    return {
+        "lr": lr, "seed": seed, "steps": state.step,
+        "rank_correlation": spearman([n["estimate"] for n in after], [n["frechet"] for n in after]),
+        "final_frechet": notes[-1]["frechet"], "rarest_digit": min(shares), "notes": notes,
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def note(
+    state: State, real: torch.Tensor, reference: fidelity.Statistics, eyes: Features
+) -> tuple[dict[str, float], list[float]]:
+    """The critic's estimate and the distance now; and the share of each digit among the fakes."""
+    pixels = draw(averaged_generator(state), latents.noise(12345, HELD_OUT, state.config.z_dim))
+    fake = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    estimate = state.discriminator(real).mean() - state.discriminator(to_float(fake)).mean()
+    features, scores = eyes.see(fake)
+    assert scores is not None
+    distance = fidelity.frechet(fidelity.statistics(features), reference)
+    found = {"step": state.step, "images_seen": state.images_seen, "estimate": float(estimate), "frechet": distance}
+    return found, list(histogram(scores.argmax(1), 10))
+
+
+def spearman(a: list[float], b: list[float]) -> float:
+    """The correlation of the ranks; there are no ties among measured numbers."""
+    ranks = np.argsort(np.argsort(np.array([a, b]), axis=1), axis=1)
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+if __name__ == "__main__":
+    main()
