@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 import dcgan
 from dcgan import validate
 from dcgan.config import UserError
-from dcgan.run import RunFolder
+from dcgan.run import MEASURED, RunFolder
 from tests.conftest import SMALL
 
 EVERY = {**SMALL, "evaluate_every": 2}
@@ -21,7 +21,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(folder: RunFolder) -> list[dict]:
-    return [line for line in folder.lines() if validate.KEY in line]
+    return [line for line in folder.lines() if MEASURED in line]
 
 
 def distances(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
@@ -49,14 +49,14 @@ def test_measurements_are_logged_with_all_that_they_depend_on(tmp_path: Path):
     assert [line["step"] for line in measured(folder)] == [2, 4]
     for line in measured(folder):
         assert (line["features"], line["split"], line["n"]) == ("random", "validation", 130)
-        assert line[validate.KEY] > 0
+        assert line[MEASURED] > 0
 
 
 def test_the_best_model_is_kept_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     distances(monkeypatch, [3.0, 1.0, 2.0])
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=7, **EVERY)
     assert origin(folder)["step"] == 4
-    assert origin(folder)["measured"] == {validate.KEY: 1.0, "features": "random", "split": "validation", "n": 130}
+    assert origin(folder)["measured"] == {MEASURED: 1.0, "features": "random", "split": "validation", "n": 130}
     assert (state(folder)["best"], state(folder)["best_step"], state(folder)["stale"]) == (1.0, 4, 1)
     until = dcgan.train("dcgan", out=tmp_path / "s", steps=4, **SMALL)
     assert (folder.model / "model.safetensors").read_bytes() == (until.model / "model.safetensors").read_bytes()

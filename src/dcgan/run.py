@@ -13,6 +13,8 @@ from dcgan.config import FORMAT_VERSION, Config, UserError, command, read_config
 from dcgan.files import whole_file
 
 Line = dict[str, Any]
+MEASURED = "frechet_inception_distance"
+"""What a line of the log holds that is a measurement, not means of losses and scores."""
 BEFORE_THE_FIRST_STATE = {"config.json", "reals.png", "skipped.json", "samples", "model"} | {
     ".model.new",
     ".checkpoint.new",
@@ -101,7 +103,7 @@ class RunFolder:
         Measurements have a beat of their own and stay.
         """
         kept = [line for line in self.lines() if line["step"] <= step]
-        kept = [line for line in kept if line["step"] % every == 0 or "loss_d" not in line]
+        kept = [line for line in kept if line["step"] % every == 0 or MEASURED in line]
         with whole_file(self.log) as aside:
             aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 

@@ -19,7 +19,7 @@ from dcgan.metrics.features import Features, open_features
 from dcgan.metrics.fidelity import Statistics
 from dcgan.metrics.reference import MOST, see
 from dcgan.record import averaged_generator, origin
-from dcgan.run import RunFolder
+from dcgan.run import MEASURED, RunFolder
 from dcgan.sample import draw
 from dcgan.state import State
 
@@ -28,7 +28,6 @@ SAMPLES = 5_000
 PURPOSE = 14
 """Of those, for `latents.derive`."""
 PIECE = 1024
-KEY = "frechet_inception_distance"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def validate(state: State, folder: RunFolder, measure: Measure, bar: "tqdm[Any]"
     value = distance(state, network, measure)
     is_best = state.best is None or value < state.best
     state.stale = 0 if is_best else state.stale + 1
-    how = {KEY: value, "features": measure.features.name, "split": measure.split, "n": SAMPLES}
+    how = {MEASURED: value, "features": measure.features.name, "split": measure.split, "n": SAMPLES}
     if is_best:
         state.best, state.best_step = value, state.step
         models.save_generator(network, folder.model, origin(state) | {"measured": how})
