@@ -107,7 +107,7 @@ def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
         index, key = path.split("/")
         weight = weights[int(index)]
         # A moment must lie in memory as its weight does (channels_last): fused Adam walks both as flat arrays.
-        moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor.clone()
         states.setdefault(int(index), {})[key] = moment
     part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
 

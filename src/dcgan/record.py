@@ -36,6 +36,7 @@ def save(state: State, folder: RunFolder) -> None:
     save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
     if state.step % config.save_every == 0:
         enter(state, folder, _pictures(state, pixels))
+        watch(state, folder)
         state.in_a_row = 0
         recovery.keep(state)
     trained = {
@@ -72,7 +73,8 @@ def _pictures(state: State, pixels: Pixels) -> Line:
         state.compared = health.compared(_rows(reals), labels, len(state.data))
     labels = cycle.numpy() if (cycle := latents.cycle(len(pixels), state.classes)) is not None else None
     found = health.measure(_rows(torch.from_numpy(pixels).permute(0, 3, 1, 2)), labels, state.compared)
-    return {"event": "pictures", "step": state.step, "images_seen": state.images_seen, **found}
+    about = {"is_all": state.compared.is_all, **found}
+    return {"event": "pictures", "step": state.step, "images_seen": state.images_seen, **about}
 
 
 def _rows(pixels: Tensor) -> health.Rows:
@@ -114,6 +116,7 @@ def log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
     if state.step % state.config.log_every == 0:
         state.totals.zero_()
         enter(state, folder, line)
+        watch(state, folder)
     else:  # an end off the beat: a run that is extended goes on with the sum, and without this line
         folder.append(line)
     d_real, d_fake = means["d_real"], means["d_fake"]
@@ -121,6 +124,16 @@ def log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
     if state.objective.is_bce:
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
+
+
+def watch(state: State, folder: RunFolder) -> None:
+    """Name what has gone wrong, in the log and on the terminal: each thing once a run."""
+    said = {entry.get("diagnosis") for entry in state.entries}
+    for found in health.diagnose(state.entries):
+        if found.name not in said:
+            at = {"step": state.step, "images_seen": state.images_seen}
+            enter(state, folder, {"event": "health", **at, **found.as_json()})
+            say(f"step {state.step:,}: {found} (docs/health.md)")
 
 
 def say(text: str) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dcgan import checkpoint
 from dcgan.config import UserError
+from dcgan.health import not_finite
 from dcgan.run import RunFolder
 from dcgan.state import Healthy, State
 
@@ -80,11 +81,11 @@ def _weights_are_finite(state: State) -> bool:
     return all(bool(weight.isfinite().all()) for weight in weights)
 
 
-def roll_back(state: State, folder: RunFolder, what: str) -> dict[str, Any]:
+def roll_back(state: State, folder: RunFolder, what: str) -> str:
     """Go back to the last healthy state and lower the learning rates.
 
     Returns:
-        The event, as it stands in the log.
+        What to tell the user.
 
     Raises:
         UserError: it was one time too many in a row.
@@ -98,11 +99,12 @@ def roll_back(state: State, folder: RunFolder, what: str) -> dict[str, Any]:
     state.recoveries += 1
     state.in_a_row += 1
     state.lr_scale *= LR_FACTOR
+    found = not_finite(what, failed)
     event = {
         "event": "recovery",
         "step": state.step,
         "images_seen": state.images_seen,
-        "not_finite": what,
+        **found.as_json(),
         "failed_step": failed,
         "lr_scale": state.lr_scale,
         "in_a_row": state.in_a_row,
@@ -115,4 +117,6 @@ def roll_back(state: State, folder: RunFolder, what: str) -> dict[str, Any]:
             f"{what} was not finite at step {failed}: {MOST_IN_A_ROW} such events in a row, though the learning rate "
             f"was halved each time; train anew with a lower --lr; the last good state is in {folder.checkpoint}"
         )
-    return event
+    return (
+        f"{found} (docs/health.md); it goes on from step {state.step:,} with {state.lr_scale:g} times the learning rate"
+    )

@@ -144,8 +144,8 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
         raise UserError(
             f"{folder.path} cannot go on: {printable(config.data)} holds other pictures now than when it began"
         )
-    take(state, saved, checkpoint.restore(folder.checkpoint, state.parts(), saved))
     state.entries = list(folder.entries())[: saved["entries"]]
+    take(state, saved, checkpoint.restore(folder.checkpoint, state.parts(), saved))
     if not length:
         state.planned = saved["planned"]
     if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
@@ -194,7 +194,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             is_log, is_save = state.step % config.log_every == 0, state.step % config.save_every == 0
             is_due = time.monotonic() - saved >= SAVE_SECONDS
             if what := cause(state, look=is_log or is_save or is_due or finished(state) or bool(received)):
-                roll_back(state, folder, what)
+                say(roll_back(state, folder, what))
                 continue
             if is_log:
                 log(state, folder, bar)
