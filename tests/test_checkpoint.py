@@ -22,7 +22,7 @@ def save(folder: Path, parts: dict) -> None:
 
 def restore(folder: Path, parts: dict) -> dict:
     found = checkpoint.read(folder, {"step": 0})
-    assert checkpoint.restore(folder, parts, found) == {}
+    assert checkpoint.restore(folder, parts) == {}
     return found
 
 

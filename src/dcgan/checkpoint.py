@@ -31,7 +31,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any
 
 
 def read(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
-    """The counters of a saved state. The tensors are held against their checksum by `restore`.
+    """The counters of a saved state, after its tensors were held against their checksum.
 
     Args:
         folder: what `save` wrote.
@@ -41,7 +41,8 @@ def read(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
         UserError: there is no state, or it is damaged.
     """
     recover_folder(folder)
-    if not (folder / "state.safetensors").is_file():
+    path = folder / "state.safetensors"
+    if not path.is_file():
         raise UserError(f"there is no state in {folder} to go on from")
     found = read_json(folder / "state.json")
     damaged = f"{folder / 'state.json'} is damaged"
@@ -49,23 +50,22 @@ def read(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"{damaged}: its checksum is not its own")
     if not all(_alike(found.get(name), value) for name, value in like.items()):
         raise UserError(f"{damaged}: it does not say how far the run was")
+    if found.get("sha256") != sha256(path):
+        raise UserError(f"{path} is damaged: its checksum is not the one in state.json")
     return found
 
 
-def restore(folder: Path, parts: Mapping[str, Part], found: Mapping[str, Any]) -> dict[str, Tensor]:
+def restore(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor]:
     """Put the tensors of a saved state back into the parts; return those that belong to none of them.
 
     Args:
-        folder: what `save` wrote.
+        folder: what `save` wrote and `read` has found whole.
         parts: of the same shapes as those that were saved.
-        found: what `read` found there.
 
     Raises:
-        UserError: the tensors are damaged, or do not fit the parts.
+        UserError: the tensors do not fit the parts.
     """
     path = folder / "state.safetensors"
-    if found.get("sha256") != sha256(path):
-        raise UserError(f"{path} is damaged: its checksum is not the one in state.json")
     try:
         saved = load(path.read_bytes())  # not mapped: the file is replaced while its tensors live on
         put_back(parts, saved)

@@ -145,7 +145,7 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
             f"{folder.path} cannot go on: {printable(config.data)} holds other pictures now than when it began"
         )
     state.entries = list(folder.entries())[: saved["entries"]]
-    take(state, saved, checkpoint.restore(folder.checkpoint, state.parts(), saved))
+    take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
     if not length:
         state.planned = saved["planned"]
     if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
