@@ -163,7 +163,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     made = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
     )
     if not made or made.returncode:
         pytest.skip("only root can mount a small disk")
@@ -178,6 +178,7 @@ def test_a_disk_that_is_full_and_then_is_not(disk: Path, finished_run: RunFolder
             pass
     said = refused("resume", str(disk / "r"), "--steps", "12")
     assert "No space left on device" in said
+    assert list(RunFolder(disk / "r").lines()) == list(finished_run.lines())
     (disk / "filler").unlink()
     assert list(dcgan.resume(disk / "r", steps=9).lines())[-1]["step"] == 9
 

@@ -34,7 +34,9 @@ FAR = 1.5
 REACHED, FALLEN = 0.3, 0.5
 """Diversity that counts as reached, and the share of its best level below which it has collapsed."""
 SWING, SWINGS, SWING_WINDOW = 0.15, 3, 8
-"""Turns of `nearness`, each after a change by that share, within so many measures."""
+"""Turns of a measure of the pictures, each after a change by that share, within so many measures."""
+QUIET = 0.1
+"""Diversity below which its ups and downs mean nothing."""
 COPIES = 0.5
 """Nearness below which pictures are copies: twice as near to a training picture as these are to each other."""
 LEARNED, PATIENCE, PATIENCE_STEPS = 0.02, 200_000, 500
@@ -191,12 +193,17 @@ def _mode_collapse(pictures: Sequence[Line]) -> Diagnosis | None:
 
 def _oscillation(pictures: Sequence[Line]) -> Diagnosis | None:
     """The pictures go to and fro instead of getting better."""
-    turns = _turns([event["nearness"] for event in pictures[-SWING_WINDOW:]])
-    if turns < SWINGS:
+    last = pictures[1:][-SWING_WINDOW:]
+    turns = {
+        "distance to real pictures": _turns([event["nearness"] for event in last]),
+        "diversity": _turns([max(event["diversity"], QUIET) for event in last]),
+    }
+    what = max(turns, key=turns.__getitem__)
+    if turns[what] < SWINGS:
         return None
     return Diagnosis(
         "oscillation",
-        f"the distance to real pictures turned {turns} times by more than {SWING:.0%}",
+        f"the pictures' {what} turned {turns[what]} times by more than {SWING:.0%}",
         "a lower --lr, --betas 0.5 0.999, or a longer --ema",
     )
 

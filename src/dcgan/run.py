@@ -58,7 +58,8 @@ class RunFolder:
 
     def own(self) -> list[str]:
         """Which parts of the run were the user's own objects: `generator`, `discriminator`, `loss`."""
-        return list(read_json(self.path / "config.json").get("own", []))
+        own = read_json(self.path / "config.json").get("own", [])
+        return [name for name in own if isinstance(name, str)] if isinstance(own, list) else []
 
     def write_config(self, config: Config, own: Sequence[str] = ()) -> None:
         """Write every setting with the versions and the command that reproduce the run.

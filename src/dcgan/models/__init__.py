@@ -133,7 +133,8 @@ def load_generator(folder: Path) -> SavedGenerator:
     if not isinstance(family, str) or family not in FAMILIES:
         raise UserError(f"{folder / 'config.json'} describes no generator that this version knows: family {family!r}")
     network = FAMILIES[family].generator.from_pretrained(folder)
-    network.trained = config.get("trained")
+    trained = config.get("trained")
+    network.trained = trained if isinstance(trained, dict) else None
     return network
 
 
