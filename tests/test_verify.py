@@ -50,7 +50,7 @@ def test_what_differs_is_named(finished_run: RunFolder, tmp_path: Path):
     assert entries == len(list(finished_run.entries()))
     assert len(set(hashes.values())) > 10
     other = dcgan.train("dcgan", out=tmp_path / "r", steps=7, seed=1, **SMALL)
-    with pytest.raises(UserError, match=r"NOT the same .*: model/gen.0.0.weight differs"):
+    with pytest.raises(UserError, match=r"NOT the same .*: model/gen.0.0.bias differs"):
         compare(finished_run, other)
 
 

@@ -107,8 +107,9 @@ def check(config: Config, shape: Shape | None = None, classes: int = 0) -> None:
     """
     with torch.device("meta"):  # shapes only, no memory
         networks = FAMILIES[config.network].build(config, shape or (config.channels or 1, *config.size), classes)
-    # Four bytes for each weight, its gradient, Adam's two moments and the average of it.
-    needed = 20 * sum(p.numel() for network in networks for p in network.parameters())
+    # Four bytes for each weight, its gradient, Adam's two moments and the average of it, and for the copy of all but
+    # the gradient that a run goes back to.
+    needed = 36 * sum(p.numel() for network in networks for p in network.parameters())
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > there:
         raise UserError(
