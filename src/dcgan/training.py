@@ -195,6 +195,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             is_due = time.monotonic() - saved >= SAVE_SECONDS
             if what := cause(state, look=is_log or is_save or is_due or finished(state) or bool(received)):
                 say(roll_back(state, folder, what))
+                save_state(state, folder)  # the event counts from now on, and the log is cut as the state is
                 continue
             if is_log:
                 log(state, folder, bar)
