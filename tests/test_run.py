@@ -60,15 +60,42 @@ def test_what_is_no_run_is_refused(tmp_path: Path):
         run.open_run(tmp_path)
 
 
-def test_the_log_is_cut_back_whole_lines_only(tmp_path: Path):
+LINE = dict.fromkeys(run.MEASURED, 1)
+
+
+def test_torn_and_foreign_lines_are_left_out(tmp_path: Path):
     folder = run.RunFolder(tmp_path)
-    assert list(folder.lines()) == []
-    for step in (2, 4, 5):
-        folder.append({"step": step})
-    with folder.log.open("a", errors="surrogateescape") as file:
-        file.write('{}\n[1]\n\udcff\n{"step": 6, "lo')
-    folder.cut_log(5, every=2)
-    assert folder.log.read_text() == '{"step": 2}\n{"step": 4}\n'
+    assert list(folder.entries()) == []
+    event = {"event": "pictures", "step": 1, "images_seen": 1}
+    foreign = [{}, [1], {"step": 1}, LINE | {"loss_d": "low"}, LINE | {"step": -1}, LINE | {"step": True}]
+    texts = ["\udcff", "[" * 100_000, "9" * 9999, '{"step": NaN}', *map(json.dumps, foreign)]
+    texts += [json.dumps(LINE | {"loss_g": 1e999}), json.dumps(event | {"event": 3}), json.dumps(event)]
+    folder.log.write_text("\n".join([*texts, json.dumps(LINE), '{"step": 6, "lo']), errors="surrogateescape")
+    assert list(folder.entries()) == [event, LINE]
+    assert list(folder.lines()) == [LINE]
+    assert list(folder.events()) == [event]
+
+
+def test_the_log_is_replaced_whole(tmp_path: Path):
+    folder = run.RunFolder(tmp_path)
+    folder.append(LINE)
+    folder.write_log([LINE, LINE])
+    folder.append(LINE)
+    assert list(folder.entries()) == [LINE] * 3
+    with pytest.raises(ValueError, match="not JSON"):
+        folder.append({"loss_d": float("nan")})
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path):
+    folder = run.RunFolder(tmp_path)
+    (folder.samples).mkdir()
+    for left in (tmp_path / ".metrics.jsonl.new", folder.samples / ".00000000.png.new"):
+        left.touch()
+    (tmp_path / ".checkpoint.new").mkdir()
+    (tmp_path / ".checkpoint.new" / "state.json").touch()
+    folder.log.touch()
+    folder.sweep()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["metrics.jsonl", "samples"]
 
 
 def test_a_run_folder_is_a_path(tmp_path: Path):

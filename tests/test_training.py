@@ -17,7 +17,7 @@ from tests.conftest import SMALL
 
 
 def lines(folder: RunFolder) -> list[dict]:
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.lines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.entries()]
 
 
 def tensors(folder: RunFolder) -> bytes:
@@ -31,7 +31,9 @@ def test_the_run_folder(finished_run: RunFolder):
     assert sorted(p.name for p in finished_run.samples.iterdir()) == [f"{16 * s:08d}.png" for s in (0, 3, 6, 7)]
     assert [line["step"] for line in finished_run.lines()] == [2, 4, 6, 7]
     last = list(finished_run.lines())[-1]
-    assert set(last) == {"step", "images_seen", "seconds", "loss_d", "loss_g", "d_real", "d_fake"}
+    measured = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
+    assert set(last) == {"step", "images_seen", "seconds", *measured}
+    assert [event["step"] for event in finished_run.events()] == [0, 3, 6]
     assert last["images_seen"] == 7 * 16
     assert last["seconds"] > 0
     assert 0 < last["d_real"] < 1

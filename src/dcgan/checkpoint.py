@@ -1,5 +1,6 @@
 """The state of a run: everything needed to go on as if it had never stopped. Safetensors and JSON, no pickle."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,45 +18,76 @@ from dcgan.files import recover_folder, sha256, whole_folder
 Part = nn.Module | Optimizer
 
 
-def save(folder: Path, parts: Mapping[str, Part], counters: Mapping[str, Any]) -> None:
-    """Write the tensors of every part and the counters; `folder` is replaced when all of it is on the disk."""
-    tensors = {f"{name}/{key}": value for name, part in parts.items() for key, value in _tensors(part).items()}
+def save(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+    """Write tensors (see `tensors`) and counters; `folder` is replaced when all of it is on the disk."""
     with whole_folder(folder) as aside:
         try:
-            save_file(tensors, aside / "state.safetensors")
+            save_file(dict(tensors), aside / "state.safetensors")
         except SafetensorError as error:  # a full disk, say
             raise UserError(f"cannot write {folder}: {error}") from None
         content = {"format_version": FORMAT_VERSION, "sha256": sha256(aside / "state.safetensors"), **counters}
+        content["checksum"] = _checksum(content)
         (aside / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def restore(folder: Path, parts: Mapping[str, Part], *, counters: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a saved state back into the parts and return its counters.
+def read(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
+    """The counters of a saved state, after its tensors were held against their checksum.
 
     Args:
         folder: what `save` wrote.
-        parts: of the same shapes as those that were saved.
-        counters: such as were saved: their names and kinds are expected.
+        like: an example of each counter: its name and kind are expected.
 
     Raises:
-        UserError: there is no state, or it is damaged or does not fit the parts.
+        UserError: there is no state, or it is damaged.
     """
     recover_folder(folder)
     path = folder / "state.safetensors"
     if not path.is_file():
         raise UserError(f"there is no state in {folder} to go on from")
     found = read_json(folder / "state.json")
-    if not all(_alike(found.get(name), value) for name, value in counters.items()):
-        raise UserError(f"{folder / 'state.json'} is damaged: it does not say how far the run was")
+    damaged = f"{folder / 'state.json'} is damaged"
+    if found.pop("checksum", None) != _checksum(found):
+        raise UserError(f"{damaged}: its checksum is not its own")
+    if not all(_alike(found.get(name), value) for name, value in like.items()):
+        raise UserError(f"{damaged}: it does not say how far the run was")
     if found.get("sha256") != sha256(path):
         raise UserError(f"{path} is damaged: its checksum is not the one in state.json")
+    return found
+
+
+def restore(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    """Put the tensors of a saved state back into the parts; return those that belong to none of them.
+
+    Args:
+        folder: what `save` wrote and `read` has found whole.
+        parts: of the same shapes as those that were saved.
+
+    Raises:
+        UserError: the tensors do not fit the parts.
+    """
+    path = folder / "state.safetensors"
     try:
-        tensors = load(path.read_bytes())
-        for name, part in parts.items():
-            _put_back(part, {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+        saved = load(path.read_bytes())  # not mapped: the file is replaced while its tensors live on
+        put_back(parts, saved)
     except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(f"{path} does not fit this run: {' '.join(str(error).split())[:200]}") from None
-    return found
+    return {name: tensor for name, tensor in saved.items() if name.partition("/")[0] not in parts}
+
+
+def tensors(parts: Mapping[str, Part]) -> dict[str, Tensor]:
+    """The tensors of every part, by PART/NAME. They are the parts' own: what trains on changes them."""
+    return {f"{name}/{key}": value for name, part in parts.items() for key, value in _tensors(part).items()}
+
+
+def put_back(parts: Mapping[str, Part], saved: Mapping[str, Tensor]) -> None:
+    """Fill the parts with tensors as `tensors` names them."""
+    for name, part in parts.items():
+        _put_back(part, {k.removeprefix(f"{name}/"): v for k, v in saved.items() if k.startswith(f"{name}/")})
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """Of what a JSON object says, in whatever order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _tensors(part: Part) -> dict[str, Tensor]:
@@ -75,7 +107,7 @@ def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
         index, key = path.split("/")
         weight = weights[int(index)]
         # A moment must lie in memory as its weight does (channels_last): fused Adam walks both as flat arrays.
-        moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor.clone()
         states.setdefault(int(index), {})[key] = moment
     part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
 
@@ -84,6 +116,8 @@ def _alike(value: object, example: object) -> bool:
     """Whether a counter from a file can stand where `example` does. None, for not yet known, and a number can."""
     if isinstance(example, list):
         return isinstance(value, list) and len(value) == len(example) and all(isinstance(v, float) for v in value)
+    if isinstance(example, dict):
+        return isinstance(value, dict) and all(_alike(value.get(name), kind) for name, kind in example.items())
     if isinstance(example, str):
         return value is None or isinstance(value, str)
     return isinstance(value, int | float) or (value is None and not isinstance(example, float))

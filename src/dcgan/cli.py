@@ -76,6 +76,25 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class VerifyResume:
+    """Prove that stop and resume equals no stop: train, kill at a random moment, resume, compare every bit."""
+
+    config: Annotated[Config, arg(name="")]
+    kill_seed: int | None = None
+    """Which random moment; by default another each time."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.verify import STEPS, verify_resume
+
+        if any(getattr(self.config, name) is not None for name in DURATIONS if name != "steps"):
+            raise UserError("the length of a proof is given in --steps")
+        proof = verify_resume(self.config, steps=self.config.steps or STEPS, seed=self.kill_seed)
+        return proof.as_json(), proof.as_text()
+
+
+@dataclass(frozen=True)
 class Sample:
     """Draw pictures with a trained model."""
 
@@ -230,12 +249,15 @@ class DataCheck:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "resume": Resume,
+    "verify-resume": VerifyResume,
     "sample": Sample,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
     "summary": Summary,
     "data": DataCheck,
 }
+WITH_SETTINGS = (Train, Summary, VerifyResume)
+"""Commands with every setting as a flag."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -276,7 +298,7 @@ def parse(argv: list[str]) -> Any:
         name, words = "data check", _after_check(words)
     if command is Summary and words and not words[0].startswith("-"):
         words = ["--preset", *words]  # `dcgan summary wgan-gp`
-    if command not in (Train, Summary):
+    if command not in WITH_SETTINGS:
         return _parse(name, command, words)
     # The preset decides what the other flags' defaults are, so it is read first. A duration that the user gives
     # replaces the preset's, so none is a default here.
@@ -287,7 +309,9 @@ def parse(argv: list[str]) -> Any:
     task = _parse(name, command, words, default=command(shown))
     if task is None:
         return None
-    given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in DURATIONS and v is None)}
+    # A proof has a length of its own, so there the preset's is left out.
+    kept = () if command is VerifyResume else DURATIONS
+    given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in kept and v is None)}
     return replace(task, config=configure(preset, **given))
 
 
@@ -302,7 +326,7 @@ def _after_check(words: list[str]) -> list[str]:
 
 def overview() -> str:
     """The page that `dcgan --help` prints."""
-    lines = [f"  {name:<11} {str(command.__doc__).splitlines()[0]}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<13} {str(command.__doc__).splitlines()[0]}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "usage: dcgan COMMAND [FLAGS]",
@@ -319,7 +343,7 @@ def overview() -> str:
 def _parse(name: str, command: Callable[..., Any], words: list[str], **default: Any) -> Any:
     """Let tyro read the words. Its boxed error becomes our one line."""
     description = str(command.__doc__)
-    if command in (Train, Summary):
+    if command in WITH_SETTINGS:
         description += "\n\nPresets:\n" + "\n".join(f"  {k}: {line}" for k, line in PRESET_LINES.items())
     box = io.StringIO()
     try:
@@ -362,8 +386,7 @@ def _run_result(path: Path) -> Result:
     from dcgan.run import RunFolder
 
     folder = RunFolder(path)
-    lines = [line for line in folder.lines() if "loss_d" in line]  # the others are measurements
-    grid, last = max(folder.samples.iterdir()), max(lines, key=lambda line: int(line["step"]))
+    grid, last = max(folder.samples.iterdir()), max(folder.lines(), key=lambda line: int(line["step"]))
     found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
     text = [
         f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",

@@ -24,6 +24,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
 DURATIONS = ("steps", "images", "epochs", "minutes")
 LONGEST = 10**12
+LARGEST_JSON = 2**24
+"""Characters of a file of settings: ours have some thousands."""
 NO_LENGTH: dict[str, Any] = dict.fromkeys(DURATIONS)
 
 
@@ -208,7 +210,9 @@ def from_json(settings: object, path: Path) -> Config:
 def read_json(path: Path) -> dict[str, Any]:
     """Read one of our JSON objects, refusing what is damaged or written by a newer version."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST_JSON)  # what is cut off there is no JSON any more
+        data = json.loads(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError):

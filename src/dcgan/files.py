@@ -14,8 +14,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.new")
     try:
         yield aside
-        _flush(aside)
+        flush(aside)
         os.replace(aside, path)
+        flush_names(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -33,12 +34,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield aside
         for file in aside.iterdir():
-            _flush(file)
+            flush(file)
+        flush_names(aside)
         recover_folder(path)
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
             path.rename(old)
         aside.rename(path)
+        flush_names(path.parent)  # the new one is on the disk under its name before the old one goes
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -57,10 +60,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Ask the operating system to put a file's bytes on the disk before its name is changed."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Ask the operating system to put a folder's list of names on the disk: a rename is there only then."""
+    if os.name == "nt":  # which opens no folder, and writes names in order
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def printable(text: str) -> str:

@@ -1,43 +1,47 @@
 """What a training writes: the log, the grids, the model and the state."""
 
-import math
 import os
 import sys
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 from tqdm import tqdm
 
-from dcgan import checkpoint, latents, models
-from dcgan.config import UserError, command
+from dcgan import checkpoint, health, latents, models, recovery
+from dcgan.config import command
 from dcgan.data.sampler import epoch_order
 from dcgan.ema import estimate_batchnorm
 from dcgan.files import printable
 from dcgan.images import Pixels, save_png
-from dcgan.run import RunFolder
+from dcgan.run import Line, RunFolder
 from dcgan.sample import draw, grid_size, sheet
-from dcgan.state import State
+from dcgan.state import SUMS, State
 
 NORM_BATCHES = 16
 """Blocks of latents from which the averaged generator's BatchNorm statistics are estimated."""
+LOOKED_AT = 32
+"""Pixels of a side at which pictures are compared."""
 
 
 def save(state: State, folder: RunFolder) -> None:
     """Write the grid of fixed latents, the model and the state.
 
-    Raises:
-        UserError: a weight is not finite. Nothing is written then: the state before it is kept.
+    On the beat of `save_every` the pictures are measured too, and the state becomes the one to go back to.
     """
-    if not all(bool(p.isfinite().all()) for p in (*state.generator.parameters(), *state.discriminator.parameters())):
-        raise _not_finite(state, folder)
     config, network, classes = state.config, averaged_generator(state), state.classes
     n = grid_size(classes)
     pixels = draw(network, latents.noise(config.seed, n, config.z_dim), latents.cycle(n, classes))
     save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
+    if state.step % config.save_every == 0:
+        enter(state, folder, _pictures(state, pixels))
+        watch(state, folder)
+        state.in_a_row = 0
+        recovery.keep(state)
     if state.best is None:  # else it is the best one measured, not the last, that is kept
         models.save_generator(network, folder.model, origin(state))
-    checkpoint.save(folder.checkpoint, state.parts(), state.counters())
+    save_state(state, folder)
 
 
 def origin(state: State) -> dict[str, Any]:
@@ -53,6 +57,46 @@ def origin(state: State) -> dict[str, Any]:
         "command": None if state.own.names else printable(command(config)),
     }
     return trained | ({"classes": list(state.data.classes)} if state.classes else {})
+
+
+def save_state(state: State, folder: RunFolder) -> None:
+    """Write what the run needs to go on: with the last healthy state, if that is another one."""
+    tensors, healthy = checkpoint.tensors(state.parts()), {}
+    assert state.healthy is not None
+    if state.healthy.counters["step"] != state.step:
+        tensors |= {f"healthy/{name}": tensor for name, tensor in state.healthy.tensors.items()}
+        healthy = state.healthy.counters
+    folder.flush_log()  # what the state counts on is on the disk before the state is
+    checkpoint.save(folder.checkpoint, tensors, state.counters() | {"healthy": healthy})
+
+
+def _pictures(state: State, pixels: Pixels) -> Line:
+    """The log's event for pictures (N, H, W, C) that were drawn from the fixed latents."""
+    if state.compared is None:
+        order = epoch_order(len(state.data), state.config.seed, 0)[: health.REFERENCE]
+        labels = state.data.labels[order].cpu().numpy() if state.classes and state.data.labels is not None else None
+        reals = state.data.pixels[order.to(state.data.pixels.device)]
+        state.compared = health.compared(_rows(reals), labels, len(state.data))
+    labels = cycle.numpy() if (cycle := latents.cycle(len(pixels), state.classes)) is not None else None
+    found = health.measure(_rows(torch.from_numpy(pixels).permute(0, 3, 1, 2)), labels, state.compared)
+    about = {"is_all": state.compared.is_all, **found}
+    return {"event": "pictures", "step": state.step, "images_seen": state.images_seen, **about}
+
+
+def _rows(pixels: Tensor) -> health.Rows:
+    """Pictures (N, C, H, W) as rows (N, P), none of their sides above 32 pixels: enough to tell them apart."""
+    height, width = (min(side, LOOKED_AT) for side in pixels.shape[-2:])
+    pieces = (
+        adaptive_avg_pool2d(piece.float(), (height, width)).flatten(1) for piece in torch.split(pixels.cpu(), 256)
+    )
+    found: health.Rows = torch.cat(list(pieces)).numpy()
+    return found
+
+
+def enter(state: State, folder: RunFolder, entry: Line) -> None:
+    """Add a line or an event to the log, and to what the run remembers of it."""
+    folder.append(entry)
+    state.entries.append(entry)
 
 
 def averaged_generator(state: State) -> nn.Module:
@@ -71,30 +115,36 @@ def averaged_generator(state: State) -> nn.Module:
 
 
 def log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
-    """Write a line of the means since the last one, and show it beside the bar.
-
-    Raises:
-        UserError: one of them is not finite.
-    """
+    """Write a line of the means since the last one, and show it beside the bar."""
     *sums, count = state.totals.tolist()  # the only place where the host waits for the device
+    means = {name: value / count for name, value in zip(SUMS, sums, strict=True)}
+    line = {"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **means}
     if state.step % state.config.log_every == 0:
-        state.totals.zero_()  # but not at an end off the beat: a run that is extended goes on with the sum
-    loss_d, loss_g, d_real, d_fake = (value / count for value in sums)
-    values = {"loss_d": loss_d, "loss_g": loss_g, "d_real": d_real, "d_fake": d_fake}
-    if not all(map(math.isfinite, values.values())):
-        raise _not_finite(state, folder)
-    folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **values})
-    text = f"Loss_D {loss_d:.3f}, Loss_G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
+        state.totals.zero_()
+        enter(state, folder, line)
+        watch(state, folder)
+    else:  # an end off the beat: a run that is extended goes on with the sum, and without this line
+        folder.append(line)
+    d_real, d_fake = means["d_real"], means["d_fake"]
+    text = f"Loss_D {means['loss_d']:.3f}, Loss_G {means['loss_g']:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
     if state.objective.is_bce:
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
 
 
-def _not_finite(state: State, folder: RunFolder) -> UserError:
-    return UserError(
-        f"the numbers are not finite any more at step {state.step}: lower --lr; "
-        f"the last good state is in {folder.checkpoint}"
-    )
+def watch(state: State, folder: RunFolder) -> None:
+    """Name what has gone wrong, in the log and on the terminal: each thing once a run."""
+    said = {entry.get("diagnosis") for entry in state.entries}
+    for found in health.diagnose(state.entries):
+        if found.name not in said:
+            at = {"step": state.step, "images_seen": state.images_seen}
+            enter(state, folder, {"event": "health", **at, **found.as_json()})
+            say(f"step {state.step:,}: {found} (docs/health.md)")
+
+
+def say(text: str) -> None:
+    """One line on standard error, above the bar if there is one."""
+    tqdm.write(printable(text), file=sys.stderr)
 
 
 def say_data(state: State) -> None:

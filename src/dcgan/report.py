@@ -18,7 +18,6 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, *, is_bce: bool) -> None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [line for line in lines if "loss_d" in line]  # the others are measurements
     seen = [line["images_seen"] for line in lines]
     figure = Figure(figsize=(8, 7), layout="constrained")
     FigureCanvasAgg(figure)

@@ -3,22 +3,23 @@
 import json
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dcgan import lock
 from dcgan.config import FORMAT_VERSION, Config, UserError, command, read_config, read_json, to_json
-from dcgan.files import whole_file
+from dcgan.files import flush, whole_file
 
 Line = dict[str, Any]
-MEASURED = "frechet_inception_distance"
-"""What a line of the log holds that is a measurement, not means of losses and scores."""
-BEFORE_THE_FIRST_STATE = {"config.json", "reals.png", "skipped.json", "samples", "model"} | {
-    ".model.new",
-    ".checkpoint.new",
-}
+MEASURED = ("step", "images_seen", "seconds", "loss_d", "loss_g", "d_real", "d_fake")
+"""What every log step has a number for. A line with an `event` instead says what happened between them."""
+WRITTEN_FIRST = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl")
+BEFORE_THE_FIRST_STATE = {lock.NAME, ".checkpoint.new", *WRITTEN_FIRST, *(f".{name}.new" for name in WRITTEN_FIRST)}
 """What a run holds that was killed before its first state was whole: it may be started anew in the same place."""
 
 
@@ -57,7 +58,8 @@ class RunFolder:
 
     def own(self) -> list[str]:
         """Which parts of the run were the user's own objects: `generator`, `discriminator`, `loss`."""
-        return list(read_json(self.path / "config.json").get("own", []))
+        own = read_json(self.path / "config.json").get("own", [])
+        return [name for name in own if isinstance(name, str)] if isinstance(own, list) else []
 
     def write_config(self, config: Config, own: Sequence[str] = ()) -> None:
         """Write every setting with the versions and the command that reproduce the run.
@@ -83,39 +85,83 @@ class RunFolder:
     def append(self, line: Line) -> None:
         """Add one line to the log."""
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line, allow_nan=False) + "\n")
 
-    def lines(self) -> Iterator[Line]:
-        """The log's lines, in order; a torn or foreign one is left out."""
+    def entries(self) -> Iterator[Line]:
+        """The log's lines and events, in order; a torn or foreign one is left out."""
         if not self.log.exists():
             return
-        for text in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict) and isinstance(line.get("step"), int):
-                yield line
+        with self.log.open(encoding="utf-8", errors="replace") as file:
+            for text in file:
+                if (entry := _entry(text)) is not None:
+                    yield entry
 
-    def cut_log(self, step: int, every: int) -> None:
-        """Forget what was logged after `step`, and a last line off the beat of `every`: a resumed run writes both.
+    def lines(self) -> Iterator[Line]:
+        """The log's lines of measurements, in order."""
+        return (line for line in self.entries() if "event" not in line)
 
-        Measurements have a beat of their own and stay.
-        """
-        kept = [line for line in self.lines() if line["step"] <= step]
-        kept = [line for line in kept if line["step"] % every == 0 or MEASURED in line]
+    def events(self) -> Iterator[Line]:
+        """What happened, in order: the log's lines with an `event`."""
+        return (line for line in self.entries() if "event" in line)
+
+    def write_log(self, entries: Sequence[Line]) -> None:
+        """Put these in the place of the whole log."""
         with whole_file(self.log) as aside:
-            aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            aside.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+
+    def flush_log(self) -> None:
+        """Bring the log to the disk."""
+        if self.log.exists():
+            flush(self.log)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written."""
+        for folder in (self.path, self.samples):
+            for path in folder.glob(".*.new"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def create(out: Path | None, config: Config, own: Sequence[str] = ()) -> RunFolder:
-    """Make a new run folder at `out`, or at the next free `runs/PRESET-DATA-NUMBER`.
+def _entry(text: str) -> Line | None:
+    """One line of the log, or None if it is no line of ours."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict) or not all(_is_count(line.get(name)) for name in ("step", "images_seen")):
+        return None
+    is_whole = isinstance(line.get("event"), str) or all(_is_finite(line.get(name)) for name in MEASURED)
+    return line if is_whole else None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def place(out: Path | None, config: Config) -> Path:
+    """Make a folder for a new run: `out`, or the next free `runs/PRESET-DATA-NUMBER`.
 
     Raises:
         UserError: `out` holds a run or other files already, or cannot be written.
     """
     try:
-        folder = RunFolder(_fresh(out) if out else _next(Path("runs"), config))
+        return _fresh(out) if out else _next(Path("runs"), config)
+    except OSError as error:
+        raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
+
+
+def create(out: Path | None, config: Config, own: Sequence[str] = ()) -> RunFolder:
+    """Begin a new run at `out`, or at the next free `runs/PRESET-DATA-NUMBER`.
+
+    Raises:
+        UserError: as `place`.
+    """
+    folder = RunFolder(place(out, config))
+    try:
+        folder.log.unlink(missing_ok=True)  # of a run that was killed before its first state
         folder.samples.mkdir(exist_ok=True)
         folder.write_config(config, own)
     except OSError as error:

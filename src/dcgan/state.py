@@ -1,7 +1,7 @@
 """Everything that changes while training, and how it is set up: data, networks and optimizers on the device."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -11,12 +11,47 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from dcgan import latents, models, parts, schedule
-from dcgan.config import Config, UserError
+from dcgan.config import DURATIONS, Config, UserError, to_json
 from dcgan.data import Images, open_images
 from dcgan.ema import Ema
+from dcgan.health import Compared
 from dcgan.images import to_float
 from dcgan.losses import Objective
 from dcgan.parts import BUILT, Own
+from dcgan.run import Line
+
+SUMS = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
+"""What is summed up from log line to log line; the count of discriminator updates comes last."""
+COUNTERS: dict[str, Any] = {
+    "step": 0,
+    "images_seen": 0,
+    "seconds": 0.0,
+    "planned": 0,
+    "lr_scale": 1.0,
+    "recoveries": 0,
+    "in_a_row": 0,
+    "best": 0,
+    "best_step": 0,
+    "stale": 0,
+    "entries": 0,
+    "totals": [0.0] * (len(SUMS) + 1),
+    "data": "",
+    "where": "",
+    "settings": {},
+    "healthy": {},
+}
+"""What a saved state holds besides tensors: an example of each."""
+MEASURED = ("best", "best_step", "stale")
+FREE = {"preset", "data", "init", "device", "log_every", "save_every", "evaluate_every", "patience", *DURATIONS}
+"""Settings that may change from one part of a run to the next. The pictures may move: their content key is compared."""
+
+
+@dataclass
+class Healthy:
+    """A copy of the state on the beat of `save_every`, to go back to when the numbers are not finite any more."""
+
+    tensors: dict[str, Tensor]
+    counters: dict[str, Any]
 
 
 @dataclass
@@ -34,7 +69,9 @@ class State:
     ema: Ema
     own: Own
     totals: Tensor
-    """Sums since the last log line: loss_d, loss_g, d_real, d_fake, updates. On the device, so that no step waits."""
+    """Sums since the last log line: those of `SUMS`, and of how many updates. On the device, so that no step waits."""
+    fault: Tensor
+    """0, or which number of a step was the first that was not finite: see `recovery`. On the device too."""
     planned: int | None
     """Images after which training ends; None until a length in minutes has been measured."""
     step: int = 0
@@ -47,6 +84,16 @@ class State:
     """When that was."""
     stale: int = 0
     """Measurements since."""
+    lr_scale: float = 1.0
+    """What every learning rate is multiplied by: less than 1 after a recovery."""
+    recoveries: int = 0
+    in_a_row: int = 0
+    """Recoveries since the last whole interval of `save_every` steps without one."""
+    entries: list[Line] = field(default_factory=list)
+    """The log so far, but for a last line off the beat of `log_every`."""
+    healthy: Healthy | None = None
+    compared: Compared | None = None
+    """What generated pictures are held against; made when it is first needed."""
 
     @property
     def classes(self) -> int:
@@ -65,8 +112,14 @@ class State:
 
     def counters(self) -> dict[str, Any]:
         """What a saved state holds besides."""
-        names = ("step", "images_seen", "seconds", "planned", "best", "best_step", "stale")
-        return {name: getattr(self, name) for name in names} | {"totals": self.totals.tolist(), "data": self.data.key}
+        names = ("step", "images_seen", "seconds", "planned", "lr_scale", "recoveries", "in_a_row", *MEASURED)
+        return {name: getattr(self, name) for name in names} | {
+            "entries": len(self.entries),
+            "totals": self.totals.tolist(),
+            "data": self.data.key,
+            "where": where(self.fabric),
+            "settings": held(self.config),
+        }
 
 
 def setup(config: Config, own: Own = BUILT) -> State:
@@ -86,9 +139,9 @@ def setup(config: Config, own: Own = BUILT) -> State:
     now = schedule.at(config, 0)
     g, optimizer_g = _placed(generator, now.lr, config, fabric)
     d, optimizer_d = _placed(discriminator, now.d_lr, config, fabric)
-    totals = torch.zeros(5, device=fabric.device)
+    totals, fault = torch.zeros(len(SUMS) + 1, device=fabric.device), torch.zeros((), device=fabric.device)
     planned = planned_images(config, len(data))
-    state = State(config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, planned)
+    state = State(config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault, planned)
     if own.generator or own.discriminator:
         _try_out(state)
     return state
@@ -133,6 +186,18 @@ def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tu
     fused = fabric.device.type in ("cpu", "cuda")
     placed = fabric.setup(network, Adam(network.parameters(), lr=lr, betas=config.betas, fused=fused))
     return cast(tuple[nn.Module, Optimizer], placed)
+
+
+def held(config: Config) -> dict[str, Any]:
+    """The settings that a run cannot change and still go on as if it had never stopped."""
+    return {name: value for name, value in to_json(config).items() if name not in FREE}
+
+
+def where(fabric: Fabric) -> str:
+    """What arithmetic is done with. Where it is the same, so is every bit."""
+    device = fabric.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"{fabric.world_size} x {device.type} ({name}), torch {torch.__version__}"
 
 
 def planned_images(config: Config, n: int) -> int | None:

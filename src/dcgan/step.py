@@ -1,9 +1,11 @@
 """One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
 
 from contextlib import nullcontext
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from dcgan import augment, latents, losses, schedule
 from dcgan.data.sampler import next_batch, share
@@ -40,7 +42,7 @@ def update(state: State) -> None:
 def _set_rates(state: State, now: Now) -> None:
     for optimizer, lr in ((state.optimizer_g, now.lr), (state.optimizer_d, now.d_lr)):
         for group in optimizer.param_groups:
-            group["lr"], group["betas"] = lr, (state.config.betas[0], now.beta2)
+            group["lr"], group["betas"] = lr * state.lr_scale, (state.config.betas[0], now.beta2)
 
 
 def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given, zero_centred: float) -> None:
@@ -61,10 +63,12 @@ def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given
         )
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss)
-    state.optimizer_d.step()
+    norm = _step_if_finite(state, state.optimizer_d, loss, 1)
     with torch.no_grad():
         d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
-        state.totals += torch.stack([loss, torch.zeros_like(loss), d_real, d_fake, torch.ones_like(loss)])
+        right = (real_scores > fake_scores).float().mean()
+        none = torch.zeros_like(norm)
+        state.totals += torch.stack([loss.float(), none, d_real, d_fake, right, norm, none, torch.ones_like(norm)])
 
 
 def update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:
@@ -77,10 +81,32 @@ def update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> 
     loss = state.objective.generator(*scores)
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss)
-    state.optimizer_g.step()
+    norm = _step_if_finite(state, state.optimizer_g, loss, 3)
     state.discriminator.requires_grad_(True)
     # Weighted by the critic's updates, so that every column of the totals has the same divisor.
     state.totals[1] += loss.detach() * state.config.n_critic
+    state.totals[6] += norm * state.config.n_critic
+
+
+@torch.no_grad()
+def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, number: int) -> Tensor:
+    """Step, unless the loss or a gradient is not finite, or one was not before; return the gradient's length.
+
+    Nothing waits for the device: Adam is told by `found_inf`, a tensor there, to leave the weights and its moments as
+    they are (torch's own way for gradients that overflow in 16 bits). `state.fault` remembers what was not finite
+    first: `number` for the loss, `number` + 1 for the gradient.
+    """
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    found = torch.where(loss.isfinite(), (~norm.isfinite()) * (number + 1.0), float(number))
+    state.fault.copy_(torch.where(state.fault > 0, state.fault, found))
+    inner = cast(Any, optimizer).optimizer  # Fabric's wrapper is around it
+    if inner.defaults["fused"]:
+        inner.found_inf = state.fault.clamp(max=1)
+        optimizer.step()
+    elif not state.fault:  # on MPS, whose Adam is not fused, the host has to look
+        optimizer.step()
+    return norm
 
 
 def _next_indices(state: State) -> Tensor:

@@ -16,14 +16,19 @@ from dcgan import checkpoint, parts, run, validate
 from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, configure
 from dcgan.files import printable
 from dcgan.images import grid, save_png
+from dcgan.lock import locked
 from dcgan.losses import Objective
 from dcgan.parts import BUILT, Own
-from dcgan.record import first_reals, log, progress_bar, save, say_data
+from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
+from dcgan.recovery import cause, roll_back, take
 from dcgan.report import curves
 from dcgan.run import RunFolder
 from dcgan.signals import stop_signals
-from dcgan.state import State, measured_plan, setup
+from dcgan.state import COUNTERS, State, held, measured_plan, setup, where
 from dcgan.step import update
+
+SAVE_SECONDS = 300.0
+"""The state is saved at least this often, however far apart the saves of `save_every` are."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -73,8 +78,9 @@ def train_config(config: Config, out: Path | None = None, own: Own = BUILT) -> R
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
     state = setup(config, own)
-    with stop_signals() as received:  # from here on there is a folder, and Ctrl-C leaves it whole
-        folder = run.create(out, state.config, own.names)
+    path = run.place(out, state.config)
+    with stop_signals() as received, locked(path):  # from here on there is a folder, and Ctrl-C leaves it whole
+        folder = run.create(path, state.config, own.names)
         say_data(state)
         if state.data.skipped:
             folder.write_skipped(state.data.skipped)
@@ -106,36 +112,67 @@ def resume(
         UserError: no run, a damaged state, or a run that has already reached its length.
     """
     folder, own = run.open_run(Path(path)), Own(generator, discriminator, loss)
-    parts.check_same(folder, own)
-    config = folder.config()
+    with locked(folder.path):
+        parts.check_same(folder, own)
+        given = {name: value for name, value in length.items() if value is not None}
+        state = _restored(folder, own, device, given)
+        with stop_signals() as received:
+            folder.write_log(state.entries)
+            folder.sweep()
+            if given:  # the new plan is in the state from now on, wherever the run is cut off
+                save_state(state, folder)
+                folder.write_config(state.config, own.names)
+            fit(state, folder, received)
+    return folder
+
+
+def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str, Any]) -> State:
+    """The state of a run, as it was saved. Nothing is written.
+
+    Raises:
+        UserError: as `resume`.
+    """
+    config, saved = folder.config(), checkpoint.read(folder.checkpoint, COUNTERS)
+    _check_settings(folder, config, saved["settings"])
     if device:
         config = replace(config, device=cast(Device, device))
-    length = {name: value for name, value in length.items() if value is not None}
     if length:
         config = replace(config, **NO_LENGTH | length)
     state = setup(replace(config, init=None), own)  # the weights come from the state, not from where they began
     state.config = config
-    saved = checkpoint.restore(folder.checkpoint, state.parts(), counters=state.counters())
-    if (saved.get("data") or state.data.key) != state.data.key:
-        raise UserError(f"{path} cannot go on: {printable(config.data)} holds other pictures now than when it began")
-    planned = state.planned if length else saved["planned"]
-    for name in ("step", "images_seen", "seconds"):
-        setattr(state, name, saved[name])
-    state.best, state.best_step, state.stale = saved.get("best"), saved.get("best_step"), saved.get("stale") or 0
-    state.planned = planned
-    state.totals += torch.tensor(saved["totals"], device=state.totals.device)
+    if (saved["data"] or state.data.key) != state.data.key:
+        raise UserError(
+            f"{folder.path} cannot go on: {printable(config.data)} holds other pictures now than when it began"
+        )
+    state.entries = list(folder.entries())[: saved["entries"]]
+    take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
+    if not length:
+        state.planned = saved["planned"]
     if out_of_patience(state):
         raise UserError(
-            f"{path} is finished: it ran out of --patience at step {state.step}; {folder.model} is its best"
+            f"{folder.path} is finished: it ran out of --patience at step {state.step}; {folder.model} is its best"
         )
     if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
-        raise UserError(f"{path} is finished at step {state.step}: give a larger --steps to go on")
-    with stop_signals() as received:
-        folder.cut_log(state.step, config.log_every)
-        if length:
-            folder.write_config(config, own.names)
-        fit(state, folder, received)
-    return folder
+        raise UserError(f"{folder.path} is finished at step {state.step}: give a larger --steps to go on")
+    if saved["where"] != (here := where(state.fabric)):
+        say(f"{folder.path} ran on {saved['where']}, now on {here}: it goes on from there, but not the same to the bit")
+    if config.lr_decay and (state.planned or 0) > config.lr_decay:
+        say(f"past --lr-decay, at {config.lr_decay:,} images, the learning rate is 0: nothing is learned there")
+    return state
+
+
+def _check_settings(folder: RunFolder, config: Config, saved: dict[str, Any]) -> None:
+    """Refuse to go on with settings that were changed in a run's config.json by hand.
+
+    Raises:
+        UserError: the first of them, by name.
+    """
+    for name, value in held(config).items():
+        if saved.get(name, value) != value:
+            raise UserError(
+                f"{folder.path} cannot go on: {name} in its config.json is {value} now and was {saved[name]}; put it "
+                "back, or train anew (--init takes this run's generator along)"
+            )
 
 
 def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
@@ -150,25 +187,27 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
         Stopped: a signal arrived; the run was saved.
     """
     config, measured_by = state.config, validate.prepare(state)
-    if state.step == 0:
+    if state.healthy is None:
         save(state, folder)
     with progress_bar(state, folder) as bar:
+        saved = time.monotonic()
         while not finished(state) and not received:
-            begin = time.perf_counter()
-            update(state)
-            if state.fabric.device.type == "cuda" and (state.planned is None or state.step % config.log_every == 0):
-                torch.cuda.synchronize()  # or the clock would time the asking, not the work
-            state.seconds += time.perf_counter() - begin
-            if state.planned is None:
-                state.planned = measured_plan(state)
+            _timed_update(state)
             bar.total = state.planned
             bar.update(state.images_seen - bar.n)
-            if state.step % config.log_every == 0:
+            is_log, is_save = state.step % config.log_every == 0, state.step % config.save_every == 0
+            is_due = time.monotonic() - saved >= SAVE_SECONDS
+            if what := cause(state, look=is_log or is_save or is_due or finished(state) or bool(received)):
+                say(roll_back(state, folder, what))
+                save_state(state, folder)  # the event counts from now on, and the log is cut as the state is
+                continue
+            if is_log:
                 log(state, folder, bar)
             if measured_by and state.step % config.evaluate_every == 0:
                 validate.validate(state, folder, measured_by, bar)
-            if state.step % config.save_every == 0:
-                save(state, folder)
+            if is_save or is_due:
+                (save if is_save else save_state)(state, folder)
+                saved = time.monotonic()
         if finished(state) and state.step % config.log_every:
             log(state, folder, bar)
         if state.step % config.save_every:
@@ -176,6 +215,17 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
     curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
     if received and not finished(state):
         raise Stopped(folder, received[0])
+
+
+def _timed_update(state: State) -> None:
+    """One step, its time counted; and the length in images, once a length in minutes can be turned into it."""
+    begin = time.perf_counter()
+    update(state)
+    if state.fabric.device.type == "cuda" and (state.planned is None or state.step % state.config.log_every == 0):
+        torch.cuda.synchronize()  # or the clock would time the asking, not the work
+    state.seconds += time.perf_counter() - begin
+    if state.planned is None:
+        state.planned = measured_plan(state)
 
 
 def finished(state: State) -> bool:

@@ -18,8 +18,8 @@ from dcgan.metrics import fidelity
 from dcgan.metrics.features import Features, open_features
 from dcgan.metrics.fidelity import Statistics
 from dcgan.metrics.reference import MOST, see
-from dcgan.record import averaged_generator, origin
-from dcgan.run import MEASURED, RunFolder
+from dcgan.record import averaged_generator, enter, origin
+from dcgan.run import RunFolder
 from dcgan.sample import draw
 from dcgan.state import State
 
@@ -71,12 +71,11 @@ def validate(state: State, folder: RunFolder, measure: Measure, bar: "tqdm[Any]"
     value = distance(state, network, measure)
     is_best = state.best is None or value < state.best
     state.stale = 0 if is_best else state.stale + 1
-    how = {MEASURED: value, "features": measure.features.name, "split": measure.split, "n": SAMPLES}
+    how = {"frechet_inception_distance": value, "features": measure.features.name, "split": measure.split, "n": SAMPLES}
     if is_best:
         state.best, state.best_step = value, state.step
         models.save_generator(network, folder.model, origin(state) | {"measured": how})
-    seconds = round(state.seconds, 3)
-    folder.append({"step": state.step, "images_seen": state.images_seen, "seconds": seconds, **how})
+    enter(state, folder, {"event": "measured", "step": state.step, "images_seen": state.images_seen, **how})
     found = f"step {state.step:,}: Fréchet distance {value:.4g} ({measure.features.name}, {measure.split})"
     bar.write(
         f"{found}, {'the best so far' if is_best else f'{state.best:.4g} at step {state.best_step:,}'}", sys.stderr

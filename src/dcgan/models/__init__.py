@@ -108,8 +108,9 @@ def check(config: Config, shape: Shape | None = None, classes: int = 0) -> None:
     unseen = (config.channels or 1, *(config.size or (28, 28)))  # whose size the data decides: any will do here
     with torch.device("meta"):  # shapes only, no memory
         networks = FAMILIES[config.network].build(config, shape or unseen, classes)
-    # Four bytes for each weight, its gradient, Adam's two moments and the average of it.
-    needed = 20 * sum(p.numel() for network in networks for p in network.parameters())
+    # Four bytes for each weight, its gradient, Adam's two moments and the average of it, and for the copy of all but
+    # the gradient that a run goes back to.
+    needed = 36 * sum(p.numel() for network in networks for p in network.parameters())
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > there:
         raise UserError(
@@ -134,7 +135,8 @@ def load_generator(folder: Path) -> SavedGenerator:
     if not isinstance(family, str) or family not in FAMILIES:
         raise UserError(f"{folder / 'config.json'} describes no generator that this version knows: family {family!r}")
     network = FAMILIES[family].generator.from_pretrained(folder)
-    network.trained = config.get("trained")
+    trained = config.get("trained")
+    network.trained = trained if isinstance(trained, dict) else None
     return network
 
 

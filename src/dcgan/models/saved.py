@@ -1,7 +1,9 @@
 """Generators that outlive their run: a folder with `config.json`, `model.safetensors` and a card. No pickle."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +46,12 @@ images = dcgan.load("this folder, or its Hub id").sample(n=16, seed=0)  # uint8 
 {% if classes %}
 It draws {{ classes }} classes: `sample(n=16, label=0)` draws the first.
 {% endif %}"""
+
+
+LARGEST = 65_536
+"""Latents, channels, pixels of a side or classes of a saved generator."""
+LARGEST_PICTURE = 2**20
+"""Values in one of its pictures: ours have up to a quarter of that."""
 
 
 class SavedGenerator(
@@ -105,8 +113,11 @@ class SavedGenerator(
         if not path.is_file():
             raise UserError(f"there is no {path}: give the folder of a saved model, or a Hub id")
         try:
+            _check_bounded(arguments)
             with torch.device("meta"):
                 network = cls(**arguments)
+            if math.prod(network.picture_shape) > LARGEST_PICTURE:
+                raise ValueError(network.picture_shape)
         except (TypeError, ValueError, RuntimeError):
             raise UserError(
                 f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator"
@@ -124,6 +135,14 @@ def first_weight(network: SavedGenerator) -> Tensor:
         if isinstance(layer, nn.ConvTranspose2d):
             return layer.weight[: network.z_dim].flatten(1).T.detach().cpu()
     raise UserError(f"{type(network).__name__} has no linear first layer")
+
+
+def _check_bounded(sizes: Mapping[str, Any]) -> None:
+    """Refuse sizes that nobody has: a file from elsewhere must not take more memory or time than a picture needs."""
+    for value in sizes.values():
+        for size in value if isinstance(value, list) else [value]:
+            if isinstance(size, int) and not 0 <= size <= LARGEST:
+                raise ValueError(size)
 
 
 KINDS = {torch.float32: "F32", torch.int64: "I64"}

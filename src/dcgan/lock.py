@@ -1,0 +1,67 @@
+"""A lock on a folder: two processes never write to one run. It dies with its process, however that dies."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dcgan.config import UserError
+from dcgan.files import printable
+
+NAME = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder while the block runs.
+
+    The operating system keeps the lock, on an open file: a killed process has none, whatever file it left behind.
+
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
+    """
+    path = folder / NAME
+    try:
+        file = _opened(path)
+    except BlockingIOError:
+        raise UserError(f"another process is training in {printable(str(folder))}: wait until it ends") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {printable(str(folder))}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file; the next process locks the one that is there
+            path.unlink()
+        os.close(file)
+
+
+def _opened(path: Path) -> int:
+    """The lock file, opened and locked. Whoever held it may have removed it meanwhile: then it is made again."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            _lock(file)
+            if os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, error.strerror) from None
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
