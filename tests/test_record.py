@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,3 +31,12 @@ def test_what_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path, log
     with pytest.raises(UserError, match="not finite"):
         dcgan.train("dcgan", out=tmp_path / "r", steps=20, **{**SMALL, "lr": 1e30, "log_every": log_every})
     assert json.loads((tmp_path / "r" / "checkpoint" / "state.json").read_text())["step"] == 0
+
+
+def test_a_judge_reads_the_grids_of_digits(finished_run: RunFolder, tmp_path: Path):
+    events = [event for event in finished_run.events() if event["event"] == "pictures"]
+    assert [sum(event["classes"]) for event in events] == [64, 64, 64]
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    np.save(tmp_path / "a.npy", pixels)
+    other = dcgan.train("dcgan", out=tmp_path / "r", data=str(tmp_path / "a.npy"), steps=1, **SMALL)
+    assert all("classes" not in event for event in other.events())

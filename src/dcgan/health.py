@@ -185,9 +185,12 @@ def _mode_collapse(pictures: Sequence[Line]) -> Diagnosis | None:
     diversity = [float(event["diversity"]) for event in trained]
     if len(diversity) > 2 and (best := max(diversity)) >= REACHED and max(diversity[-2:]) < FALLEN * best:
         return Diagnosis("mode-collapse", f"diversity fell from {best:.2f} to {diversity[-1]:.2f}", advice)
-    seen = [_effective(event["classes"]) for event in trained if event.get("classes")]
-    if len(seen) > 2 and max(seen[-2:]) < NARROWED * max(seen):
-        return Diagnosis("mode-collapse", f"{seen[-1]:.1f} classes are drawn, and were {max(seen):.1f}", advice)
+    judged = [event for event in trained if event.get("classes")]
+    seen = [_effective(event["classes"]) for event in judged]
+    # noise is taken for this class and that one too: what counts is how many were drawn when pictures varied
+    reached = max((n for n, e in zip(seen, judged, strict=True) if e["diversity"] >= REACHED), default=0.0)
+    if len(seen) > 2 and max(seen[-2:]) < NARROWED * reached:
+        return Diagnosis("mode-collapse", f"{seen[-1]:.1f} classes are drawn, and were {reached:.1f}", advice)
     return None
 
 

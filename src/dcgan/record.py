@@ -15,6 +15,7 @@ from dcgan.data.sampler import epoch_order
 from dcgan.ema import estimate_batchnorm
 from dcgan.files import printable
 from dcgan.images import Pixels, save_png
+from dcgan.metrics import judge
 from dcgan.run import Line, RunFolder
 from dcgan.sample import draw, grid_size, sheet
 from dcgan.state import SUMS, State
@@ -79,8 +80,16 @@ def _pictures(state: State, pixels: Pixels) -> Line:
         state.compared = health.compared(_rows(reals), labels, len(state.data))
     labels = cycle.numpy() if (cycle := latents.cycle(len(pixels), state.classes)) is not None else None
     found = health.measure(_rows(torch.from_numpy(pixels).permute(0, 3, 1, 2)), labels, state.compared)
-    about = {"is_all": state.compared.is_all, **found}
+    about = {"is_all": state.compared.is_all, **found} | _classes_drawn(state, pixels)
     return {"event": "pictures", "step": state.step, "images_seen": state.images_seen, **about}
+
+
+def _classes_drawn(state: State, pixels: Pixels) -> dict[str, list[int]]:
+    """How many of the pictures the package's judge takes for each class, where it knows the data."""
+    if state.config.data != "mnist" or pixels.shape[1:] != (28, 28, 1):
+        return {}
+    _, scores = judge.look(judge.shipped(), torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    return {"classes": scores.argmax(1).bincount(minlength=scores.shape[1]).tolist()}
 
 
 def _rows(pixels: Tensor) -> health.Rows:
