@@ -214,7 +214,7 @@ def test_no_pickle_is_read(tmp_path: Path):
         ({"z_dim": 7}, "gen.0.0.weight is"),
         ({"z_dim": "many"}, "config.json is damaged"),
         ({"z_dim": -1}, "config.json is damaged"),
-        ({"z_dim": 10**12}, "gen.0.0.weight is"),
+        ({"z_dim": 10**12}, "config.json is damaged"),
         ({"hidden_dim": 10**18}, "config.json is damaged"),
         ({"format_version": 2}, "newer dcgan"),
         ({"format_version": None}, "not written by dcgan"),
