@@ -42,6 +42,7 @@ COUNTERS: dict[str, Any] = {
 }
 """What a saved state holds besides tensors: an example of each."""
 MEASURED = ("best", "best_step", "stale")
+"""Those that `validate` changes."""
 FREE = {"preset", "data", "init", "device", "log_every", "save_every", "evaluate_every", "patience", *DURATIONS}
 """Settings that may change from one part of a run to the next. The pictures may move: their content key is compared."""
 
