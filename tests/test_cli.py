@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import dcgan
-from dcgan.cli import COMMANDS, run, unboxed
+from dcgan.cli import run, unboxed
+from dcgan.commands import COMMANDS
 from dcgan.run import RunFolder
 from tests.conftest import SMALL, SMALL_FLAGS
 

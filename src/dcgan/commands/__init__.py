@@ -1,0 +1,27 @@
+"""The commands of `dcgan`, one frozen dataclass each: its fields are the flags, calling it does the work.
+
+Whatever needs torch is imported inside a call, so that `--help` answers at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dcgan.commands.draw import Interpolate, Sample
+from dcgan.commands.look import DataCheck, Summary
+from dcgan.commands.measure import Evaluate
+from dcgan.commands.train import Resume, Train, VerifyResume
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "train": Train,
+    "resume": Resume,
+    "verify-resume": VerifyResume,
+    "sample": Sample,
+    "interpolate": Interpolate,
+    "evaluate": Evaluate,
+    "summary": Summary,
+    "data": DataCheck,
+}
+__all__ = ["COMMANDS", "WITH_SETTINGS", "DataCheck", "Summary", "VerifyResume"]
+
+WITH_SETTINGS = (Train, Summary, VerifyResume)
+"""Commands with every setting as a flag."""

@@ -1,0 +1,47 @@
+"""Commands that measure: `evaluate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from dcgan.commands.result import Result
+
+Split = Literal["test", "validation", "train", "all"]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure how good samples are: distances to real pictures, each with an interval and a floor."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a saved model's folder, a Hub id, an .npz of samples, or a folder of pictures."""
+    data: str | None = None
+    """The real pictures, as for `dcgan train`; by default what the model was trained on."""
+    split: Split = "test"
+    """Which part of them."""
+    n: int | None = None
+    """Samples in each figure: 10,000 by default, 26,000 of stacked digits; of files at most what there is."""
+    features: str | None = None
+    """`judge` (a classifier of digits), `inception`, `random`, or the folder of a judge of your own. By default `judge`
+    for mnist and stacked-mnist at their own size, else `random`."""
+    seeds: int = 5
+    """How many independent sets of samples the intervals are made from, 5 to 20; files are cut into as many parts."""
+    resize: FlagCreatePairsOff[bool] = False
+    """Bring samples of another size or other channels to those of the features or the data."""
+    infinite: FlagCreatePairsOff[bool] = False
+    """Extrapolate the Fréchet distance to infinitely many samples too."""
+    train_on_fakes: FlagCreatePairsOff[bool] = False
+    """Train a classifier on the samples and try it on the real pictures too: minutes; needs classes."""
+    neighbours: Path | None = None
+    """FILE.png to write: samples, each followed by the training pictures nearest to it."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.evaluate import measure
+
+        options = {name: value for name, value in vars(self).items() if name not in ("model", "json")}
+        found = measure(self.model, **options)
+        return found.as_json(), found.as_table()
