@@ -92,6 +92,42 @@ def weighted(layer: nn.Module, kind: Norm) -> nn.Module:
     return spectral_norm(layer) if kind == "spectral" else layer
 
 
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d`, computed by its exact equals where torch's own kernels are slow on a CPU.
+
+    Forward and backward at batch 128 on 2 threads (docs/performance.md): the study's first layer, which spreads one
+    pixel, as a product of matrices 3.3 -> 0.9 ms; its last layer, which has one output channel, as a product and
+    `fold` 6.7 -> 3.5 ms. With three output channels `fold` is the slower one.
+    """
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Pictures (N, in_channels, H, W) -> (N, out_channels, H', W')."""
+        is_traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+        if x.device.type != "cpu" or is_traced or output_size is not None or self.groups > 1:
+            return super().forward(x, output_size)
+        if x.shape[2:] == (1, 1) and self.dilation == (1, 1) and not any((*self.padding, *self.output_padding)):
+            return self._spread(x)
+        return self._folded(x) if self.out_channels == 1 else super().forward(x)
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """One pixel times the kernel: (N, C, 1, 1) -> (N, C', K, K)."""
+        weight = self.weight.permute(0, 2, 3, 1)  # (C, K, K, C'): the result is born in channels_last
+        bias = None if self.bias is None else self.bias.repeat(weight[0, :, :, 0].numel())
+        pixels = F.linear(x.flatten(1), weight.flatten(1).T, bias)
+        return pixels.view(len(x), *weight.shape[1:]).permute(0, 3, 1, 2)
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """Every pixel times the kernel, added up where the kernels lie: the document's transposed matrix."""
+        n, channels, height, width = x.shape
+        columns = x.permute(0, 2, 3, 1).reshape(-1, channels) @ self.weight.flatten(1)  # (N * H * W, K * K)
+        columns = columns.view(n, height * width, -1).transpose(1, 2)
+        padding = int(self.padding[0]), int(self.padding[1])
+        given = self.kernel_size, self.stride, padding, self.output_padding, self.dilation
+        size = tuple(conv_transpose_size(side, *rest) for side, *rest in zip((height, width), *given, strict=True))
+        folded = F.fold(columns, size, self.kernel_size, self.dilation, padding, self.stride)
+        return folded if self.bias is None else folded + self.bias.view(1, 1, 1, 1)
+
+
 class ConditionalNorm(nn.Module):
     """A normalisation whose scale and shift are the class's own: conditional BatchNorm (de Vries et al. 2017).
 

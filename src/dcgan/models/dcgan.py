@@ -9,7 +9,7 @@ study's to the letter. With classes, a one-hot vector is put behind z and one-ho
 from torch import Tensor, nn
 
 from dcgan.config import Norm, UserError
-from dcgan.models.blocks import LabelConv2d, layer_sizes, normalisation, weighted, with_one_hot
+from dcgan.models.blocks import ConvTranspose2d, LabelConv2d, layer_sizes, normalisation, weighted, with_one_hot
 from dcgan.models.saved import SavedGenerator
 
 SIZE = 28
@@ -50,9 +50,9 @@ class Generator(SavedGenerator):
     ) -> nn.Sequential:
         """Transposed convolution, then BatchNorm and ReLU, or only Tanh in the final layer."""
         if final_layer:
-            return nn.Sequential(nn.ConvTranspose2d(in_channel, out_channel, kernel_size, stride), nn.Tanh())
+            return nn.Sequential(ConvTranspose2d(in_channel, out_channel, kernel_size, stride), nn.Tanh())
         return nn.Sequential(
-            nn.ConvTranspose2d(in_channel, out_channel, kernel_size=kernel_size, stride=stride),
+            ConvTranspose2d(in_channel, out_channel, kernel_size=kernel_size, stride=stride),
             nn.BatchNorm2d(out_channel),
             nn.ReLU(inplace=True),
         )

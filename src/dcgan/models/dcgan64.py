@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dcgan.config import Norm
 from dcgan.models.blocks import (
     ConditionalNorm,
+    ConvTranspose2d,
     checked_shape,
     crop,
     doublings,
@@ -57,9 +58,9 @@ class PaperGenerator(SavedGenerator):
         self.picture_shape = checked_shape(picture_shape)
         count, start = doublings(self.picture_shape[1:])
         widths = [width * min(2**i, WIDEST) for i in reversed(range(count))]
-        layers: list[nn.Module] = [nn.ConvTranspose2d(z_dim + classes, widths[0], start, bias=False)]
+        layers: list[nn.Module] = [ConvTranspose2d(z_dim + classes, widths[0], start, bias=False)]
         for a, b in zip(widths, [*widths[1:], self.picture_shape[0]], strict=True):
-            layers.append(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False))
+            layers.append(ConvTranspose2d(a, b, 4, 2, 1, bias=False))
         self.layers = nn.ModuleList(weighted(layer, norm) for layer in layers)
         self.norms = nn.ModuleList(
             ConditionalNorm(norm, c, classes) if classes else normalisation(norm, c) for c in widths

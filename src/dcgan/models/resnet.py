@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.config import Norm, UserError
-from dcgan.models.blocks import checked_shape, crop, doublings, pad
+from dcgan.models.blocks import ConvTranspose2d, checked_shape, crop, doublings, pad
 from dcgan.models.saved import SavedGenerator
 
 WIDEST = 8
@@ -66,7 +66,7 @@ class ResidualGenerator(SavedGenerator):
         count, start = doublings(self.picture_shape[1:])
         widths = [width * min(2**i, WIDEST) for i in reversed(range(count + 1))]
         self.label = nn.Embedding(classes, z_dim) if classes else None
-        self.first = nn.ConvTranspose2d(z_dim * (2 if classes else 1), widths[0], start)
+        self.first = ConvTranspose2d(z_dim * (2 if classes else 1), widths[0], start)
         stages: list[nn.Module] = [Block(widths[0])]
         for a, b in itertools.pairwise(widths):
             # The 1x1 convolution before the resampling gives what it would give after it, on a quarter of the pixels.
