@@ -69,7 +69,7 @@ def test_the_command_says_what_differs():
         ({"d_lr": 0.0}, "--d-lr must be above 0"),
         ({"gp": -1.0}, "--gp must be 0 (off) or above"),
         ({"r1": float("inf")}, "--r1 must be a number"),
-        ({"lr_decay": -1}, "--lr-decay must be 0 (off) or above"),
+        ({"lr_end": 0.0}, "--lr-end must be above 0 and at most 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing must be from 0 to below 1"),
         ({"conditional": 1}, "--conditional must be true or false"),
         ({"batchsize": 3}, "there is no setting 'batchsize', did you mean 'batch_size'?"),

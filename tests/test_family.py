@@ -156,7 +156,7 @@ def test_a_wasserstein_critic_may_be_bounded_by_spectral_normalisation(monkeypat
 
 
 def test_two_learning_rates_and_betas_reach_the_optimizers(monkeypatch):
-    c = config("resnet", lr=1e-3, d_lr=4e-3, betas=(0.0, 0.99), burn_in=8, lr_decay=16)
+    c = config("resnet", lr=1e-3, d_lr=4e-3, betas=(0.0, 0.99), burn_in=8, lr_end=0.5, images=16)
     data = made_up(1, 28, 0, n=8)
     monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: data)
     state, found = setup(c), []
@@ -166,5 +166,5 @@ def test_two_learning_rates_and_betas_reach_the_optimizers(monkeypatch):
             [(o.param_groups[0]["lr"], o.param_groups[0]["betas"][1]) for o in (state.optimizer_g, state.optimizer_d)]
         )
     assert found[0] == [(1e-3, 0.9), (4e-3, 0.9)]
-    assert found[2] == [pytest.approx((5e-4, 0.99)), pytest.approx((2e-3, 0.99))]
-    assert found[4] == [(0.0, 0.99), (0.0, 0.99)]
+    assert found[2] == [pytest.approx((7.5e-4, 0.99)), pytest.approx((3e-3, 0.99))]
+    assert found[4] == [pytest.approx((5e-4, 0.99)), pytest.approx((2e-3, 0.99))]

@@ -114,13 +114,17 @@ def test_a_longer_plan_is_kept_from_the_first_moment(run: RunFolder, monkeypatch
     assert list(dcgan.resume(run).lines())[-1]["step"] == 9
 
 
-def test_past_the_decay_nothing_is_learned_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, lr_decay=32, **SMALL)
-    assert "lr-decay" not in capsys.readouterr().err
-    before = (folder.checkpoint / "state.safetensors").read_bytes()
-    dcgan.resume(folder, steps=3)
-    assert "past --lr-decay, at 32 images" in capsys.readouterr().err
-    assert (folder.checkpoint / "state.safetensors").read_bytes() != before
+def test_past_the_plan_the_last_rate_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    rates, real = [], training.update
+
+    def update(state: State) -> None:
+        real(state)
+        rates.append(state.optimizer_g.param_groups[0]["lr"])
+
+    monkeypatch.setattr(training, "update", update)
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, lr=1.0, lr_end=0.5, **SMALL)
+    dcgan.resume(folder, steps=5)
+    assert rates == pytest.approx([1, 0.75, 0.5, 0.5, 0.5])
 
 
 def test_the_state_is_saved_by_the_clock_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -94,8 +94,9 @@ class Config:
     burn_in: int = 0
     """Over this many first images, along a cosine, the weights of R1 and R2 fall from ten times to once, Adam's second
     beta rises from 0.9 and the averaged generator's half-life from 0."""
-    lr_decay: int = 0
-    """Over this many images, along a cosine, the learning rates fall to 0; 0 keeps them."""
+    lr_end: float = 1.0
+    """What is left of the learning rates at the planned end, to which they fall along a cosine; 1 keeps them. A longer
+    run goes on with what is left."""
     ema: int = 20_000
     """Half-life of the averaged generator's memory, in images; 0 saves the generator as it is."""
     steps: int | None = None
@@ -131,8 +132,9 @@ class Config:
         for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
-        for name in ("gp", "r1", "r2", "burn_in", "lr_decay", "evaluate_every", "patience"):
+        for name in ("gp", "r1", "r2", "burn_in", "evaluate_every", "patience"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
+        _check(0 < self.lr_end <= 1, "lr_end", self.lr_end, "must be above 0 and at most 1")
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must be from 0 to below 1")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")

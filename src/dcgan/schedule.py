@@ -1,4 +1,4 @@
-"""What changes while training, as functions of images seen and of nothing else: a resumed run needs no memory of it."""
+"""What changes while training, as functions of images seen and of the plan alone: a resumed run needs no memory."""
 
 import math
 from dataclasses import dataclass
@@ -30,10 +30,13 @@ class Now:
     half_life: float
 
 
-def at(config: Config, images_seen: int) -> Now:
-    """The settings after `images_seen` images: a burn-in (Huang et al. 2024), and a decay of the learning rates."""
+def at(config: Config, images_seen: int, planned: int | None) -> Now:
+    """The settings after `images_seen` images: a burn-in (Huang et al. 2024), and a decay of the learning rates.
+
+    `planned` is how many images the run was first meant to see; None while that is not known yet, at its beginning.
+    """
     burnt = cosine(images_seen, config.burn_in)
-    rest = 1 - cosine(images_seen, config.lr_decay) if config.lr_decay else 1.0
+    rest = 1 - (1 - config.lr_end) * (cosine(images_seen, planned) if planned else 0.0)
     beta2 = config.betas[1]
     return Now(
         lr=config.lr * rest,

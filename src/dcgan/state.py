@@ -27,6 +27,7 @@ COUNTERS: dict[str, Any] = {
     "images_seen": 0,
     "seconds": 0.0,
     "planned": 0,
+    "first_plan": 0,
     "lr_scale": 1.0,
     "recoveries": 0,
     "in_a_row": 0,
@@ -75,6 +76,8 @@ class State:
     """0, or which number of a step was the first that was not finite: see `recovery`. On the device too."""
     planned: int | None
     """Images after which training ends; None until a length in minutes has been measured."""
+    first_plan: int | None
+    """The first of these: the learning rates fall over it, and stay there if the run is extended."""
     step: int = 0
     images_seen: int = 0
     seconds: float = 0.0
@@ -113,7 +116,17 @@ class State:
 
     def counters(self) -> dict[str, Any]:
         """What a saved state holds besides."""
-        names = ("step", "images_seen", "seconds", "planned", "lr_scale", "recoveries", "in_a_row", *MEASURED)
+        names = (
+            "step",
+            "images_seen",
+            "seconds",
+            "planned",
+            "first_plan",
+            "lr_scale",
+            "recoveries",
+            "in_a_row",
+            *MEASURED,
+        )
         return {name: getattr(self, name) for name in names} | {
             "entries": len(self.entries),
             "totals": self.totals.tolist(),
@@ -137,12 +150,14 @@ def setup(config: Config, own: Own = BUILT) -> State:
         data = replace(data, pixels=data.pixels.to(fabric.device))
     ema = Ema(generator)
     ema.network.to(fabric.device)
-    now = schedule.at(config, 0)
+    now = schedule.at(config, 0, None)
     g, optimizer_g = _placed(generator, now.lr, config, fabric)
     d, optimizer_d = _placed(discriminator, now.d_lr, config, fabric)
     totals, fault = torch.zeros(len(SUMS) + 1, device=fabric.device), torch.zeros((), device=fabric.device)
     planned = planned_images(config, len(data))
-    state = State(config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault, planned)
+    state = State(
+        config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault, planned, planned
+    )
     if own.generator or own.discriminator:
         _try_out(state)
     return state

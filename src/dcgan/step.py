@@ -19,7 +19,7 @@ Given = tuple[Tensor, ...]
 
 def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
-    config, now = state.config, schedule.at(state.config, state.images_seen)
+    config, now = state.config, schedule.at(state.config, state.images_seen, state.first_plan)
     _set_rates(state, now)
     for k in range(config.n_critic):
         real, given = next_reals(state)

@@ -148,6 +148,7 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
     take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
     if not length:
         state.planned = saved["planned"]
+    state.first_plan = saved["first_plan"] or state.planned
     if out_of_patience(state):
         raise UserError(
             f"{folder.path} is finished: it ran out of --patience at step {state.step}; {folder.model} is its best"
@@ -156,8 +157,6 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
         raise UserError(f"{folder.path} is finished at step {state.step}: give a larger --steps to go on")
     if saved["where"] != (here := where(state.fabric)):
         say(f"{folder.path} ran on {saved['where']}, now on {here}: it goes on from there, but not the same to the bit")
-    if config.lr_decay and (state.planned or 0) > config.lr_decay:
-        say(f"past --lr-decay, at {config.lr_decay:,} images, the learning rate is 0: nothing is learned there")
     return state
 
 
@@ -226,6 +225,7 @@ def _timed_update(state: State) -> None:
     state.seconds += time.perf_counter() - begin
     if state.planned is None:
         state.planned = measured_plan(state)
+        state.first_plan = state.first_plan or state.planned
 
 
 def finished(state: State) -> bool:
