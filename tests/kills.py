@@ -16,12 +16,15 @@ from pathlib import Path
 
 import dcgan
 import dcgan.training
+from dcgan import validate
 from dcgan.run import RunFolder
 from dcgan.verify import compare
 from tests.conftest import SMALL, picture_folder
 
 STEPS = 12
-SETTINGS = {**SMALL, "steps": STEPS, "seed": 3, "image_size": 28}
+SETTINGS = {**SMALL, "steps": STEPS, "seed": 3, "image_size": 28, "evaluate_every": 5}
+SAMPLES = 200
+"""Pictures for a measurement: enough to be cut off in, not so many that nothing else is."""
 
 
 def go(out: Path, data: Path) -> None:
@@ -68,6 +71,7 @@ def digest(folder: RunFolder) -> str:
 
 def main(kills: int, seed: int, place: Path) -> None:
     chance, data = random.Random(seed), picture_folder(place / "data", 50)
+    validate.SAMPLES = SAMPLES
     os.environ["DCGAN_CACHE"] = str(place / "cache")
     whole = RunFolder(place / "whole")
     begin = time.monotonic()
