@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from dcgan.files import printable, recover_folder, whole_file, whole_folder
 
@@ -68,3 +70,10 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
 )
 def test_a_name_is_shown_without_what_could_break_a_line(name: str, shown: str):
     assert printable(name) == shown
+
+
+def test_what_is_in_a_whole_folder_may_be_read_by_whom_the_folder_may(tmp_path: Path):
+    with whole_folder(tmp_path / "f") as aside:
+        save_file({"a": torch.zeros(1)}, aside / "a.safetensors")
+        (aside / "b").touch()
+    assert {path.stat().st_mode for path in (tmp_path / "f").iterdir()} == {(tmp_path / "f" / "b").stat().st_mode}

@@ -34,6 +34,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         yield aside
         for file in aside.iterdir():
+            file.chmod(aside.stat().st_mode & 0o666)  # safetensors lets nobody but the owner read
             flush(file)
         flush_names(aside)
         recover_folder(path)
