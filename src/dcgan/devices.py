@@ -29,8 +29,9 @@ TIMEOUT = timedelta(minutes=30)
 """How long a device waits for the others, while rank 0 measures or a machine is lost without a word. A process that
 dies is noticed at once, because its connections close."""
 
-# With True, a second forward before the backward changes in place what the first one's graph needs (pytorch#175024).
-# Nothing is lost: BatchNorm normalises with its batch while training. Newer versions of torch have another name for it.
+# With True, D's second forward before its backward changes in place what the first one's graph needs (pytorch#175024:
+# torch 2.6 and some later ones). Nothing is lost: BatchNorm normalises with its batch while training. Newer versions of
+# torch have another name for it.
 _NAMES = signature(DistributedDataParallel).parameters
 NO_BUFFERS = {next(name for name in ("forward_sync_buffers", "broadcast_buffers") if name in _NAMES): False}
 

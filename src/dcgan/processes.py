@@ -9,6 +9,7 @@ import shlex
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def run_on(config: Config, work: Work, *, own: list[str]) -> str:
             f"--devices {config.devices} with your own {own[0]}: start your script with "
             f"torchrun --nproc-per-node {config.devices} SCRIPT"
         )
-    return _in_newprocesses(fabric, config.devices, work)
+    return _in_new_processes(fabric, config.devices, work)
 
 
 def _ignore(folder: str) -> None:
@@ -124,6 +125,8 @@ def _together(fabric: Fabric, *, work: Work, tell: Callable[[str], None] = _igno
         folder = path
         tell(path)
 
+    # torch warns of an order of bytes that costs a copy: of the first layer's few weights, whose one channel has two.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         return work(fabric, known)
     except (UserError, Stopped) as error:
@@ -171,7 +174,7 @@ def _way_on(folder: str) -> str:
     return f"; go on from the last saved state with: dcgan resume {shlex.quote(folder)}" if folder else ""
 
 
-def _in_newprocesses(fabric: Fabric, count: int, work: Work) -> str:
+def _in_new_processes(fabric: Fabric, count: int, work: Work) -> str:
     """Do the work in processes of its own on this machine, and wait for them.
 
     A child may not be told to stop twice: from a terminal it gets Ctrl-C as this process does, so what is passed on
