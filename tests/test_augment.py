@@ -2,14 +2,15 @@ import pytest
 import torch
 
 from dcgan import augment
+from dcgan.chance import Chance
 
 
-def source(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def source(seed: int = 0) -> Chance:
+    return Chance(torch.Generator().manual_seed(seed))
 
 
 def batch(n: int = 6, channels: int = 3, height: int = 20, width: int = 28) -> torch.Tensor:
-    return torch.rand(n, channels, height, width, generator=source(9)) * 2 - 1
+    return source(9).uniform(n, channels, height, width) * 2 - 1
 
 
 def test_a_flip_mirrors_about_half():

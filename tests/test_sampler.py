@@ -44,12 +44,22 @@ def test_the_order_is_shuffled(seed: int):
     assert abs(torch.corrcoef(torch.stack([order, torch.arange(10_000.0)]))[0, 1]) < 0.04
 
 
-@given(n=st.integers(1, 60), size=st.integers(1, 30), ranks=st.integers(1, 5), seen=st.integers(0, 200))
-def test_two_ranks_together_see_what_one_sees(n: int, size: int, ranks: int, seen: int):
-    batch = next_batch(n, size, seen, 3)
-    shares = [share(batch, rank, ranks) for rank in range(ranks)]
-    assert torch.equal(torch.cat(shares), batch)
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+@given(n=st.integers(1, 30), ranks=st.integers(1, 5))
+def test_the_ranks_together_see_what_one_sees(n: int, ranks: int):
+    batch = torch.arange(n)
+    shares = [(batch[part], weight) for part, weight in (share(n, rank, ranks) for rank in range(ranks))]
+    assert all(len(part) for part, _ in shares)
+    counted = [part for part, weight in shares if weight]
+    assert torch.equal(torch.cat(counted), batch)
+    assert max(map(len, counted)) - min(map(len, counted)) <= 1
+
+
+@given(values=st.lists(st.floats(-9, 9), min_size=1, max_size=30), ranks=st.integers(1, 5))
+def test_the_mean_of_weighted_means_is_the_batchs(values: list[float], ranks: int):
+    batch = torch.tensor(values, dtype=torch.float64)
+    shares = [share(len(batch), rank, ranks) for rank in range(ranks)]
+    mean = sum(weight * batch[part].mean() for part, weight in shares) / ranks
+    assert mean == pytest.approx(float(batch.mean()), abs=1e-12)
 
 
 def test_a_million_pictures_cost_little():

@@ -1,4 +1,4 @@
-"""Pictures varied before the discriminator sees them: pure, differentiable functions of a batch and a random source.
+"""Pictures varied before the discriminator sees them: pure, differentiable functions of a batch and of chance.
 
 A flip varies the data. DiffAugment (Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020)
 varies real and fake pictures alike, in the generator's update too, so that the generator does not learn to draw what
@@ -7,7 +7,9 @@ was varied.
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
+
+from dcgan.chance import Chance
 
 SHIFT = 1 / 8
 """The furthest that a picture is moved, as a share of its side."""
@@ -15,22 +17,21 @@ HOLE = 1 / 2
 """The side of the square that is cut out, as a share of the picture's."""
 
 
-def flip(images: Tensor, source: Generator) -> Tensor:
+def flip(images: Tensor, chance: Chance) -> Tensor:
     """Mirror each picture (N, C, H, W) left to right with a chance of 1/2."""
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=source, device=images.device) < 0.5
+    mirrored = chance.uniform(len(images), 1, 1, 1) < 0.5
     return torch.where(mirrored, images.flip(3), images)
 
 
-def diffaugment(images: Tensor, source: Generator) -> Tensor:
+def diffaugment(images: Tensor, chance: Chance) -> Tensor:
     """Vary colour, place and a hole of each picture (N, C, H, W) in [-1, 1]. Of RGBA the opacity keeps its values."""
-    return cutout(translate(recolour(images, source), source), source)
+    return cutout(translate(recolour(images, chance), chance), chance)
 
 
-def recolour(images: Tensor, source: Generator) -> Tensor:
+def recolour(images: Tensor, chance: Chance) -> Tensor:
     """Brightness ±0.5, saturation times 0 to 2, contrast times 0.5 to 1.5."""
-    brightness, saturation, contrast = torch.rand(
-        3, len(images), 1, 1, 1, generator=source, device=images.device, dtype=images.dtype
-    )
+    drawn = [chance.uniform(len(images), 1, 1, 1, dtype=images.dtype) for _ in range(3)]
+    brightness, saturation, contrast = drawn
     colours, opacity = images[:, :3], images[:, 3:]
     colours = colours + (brightness - 0.5)
     gray = colours.mean(dim=1, keepdim=True)
@@ -39,13 +40,12 @@ def recolour(images: Tensor, source: Generator) -> Tensor:
     return torch.cat([mean + (colours - mean) * (contrast + 0.5), opacity], dim=1)
 
 
-def translate(images: Tensor, source: Generator) -> Tensor:
+def translate(images: Tensor, chance: Chance) -> Tensor:
     """Move each picture by up to `SHIFT` of its sides; what comes in is 0."""
     n, _, height, width = images.shape
     down, right = int(height * SHIFT + 0.5), int(width * SHIFT + 0.5)
     device = images.device
-    dy = torch.randint(2 * down + 1, (n, 1), generator=source, device=device)
-    dx = torch.randint(2 * right + 1, (n, 1), generator=source, device=device)
+    dy, dx = chance.integers(n, 2 * down + 1), chance.integers(n, 2 * right + 1)
     rows = dy + torch.arange(height, device=device)  # (N, H), into the padded picture
     columns = dx + torch.arange(width, device=device)
     padded = F.pad(images, (right, right, down, down))
@@ -54,13 +54,13 @@ def translate(images: Tensor, source: Generator) -> Tensor:
     return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def cutout(images: Tensor, source: Generator) -> Tensor:
+def cutout(images: Tensor, chance: Chance) -> Tensor:
     """Set a square of `HOLE` of the sides to 0, its middle anywhere in the picture."""
     n, _, height, width = images.shape
     inside = []
     for side in (height, width):
         hole = int(side * HOLE + 0.5)
-        start = torch.randint(side + 1 - hole % 2, (n, 1), generator=source, device=images.device) - hole // 2
+        start = chance.integers(n, side + 1 - hole % 2) - hole // 2
         place = torch.arange(side, device=images.device) - start
         inside.append((place >= 0) & (place < hole))
     hidden = inside[0][:, None, :, None] & inside[1][:, None, None, :]

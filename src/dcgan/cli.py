@@ -16,6 +16,7 @@ import dcgan
 from dcgan.commands import COMMANDS, WITH_SETTINGS, DataCheck, Summary, VerifyResume
 from dcgan.config import DURATIONS, NO_LENGTH, PRESET_LINES, UserError, configure, did_you_mean, preset_config
 from dcgan.files import printable
+from dcgan.ranks import is_first
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,10 +30,12 @@ def run(argv: list[str]) -> int:
         task = parse(argv)
         if task is None:
             return 0
-        found, text = task()
+        if (result := task()) is None:
+            return 0
+        found, text = result
         print(json.dumps(found) if task.json else "\n".join(map(printable, text.split("\n"))))
     except UserError as error:
-        return _complain(str(error), 2)
+        return _complain(str(error), 2, is_heard=getattr(error, "is_heard", False))
     except OSError as error:
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
     except KeyboardInterrupt as stop:
@@ -140,7 +143,8 @@ def _flag(words: list[str], name: str) -> str | None:
     return found
 
 
-def _complain(message: str, status: int) -> int:
-    """One line on standard error, whatever is in the message."""
-    print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
+def _complain(message: str, status: int, *, is_heard: bool = False) -> int:
+    """One line on standard error, whatever is in the message; of many processes only the first says what all know."""
+    if is_heard or is_first():
+        print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
     return status

@@ -116,6 +116,10 @@ class Config:
     """Everything random in a run follows from this number."""
     device: Device = "auto"
     """Where to train. `auto` takes CUDA or MPS when there is one."""
+    devices: int = 1
+    """How many devices of this machine to train on, a process for each. Under torchrun or srun their numbers hold."""
+    num_nodes: int = 1
+    """How many machines. Each needs a launcher: see docs/scaling.md."""
     precision: Precision = "32"
     """Arithmetic: `32` bits, or `bf16` mixed."""
     log_every: int = 50
@@ -130,6 +134,8 @@ class Config:
         object.__setattr__(self, "image_size", _canonical_size(self.image_size))
         _check(self.channels in (None, 1, 3, 4), "channels", self.channels, "must be 1, 3 or 4")
         for name in ("z_dim", "g_width", "d_width", "n_critic", "batch_size", "lr", "log_every", "save_every"):
+            _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
+        for name in ("devices", "num_nodes"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
         for name in ("gp", "r1", "r2", "burn_in", "evaluate_every", "patience"):

@@ -31,18 +31,27 @@ def save(state: State, folder: RunFolder) -> None:
 
     On the beat of `save_every` the pictures are measured too, and the state becomes the one to go back to.
     """
-    config, network, classes = state.config, averaged_generator(state), state.classes
-    n = grid_size(classes)
-    pixels = draw(network, latents.noise(config.seed, n, config.z_dim), latents.cycle(n, classes))
-    save_png(sheet(pixels, classes), folder.samples / f"{state.images_seen:08d}.png")
-    if state.step % config.save_every == 0:
-        enter(state, folder, _pictures(state, pixels))
-        watch(state, folder)
+    is_beat = state.step % state.config.save_every == 0
+    if state.fabric.is_global_zero:
+        network = averaged_generator(state)
+        pixels = _drawn(state, folder, network)
+        if is_beat:
+            enter(state, folder, _pictures(state, pixels))
+            watch(state, folder)
+    if is_beat:
         state.in_a_row = 0
         recovery.keep(state)
-    if state.best is None:  # else it is the best one measured, not the last, that is kept
+    if state.fabric.is_global_zero and state.best is None:  # else it is the best one measured that is kept
         models.save_generator(network, folder.model, origin(state))
     save_state(state, folder)
+
+
+def _drawn(state: State, folder: RunFolder, network: nn.Module) -> Pixels:
+    """The pictures of the fixed latents (N, H, W, C), written as a grid."""
+    n = grid_size(state.classes)
+    pixels = draw(network, latents.noise(state.config.seed, n, state.config.z_dim), latents.cycle(n, state.classes))
+    save_png(sheet(pixels, state.classes), folder.samples / f"{state.images_seen:08d}.png")
+    return pixels
 
 
 def origin(state: State) -> dict[str, Any]:
@@ -62,6 +71,8 @@ def origin(state: State) -> dict[str, Any]:
 
 def save_state(state: State, folder: RunFolder) -> None:
     """Write what the run needs to go on: with the last healthy state, if that is another one."""
+    if not state.fabric.is_global_zero:
+        return
     tensors, healthy = checkpoint.tensors(state.parts()), {}
     assert state.healthy is not None
     if state.healthy.counters["step"] != state.step:
@@ -126,10 +137,13 @@ def averaged_generator(state: State) -> nn.Module:
 def log(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
     """Write a line of the means since the last one, and show it beside the bar."""
     *sums, count = state.totals.tolist()  # the only place where the host waits for the device
+    if state.step % state.config.log_every == 0:
+        state.totals.zero_()
+    if not state.fabric.is_global_zero:
+        return
     means = {name: value / count for name, value in zip(SUMS, sums, strict=True)}
     line = {"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **means}
     if state.step % state.config.log_every == 0:
-        state.totals.zero_()
         enter(state, folder, line)
         watch(state, folder)
     else:  # an end off the beat: a run that is extended goes on with the sum, and without this line
@@ -193,4 +207,5 @@ def progress_bar(state: State, folder: RunFolder) -> "tqdm[Any]":
         unit="img",
         unit_scale=True,
         mininterval=wait,
+        disable=not state.fabric.is_global_zero,
     )

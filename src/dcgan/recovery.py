@@ -110,7 +110,8 @@ def roll_back(state: State, folder: RunFolder, what: str) -> str:
         "in_a_row": state.in_a_row,
     }
     state.entries[back["entries"] :] = [event]
-    folder.write_log(state.entries)
+    if state.fabric.is_global_zero:
+        folder.write_log(state.entries)
     back["entries"] = len(state.entries)  # the event stays, however often the run comes back here
     if state.in_a_row == MOST_IN_A_ROW:
         raise UserError(

@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision, Precision
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from dcgan import latents, models, parts, schedule
-from dcgan.config import DURATIONS, Config, UserError, to_json
+from dcgan.config import DURATIONS, Config, to_json
 from dcgan.data import Images, open_images
+from dcgan.devices import connect, first_alone, ready
 from dcgan.ema import Ema
 from dcgan.health import Compared
 from dcgan.images import to_float
@@ -44,7 +44,8 @@ COUNTERS: dict[str, Any] = {
 """What a saved state holds besides tensors: an example of each."""
 MEASURED = ("best", "best_step", "stale")
 """Those that `validate` changes."""
-FREE = {"preset", "data", "init", "device", "log_every", "save_every", "evaluate_every", "patience", *DURATIONS}
+WHERE = ("device", "devices", "num_nodes")
+FREE = {"preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience", *WHERE, *DURATIONS}
 """Settings that may change from one part of a run to the next. The pictures may move: their content key is compared."""
 
 
@@ -136,18 +137,26 @@ class State:
         }
 
 
-def setup(config: Config, own: Own = BUILT) -> State:
-    """Open the data, build the networks and put everything on the device. Nothing is written yet."""
-    fabric = _fabric(config)
+def setup(config: Config, own: Own = BUILT, fabric: Fabric | None = None) -> State:
+    """Open the data, build the networks and put everything on the device. Nothing is written yet.
+
+    Args:
+        config: the settings.
+        own: the user's own parts.
+        fabric: of a process that was started as one of many; by default one for a single device.
+    """
+    fabric = fabric or connect(config)
     if not (own.generator and own.discriminator):
         models.check(config)  # before any picture is prepared for them
-    data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
+    with first_alone(fabric):
+        data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
     generator, discriminator, objective = parts.choose(config, data, own)
     height, width = data.pixels.shape[-2:]
     config = replace(config, image_size=f"{height}x{width}", z_dim=getattr(generator, "z_dim", config.z_dim))
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
     if _fits(data.pixels, fabric.device):
-        data = replace(data, pixels=data.pixels.to(fabric.device))
+        labels = None if data.labels is None else data.labels.to(fabric.device)
+        data = replace(data, pixels=data.pixels.to(fabric.device), labels=labels)
     ema = Ema(generator)
     ema.network.to(fabric.device)
     now = schedule.at(config, 0, None)
@@ -171,21 +180,6 @@ def _try_out(state: State) -> None:
     parts.try_out(state.generator, state.discriminator, z, to_float(data.pixels[:2]).to(device), given)
 
 
-class Bf16(MixedPrecision):
-    """bf16 where it is safe. It needs no gradient scaler, so backward is torch's own: penalties differentiate too."""
-
-    backward = Precision.backward
-
-
-def _fabric(config: Config) -> Fabric:
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = next(name for name, is_here in here.items() if is_here) if config.device == "auto" else config.device
-    if not here[kind]:
-        raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
-    precision = Bf16("bf16-mixed", kind) if config.precision == "bf16" else Precision()
-    return Fabric(accelerator=kind, devices=1, plugins=[precision])
-
-
 def _fits(pixels: Tensor, device: torch.device) -> bool:
     """Whether a set may take its place in a device's memory: half of what is free is left to the networks."""
     if device.type == "cuda":
@@ -198,7 +192,7 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
 def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device, with its optimizer."""
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
-    network = network.to(memory_format=torch.channels_last)
+    network = ready(network.to(memory_format=torch.channels_last), fabric)
     fused = fabric.device.type in ("cpu", "cuda")
     placed = fabric.setup(network, Adam(network.parameters(), lr=lr, betas=config.betas, fused=fused))
     return cast(tuple[nn.Module, Optimizer], placed)

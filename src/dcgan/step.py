@@ -1,13 +1,15 @@
 """One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dcgan import augment, latents, losses, schedule
+from dcgan import augment, devices, latents, losses, schedule
+from dcgan.chance import Chance
 from dcgan.data.sampler import next_batch, share
 from dcgan.images import to_float
 from dcgan.schedule import Now
@@ -17,25 +19,49 @@ Given = tuple[Tensor, ...]
 """What the networks are told besides z or pictures: nothing, or labels int64 (N,)."""
 
 
+@dataclass(frozen=True)
+class Due:
+    """The batch of one update, and this device's part of it.
+
+    Attributes:
+        whole: pictures over all devices.
+        part: which of them are this device's.
+        weight: what a mean over them counts for in the mean over all devices: see `sampler.share`.
+    """
+
+    whole: int
+    part: slice
+    weight: float
+
+
+def due(state: State) -> Due:
+    """The batch that comes next: an epoch's last one is short."""
+    n = len(state.data)
+    whole = min(state.config.batch_size, n - state.images_seen % n)
+    return Due(whole, *share(whole, state.fabric.global_rank, state.fabric.world_size))
+
+
 def update(state: State) -> None:
     """One step: `n_critic` discriminator updates, then one generator update."""
     config, now = state.config, schedule.at(state.config, state.images_seen, state.first_plan)
     _set_rates(state, now)
     for k in range(config.n_critic):
+        batch = due(state)
         real, given = next_reals(state)
-        count = len(_next_indices(state))
         # Only fakes that will serve the generator too need their graph kept.
         keep = config.share_z and k == config.n_critic - 1
         with nullcontext() if keep else torch.no_grad():
-            fake = state.generator(_noise(state, len(real), 2), *given)
-        _update_discriminator(state, real, fake.detach(), given, now.zero_centred)
-        state.images_seen += count
+            fake = state.generator(_noise(state, batch, 2), *given)
+        _update_discriminator(state, batch, real, fake.detach(), given, now.zero_centred)
+        state.images_seen += batch.whole
+    seen = batch.whole * config.n_critic
     if not config.share_z:
         if state.objective.is_paired:  # fresh reals for fresh fakes: the batch that the discriminator sees next
+            batch = due(state)
             real, given = next_reals(state)
-        fake = state.generator(_noise(state, len(real), 3), *given)
-    update_generator(state, real, fake, given)
-    state.ema.update(state.generator, state.images_seen, count * config.n_critic, now.half_life)
+        fake = state.generator(_noise(state, batch, 3), *given)
+    update_generator(state, batch, real, fake, given)
+    state.ema.update(state.generator, state.images_seen, seen, now.half_life)
     state.step += 1
 
 
@@ -45,9 +71,11 @@ def _set_rates(state: State, now: Now) -> None:
             group["lr"], group["betas"] = lr * state.lr_scale, (state.config.betas[0], now.beta2)
 
 
-def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given, zero_centred: float) -> None:
+def _update_discriminator(
+    state: State, batch: Due, real: Tensor, fake: Tensor, given: Given, zero_centred: float
+) -> None:
     config = state.config
-    fake, real = _varied(state, fake, 8), _varied(state, real, 9)
+    fake, real = _varied(state, batch, fake, 8), _varied(state, batch, real, 9)
     real.requires_grad_(config.r1 > 0)
     fake.requires_grad_(config.r2 > 0)
     fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
@@ -57,35 +85,46 @@ def _update_discriminator(state: State, real: Tensor, fake: Tensor, given: Given
     if config.r2:
         loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
     if config.gp:
-        mix = torch.rand(len(real), 1, 1, 1, generator=_source(state, 6), device=real.device)
+        mix = _chance(state, batch, 6).uniform(len(real), 1, 1, 1)
         loss = loss + config.gp * losses.gradient_penalty(
             lambda images: state.discriminator(images, *given), real.detach(), fake.detach(), mix
         )
-    state.optimizer_d.zero_grad()
-    state.fabric.backward(loss)
-    norm = _step_if_finite(state, state.optimizer_d, loss, 1)
     with torch.no_grad():
         d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
         right = (real_scores > fake_scores).float().mean()
-        none = torch.zeros_like(norm)
-        state.totals += torch.stack([loss.float(), none, d_real, d_fake, right, norm, none, torch.ones_like(norm)])
+        loss_d, d_real, d_fake, right = _over_devices(state, batch, loss, d_real, d_fake, right)
+    state.optimizer_d.zero_grad()
+    state.fabric.backward(loss * batch.weight)
+    norm = _step_if_finite(state, state.optimizer_d, loss_d, 1)
+    none = torch.zeros_like(norm)
+    state.totals += torch.stack([loss_d, none, d_real, d_fake, right, norm, none, torch.ones_like(norm)])
 
 
-def update_generator(state: State, real: Tensor, fake: Tensor, given: Given) -> None:
+def update_generator(state: State, batch: Due, real: Tensor, fake: Tensor, given: Given) -> None:
     """One update of the generator for the fakes that it has just drawn, and reals for an objective that pairs them."""
     # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
     state.discriminator.requires_grad_(False)
-    scores = [state.discriminator(_varied(state, fake, 10), *given)]
+    scores = [state.discriminator(_varied(state, batch, fake, 10), *given)]
     if state.objective.is_paired:
-        scores.append(state.discriminator(_varied(state, real.detach(), 9), *given))
+        scores.append(state.discriminator(_varied(state, batch, real.detach(), 9), *given))
     loss = state.objective.generator(*scores)
+    (loss_g,) = _over_devices(state, batch, loss)
     state.optimizer_g.zero_grad()
-    state.fabric.backward(loss)
-    norm = _step_if_finite(state, state.optimizer_g, loss, 3)
+    state.fabric.backward(loss * batch.weight)
+    norm = _step_if_finite(state, state.optimizer_g, loss_g, 3)
     state.discriminator.requires_grad_(True)
     # Weighted by the critic's updates, so that every column of the totals has the same divisor.
-    state.totals[1] += loss.detach() * state.config.n_critic
+    state.totals[1] += loss_g * state.config.n_critic
     state.totals[6] += norm * state.config.n_critic
+
+
+def _over_devices(state: State, batch: Due, *means: Tensor) -> list[Tensor]:
+    """Means over this device's pictures -> means over those of all devices, float32, without a graph.
+
+    What is not finite on one of them is then known to all: none may step where another does not.
+    """
+    own = torch.stack([mean.detach().float() for mean in means])
+    return list(devices.mean(state.fabric, own * batch.weight))
 
 
 @torch.no_grad()
@@ -109,40 +148,40 @@ def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, number: in
     return norm
 
 
-def _next_indices(state: State) -> Tensor:
-    """The batch that is due, over all devices."""
-    return next_batch(len(state.data), state.config.batch_size, state.images_seen, state.config.seed)
-
-
 def next_reals(state: State) -> tuple[Tensor, Given]:
     """The real pictures that this device is due, (N, C, H, W), and their labels (N,) if the networks are told them."""
-    indices = share(_next_indices(state), state.fabric.global_rank, state.fabric.world_size)
+    batch, config, data = due(state), state.config, state.data
+    indices = next_batch(len(data), config.batch_size, state.images_seen, config.seed, data.pixels.device)[batch.part]
+    images = reals(state, indices)
+    if "flip" in config.augment:
+        images = augment.flip(images, _chance(state, batch, 7))
     if not state.classes:
-        return reals(state, indices), ()
-    assert state.data.labels is not None
-    return reals(state, indices), (state.data.labels[indices].to(state.fabric.device),)
+        return images, ()
+    assert data.labels is not None
+    return images, (data.labels[indices].to(state.fabric.device),)
 
 
 def reals(state: State, indices: Tensor) -> Tensor:
-    """Real pictures as the networks take them, some of them mirrored where that is asked for."""
-    pixels = state.data.pixels[indices.to(state.data.pixels.device)].to(state.fabric.device)
-    images = to_float(pixels).to(memory_format=torch.channels_last)
-    return augment.flip(images, _source(state, 7)) if "flip" in state.config.augment else images
+    """Real pictures as the networks take them."""
+    pixels = state.data.pixels[indices].to(state.fabric.device)
+    return to_float(pixels).to(memory_format=torch.channels_last)
 
 
-def _varied(state: State, images: Tensor, purpose: int) -> Tensor:
+def _varied(state: State, batch: Due, images: Tensor, purpose: int) -> Tensor:
     """Pictures as the discriminator sees them."""
     if "diffaugment" not in state.config.augment:
         return images
-    return augment.diffaugment(images, _source(state, purpose)).contiguous(memory_format=torch.channels_last)
+    varied = augment.diffaugment(images, _chance(state, batch, purpose))
+    return varied.contiguous(memory_format=torch.channels_last)
 
 
-def _noise(state: State, n: int, purpose: int) -> Tensor:
-    """Latents for training, (n, z_dim)."""
-    return torch.randn(n, state.config.z_dim, generator=_source(state, purpose), device=state.fabric.device)
+def _noise(state: State, batch: Due, purpose: int) -> Tensor:
+    """Latents for training, (N, z_dim)."""
+    return _chance(state, batch, purpose).normal(batch.whole, state.config.z_dim)
 
 
-def _source(state: State, purpose: int) -> torch.Generator:
+def _chance(state: State, batch: Due, purpose: int) -> Chance:
     """Randomness from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
     seed = latents.derive(state.config.seed, purpose, state.images_seen)
-    return torch.Generator(state.fabric.device).manual_seed(seed)
+    source = torch.Generator(state.fabric.device).manual_seed(seed)
+    return Chance(source, batch.whole, batch.part)

@@ -4,39 +4,36 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from dcgan import checkpoint, parts, run, validate
-from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, configure
+from dcgan.config import DURATIONS, NO_LENGTH, Config, UserError, configure
+from dcgan.devices import first_alone, greatest, here
 from dcgan.files import printable
 from dcgan.images import grid, save_png
 from dcgan.lock import locked
 from dcgan.losses import Objective
 from dcgan.parts import BUILT, Own
+from dcgan.processes import Stopped, run_on
 from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
 from dcgan.recovery import cause, roll_back, take
 from dcgan.report import curves
 from dcgan.run import RunFolder
 from dcgan.signals import stop_signals
-from dcgan.state import COUNTERS, State, held, measured_plan, setup, where
+from dcgan.state import COUNTERS, WHERE, State, held, measured_plan, setup, where
 from dcgan.step import update
 
 SAVE_SECONDS = 300.0
 """The state is saved at least this often, however far apart the saves of `save_every` are."""
-
-
-class Stopped(KeyboardInterrupt):
-    """A run was stopped by a signal and saved. Its text says how to go on."""
-
-    def __init__(self, folder: RunFolder, number: int) -> None:
-        super().__init__(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}")
-        self.status = 128 + number
 
 
 def train(
@@ -65,6 +62,7 @@ def train(
 
     Raises:
         UserError: a setting that cannot work, or a folder that cannot be written. Nothing is touched then.
+        LostRankError: on several devices, one of the processes ended before the run did.
         Stopped: Ctrl-C or SIGTERM, after the run was saved.
     """
     if isinstance(loss, str):
@@ -77,16 +75,26 @@ def train_config(config: Config, out: Path | None = None, own: Own = BUILT) -> R
     """Train with these settings into a new run folder: see `train`."""
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
-    state = setup(config, own)
-    path = run.place(out, state.config)
-    with stop_signals() as received, locked(path):  # from here on there is a folder, and Ctrl-C leaves it whole
-        folder = run.create(path, state.config, own.names)
-        say_data(state)
-        if state.data.skipped:
-            folder.write_skipped(state.data.skipped)
-        save_png(grid(first_reals(state)), folder.path / "reals.png")
+    config = here(config)
+    return RunFolder(Path(run_on(config, partial(_train, config=config, out=out, own=own), own=own.names)))
+
+
+def _train(fabric: Fabric, tell: Callable[[str], None], *, config: Config, out: Path | None, own: Own) -> str:
+    """Train, alone or as one of many: only the first process has anything to do with the run folder."""
+    state = setup(config, own, fabric)
+    path = Path(fabric.broadcast(str(run.place(out, state.config)) if fabric.is_global_zero else ""))
+    # From here on there is a folder, and Ctrl-C leaves it whole.
+    with stop_signals() as received, locked(path) if fabric.is_global_zero else nullcontext():
+        folder = RunFolder(path)
+        if fabric.is_global_zero:
+            folder = run.create(path, state.config, own.names)
+            tell(str(path))
+            say_data(state)
+            if state.data.skipped:
+                folder.write_skipped(state.data.skipped)
+            save_png(grid(first_reals(state)), path / "reals.png")
         fit(state, folder, received)
-    return folder
+    return str(path)
 
 
 def resume(
@@ -96,6 +104,8 @@ def resume(
     discriminator: nn.Module | None = None,
     loss: Objective | None = None,
     device: str | None = None,
+    devices: int | None = None,
+    num_nodes: int | None = None,
     **length: float | None,
 ) -> RunFolder:
     """Go on with a run just where it stopped, as `dcgan resume` does.
@@ -106,39 +116,55 @@ def resume(
         discriminator: the same.
         loss: the same.
         device: go on there instead of where the run was; other arithmetic, so no longer the same to the bit.
+        devices: go on on so many.
+        num_nodes: go on on so many machines.
         **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
 
     Raises:
         UserError: no run, a damaged state, or a run that has already reached its length.
     """
     folder, own = run.open_run(Path(path)), Own(generator, discriminator, loss)
-    with locked(folder.path):
-        parts.check_same(folder, own)
-        given = {name: value for name, value in length.items() if value is not None}
-        state = _restored(folder, own, device, given)
-        with stop_signals() as received:
-            folder.write_log(state.entries)
-            folder.sweep()
-            if given:  # the new plan is in the state from now on, wherever the run is cut off
-                save_state(state, folder)
-                folder.write_config(state.config, own.names)
-            fit(state, folder, received)
+    parts.check_same(folder, own)
+    places = {"device": device, "devices": devices, "num_nodes": num_nodes}
+    given = {name: value for name, value in (length | places).items() if value is not None}
+    work = partial(_resume, path=folder.path, own=own, given=given)
+    run_on(here(replace(folder.config(), **_only(given, WHERE))), work, own=own.names)
     return folder
 
 
-def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str, Any]) -> State:
+def _only(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _resume(fabric: Fabric, tell: Callable[[str], None], *, path: Path, own: Own, given: dict[str, Any]) -> str:
+    """Go on, alone or as one of many."""
+    folder, length = RunFolder(path), _only(given, DURATIONS)
+    tell(str(path))
+    with locked(path) if fabric.is_global_zero else nullcontext():
+        state = _restored(fabric, folder, own, given)
+        with stop_signals() as received:
+            if fabric.is_global_zero:
+                folder.write_log(state.entries)
+                folder.sweep()
+                if length:  # the new plan is in the state from now on, wherever the run is cut off
+                    save_state(state, folder)
+                    folder.write_config(state.config, own.names)
+            fit(state, folder, received)
+    return str(path)
+
+
+def _restored(fabric: Fabric, folder: RunFolder, own: Own, given: dict[str, Any]) -> State:
     """The state of a run, as it was saved. Nothing is written.
 
     Raises:
         UserError: as `resume`.
     """
-    config, saved = folder.config(), checkpoint.read(folder.checkpoint, COUNTERS)
+    with first_alone(fabric):  # reading may mend what a killed process left
+        config, saved = folder.config(), checkpoint.read(folder.checkpoint, COUNTERS)
     _check_settings(folder, config, saved["settings"])
-    if device:
-        config = replace(config, device=cast(Device, device))
-    if length:
-        config = replace(config, **NO_LENGTH | length)
-    state = setup(replace(config, init=None), own)  # the weights come from the state, not from where they began
+    length = _only(given, DURATIONS)
+    config = here(replace(config, **_only(given, WHERE), **(NO_LENGTH | length if length else {})))
+    state = setup(replace(config, init=None), own, fabric)  # weights come from the state, not from where they began
     state.config = config
     if (saved["data"] or state.data.key) != state.data.key:
         raise UserError(
@@ -146,6 +172,7 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
         )
     state.entries = list(folder.entries())[: saved["entries"]]
     take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
+    greatest(fabric, 0)  # all have read before the first writes
     if not length:
         state.planned = saved["planned"]
     state.first_plan = saved["first_plan"] or state.planned
@@ -155,8 +182,8 @@ def _restored(folder: RunFolder, own: Own, device: str | None, length: dict[str,
         )
     if finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
         raise UserError(f"{folder.path} is finished at step {state.step}: give a larger --steps to go on")
-    if saved["where"] != (here := where(state.fabric)):
-        say(f"{folder.path} ran on {saved['where']}, now on {here}: it goes on from there, but not the same to the bit")
+    if saved["where"] != (now := where(fabric)) and fabric.is_global_zero:
+        say(f"{folder.path} ran on {saved['where']}, now on {now}: it goes on from there, but not the same to the bit")
     return state
 
 
@@ -177,6 +204,8 @@ def _check_settings(folder: RunFolder, config: Config, saved: dict[str, Any]) ->
 def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
     """Train until the planned end, logging, drawing and saving on the way.
 
+    On several devices all processes go through this in step; what is written is written by the first.
+
     Args:
         state: what is trained.
         folder: where it is written to.
@@ -185,24 +214,26 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
     Raises:
         Stopped: a signal arrived; the run was saved.
     """
-    config, measured_by = state.config, validate.prepare(state)
+    config, measured_by, is_first = state.config, validate.prepare(state), state.fabric.is_global_zero
     if state.healthy is None:
         save(state, folder)
     with progress_bar(state, folder) as bar:
-        saved = time.monotonic()
-        while not finished(state) and not received:
+        saved, stop = time.monotonic(), 0
+        while not finished(state) and not stop:
             _timed_update(state)
+            stop, is_due = _agreed(state, received, saved)
             bar.total = state.planned
             bar.update(state.images_seen - bar.n)
             is_log, is_save = state.step % config.log_every == 0, state.step % config.save_every == 0
-            is_due = time.monotonic() - saved >= SAVE_SECONDS
-            if what := cause(state, look=is_log or is_save or is_due or finished(state) or bool(received)):
-                say(roll_back(state, folder, what))
+            if what := cause(state, look=is_log or is_save or is_due or finished(state) or stop > 0):
+                said = roll_back(state, folder, what)
+                if is_first:
+                    say(said)
                 save_state(state, folder)  # the event counts from now on, and the log is cut as the state is
                 continue
             if is_log:
                 log(state, folder, bar)
-            if measured_by and state.step % config.evaluate_every == 0:
+            if config.evaluate_every and state.step % config.evaluate_every == 0:
                 validate.validate(state, folder, measured_by, bar)
             if is_save or is_due:
                 (save if is_save else save_state)(state, folder)
@@ -211,21 +242,33 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             log(state, folder, bar)
         if state.step % config.save_every:
             save(state, folder)
-    curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
-    if received and not finished(state):
-        raise Stopped(folder, received[0])
+    if is_first:
+        curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
+    if stop and not finished(state):
+        raise Stopped(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}", stop)
 
 
 def _timed_update(state: State) -> None:
-    """One step, its time counted; and the length in images, once a length in minutes can be turned into it."""
+    """One step, its time counted."""
     begin = time.perf_counter()
     update(state)
     if state.fabric.device.type == "cuda" and (state.planned is None or state.step % state.config.log_every == 0):
         torch.cuda.synchronize()  # or the clock would time the asking, not the work
     state.seconds += time.perf_counter() - begin
-    if state.planned is None:
-        state.planned = measured_plan(state)
-        state.first_plan = state.first_plan or state.planned
+
+
+def _agreed(state: State, received: Sequence[int], saved: float) -> tuple[int, bool]:
+    """What all processes must do alike: whether to stop for a signal that any of them got, and to save by the clock.
+
+    A length in minutes becomes one in images here. Of clocks the first process's counts.
+    """
+    is_first = state.fabric.is_global_zero
+    is_due = is_first and time.monotonic() - saved >= SAVE_SECONDS
+    planned = state.planned or (measured_plan(state) if is_first else None)
+    stop, due, images = greatest(state.fabric, received[0] if received else 0, is_due, planned or 0)
+    state.planned = images or None
+    state.first_plan = state.first_plan or state.planned
+    return stop, due > 0
 
 
 def finished(state: State) -> bool:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from dcgan import latents, models
 from dcgan.data import open_images
+from dcgan.devices import greatest
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import Features, open_features
 from dcgan.metrics.fidelity import Statistics
@@ -46,12 +47,12 @@ class Measure:
 
 
 def prepare(state: State) -> Measure | None:
-    """See the real pictures, or find them in the cache. None where nothing is to be measured.
+    """See the real pictures, or find them in the cache. None where nothing is to be measured, or another does it.
 
     Of a set whose validation part is too small for the features, the training part is taken.
     """
     config = state.config
-    if not config.evaluate_every:
+    if not config.evaluate_every or not state.fabric.is_global_zero:
         return None
     features = open_features("random", device=str(state.fabric.device))
     channels, *size = state.data.pixels.shape[1:]
@@ -65,8 +66,17 @@ def prepare(state: State) -> Measure | None:
     return Measure(features, fidelity.statistics(seen.features), split)
 
 
-def validate(state: State, folder: RunFolder, measure: Measure, bar: "tqdm[Any]") -> None:
-    """Measure the generator, log it, and keep it as the model if it is the best so far."""
+def validate(state: State, folder: RunFolder, measure: Measure | None, bar: "tqdm[Any]") -> None:
+    """Measure the generator, log it, and keep it as the model if it is the best so far: the first process does.
+
+    The others wait for it, and are told how long nothing has become better: see `training.out_of_patience`.
+    """
+    if measure:
+        _measure(state, folder, measure, bar)
+    (state.stale,) = greatest(state.fabric, state.stale if measure else 0)
+
+
+def _measure(state: State, folder: RunFolder, measure: Measure, bar: "tqdm[Any]") -> None:
     network = averaged_generator(state)
     value = distance(state, network, measure)
     is_best = state.best is None or value < state.best

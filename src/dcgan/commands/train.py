@@ -3,12 +3,16 @@
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.commands.result import Result
 from dcgan.config import DURATIONS, Config, Device, UserError
+from dcgan.ranks import is_first
+
+if TYPE_CHECKING:
+    from dcgan.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,10 @@ class Train:
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
-    def __call__(self) -> Result:
+    def __call__(self) -> Result | None:
         from dcgan.training import train_config
 
-        return _run_result(train_config(self.config, self.out).path)
+        return _result(train_config(self.config, self.out))
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,19 @@ class Resume:
     """Go on until this much training time."""
     device: Device | None = None
     """Go on there instead of where the run was; other arithmetic, so no longer the same to the bit."""
+    devices: int | None = None
+    """Go on on so many devices of this machine."""
+    num_nodes: int | None = None
+    """Go on on so many machines."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
-    def __call__(self) -> Result:
+    def __call__(self) -> Result | None:
         from dcgan.training import resume
 
         length = {name: getattr(self, name) for name in DURATIONS}
-        return _run_result(resume(self.run, device=self.device, **length).path)
+        run = resume(self.run, device=self.device, devices=self.devices, num_nodes=self.num_nodes, **length)
+        return _result(run)
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,11 @@ class VerifyResume:
         return proof.as_json(), proof.as_text()
 
 
-def _run_result(path: Path) -> Result:
-    from dcgan.run import RunFolder
-
-    folder = RunFolder(path)
+def _result(folder: "RunFolder") -> Result | None:
+    """What is printed; nothing by any but the first of many processes."""
+    if not is_first():
+        return None
+    path = folder.path
     grid, last = max(folder.samples.iterdir()), max(folder.lines(), key=lambda line: int(line["step"]))
     found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
     text = [

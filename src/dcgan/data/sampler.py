@@ -7,6 +7,8 @@ from torch import Tensor
 
 from dcgan.latents import derive
 
+CPU = torch.device("cpu")
+
 
 @lru_cache(maxsize=1)
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
@@ -14,15 +16,30 @@ def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, 1, epoch)))
 
 
-def next_batch(n: int, batch_size: int, images_seen: int, seed: int) -> Tensor:
+@lru_cache(maxsize=1)
+def _order_on(device: torch.device, n: int, seed: int, epoch: int) -> Tensor:
+    """The same where it is used: copied once an epoch, so that no step of it waits for a copy."""
+    order = epoch_order(n, seed, epoch)
+    return order.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else order.to(device)
+
+
+def next_batch(n: int, batch_size: int, images_seen: int, seed: int, device: torch.device = CPU) -> Tensor:
     """Indices of the batch after `images_seen` images, int64 (B,), B <= batch_size: an epoch's last batch is short."""
     epoch, start = divmod(images_seen, n)
-    return epoch_order(n, seed, epoch)[start : start + batch_size]
+    return _order_on(device, n, seed, epoch)[start : start + batch_size]
 
 
-def share(batch: Tensor, rank: int, ranks: int) -> Tensor:
-    """The part of a batch that one of `ranks` processes works on: together they see just what one process would.
+def share(n: int, rank: int, ranks: int) -> tuple[slice, float]:
+    """Which part of a batch of `n` one of `ranks` processes works on, and what it counts for.
 
-    Shares differ by at most one picture; of a batch smaller than `ranks` some are empty.
+    Together they see just what one process would; shares differ by at most one picture. The weight times the mean over
+    the share, averaged over the ranks, is the mean over the batch. Of a batch smaller than `ranks` there is nothing
+    left for the last of them: they take its first picture along, for a weight of 0, since no network takes an empty
+    batch.
     """
-    return batch.tensor_split(ranks)[rank]
+    each, more = divmod(n, ranks)
+    count = each + (rank < more)
+    if not count:
+        return slice(0, 1), 0.0
+    start = rank * each + min(rank, more)
+    return slice(start, start + count), count * ranks / n

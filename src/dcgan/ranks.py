@@ -1,0 +1,45 @@
+"""Which of many processes this is, as torchrun or SLURM says it. It needs no torch, so that a command can ask first."""
+
+import os
+from dataclasses import dataclass
+
+from dcgan.config import UserError
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A process that a launcher started as one of many.
+
+    Attributes:
+        rank: its number among all of them.
+        devices: processes on each machine, one a device.
+        nodes: machines.
+    """
+
+    rank: int
+    devices: int
+    nodes: int
+
+
+def launched() -> Launched | None:
+    """What torchrun, or srun with several tasks, has started; None where nobody has.
+
+    Raises:
+        UserError: SLURM was not told how many tasks a machine gets.
+    """
+    env = os.environ
+    if "TORCHELASTIC_RUN_ID" in env:
+        local = int(env["LOCAL_WORLD_SIZE"])
+        return Launched(int(env["RANK"]), local, int(env["WORLD_SIZE"]) // local)
+    # A batch script has no step: what it starts without srun is one process, however many tasks the job may have.
+    if "SLURM_STEP_ID" not in env or int(env.get("SLURM_NTASKS", "1")) == 1:
+        return None
+    if "SLURM_NTASKS_PER_NODE" not in env:
+        raise UserError("srun started several tasks: say how many a machine gets, with --ntasks-per-node")
+    return Launched(int(env["SLURM_PROCID"]), int(env["SLURM_NTASKS_PER_NODE"]), int(env["SLURM_NNODES"]))
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks and writes: alone, or rank 0."""
+    found = launched()
+    return found is None or found.rank == 0
