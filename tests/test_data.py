@@ -254,3 +254,19 @@ def test_opening_works_in_a_script_without_a_main_guard(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "260\n", done.stderr
+
+
+def test_digits_that_are_unpacked_ahead_are_the_same(monkeypatch: pytest.MonkeyPatch):
+    from dcgan.data import unpacked
+
+    done = []
+    unpack = unpacked._unpack
+    monkeypatch.setattr(unpacked, "_unpack", lambda name: done.append(name) or unpack(name))
+    unpacked.begin("mnist")
+    ahead = mnist.read("train")
+    assert sorted(done) == sorted(unpacked.TRAIN)
+    again = mnist.read("train")
+    assert len(done) == 4
+    assert all(torch.equal(one, other) for one, other in zip(ahead, again, strict=True))
+    unpacked.begin("folder")
+    assert not unpacked._begun

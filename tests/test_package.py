@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dcgan
-from tests.conftest import SMALL
+from tests.conftest import SMALL, SMALL_FLAGS
 
 MODULES = [m.name for m in pkgutil.walk_packages(dcgan.__path__, "dcgan.") if m.name != "dcgan.__main__"]
 
@@ -58,3 +58,22 @@ def test_it_works_under_spawn(tmp_path: Path):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(_train, (str(tmp_path / "r"),)) == 2
     assert json.loads((tmp_path / "r" / "config.json").read_text())["settings"]["steps"] == 2
+
+
+FIRST_STEP = """
+import sys
+from dcgan import cli, training
+
+def update(state):
+    print(sorted({"matplotlib", "torchvision", "torch_fidelity", "scipy", "fastapi", "onnx"} & sys.modules.keys()))
+    raise KeyboardInterrupt
+
+training.update = update
+cli.run(sys.argv[1:])
+"""
+
+
+def test_a_training_imports_nothing_before_its_first_step_that_it_does_not_need(tmp_path: Path):
+    words = [sys.executable, "-c", FIRST_STEP, "train", *SMALL_FLAGS, "--steps=1", f"--out={tmp_path / 'r'}"]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

@@ -9,6 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.commands.result import Result
 from dcgan.config import DURATIONS, Config, Device, UserError
+from dcgan.data import unpacked
 from dcgan.ranks import is_first
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Train:
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result | None:
+        if self.config.devices == 1:  # else it is others that need it
+            unpacked.begin(self.config.data)
         from dcgan.training import train_config
 
         return _result(train_config(self.config, self.out))

@@ -4,14 +4,12 @@ torchvision's reader takes only unpacked files, and importing it costs 1.8 s; th
 numbers before the bytes (`mnist_idx/README.md` names origin and licence).
 """
 
-import lzma
-from importlib.resources import files
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from dcgan.config import UserError
+from dcgan.data.unpacked import content
 
 UINT8 = 8
 PREFIX = {"train": "train", "test": "t10k"}
@@ -19,9 +17,7 @@ PREFIX = {"train": "train", "test": "t10k"}
 
 def read(split: str) -> tuple[Tensor, Tensor]:
     """Pictures uint8 (N, 28, 28) and labels uint8 (N,) of the `train` or `test` part."""
-    folder = files("dcgan.data") / "mnist_idx"
-    images = lzma.decompress((folder / f"{PREFIX[split]}-images-idx3-ubyte.xz").read_bytes())
-    labels = lzma.decompress((folder / f"{PREFIX[split]}-labels-idx1-ubyte.xz").read_bytes())
+    images, labels = (content(f"{PREFIX[split]}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
     return parse_idx(images, "MNIST"), parse_idx(labels, "MNIST")
 
 

@@ -1,0 +1,64 @@
+"""How long one waits: for `dcgan --help`, and from torch being imported to the first step of `dcgan train`.
+
+    python -m benchmarks.startup [--repeats 5]
+
+Each in a process of its own; prints JSON with medians. What it says of importing `torch._dynamo` is a part of the last
+figure that every program pays which builds one of torch's optimizers.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TRAIN = """
+import sys, time
+from dcgan import cli
+from dcgan.data import unpacked
+unpacked.begin("mnist")  # as the command does, before anything of torch's
+import torch
+begin = time.perf_counter()
+import torch._dynamo
+compiler = time.perf_counter()
+from dcgan import training
+
+def update(state):
+    print(time.perf_counter() - begin, compiler - begin)
+    raise KeyboardInterrupt
+
+training.update = update
+cli.run(["train", "--device", "cpu", "--steps", "1", "--out", sys.argv[1]])
+"""
+
+
+def help_seconds() -> float:
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "dcgan", "--help"], check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def first_step_seconds() -> tuple[float, float]:
+    """From torch to the first step, and how much of it is its compiler's import."""
+    with tempfile.TemporaryDirectory() as place:
+        words = [sys.executable, "-c", TRAIN, f"{place}/run"]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+    whole, compiler = done.stdout.split()
+    return float(whole), float(compiler)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    pages = [help_seconds() for _ in range(repeats)]
+    steps, compilers = zip(*(first_step_seconds() for _ in range(repeats)), strict=True)
+    found = {"help_s": pages, "first_step_s": steps, "of_which_torch_dynamo_s": compilers}
+    medians = {f"median_{name}": statistics.median(values) for name, values in found.items()}
+    print(json.dumps(found | medians, indent=2))
+
+
+if __name__ == "__main__":
+    main()
