@@ -12,8 +12,9 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from dcgan import checkpoint, parts, run, validate
+from dcgan import checkpoint, parts, report, run, validate
 from dcgan.config import DURATIONS, NO_LENGTH, Config, Device, UserError, configure
+from dcgan.curves import curves
 from dcgan.files import printable
 from dcgan.images import grid, save_png
 from dcgan.lock import locked
@@ -21,7 +22,6 @@ from dcgan.losses import Objective
 from dcgan.parts import BUILT, Own
 from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
 from dcgan.recovery import cause, roll_back, take
-from dcgan.report import curves
 from dcgan.run import RunFolder
 from dcgan.signals import stop_signals
 from dcgan.state import COUNTERS, State, held, measured_plan, setup, where
@@ -213,6 +213,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
         if state.step % config.save_every:
             save(state, folder)
     curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
+    report.write(folder)
     if received and not finished(state):
         raise Stopped(folder, received[0])
 

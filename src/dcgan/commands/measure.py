@@ -1,5 +1,6 @@
-"""Commands that measure: `evaluate`."""
+"""Commands that measure and show what was measured: `evaluate`, `report`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,7 +42,28 @@ class Evaluate:
 
     def __call__(self) -> Result:
         from dcgan.evaluate import measure
+        from dcgan.report import report
 
         options = {name: value for name, value in vars(self).items() if name not in ("model", "json")}
-        found = measure(self.model, **options)
+        found = measure(self.model, keep=True, **options)
+        if (Path(self.model) / "evaluation").is_dir():
+            with suppress(OSError):  # a run that cannot be written to has said so by now
+                report(Path(self.model))
         return found.as_json(), found.as_table()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Put a run on one page: RUN/report.html, with nothing fetched from anywhere."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.report import report
+
+        written = report(self.run)
+        found = {"report": str(written.path), "bytes": written.size, "faults": list(written.faults)}
+        return found, "\n".join([f"{written.path}: {written.size / 1e6:.1f} MB", *(f"  {f}" for f in written.faults)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan.report import curves
+from dcgan.curves import curves
 
 LINE = {"loss_d": 0.7, "loss_g": 0.6, "d_real": 0.5, "d_fake": 0.4}
 
