@@ -70,7 +70,6 @@ class Page:
     more_events: int
     frames: tuple[Picture, ...]
     reals: Picture | None
-    generated: Picture | None
     class_rows: tuple[Picture, ...]
     rows_are_asked: bool
     neighbours: Picture | None
@@ -87,7 +86,6 @@ def gather(folder: RunFolder) -> Page:
     happened = [entry for entry in all_events if entry["event"] in ("health", "recovery")]
     found = grids(folder.samples, faults)
     shown = frames(found, faults)
-    last = f"generated pictures after {found[-1][0]:,} images" if found else ""
     evaluated = _evaluated(folder, faults)
     names = _texts(evaluated.get("rows")) or _asked_classes(folder, config)
     sheet = folder.evaluation / "classes.png" if evaluated.get("rows") else (found[-1][1] if found else None)
@@ -101,7 +99,6 @@ def gather(folder: RunFolder) -> Page:
         more_events=max(len(happened) - EVENTS, 0),
         frames=tuple(shown),
         reals=picture(folder.path / "reals.png", "real pictures from the training data", faults),
-        generated=picture(found[-1][1], last, faults, caption=last) if found else None,
         class_rows=tuple(rows(sheet, names, faults)) if sheet and names else (),
         rows_are_asked=bool(config and config.conditional),
         neighbours=_neighbours(folder, faults) if evaluated else None,
@@ -263,7 +260,7 @@ def _metric(name: str, value: object) -> Metric | None:
     return Metric(
         TITLES.get(name, _text(name)),
         number(value["mean"]),
-        f"{number(value['low'])} to {number(value['high'])}",
+        f"{number(value['low'])} to {number(value['high'])}".replace(" to ", "\u00a0to "),
         number(floor) if _is_number(floor) else NONE,
     )
 
