@@ -2,6 +2,8 @@ import csv
 import itertools
 import json
 import math
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,9 +90,6 @@ def test_a_comparison_goes_on_where_it_was_cut_off(tmp_path: Path, monkeypatch: 
         update(state)
         count[0] += 1
         if count[0] == 5:
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(dcgan.training, "update", interrupted)
@@ -105,7 +104,6 @@ def test_a_comparison_goes_on_where_it_was_cut_off(tmp_path: Path, monkeypatch: 
     assert kept.pop("seconds") > 0
     assert other.pop("seconds") > 0
     assert kept == other
-    assert [line["step"] for line in RunFolder(tmp_path / "a" / "vanilla-3").lines()] == [3, 6]
 
 
 def test_more_seeds_are_added(tmp_path: Path):

@@ -76,11 +76,11 @@ def advance(plan: Plan, out: Path, preset: str, seed: int, part: int, bar: "tqdm
         again.status = stop.status  # type: ignore[attr-defined]
         raise again from None
     except UserError as error:
-        if not _has_diverged(folder):
+        if not has_diverged(folder):
             raise
-        _write(folder, parts, str(error))
+        store(folder, parts, str(error))
         return
-    _write(folder, [*parts, probe(plan, folder)], "")
+    store(folder, [*parts, probe(plan.data, folder)], "")
 
 
 def _train(plan: Plan, folder: RunFolder, preset: str, seed: int, amount: float) -> None:
@@ -101,19 +101,20 @@ def _is_finished(folder: RunFolder) -> bool:
     return saved["planned"] is not None and saved["images_seen"] >= saved["planned"]
 
 
-def _has_diverged(folder: RunFolder) -> bool:
+def has_diverged(folder: RunFolder) -> bool:
     """Whether its numbers stopped being finite for good: a result of the recipe, not a mistake of the user's."""
     events = [event for event in folder.events() if event["event"] == "recovery"]
     return bool(events) and events[-1].get("in_a_row") == MOST_IN_A_ROW
 
 
-def _write(folder: RunFolder, parts: list[Line], failed: str) -> None:
+def store(folder: RunFolder, parts: list[Line], failed: str) -> None:
+    """Write what `parts_of` reads."""
     content = {"format_version": FORMAT_VERSION, "parts": parts, "failed": failed}
     with whole_file(folder.path / FILE) as aside:
         aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def probe(plan: Plan, folder: RunFolder) -> Line:
+def probe(data: str, folder: RunFolder) -> Line:
     """A run at this moment: its losses, and how far its samples are from the test pictures.
 
     Nothing is chosen by it, so that the test part may be looked at.
@@ -125,7 +126,7 @@ def probe(plan: Plan, folder: RunFolder) -> Line:
         recent = [float(line[name]) for line in lines[-LINES:]]
         found[name] = sum(recent) / len(recent)
     model = load(folder)
-    features, real = _eyes(plan.data, model.generator.picture_shape)
+    features, real = _eyes(data, model.generator.picture_shape)
     seen, scores = features.see(torch.from_numpy(model.sample(PROBED, PROBE_SEED)).permute(0, 3, 1, 2))
     found["frechet_inception_distance"] = fidelity.frechet(fidelity.statistics(seen), real)
     if scores is not None and not features.stacked:
