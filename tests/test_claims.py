@@ -33,7 +33,7 @@ def test_the_code_minimises_minus_log_d():
 
 def test_the_toy_s_discriminator_finds_the_formula():
     found = toy.fixed_generator(0, steps=600)
-    assert found["mean_distance_from_the_formula"] < 0.01
+    assert found["mean_distance_from_the_formula"] < 0.03
     # the Jensen-Shannon divergence of two distributions is ln 2 less the least loss, and lies between 0 and ln 2
     assert 0 < found["least_loss_by_the_formula"] < math.log(2)
 
@@ -100,7 +100,7 @@ def test_a_comparison_becomes_rows(tmp_path: Path):
     assert one["seconds"] == 12 * 60
     assert one["better_digits"][compared.DISTANCE]["p"] == pytest.approx(2 / 70)
     about = {"about": {"command": "c", "date": "d", "seconds": 1.0, "threads": 1, "load": 0.5}}
-    text = page.written({"compared": found | about, "toy": STORED["toy"]})
+    text = page.written({"compared": found | about, "toy": STORED["toy"] | about})
     rows = {line[2]: line for line in text.splitlines() if line.startswith("| ")}
     assert "**true here**" in rows["a"]
     assert "p = 0.029 (4 and 4 seeds)" in rows["a"]

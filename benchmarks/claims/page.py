@@ -64,7 +64,7 @@ def _about(stored: Found) -> str:
                 total += comparison["seconds"]
                 lines.append(f"| its runs | | | {comparison['seconds']:,.0f} of training | | |")
     lines.append(
-        f"\nIn all {total / 60:,.1f} minutes. Load: the machine's average over a minute; above two, its cores were shared."
+        f"\nIn all {total / 60:,.1f} minutes. Load: the machine's average over a minute; above 2 its cores were shared."
     )
     return "\n".join(lines) + "\n"
 
@@ -277,7 +277,7 @@ def _h(stored: Found) -> Row:
         f"{found['discriminator_code']:.6f}, which is -V/2 = {found['minus_half_of_v']:.6f}: half of the text's value, "
         "minimised.\n\n"
         f"In the toy G ends at N({end['mean']:.3f}, {end['deviation']:.3f}²): at a Fréchet distance of "
-        f"{end['distance_to_data']:.2g} from P_data and of {end['distance_to_z']:.3g} from P_z = N(0, 1), its beginning. "
+        f"{end['distance_to_data']:.2g} from P_data and of {end['distance_to_z']:.3g} from P_z = N(0, 1), its start. "
         "P_z never moves. What equals P_data at the optimum is P_g, the distribution of G(z)."
     )
     verdict = "disagrees" if is_non_saturating else "true here"

@@ -1,5 +1,6 @@
 """A comparison to look at: curves on common axes, and the grids of the same moments side by side."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,24 @@ def curves(plan: Plan, out: Path) -> None:
             lines = list(folder.lines())
             for axes, name in ((loss_g, "loss_g"), (loss_d, "loss_d")):
                 axes.plot(*_columns([(_work(plan, line), line[name]) for line in lines]), **style)
-    distance.set_yscale("log")
+    _scale(distance, "log", lambda low, high: high > 5 * low)
     distance.set_ylabel("Fréchet distance")
     distance.legend(loc="best", frameon=False, ncols=3)
     for axes, title in ((loss_g, "Loss_G"), (loss_d, "Loss_D")):
-        axes.set_yscale("symlog", linthresh=1)  # a critic's losses are of another size, and below 0 too
+        # a critic's losses are of another size, and below 0 too
+        _scale(axes, "symlog", lambda low, high: max(high, -low) > 10, linthresh=1)
         axes.set_ylabel(title)
     loss_d.set_xlabel(LABELS[plan.unit])
     for axes in (distance, loss_g, loss_d):
         axes.grid(alpha=0.3)
     _save(figure, out / "curves.png")
+
+
+def _scale(axes: Any, name: str, is_wide: Callable[[float, float], bool], **options: float) -> None:
+    """A logarithmic axis, where the values spread so far that it shows more."""
+    ys = [y for line in axes.lines for y in line.get_ydata()]
+    if ys and is_wide(min(ys), max(ys)):
+        axes.set_yscale(name, **options)
 
 
 def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
