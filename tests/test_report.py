@@ -157,6 +157,7 @@ def test_damage_is_named_and_the_rest_shown(evaluated: RunFolder):
     for fault in ("2 lines are damaged and left out (line 3, 4)", "00000048.png cannot", "reals.png cannot", "damaged"):
         assert any(fault in named for named in written.faults), fault
         assert fault in text
+    assert str(evaluated.path.parent) not in text  # a page that is sent on does not say where it lay
     assert text.count("<figure data-when") == 3
     assert text.count("<polyline") == 7
     assert "was not evaluated" in text

@@ -62,6 +62,7 @@ def chart(
     reference: tuple[float, str] | None = None,
     marks: Sequence[tuple[float, int]] = (),
     between: tuple[float, float] | None = None,
+    until: float = 1.0,
 ) -> Chart:
     """Lay a chart out.
 
@@ -71,11 +72,12 @@ def chart(
         reference: a height to compare with, and its name.
         marks: (x, number) of events.
         between: the range of y; without it, that of the points.
+        until: where the x axis ends at least, so that all charts of a run go on equally far.
     """
     xs = [x for points in series.values() for x, _ in points] + [x for x, _ in marks]
     ys = [y for points in series.values() for _, y in points] + ([reference[0]] if reference else [])
     (low, high), is_cut = (between, False) if between else _range(ys)
-    left, right = 0.0, max([*xs, 1.0])
+    left, right = 0.0, max([*xs, until])
     x_ticks, y_ticks = _ticks(left, right), _ticks(low, high)
     low, high = min(low, y_ticks[0]), max(high, y_ticks[-1])
 

@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,7 +105,7 @@ def gather(folder: RunFolder) -> Page:
         rows_are_asked=bool(config and config.conditional),
         neighbours=_neighbours(folder, faults) if evaluated else None,
         figures=_figures(evaluated, lines) if evaluated else None,
-        faults=tuple(dict.fromkeys(faults)),
+        faults=tuple(dict.fromkeys(fault.replace(f"{folder.path}{os.sep}", "") for fault in faults)),
     )
 
 
@@ -185,22 +187,23 @@ def _charts(
     own = content.get("own")
     is_bce = bool(config and config.loss in PROBABILITIES and not (isinstance(own, list) and "loss" in own))
     marks = [(float(entry["images_seen"]), i) for i, entry in enumerate(happened[:EVENTS], 1)]
+    draw = partial(chart, marks=marks, until=max([1.0, *(float(line["images_seen"]) for line in lines)]))
     found = []
     if lines:
         losses = {"Loss_D": _points(lines, "loss_d"), "Loss_G": _points(lines, "loss_g")}
         scores = {"D(x)": _points(lines, "d_real"), "D(G(z))": _points(lines, "d_fake")}
         ln2 = (math.log(2), "ln 2: D cannot tell") if is_bce else None
         half = (0.5, "1/2: the optimum") if is_bce else None
-        found.append(chart("Losses", losses, reference=ln2, marks=marks))
-        found.append(chart("Scores", scores, reference=half, marks=marks, between=(0, 1) if is_bce else None))
+        found.append(draw("Losses", losses, reference=ln2))
+        found.append(draw("Scores", scores, reference=half, between=(0, 1) if is_bce else None))
     measured = _points([entry for entry in events if entry["event"] == "measured"], DISTANCE)
     if measured:
-        found.append(chart("Fréchet distance while training", {"distance (less is better)": measured}, marks=marks))
+        found.append(draw("Fréchet distance while training", {"distance (less is better)": measured}))
     drawn = [entry for entry in events if entry["event"] == "pictures"]
     pictures = {name: _points(drawn, name) for name in ("diversity", "nearness")}
     if any(pictures.values()):
         found.append(
-            chart("The grids: diversity, and nearness to real ones", pictures, reference=(1, "1: as real pictures"))
+            draw("The grids: diversity, and nearness to real ones", pictures, reference=(1, "1: as real pictures"))
         )
     return found
 
