@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dcgan.files import printable
 
@@ -47,7 +47,7 @@ def picture(path: Path, alt: str, faults: list[str], *, most: int = SINGLE_BYTES
             image.load()
             return _inlined(image, alt, most, caption)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        faults.append(f"{printable(path.name)} cannot be shown: {printable(str(error))[:200]}")
+        faults.append(f"{printable(path.name)} cannot be shown: {_why(error)}")
         return None
 
 
@@ -63,8 +63,15 @@ def rows(path: Path, names: Sequence[str], faults: list[str]) -> list[Picture]:
                 for box, name in zip(boxes, names, strict=True)
             ]
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        faults.append(f"{printable(path.name)} cannot be shown: {printable(str(error))[:200]}")
+        faults.append(f"{printable(path.name)} cannot be shown: {_why(error)}")
         return []
+
+
+def _why(error: Exception) -> str:
+    """The reason, without the path that Python's own text has in it."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture"
+    return printable(getattr(error, "strerror", None) or str(error))[:200]
 
 
 def _inlined(image: Image.Image, alt: str, most: int, caption: str) -> Picture:
