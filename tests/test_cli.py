@@ -247,7 +247,7 @@ def test_ctrl_c_leaves_a_usable_run(tmp_path: Path):
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     log = tmp_path / "r" / "metrics.jsonl"
     deadline = time.time() + 100
-    while not log.exists() and time.time() < deadline:
+    while not (log.exists() and "loss_d" in log.read_text()) and time.time() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -1,5 +1,7 @@
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ import torch
 from PIL import Image
 
 import dcgan
-from dcgan import evaluate
+from dcgan import candidates, evaluate, sheets
+from dcgan.cli import run as command
 from dcgan.data import cache, open_images
 from dcgan.evaluate import measure
 from dcgan.metrics import judge as judges
+from dcgan.metrics.features import open_features
 from dcgan.run import RunFolder
 from tests.conftest import SMALL, Run
 
@@ -110,6 +114,7 @@ def test_copies_of_training_digits_are_found(tmp_path: Path):
 def test_nearest_training_pictures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Of samples that are copies of training digits each is followed by itself."""
     monkeypatch.setattr(evaluate, "POOL", 1100)
+    monkeypatch.setattr(sheets, "POOL", 1100)
     from dcgan.metrics.reference import rows_of
 
     train = open_images("mnist").pixels
@@ -236,10 +241,49 @@ def test_samples_of_another_size_are_converted_when_asked(tmp_path: Path):
 
 
 def test_the_command(finished_run: RunFolder, cli: Run):
-    table = cli("evaluate", str(finished_run.path), "--n", str(N))
+    table = cli("evaluate", str(finished_run.model), "--n", str(N))
     assert table.returncode == 0, table.stderr
     assert "Fréchet distance ↓" in table.stdout
     assert "Warning" not in table.stderr
-    found = json.loads(cli("evaluate", str(finished_run.path), "--n", str(N), "--json").stdout)
+    found = json.loads(cli("evaluate", str(finished_run.model), "--n", str(N), "--json").stdout)
     assert found["features"] == "judge"
     assert found["metrics"]["frechet_inception_distance"]["mean"] > 0
+
+
+def test_an_evaluation_of_a_run_is_kept_in_it_and_in_its_report(
+    finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sheets, "POOL", 1100)
+    folder = RunFolder(tmp_path / "r")
+    shutil.copytree(finished_run.path, folder.path)
+    assert command(["evaluate", str(folder.path), "--n", str(N), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    kept = json.loads((folder.evaluation / "figures.json").read_text())
+    assert kept == {"format_version": 1, "step": 7, "images_seen": 112, "rows": [str(i) for i in range(10)], **found}
+    for name, size in (("neighbours", (182, 242)), ("classes", (242, 302))):
+        with Image.open(folder.evaluation / f"{name}.png") as sheet:
+            assert sheet.size == size
+    assert f"{N} samples against 400 pictures of the test part of mnist" in folder.report.read_text()
+
+
+def test_a_run_that_cannot_be_written_to_is_evaluated_all_the_same(
+    finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sheets, "POOL", 1100)
+    shutil.copytree(finished_run.path, tmp_path / "r")
+    (tmp_path / "r" / ".evaluation.new").touch()  # stands in the way of the folder, as a read-only disk would
+    assert measure(tmp_path / "r", n=N, keep=True).n == N
+    assert "does not keep the figures: " in capsys.readouterr().err
+    assert not (tmp_path / "r" / "evaluation").exists()
+
+
+def test_a_row_shows_one_class(tmp_path: Path):
+    """Of real digits, whose classes are known."""
+    samples = candidates.open_samples(str(digits(tmp_path / "s.npz", labels=True)))
+    sheet, names = sheets.of_classes(samples, open_features("judge"))
+    assert names == tuple(map(str, range(10)))
+    asked = replace(samples, classes=())
+    judged, _ = sheets.of_classes(asked, open_features("judge"))
+    assert sheet.shape == judged.shape == (302, 242, 1)
+    assert (sheet == judged).mean() > 0.95  # of unrelated digits it is 0.77; one other verdict moves its row
+    assert sheets.of_classes(asked, open_features("random"))[1] == ()

@@ -26,7 +26,8 @@ def tensors(folder: RunFolder) -> bytes:
 
 def test_the_run_folder(finished_run: RunFolder):
     assert sorted(p.name for p in finished_run.path.iterdir()) == [
-        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "samples",
+        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html",
+        "samples",
     ]  # fmt: skip
     assert sorted(p.name for p in finished_run.samples.iterdir()) == [f"{16 * s:08d}.png" for s in (0, 3, 6, 7)]
     assert [line["step"] for line in finished_run.lines()] == [2, 4, 6, 7]

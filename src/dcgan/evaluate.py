@@ -4,7 +4,9 @@ samples (a model, or files) -> features -> figures, five times over -> intervals
 real pictures -> the same features, kept in the cache        -> the floor: real against real
 """
 
+import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,17 +16,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dcgan import sheets
 from dcgan.candidates import Samples, Shape, fitting, named_as, open_samples, shape_of
-from dcgan.config import UserError
+from dcgan.config import FORMAT_VERSION, UserError
 from dcgan.data import Images, cache, open_images
-from dcgan.files import printable
-from dcgan.images import Pixels, grid, save_png
+from dcgan.files import printable, whole_folder
+from dcgan.images import Pixels, save_png
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.features import Features, open_features
 from dcgan.metrics.reference import MOST, POOL, Set, chunks, joined, kept_figures, rows_of, see
 from dcgan.metrics.results import FEWEST, Evaluation, Figure, figure
 from dcgan.metrics.results import MOST as MOST_SEEDS
-from dcgan.sample import Model, check_out
+from dcgan.run import RunFolder
+from dcgan.sample import Model, check_out, load
 
 SAMPLES = 10_000
 """Samples that a figure is made from, unless another number is given."""
@@ -32,8 +36,6 @@ STACKED_SAMPLES = 26_000
 """The same for stacked digits, where modes are counted (Lin et al. 2018)."""
 MANIFOLD = 10_000
 """Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
-SHOWN, NEAREST = 8, 5
-"""Samples and their neighbours in a sheet of nearest training pictures."""
 FLOORS = 2
 """Sets of real pictures that the floor is the mean of: it hardly varies."""
 OTHER = {"test": "train", "validation": "test", "train": "test"}
@@ -92,6 +94,7 @@ def measure(
     infinite: bool = False,
     train_on_fakes: bool = False,
     neighbours: Path | None = None,
+    keep: bool = False,
     device: str = "cpu",
 ) -> Evaluation:
     """Measure how good samples are, as `dcgan evaluate` does.
@@ -108,6 +111,7 @@ def measure(
         infinite: extrapolate the Fréchet distance to infinitely many samples too.
         train_on_fakes: train a classifier on the samples and try it on the real pictures; needs labels.
         neighbours: a .png to write: samples, each beside the training pictures that are nearest to it.
+        keep: write the figures into the run too, if `source` is one, from where its report takes them.
         device: where the features are computed.
 
     Raises:
@@ -142,8 +146,36 @@ def measure(
     _check(task)
     if neighbours is not None:
         check_out(neighbours, (".png",))
-        save_png(nearest_sheet(task), neighbours)
-    return carry_out(task, begin)
+        save_png(_nearest(task), neighbours)
+    found = carry_out(task, begin)
+    if keep and isinstance(source, str | os.PathLike) and (Path(source) / "model").is_dir():
+        keep_in(RunFolder(Path(source)), task, found)
+    return found
+
+
+def keep_in(folder: RunFolder, task: Task, found: Evaluation) -> None:
+    """Write the figures of a run's model into the run, with the nearest training pictures and a row of each class.
+
+    A run that cannot be written to keeps nothing, and one line says so: the figures are not lost by it.
+    """
+    trained = load(folder).trained
+    classes, rows = sheets.of_classes(task.samples, task.features)
+    about = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), "rows": list(rows)}
+    content = {"format_version": FORMAT_VERSION, **about, **found.as_json()}
+    try:
+        with whole_folder(folder.evaluation) as aside:
+            (aside / "figures.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            save_png(_nearest(task), aside / "neighbours.png")
+            if rows:
+                save_png(classes, aside / "classes.png")
+    except OSError as error:
+        print(f"{folder.path} does not keep the figures: {error.strerror}", file=sys.stderr)
+
+
+def _nearest(task: Task) -> Pixels:
+    channels, *size = task.samples.shape
+    train = open_images(task.spec, "train", size=(size[0], size[1]), channels=channels, fit=task.samples.fit)
+    return sheets.nearest(task.samples, task.features, train)
 
 
 def _real(spec: str, split: str, samples: Samples, eyes: Features) -> Images:
@@ -340,18 +372,6 @@ def _learnt(task: Task, pixels: Tensor, labels: Tensor, seed: int) -> float:
     real = task.images
     assert real.labels is not None
     return modes.train_on_fakes(pixels, labels, real.pixels, real.labels, len(real.classes), seed=seed)
-
-
-def nearest_sheet(task: Task) -> Pixels:
-    """The first samples, one in each row, and after each the training pictures nearest to it: one picture."""
-    channels, *size = task.samples.shape
-    train = open_images(task.spec, "train", size=(size[0], size[1]), channels=channels, fit=task.samples.fit)
-    kept = see(train, "train", task.features, POOL, lambda count: None)
-    pixels = next(iter(task.samples.draw(0, SHOWN)))[0][:SHOWN]
-    apart = torch.cdist(task.features.see(pixels)[0].double(), kept.features.double())
-    places = rows_of(len(train), POOL)[apart.topk(NEAREST, dim=1, largest=False).indices]  # (SHOWN, NEAREST)
-    rows = torch.cat([pixels.unsqueeze(1), train.pixels[places]], 1).flatten(0, 1)
-    return grid(rows.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST)
 
 
 def _evaluation(

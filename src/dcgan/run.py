@@ -52,6 +52,16 @@ class RunFolder:
         """One JSON line a log step."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def evaluation(self) -> Path:
+        """What `dcgan evaluate` found last: figures.json, neighbours.png and, where there are classes, classes.png."""
+        return self.path / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        """All of this on one page."""
+        return self.path / "report.html"
+
     def config(self) -> Config:
         """The settings that the run was started with."""
         return read_config(self.path / "config.json")
@@ -89,12 +99,17 @@ class RunFolder:
 
     def entries(self) -> Iterator[Line]:
         """The log's lines and events, in order; a torn or foreign one is left out."""
+        return (entry for entry in self._parsed() if entry is not None)
+
+    def damaged(self) -> list[int]:
+        """The numbers, from 1, of the log's lines that `entries` leaves out."""
+        return [number for number, entry in enumerate(self._parsed(), 1) if entry is None]
+
+    def _parsed(self) -> Iterator[Line | None]:
         if not self.log.exists():
             return
         with self.log.open(encoding="utf-8", errors="replace") as file:
-            for text in file:
-                if (entry := _entry(text)) is not None:
-                    yield entry
+            yield from map(_entry, file)
 
     def lines(self) -> Iterator[Line]:
         """The log's lines of measurements, in order."""

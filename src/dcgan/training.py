@@ -15,8 +15,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from dcgan import checkpoint, parts, run, validate
+from dcgan import checkpoint, parts, report, run, validate
 from dcgan.config import DURATIONS, NO_LENGTH, Config, UserError, configure
+from dcgan.curves import curves
 from dcgan.devices import first_alone, greatest, here
 from dcgan.files import printable
 from dcgan.images import grid, save_png
@@ -26,7 +27,6 @@ from dcgan.parts import BUILT, Own
 from dcgan.processes import Stopped, run_on
 from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
 from dcgan.recovery import cause, roll_back, take
-from dcgan.report import curves
 from dcgan.run import RunFolder
 from dcgan.signals import stop_signals
 from dcgan.state import COUNTERS, WHERE, State, held, measured_plan, setup, where
@@ -244,6 +244,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
             save(state, folder)
     if is_first:
         curves(list(folder.lines()), folder.path / "curves.png", is_bce=state.objective.is_bce)
+        report.write(folder)
     if stop and not finished(state):
         raise Stopped(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}", stop)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dcgan.commands.draw import Interpolate, Sample
 from dcgan.commands.look import DataCheck, Summary
-from dcgan.commands.measure import Evaluate
+from dcgan.commands.measure import Compare, Evaluate, Report
 from dcgan.commands.train import Resume, Train, VerifyResume
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -18,6 +18,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sample": Sample,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "compare": Compare,
+    "report": Report,
     "summary": Summary,
     "data": DataCheck,
 }

@@ -1,5 +1,6 @@
-"""Commands that measure: `evaluate`."""
+"""Commands that measure and show what was measured: `evaluate`, `compare`, `report`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,7 +42,64 @@ class Evaluate:
 
     def __call__(self) -> Result:
         from dcgan.evaluate import measure
+        from dcgan.report import report
 
         options = {name: value for name, value in vars(self).items() if name not in ("model", "json")}
-        found = measure(self.model, **options)
+        found = measure(self.model, keep=True, **options)
+        if (Path(self.model) / "evaluation").is_dir():
+            with suppress(OSError):  # a run that cannot be written to has said so by now
+                report(Path(self.model))
         return found.as_json(), found.as_table()
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train several recipes with several seeds at equal work, and say what can be told apart.
+
+    The same command again goes on where it was cut off; with more presets or seeds it adds them.
+    """
+
+    out: Path
+    """The folder: a run in PRESET-SEED/ each, table.json, table.csv, table.md, curves.png and grids.png."""
+    presets: tuple[str, ...] = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan")
+    """Which recipes."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    """With which seeds each is trained, at most ten. With fewer than four nothing can be told apart at 5%."""
+    minutes: float | None = None
+    """What is equal: this much training time a run, by default 3."""
+    images: int | None = None
+    """What is equal: this many real images."""
+    steps: int | None = None
+    """What is equal: this many generator updates."""
+    data: str = "mnist"
+    """The pictures, as for `dcgan train`."""
+    image_size: int | str = 28
+    """Their size, for all presets alike."""
+    n: int = 10_000
+    """Samples in each figure."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.compare import compare
+
+        options = {name: value for name, value in vars(self).items() if name not in ("out", "json")}
+        found = compare(self.out, **options)
+        return found.outcome.as_json(), f"{found.outcome.as_markdown()}\nin {found.path}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Put a run on one page: RUN/report.html, with nothing fetched from anywhere."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.report import report
+
+        written = report(self.run)
+        found = {"report": str(written.path), "bytes": written.size, "faults": list(written.faults)}
+        return found, "\n".join([f"{written.path}: {written.size / 1e6:.1f} MB", *(f"  {f}" for f in written.faults)])

@@ -95,6 +95,7 @@ def _result(folder: "RunFolder") -> Result | None:
         f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",
         f"  pictures   {grid}",
         f"  curves     {path / 'curves.png'}",
+        f"  report     {folder.report}",
         f"  model      {folder.model}",
         f"  draw more  dcgan sample {shlex.quote(str(path))} --out digits.png",
     ]
