@@ -46,11 +46,11 @@ def matrix_rate(precision: str) -> float:
     return 2 * SIDE**3 / seconds(lambda: torch.mm(a, b, out=out), 20)
 
 
-class Counter(TorchDispatchMode):
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts floating-point operations. torch's own FlopCounterMode cannot see through the penalties' autograd.grad."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -62,7 +62,8 @@ class Counter(TorchDispatchMode):
 
 def operations(state: State) -> int:
     """Floating-point operations of one step."""
-    with Counter() as counter:
+    counter = Counter()
+    with counter:
         update(state)
     return counter.total
 

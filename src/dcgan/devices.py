@@ -33,7 +33,9 @@ dies is noticed at once, because its connections close."""
 # torch 2.6 and some later ones). Nothing is lost: BatchNorm normalises with its batch while training. Newer versions of
 # torch have another name for it.
 _NAMES = signature(DistributedDataParallel).parameters
-NO_BUFFERS = {next(name for name in ("forward_sync_buffers", "broadcast_buffers") if name in _NAMES): False}
+NO_BUFFERS: dict[str, Any] = {
+    next(name for name in ("forward_sync_buffers", "broadcast_buffers") if name in _NAMES): False
+}
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would greet from every process
 
