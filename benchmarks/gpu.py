@@ -62,7 +62,8 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def operations(state: State) -> int:
     """Floating-point operations of one step."""
-    with Counter() as counter:
+    counter = Counter()
+    with counter:
         update(state)
     return int(counter.total)
 

@@ -10,8 +10,8 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children, get_context
@@ -188,7 +188,8 @@ def _in_new_processes(fabric: Fabric, count: int, work: Work) -> str:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGTERM)
 
-    with stop_signals(pass_on) as received:
+    # c10d would write the whole stack to the terminal each time that a connection is found closed.
+    with stop_signals(pass_on) as received, _environment(TORCH_CPP_LOG_LEVEL="ERROR"):
         try:
             outcome = fabric.launch(partial(_one_of_many, work=work, told=told))
         except ProcessExitedException as error:
@@ -203,6 +204,18 @@ def _in_new_processes(fabric: Fabric, count: int, work: Work) -> str:
     if "stopped" in outcome:
         raise Stopped(outcome["stopped"], received[0] if received else outcome["number"])
     return str(outcome["folder"])
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """What new processes find in their environment. Fabric adds to it, and the next run must not find that."""
+    kept = dict(os.environ)
+    os.environ.update(variables | kept)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
 
 
 def _one_of_many(fabric: Fabric, *, work: Work, told: "SimpleQueue[str]") -> dict[str, Any]:

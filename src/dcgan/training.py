@@ -88,11 +88,11 @@ def _train(fabric: Fabric, tell: Callable[[str], None], *, config: Config, out: 
         folder = RunFolder(path)
         if fabric.is_global_zero:
             folder = run.create(path, state.config, own.names)
-            tell(str(path))
             say_data(state)
             if state.data.skipped:
                 folder.write_skipped(state.data.skipped)
             save_png(grid(first_reals(state)), path / "reals.png")
+        tell(str(path))
         fit(state, folder, received)
     return str(path)
 
