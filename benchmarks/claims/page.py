@@ -236,7 +236,7 @@ def _f(stored: Found) -> Row:
     least, most = min(ratios, key=lambda r: r[1]), max(ratios, key=lambda r: r[1])
     last = max(step for step, _, _ in ratios)
     short = (
-        f"-log D(G(z)) over log(1 - D(G(z))), lengths of G's gradients: {min(first):.2f} to {max(first):.2f} at step 0, "
+        f"-log D(G(z)) over log(1 - D(G(z))), lengths of G's gradient: {min(first):.2f} to {max(first):.2f} at step 0, "
         f"where D(G(z)) is about 1/2; over {last:,} steps {least[1]:.2f} to {most[1]:.2f} (most at step {most[0]:,}, "
         f"D(G(z)) {most[2]:.3f})"
     )
