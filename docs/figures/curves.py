@@ -119,14 +119,18 @@ def distances() -> None:
 
 
 def critic() -> None:
-    """Between clouds that do not touch, a classifier is flat; a critic with a gradient penalty has a slope of 1."""
+    """Between clouds that do not touch, a classifier is flat; a critic with a gradient penalty has a slope near 1.
+
+    The data lie where the untrained critic happens to be higher: on a line a slope of the wrong sign cannot turn
+    round, because the penalty of a slope of 0 stands in its way.
+    """
     x = torch.linspace(-4, 4, 300)
 
     def real(n: int) -> Tensor:
-        return 2 + 0.3 * torch.randn(n, 1)
+        return -2 + 0.3 * torch.randn(n, 1)
 
     def fake(n: int) -> Tensor:
-        return -2 + 0.3 * torch.randn(n, 1)
+        return 2 + 0.3 * torch.randn(n, 1)
 
     figure, axes = panels(1, 2, 8.2, 2.9)
     classifier, measured = (toys.on_a_line(kind, real, fake, 1500) for kind in ("bce", "wasserstein"))
@@ -136,7 +140,7 @@ def critic() -> None:
     axes[1].set_title("D, gradient penalty", size=10)
     for ax in axes:
         low, high = ax.get_ylim()
-        for middle, colour, name in ((2, BLUE, "P_data"), (-2, ORANGE, "P_g")):
+        for middle, colour, name in ((-2, BLUE, "P_data"), (2, ORANGE, "P_g")):
             bump = torch.exp(-((x - middle) ** 2) / 0.18) * 0.25 * (high - low) + low
             ax.fill_between(x, low, bump, color=colour, alpha=0.25, linewidth=0)
             ax.text(middle, low + 0.27 * (high - low), name, ha="center", size=9, color=colour)
@@ -199,6 +203,7 @@ def _points(ax: Axes, data: Tensor, g: nn.Module, step: int) -> None:
     ax.plot(drawn[:, 0], drawn[:, 1], ".", color=ORANGE, markersize=2)
     ax.set_title(f"{step:,}: {toys.modes_found(drawn)}/8", size=10)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
 
 
 def burn_in() -> None:
