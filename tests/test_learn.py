@@ -1,8 +1,5 @@
 """The learning pages: their Python runs and prints what they say, both languages teach the same, the site builds."""
 
-import ast
-import json
-import os
 import re
 import subprocess
 import sys
@@ -126,7 +123,8 @@ def test_both_sites_lead_to_every_page():
     reference = {path.name for path in (ROOT / "docs").glob("*.md")}
     for language, path in SITES.items():
         found = leaves(tomllib.loads(text(path))["project"]["nav"])
-        assert set(found) == reference | {f"learn/{language}/{name}" for name in NAMES}
+        home = {"index.md"} if language == "en" else set()  # the Korean site opens at its first learning page
+        assert set(found) == reference - {"index.md"} | home | {f"learn/{language}/{name}" for name in NAMES}
         assert len(found) == len(set(found))
 
 
@@ -135,6 +133,7 @@ def test_the_two_sites_differ_in_language_only():
     for project in (english, korean):
         for key in ("nav", "site_dir", "site_description", "exclude_docs", "extra"):
             project.pop(key)
+        project["plugins"].pop("redirects", None)
         project["theme"].pop("language")
         for palette in project["theme"]["palette"]:
             palette["toggle"].pop("name")
@@ -143,7 +142,7 @@ def test_the_two_sites_differ_in_language_only():
 
 def test_the_notebook_leads_to_the_pages():
     cells = nbformat.read(ROOT / "DCGAN.ipynb", as_version=4).cells
-    links = {link for cell in cells if cell.cell_type == "markdown" for link in re.findall(r"\((docs/[^)]+)\)", cell.source)}
+    links = set(re.findall(r"\((docs/[^)]+)\)", "".join(c.source for c in cells if c.cell_type == "markdown")))
     assert {f"docs/learn/en/{name}" for name in NAMES} <= links
     assert all((ROOT / link).exists() for link in links)
 
@@ -174,7 +173,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).symlink_to(ROOT / name)
     for path in SITES.values():
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", path.name]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, env={**os.environ})
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
     return root / "site"
 
@@ -195,12 +194,5 @@ def test_the_site_is_whole_and_fetches_nothing_from_elsewhere(site: Path):
 def test_the_api_is_made_from_the_docstrings(site: Path):
     html = text(site / "api" / "index.html")
     for name in ("gradient_penalty", "conv_transpose_size", "Generator", "principal_directions"):
-        assert f'id="dcgan.' in html and name in html, name  # noqa: F541
-    assert "unrolled" not in html
-    assert json.loads(text(site / "search.json"))
-
-
-def test_blocks_are_python():
-    for path in PAGES:
-        for block in blocks(path):
-            ast.parse(block)
+        assert re.search(rf'<h\d id="dcgan\.[\w.]*{name}"', html), name
+    assert "Gulrajani et al. 2017" in html
