@@ -80,7 +80,7 @@ def optimum() -> None:
     x = torch.linspace(-4, 4, 300)
     figure, axes = panels(1, 3, 8.2, 2.7, sharey=True)
     for ax, middle in zip(axes, (1.5, 0.5, -1.0), strict=True):
-        d = toys.on_a_line("bce", lambda n: torch.randn(n, 1) - 1, lambda n, m=middle: torch.randn(n, 1) + m, 1500)
+        d = toys.on_a_line("bce", toys.bell(-1), toys.bell(middle), 1500)
         p, q = _normal(x, -1), _normal(x, middle)
         ax.fill_between(x, p, color=BLUE, alpha=0.25, linewidth=0, label="P_data")
         ax.fill_between(x, q, color=ORANGE, alpha=0.25, linewidth=0, label="P_g")
@@ -109,7 +109,7 @@ def distances() -> None:
     axes[0].plot(0, math.log(2), "o", color=CARD, markeredgecolor=ORANGE, markersize=7)
     axes[0].plot(0, 0, "o", color=ORANGE, markersize=7)
     axes[0].set(xlabel="θ", ylim=(-0.1, 1))
-    axes[0].set_title("Jensen–Shannon", size=10)
+    axes[0].set_title("Jensen-Shannon", size=10)
     axes[0].text(-2, 0.75, "ln 2", size=9)
     axes[1].plot(theta, theta.abs(), color=BLUE)
     axes[1].plot(0, 0, "o", color=BLUE, markersize=7)
@@ -125,15 +125,10 @@ def critic() -> None:
     round, because the penalty of a slope of 0 stands in its way.
     """
     x = torch.linspace(-4, 4, 300)
-
-    def real(n: int) -> Tensor:
-        return -2 + 0.3 * torch.randn(n, 1)
-
-    def fake(n: int) -> Tensor:
-        return 2 + 0.3 * torch.randn(n, 1)
-
     figure, axes = panels(1, 2, 8.2, 2.9)
-    classifier, measured = (toys.on_a_line(kind, real, fake, 1500) for kind in ("bce", "wasserstein"))
+    classifier, measured = (
+        toys.on_a_line(kind, toys.bell(-2, 0.3), toys.bell(2, 0.3), 1500) for kind in ("bce", "wasserstein")
+    )
     axes[0].plot(x, _scores(classifier, x).sigmoid(), color=ORANGE)
     axes[0].set_title("σ(D)", size=10)
     axes[1].plot(x, _scores(measured, x), color=BLUE)

@@ -39,14 +39,14 @@ def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour
     ax.add_patch(FancyArrowPatch(start, end, color=colour, connectionstyle=curve, **style))  # type: ignore[arg-type]
 
 
-def picture(ax: Axes, x: float, y: float, pixels: np.ndarray, side: float = 9) -> None:  # type: ignore[type-arg]
+def picture(ax: Axes, x: float, y: float, pixels: np.ndarray, side: float = 9) -> None:
     """A gray picture (H, W) with its middle at x and y."""
     box_of = (x - side / 2, x + side / 2, y + side / 2, y - side / 2)
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=box_of, interpolation="nearest")
 
 
 def game() -> None:
-    """z -> G -> G(z) and x, both into D, whose score teaches both networks."""
+    """The game: z -> G -> G(z) and x, both into D, whose score teaches both networks."""
     figure, ax = drawing(8.2, 2.9)
     noise = torch.randn(8, 1, generator=torch.Generator().manual_seed(1))
     ax.imshow(noise, cmap="PuOr", extent=(3, 5, 14, 3), aspect="auto")
@@ -69,7 +69,7 @@ def game() -> None:
     save(figure, "game")
 
 
-def _generated() -> np.ndarray:  # type: ignore[type-arg]
+def _generated() -> np.ndarray:
     """One of the digits of docs/images/study-digits.png: 8 x 8 pictures, 2 pixels apart."""
     sheet = np.asarray(Image.open(FOLDER.parent / "study-digits.png").convert("L"))
     side = sheet.shape[0] / (8 * 30 + 2)  # how often a pixel was doubled
@@ -148,7 +148,7 @@ def _one_hot(ax: Axes, x: float, y: float, label: int) -> None:
 
 
 def residual() -> None:
-    """x -> x + 1x1(act(3x3(act(1x1(x))))), whose last convolution starts at zero."""
+    """A block, x -> x + 1x1(act(3x3(act(1x1(x))))), whose last convolution starts at zero."""
     figure, ax = drawing(8.2, 1.9)
     ax.text(3, 12, "x", ha="center", va="center", size=12)
     for x, text, fill in ((16, "1×1", PALE_BLUE), (34, "3×3", PALE_BLUE), (52, "1×1\n(= 0)", PALE_ORANGE)):

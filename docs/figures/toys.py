@@ -27,6 +27,11 @@ def ring(n: int) -> Tensor:
     return 2 * torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
 
 
+def bell(middle: float, width: float = 1) -> Sampler:
+    """Points (n, 1) from N(middle, width)."""
+    return lambda n: middle + width * torch.randn(n, 1)
+
+
 def train_on_ring(betas: tuple[float, float], steps: int) -> Iterator[nn.Module]:
     """The generator after each step of the study's game in the plane, with these betas of Adam."""
     torch.manual_seed(0)
@@ -41,7 +46,7 @@ def train_on_ring(betas: tuple[float, float], steps: int) -> Iterator[nn.Module]
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
