@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STEPS ?= 8000
 
-.PHONY: train test test-slow check lowest clean
+.PHONY: train test test-slow check lowest docs figures clean
 
 ## train: learn to draw digits from the built-in MNIST, then say where the pictures are
 train: .venv/.train
@@ -25,6 +25,16 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+## docs: the learning pages in two languages, the guides and the API, as a site of plain files in site/
+docs: .venv/.docs
+	rm -rf site
+	$(BIN)/zensical build --strict
+	$(BIN)/zensical build --strict --config-file zensical.ko.toml
+
+## figures: draw the figures of the learning pages anew (a minute or two)
+figures: .venv/.train
+	$(BIN)/python -m docs.figures
+
 ## lowest: the tests with the lowest versions that pyproject.toml allows, in a .venv-lowest of their own
 lowest:
 	$(PYTHON) -m venv .venv-lowest
@@ -33,7 +43,7 @@ lowest:
 	.venv-lowest/bin/python -m pytest -m "not slow" -W default
 
 clean:
-	rm -rf .venv .venv-lowest build dist src/*.egg-info
+	rm -rf .venv .venv-lowest build dist site src/*.egg-info
 
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -48,4 +58,8 @@ clean:
 .venv/.dev: .venv/.made pyproject.toml
 	@echo "Installing into .venv (PyTorch is large: this takes a few minutes, once)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/.train
+
+.venv/.docs: .venv/.made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@ .venv/.train

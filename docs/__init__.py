@@ -1,0 +1,1 @@
+"""What is read: the guides, the learning pages (learn/), and what draws their figures (figures/)."""
