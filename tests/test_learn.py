@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from docs.figures import FIGURES, style
+from docs.figures import FIGURES, draw, style
 
 ROOT = Path(__file__).parent.parent
 LEARN = ROOT / "docs" / "learn"
@@ -107,7 +107,7 @@ def test_figures_are_the_same_to_the_byte(name: str, tmp_path: Path, monkeypatch
     drawn = []
     for attempt in ("a", "b"):
         monkeypatch.setattr(style, "FOLDER", tmp_path / attempt)
-        FIGURES[name]()
+        draw(name)
         drawn.append((tmp_path / attempt / f"{name}.png").read_bytes())
     assert drawn[0] == drawn[1]
 

@@ -6,7 +6,10 @@ stands on a light card of its own and is legible on light and dark pages.
 
 from collections.abc import Callable
 
+import matplotlib as mpl
+
 from docs.figures import curves, grids, networks
+from docs.figures.style import STYLE
 
 FIGURES: dict[str, Callable[[], None]] = {
     "game": networks.game,
@@ -30,3 +33,9 @@ FIGURES: dict[str, Callable[[], None]] = {
     "burn-in": curves.burn_in,
 }
 """Name of the file without .png -> what draws it."""
+
+
+def draw(name: str) -> None:
+    """Write one figure, in the style of all of them."""
+    with mpl.rc_context(STYLE):
+        FIGURES[name]()

@@ -2,8 +2,8 @@
 
 import sys
 
-from docs.figures import FIGURES
+from docs.figures import FIGURES, draw
 
 for name in sys.argv[1:] or FIGURES:
-    FIGURES[name]()
+    draw(name)
     print(name)
