@@ -1,11 +1,13 @@
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 import dcgan
 from dcgan.data import cache
@@ -79,3 +81,22 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return err
 
     return call
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium of the system's: `page = browser.new_page(viewport={"width": 390, "height": 844})`.
+
+    Skipped where there is none, but for CI (`DCGAN_CI`), which must not pass without. Not for the whole session:
+    Playwright keeps an event loop running in this thread, and `asyncio.run` of other tests would be refused.
+    """
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        (pytest.fail if os.environ.get("DCGAN_CI") else pytest.skip)("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
