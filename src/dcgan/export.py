@@ -3,6 +3,7 @@
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +93,7 @@ def _inputs(model: Model, n: int) -> tuple[Tensor, ...]:
 def _trace(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """By torch's first exporter: the second one needs another package and fixes the batch of some networks."""
     names = ["z", "label"][: len(inputs)]
+    torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot, OPSET)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is the first one; that sizes are traced, which `_difference` checks
         torch.onnx.export(
@@ -104,6 +106,11 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _vdot(graph: Any, a: Any, b: Any) -> Any:
+    """What the exporter has no words for in spectral normalisation: σ = u · W v."""
+    return graph.op("ReduceSum", graph.op("Mul", a, b), keepdims_i=0)
 
 
 @torch.no_grad()

@@ -24,8 +24,12 @@ from dcgan.sample import Model
 PACKAGE, VERSION = "onnxruntime-web", "1.23.2"
 RUNTIME = {
     "ort.mjs": (
-        "package/dist/ort.wasm.bundle.min.mjs",
-        "cace3b98bee45c1c40ed04e07b984fb66012acacb702e6aecd9008239bf35e99",
+        "package/dist/ort.wasm.min.mjs",
+        "69751720f611e37d1ce2fa3c6ebaa80f949014752636c5f8887a63d40feadcc7",
+    ),
+    "ort-wasm.mjs": (
+        "package/dist/ort-wasm-simd-threaded.mjs",
+        "90a557d15c02bac4504d95b67f431d8594635ed2a0a62a7f2cd83d090ff91d3e",
     ),
     "ort.wasm": (
         "package/dist/ort-wasm-simd-threaded.wasm",
@@ -38,7 +42,7 @@ SCRIPTS = ("strings.js", "latents.js", "files.js", "onnx.js", "play.js", "start.
 DIRECTIONS = 8
 POLICY = (
     "default-src 'none'; script-src {own} blob: 'wasm-unsafe-eval'; style-src {own}; img-src blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'"
+    "connect-src 'self' blob:; base-uri 'none'; form-action 'none'"
 )
 """Of what a browser may do with the page: it fetches from nowhere else."""
 FOOTER = (

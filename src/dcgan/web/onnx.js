@@ -3,9 +3,8 @@
 import { noise, truncate } from "./latents.js";
 
 /** What `play` draws with: latents(seed, n, truncation) and draw(latents, labels) -> pictures. */
-export async function onnxEngine(about, ort, wasm, model) {
+export async function onnxEngine(about, ort, model) {
   ort.env.wasm.numThreads = 1; // threads need headers that a file on the disk has not
-  ort.env.wasm.wasmBinary = wasm;
   const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
   const [channels, height, width] = about.shape;
   return {

@@ -12,15 +12,19 @@ async function part(name) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
+const address = (content, type) => URL.createObjectURL(new Blob([content], { type }));
+
 async function start() {
   document.documentElement.lang = language();
   const about = JSON.parse(document.getElementById("about").textContent);
   const root = document.getElementById("play");
   root.textContent = t("loading");
   try {
-    const [runtime, wasm, model] = await Promise.all(["ort.mjs", "ort.wasm", "model.onnx"].map(part));
-    const address = URL.createObjectURL(new Blob([runtime], { type: "text/javascript" }));
-    const engine = await onnxEngine(about, await import(address), wasm, model);
+    const names = ["ort.mjs", "ort-wasm.mjs", "ort.wasm", "model.onnx"];
+    const [runtime, glue, wasm, model] = await Promise.all(names.map(part));
+    const ort = await import(address(runtime, "text/javascript"));
+    ort.env.wasm.wasmPaths = { mjs: address(glue, "text/javascript"), wasm: address(wasm, "application/wasm") };
+    const engine = await onnxEngine(about, ort, model);
     const show = () => play(root, engine, { params: new URLSearchParams(location.hash.slice(1)), onState });
     const onState = (params) => history.replaceState(null, "", `#${params}`);
     const other = h("button", { type: "button" }, t("language"));
