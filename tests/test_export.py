@@ -134,7 +134,7 @@ def test_what_differs_from_pytorch_is_not_written(tmp_path: Path, monkeypatch: p
     other, trace = _model("mlp").generator, export._trace
     monkeypatch.setattr(export, "_trace", lambda network, inputs, path: trace(other, inputs, path))
     for for_torch_fidelity in (False, True):
-        with pytest.raises(UserError, match="differs from PyTorch by .* nothing was written"):
+        with pytest.raises(UserError, match=r"differs from PyTorch by .* nothing was written"):
             export.to_onnx(_model("dcgan"), tmp_path / "g.onnx", for_torch_fidelity=for_torch_fidelity)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +187,16 @@ def test_a_push_that_fails_says_why(
 ):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_TOKEN", "")
-    words = ["export", str(finished_run.path), "--format", "safetensors", "--push", name, "--out", str(tmp_path / "hub")]
+    words = [
+        "export",
+        str(finished_run.path),
+        "--format",
+        "safetensors",
+        "--push",
+        name,
+        "--out",
+        str(tmp_path / "hub"),
+    ]
     assert "is written, but" in refused(*words)
 
 

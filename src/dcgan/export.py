@@ -93,7 +93,7 @@ def _inputs(model: Model, n: int) -> tuple[Tensor, ...]:
 def _trace(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """By torch's first exporter: the second one needs another package and fixes the batch of some networks."""
     names = ["z", "label"][: len(inputs)]
-    torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot, OPSET)
+    torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot, OPSET)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is the first one; that sizes are traced, which `_difference` checks
         torch.onnx.export(

@@ -164,7 +164,9 @@ def _packed(folder: Path) -> Path:
     """The package as npm packs it."""
     npm = shutil.which("npm")
     if npm is None:
-        raise UserError(f"--format web needs {PACKAGE} {VERSION}, once: install Node.js, which brings npm, and try again")
+        raise UserError(
+            f"--format web needs {PACKAGE} {VERSION}, once: install Node.js, which brings npm, and try again"
+        )
     command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts"]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     path = folder / f"{PACKAGE}-{VERSION}.tgz"

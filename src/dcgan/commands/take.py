@@ -85,5 +85,9 @@ class Export:
 
         size = write_page(load(self.model), self.out, single_file=self.single_file)
         start = self.out if self.single_file else self.out / "index.html"
-        how = "open it in a browser" if self.single_file else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
+        how = (
+            "open it in a browser"
+            if self.single_file
+            else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
+        )
         return {"out": str(self.out), "bytes": size}, f"{start}: {size:,} bytes; {how}"
