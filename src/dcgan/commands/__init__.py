@@ -9,7 +9,7 @@ from typing import Any
 from dcgan.commands.draw import Interpolate, Sample
 from dcgan.commands.look import DataCheck, Summary
 from dcgan.commands.measure import Evaluate
-from dcgan.commands.take import Export
+from dcgan.commands.take import Export, Invert
 from dcgan.commands.train import Resume, Train, VerifyResume
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sample": Sample,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "invert": Invert,
     "export": Export,
     "summary": Summary,
     "data": DataCheck,

@@ -1,4 +1,4 @@
-"""Commands that take a trained model elsewhere: `export`."""
+"""Commands that take things in and out of a trained model: `export`, `invert`."""
 
 import shlex
 from dataclasses import dataclass
@@ -91,3 +91,33 @@ class Export:
             else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
         )
         return {"out": str(self.out), "bytes": size}, f"{start}: {size:,} bytes; {how}"
+
+
+@dataclass(frozen=True)
+class Invert:
+    """Find the latent whose picture is nearest to yours: the latent, its picture, and how far that is."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    picture: Annotated[Positional[Path], arg(metavar="PICTURE")]
+    """The picture's file. It is cropped and resized to what the model draws."""
+    out: Path
+    """The folder to write: latent.npz (z, and label if there are classes) and reconstruction.png."""
+    label: str | None = None
+    """Search only this class, by index or by name; without it every class."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.invert import invert, make_pool, read_picture, write
+        from dcgan.sample import check_out, load
+
+        check_out(self.out, ("",))
+        model = load(self.model)
+        model.generator.requires_grad_(False)
+        found = invert(model, read_picture(model, self.picture), make_pool(model, self.label))
+        write(found, self.out)
+        of_class = {} if found.label is None else {"label": found.label, "class": model.classes[found.label]}
+        text = f"{self.out}: latent.npz and reconstruction.png, {found.error:.1f} of 255 from the picture (RMS)"
+        text += f", class {model.classes[found.label]}" if found.label is not None else ""
+        return {"out": str(self.out), "error": found.error, **of_class}, text
