@@ -9,6 +9,7 @@ from typing import Any
 from dcgan.commands.draw import Interpolate, Sample
 from dcgan.commands.look import DataCheck, Summary
 from dcgan.commands.measure import Evaluate
+from dcgan.commands.studio import Studio
 from dcgan.commands.take import Export, Invert
 from dcgan.commands.train import Resume, Train, VerifyResume
 
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": Evaluate,
     "invert": Invert,
     "export": Export,
+    "studio": Studio,
     "summary": Summary,
     "data": DataCheck,
 }
