@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan import UserError
+from dcgan import UserError, lock
 from dcgan.lock import NAME, locked
 
 HOLD = """

@@ -6,6 +6,7 @@ several random samples stands in for it.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,8 @@ def _descend(model: Model, target: Tensor, z: Tensor, labels: Tensor | None, ste
 
 def _losses(model: Model, target: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
     images = model.generator(z) if labels is None else model.generator(z, labels)
-    return ((images.flatten(1) - target) ** 2).mean(1) + TYPICAL * (z**2).mean(1)
+    found: Tensor = ((images.flatten(1) - target) ** 2).mean(1) + TYPICAL * (z**2).mean(1)
+    return found
 
 
 @torch.no_grad()
@@ -142,7 +144,9 @@ def write(found: Inverted, out: Path) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    arrays = {"z": found.z[None].numpy()} | ({} if found.label is None else {"label": np.array([found.label])})
+    arrays: dict[str, Any] = {"z": found.z[None].numpy()} | (
+        {} if found.label is None else {"label": np.array([found.label])}
+    )
     try:
         with whole_folder(out) as aside:
             np.savez(aside / "latent.npz", **arrays)

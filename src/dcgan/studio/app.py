@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 import dcgan
 from dcgan.config import PRESET_LINES, UserError
-from dcgan.studio.easel import Easel
+from dcgan.studio.queue import Queue
 from dcgan.studio.shelf import NotThere, Shelf
 from dcgan.studio.trainings import Busy, Trainings
 
@@ -31,7 +31,7 @@ class Start(BaseModel):
     """A training to start."""
 
     preset: str = Field(default="dcgan", max_length=40)
-    data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+$")
+    data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
     minutes: Minutes = 3.0
 
 
@@ -56,18 +56,18 @@ class Picture(BaseModel):
 
 def create_app(runs: Path) -> FastAPI:
     """The studio over a folder of runs, without the `Guard` that stands before it."""
-    shelf, trainings, easel = Shelf(runs), Trainings(runs), Easel()
+    shelf, trainings, queue = Shelf(runs), Trainings(runs), Queue()
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
-        easel.close()
+        queue.close()
 
     app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=life, docs_url=None, redoc_url=None)
     _answer_errors(app)
     _routes_of_runs(app, shelf, trainings)
     _routes_of_watching(app, shelf)
-    _routes_of_models(app, shelf, easel)
+    _routes_of_models(app, shelf, queue)
     _pages(app)
     return app
 
@@ -151,11 +151,12 @@ def _routes_of_watching(app: FastAPI, shelf: Shelf) -> None:
             watchers[0] -= 1
 
 
-def _routes_of_models(app: FastAPI, shelf: Shelf, easel: Easel) -> None:
+def _routes_of_models(app: FastAPI, shelf: Shelf, queue: Queue) -> None:
     @app.get("/api/models/{name}", responses=REFUSALS)
     async def about(name: str) -> dict[str, Any]:
         """What a run's generator draws, and its principal directions."""
-        return await easel.do(easel.about, shelf.run(name))
+        found: dict[str, Any] = await queue.do("about", shelf.run(name))
+        return found
 
     @app.get("/api/models/{name}/latents", responses=REFUSALS)
     async def latents(
@@ -165,23 +166,25 @@ def _routes_of_models(app: FastAPI, shelf: Shelf, easel: Easel) -> None:
         truncation: Annotated[float | None, Query(gt=0, le=10, allow_inf_nan=False)] = None,
     ) -> dict[str, Any]:
         """The latents that `dcgan sample` draws from with this seed."""
-        return {"z": await easel.do(easel.latents, shelf.run(name), seed, n, truncation)}
+        return {"z": await queue.do("latents", shelf.run(name), seed, n, truncation)}
 
     @app.post("/api/models/{name}/draw", responses=REFUSALS | {200: {"content": {"application/octet-stream": {}}}})
     async def draw(name: str, wanted: Latents) -> Response:
         """The pictures of latents, uint8 (N, H, W, C)."""
-        pixels = await easel.do(easel.draw, shelf.run(name), wanted.z, wanted.labels)
+        pixels = await queue.do("draw", shelf.run(name), wanted.z, wanted.labels)
         return Response(pixels, media_type="application/octet-stream")
 
     @app.post("/api/models/{name}/invert", responses=REFUSALS)
     async def invert(name: str, wanted: Picture) -> dict[str, Any]:
         """The latent whose picture is nearest."""
-        return await easel.do(easel.invert, shelf.run(name), wanted.pixels)
+        found: dict[str, Any] = await queue.do("invert", shelf.run(name), wanted.pixels)
+        return found
 
     @app.get("/api/models/{name}/quiz", responses=REFUSALS)
     async def quiz(name: str, seed: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> dict[str, Any]:
         """Twenty pictures, real ones and generated ones."""
-        return await easel.do(easel.quiz, shelf.run(name), seed)
+        found: dict[str, Any] = await queue.do("quiz", shelf.run(name), seed)
+        return found
 
 
 def _pages(app: FastAPI) -> None:

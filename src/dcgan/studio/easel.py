@@ -1,11 +1,7 @@
-"""The one place where the studio computes: models, kept ready, and a short queue in front of a single thread."""
+"""What the studio computes, with models that are kept ready. Only the thread of `queue` comes in here."""
 
-import asyncio
-import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,45 +15,19 @@ from dcgan.images import to_float
 from dcgan.models.saved import first_weight
 from dcgan.run import RunFolder
 from dcgan.sample import Model, draw, load
-from dcgan.studio.trainings import Busy
 
-MOST_WAITING = 32
 MOST_MODELS = 4
 DIRECTIONS = 8
 QUESTIONS = 20
-T = TypeVar("T")
 
 
 class Easel:
-    """Draws and inverts with the models of runs, one thing at a time: a training beside it keeps its core."""
+    """Draws and inverts with the models of runs."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel", initializer=torch.set_num_threads, initargs=(1,))
+        torch.set_num_threads(1)  # of this thread
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._pools: dict[int, invert.Pool] = {}
-        self._count, self._guard = 0, threading.Lock()
-
-    async def do(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run `work` in the thread.
-
-        Raises:
-            Busy: too much is waiting already.
-        """
-        with self._guard:
-            if self._count >= MOST_WAITING:
-                raise Busy("busy: too many pictures are waiting to be drawn; try again in a moment")
-            self._count += 1
-        future = self._thread.submit(work, *arguments)
-        future.add_done_callback(self._left)
-        return await asyncio.wrap_future(future)
-
-    def _left(self, _: object) -> None:
-        with self._guard:
-            self._count -= 1
-
-    def close(self) -> None:
-        """Let what waits go, and end the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def model(self, folder: RunFolder) -> Model:
         """The run's model as it is on the disk now, from memory if that has not changed.

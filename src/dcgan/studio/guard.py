@@ -24,10 +24,6 @@ HEADERS = {
 }
 
 
-class TooLarge(Exception):  # noqa: N818
-    """A body went over the limit while it came in."""
-
-
 @dataclass(frozen=True)
 class Guard:
     """Refuses what a page of another origin, or a stranger, could send.
@@ -76,29 +72,35 @@ class Guard:
         return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/" if _in_address(scope) else None
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send, cookie: str | None) -> None:
-        size, begun = 0, False
+        body = await _whole_body(receive)
+        if body is None:
+            await _answer(send, 413, f"at most {LARGEST_BODY >> 20} MiB")
+            return
+        waiting = [body]
 
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > LARGEST_BODY:
-                raise TooLarge
-            return message
+        async def again() -> Message:
+            return {"type": "http.request", "body": waiting.pop()} if waiting else await receive()
 
         async def sealed(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 extra = HEADERS | ({"set-cookie": cookie} if cookie and self.token else {})
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
             await send(message)
 
-        try:
-            await self.app(scope, counted, sealed)
-        except TooLarge:
-            if not begun:
-                await _answer(send, 413, f"at most {LARGEST_BODY >> 20} MiB")
+        await self.app(scope, again, sealed)
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """A request's body; None as soon as it is larger than it may be."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST_BODY:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _name(host: str) -> str:
@@ -111,7 +113,7 @@ def _cookie(headers: dict[str, str]) -> str:
         found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return str(found.value) if found else ""
 
 
 def _in_address(scope: Scope) -> str:

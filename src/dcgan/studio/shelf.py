@@ -1,4 +1,4 @@
-"""The runs in a folder, as the studio shows them. Whatever is in the folder, reading it never fails: it is broken then."""
+"""The runs in a folder, as the studio shows them. Whatever lies there, reading it never fails: it is broken then."""
 
 import itertools
 import math
@@ -39,7 +39,11 @@ class Shelf:
         # a link may lead anywhere: only what lies in this folder is shown
         try:
             is_ours = path.is_dir() and path.resolve().parent == self.path.resolve()
-            return is_ours and not path.name.startswith(".") and any((path / n).exists() for n in ("config.json", "samples"))
+            return (
+                is_ours
+                and not path.name.startswith(".")
+                and any((path / n).exists() for n in ("config.json", "samples"))
+            )
         except OSError:
             return False
 
@@ -59,7 +63,7 @@ class Shelf:
         try:
             return {"name": printable(name), **_summary(folder)}
         except (UserError, OSError, ValueError, LookupError, TypeError) as error:
-            return {"name": printable(name), "state": "broken", "problem": printable(str(error))[:300]}
+            return {"name": printable(name), "state": "broken", "problem": self._said(error)}
 
     def detail(self, name: str) -> dict[str, Any]:
         """All that the page of one run shows."""
@@ -70,7 +74,12 @@ class Shelf:
         try:
             return about | {"scores": scores_of(folder.config()), **history(folder)}
         except (UserError, OSError) as error:
-            return {**about, "state": "broken", "problem": str(error)[:300], "lines": [], "events": [], "samples": []}
+            nothing: dict[str, Any] = {"lines": [], "events": [], "samples": []}
+            return {**about, "state": "broken", "problem": self._said(error), **nothing}
+
+    def _said(self, error: Exception) -> str:
+        """An error's text without where the folder lies."""
+        return printable(str(error).replace(f"{self.path}/", ""))[:300]
 
     def grid(self, name: str, file: str) -> Path:
         """The path of one grid of samples.

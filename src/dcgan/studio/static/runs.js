@@ -56,7 +56,7 @@ function card(run, done) {
   const link = (page) => `#/${page}/${encodeURIComponent(run.name)}`;
   const preview = run.preview
     ? h("img", { class: "preview", alt: t("previewOf", run.name), src: address(`runs/${run.name}/samples/${run.preview}`), loading: "lazy" })
-    : h("div", { class: "preview" });
+    : "";
   const ways = run.state === "broken" ? [] : [h("a", { href: link("watch") }, t("watch"))];
   if (run.has_model) ways.push(h("a", { href: link("play") }, t("play")));
   const said = run.state === "broken" ? h("p", { class: "bad" }, run.problem) : figures(run);
@@ -68,7 +68,7 @@ function card(run, done) {
     h("span", { class: `badge ${run.state}` }, t(run.state)),
     said,
     h("div", { class: "row" }, ...ways),
-    h("details", {}, h("summary", {}, t("more")), h("div", { class: "row" }, ...controls(run, done))),
+    run.state === "broken" ? "" : h("details", {}, h("summary", {}, t("more")), h("div", { class: "row" }, ...controls(run, done))),
   );
 }
 
