@@ -118,7 +118,7 @@ def _cookie(headers: dict[str, str]) -> str:
 
 def _in_address(scope: Scope) -> str:
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=50)
-    return query.get("token", [""])[0]
+    return str(query.get("token", [""])[0])
 
 
 async def _answer(send: Send, status: int, text: str) -> None:

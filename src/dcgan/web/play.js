@@ -77,7 +77,7 @@ export function play(root, engine, { params = new URLSearchParams(), onState = (
 
   const status = h("p", { role: "status", class: "quiet" });
   const grid = h("div", { class: "samples", role: "group", "aria-label": t("samples") });
-  const stage = h("canvas", { class: "stage", role: "img", hidden: true });
+  const stage = h("canvas", { class: "stage", role: "img", "aria-label": t("walk"), hidden: true });
   const walkButton = h("button", { type: "button", onclick: () => (timer ? stop() : go()) }, t("walk"));
 
   const labelOf = (i) => (state.label === "every" ? i % about.classes.length : state.label);

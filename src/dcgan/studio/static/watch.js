@@ -87,8 +87,19 @@ export async function watchPage(root, { run: wanted }) {
       h("div", {}, h("div", { class: "panel" }, image, h("label", { class: "slider" }, h("span", {}, t("back")), slider, when)), h("div", { class: "panel" }, state, buttons)),
       h("div", {}, h("div", { class: "panel" }, curves), h("div", { class: "panel" }, told))),
   );
-  const source = new EventSource(address(`runs/${picked.run}/events`));
-  source.onmessage = (event) => update(JSON.parse(event.data));
-  source.onerror = () => (root.dataset.state = "unreachable"); // the browser asks again by itself
-  return () => source.close();
+  let [source, timer] = [null, 0];
+  function listen() {
+    source = new EventSource(address(`runs/${picked.run}/events`));
+    source.onmessage = (event) => update(JSON.parse(event.data));
+    source.onerror = () => {
+      root.dataset.state = "unreachable";
+      // The browser asks again by itself, but not after a refusal: a run that was just started has no folder yet.
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(listen, 1500);
+    };
+  }
+  listen();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }
