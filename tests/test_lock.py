@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan import UserError
+from dcgan import UserError, lock
 from dcgan.lock import NAME, locked
 
 HOLD = """
@@ -70,3 +70,13 @@ def test_a_folder_that_cannot_be_written_cannot_be_locked(tmp_path: Path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="cannot write"), locked(tmp_path):
         pass
+
+
+def test_the_holder_is_known_while_it_holds(tmp_path: Path):
+    assert lock.holder(tmp_path) is None
+    with lock.locked(tmp_path):
+        assert lock.holder(tmp_path) == os.getpid()
+    assert lock.holder(tmp_path) is None
+    for left in (b"", b"\0", b"\0999999999\n", b"\0x", f"\0{os.getpid()}".encode(), b"\0" + b"9" * 40):
+        (tmp_path / lock.NAME).write_bytes(left)  # of a killed process, whose number another one may bear
+        assert lock.holder(tmp_path) is None

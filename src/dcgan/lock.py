@@ -10,6 +10,8 @@ from dcgan.config import UserError
 from dcgan.files import printable
 
 NAME = ".lock"
+PLACE_OF_NUMBER = 1
+"""Where the number of the process stands in the file: Windows lets nobody read the first byte, which is locked."""
 
 
 @contextmanager
@@ -29,11 +31,31 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write to {printable(str(folder))}: {error.strerror}") from None
     try:
+        os.lseek(file, PLACE_OF_NUMBER, os.SEEK_SET)
+        os.write(file, f"{os.getpid()}\n".encode())
         yield
     finally:
         with suppress(OSError):  # Windows removes no open file; the next process locks the one that is there
             path.unlink()
         os.close(file)
+
+
+def holder(folder: Path) -> int | None:
+    """The number of the process that holds the lock of a folder; None if nobody does."""
+    path = folder / NAME
+    try:
+        number = int(path.read_bytes()[PLACE_OF_NUMBER:])
+        os.kill(number, 0)
+        file = os.open(path, os.O_RDWR)
+    except (OSError, ValueError, OverflowError):
+        return None
+    try:
+        _lock(file)  # it can be had: whoever wrote the number is gone, and another process bears it now
+    except BlockingIOError:
+        return number
+    finally:
+        os.close(file)
+    return None
 
 
 def _opened(path: Path) -> int:

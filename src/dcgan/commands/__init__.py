@@ -9,6 +9,8 @@ from typing import Any
 from dcgan.commands.draw import Interpolate, Sample
 from dcgan.commands.look import DataCheck, Summary
 from dcgan.commands.measure import Compare, Evaluate, Report
+from dcgan.commands.studio import Studio
+from dcgan.commands.take import Export, Invert
 from dcgan.commands.train import Resume, Train, VerifyResume
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -18,8 +20,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sample": Sample,
     "interpolate": Interpolate,
     "evaluate": Evaluate,
+    "invert": Invert,
     "compare": Compare,
     "report": Report,
+    "export": Export,
+    "studio": Studio,
     "summary": Summary,
     "data": DataCheck,
 }

@@ -1,0 +1,146 @@
+"""What the studio computes, with models that are kept ready. Only the thread of `queue` comes in here."""
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dcgan import invert, latents, models
+from dcgan.checkpoint import read, restore
+from dcgan.config import UserError
+from dcgan.data import open_images
+from dcgan.images import to_float
+from dcgan.models.saved import first_weight
+from dcgan.run import RunFolder
+from dcgan.sample import Model, draw, load
+
+MOST_MODELS = 4
+DIRECTIONS = 8
+QUESTIONS = 20
+
+
+class Easel:
+    """Draws and inverts with the models of runs."""
+
+    def __init__(self) -> None:
+        torch.set_num_threads(1)  # of this thread
+        self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
+        self._pools: dict[int, invert.Pool] = {}
+
+    def model(self, folder: RunFolder) -> Model:
+        """The run's model as it is on the disk now, from memory if that has not changed.
+
+        Raises:
+            UserError: it has none, or it is damaged.
+        """
+        path = folder.model / "config.json"
+        key = (str(folder.path), path.stat().st_mtime if path.is_file() else 0.0)
+        if key not in self._models:
+            found = load(folder.path)
+            found.generator.requires_grad_(False)
+            self._models[key] = found
+            while len(self._models) > MOST_MODELS:
+                _, old = self._models.popitem(last=False)
+                self._pools.pop(id(old), None)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+    def about(self, folder: RunFolder) -> dict[str, Any]:
+        """What the play page knows of a generator."""
+        model = self.model(folder)
+        directions = latents.principal_directions(first_weight(model.generator))[:DIRECTIONS]
+        return {
+            "z_dim": model.generator.z_dim,
+            "shape": list(model.generator.picture_shape),
+            "classes": list(model.classes),
+            "directions": [[round(value, 6) for value in way] for way in directions.tolist()],
+        }
+
+    def latents(self, folder: RunFolder, seed: int, n: int, truncation: float | None) -> list[list[float]]:
+        """Latents as `dcgan sample` draws from them."""
+        found: list[list[float]] = self.model(folder).latents(n, seed, truncation).tolist()
+        return found
+
+    def draw(self, folder: RunFolder, z: list[list[float]], labels: list[int] | None) -> bytes:
+        """The pictures of latents, uint8 (N, H, W, C) in that order.
+
+        Raises:
+            UserError: latents or labels are not what the model takes.
+        """
+        model = self.model(folder)
+        size, classes = model.generator.z_dim, model.generator.classes
+        if any(len(latent) != size for latent in z):
+            raise UserError(f"each latent must have {size} numbers")
+        if classes and (labels is None or len(labels) != len(z) or not all(0 <= label < classes for label in labels)):
+            raise UserError(f"give a label from 0 to {classes - 1} for each latent")
+        given = torch.tensor(labels) if classes else None
+        return draw(model.generator, torch.tensor(z, dtype=torch.float32), given).tobytes()
+
+    def invert(self, folder: RunFolder, pixels: list[int]) -> dict[str, Any]:
+        """The nearest latent of a picture, (H, W, C) in that order.
+
+        Raises:
+            UserError: the picture has another size.
+        """
+        model = self.model(folder)
+        channels, height, width = model.generator.picture_shape
+        if len(pixels) != channels * height * width:
+            raise UserError(f"the picture must have {height}x{width}x{channels} values")
+        if id(model) not in self._pools:
+            self._pools[id(model)] = invert.make_pool(model)
+        picture = np.array(pixels, np.uint8).reshape(height, width, channels)
+        found = invert.invert(model, picture, self._pools[id(model)])
+        about = {"z": [round(value, 4) for value in found.z.tolist()], "label": found.label, "error": found.error}
+        return about | {"pixels": found.pixels.flatten().tolist()}
+
+    def quiz(self, folder: RunFolder, seed: int) -> dict[str, Any]:
+        """Twenty pictures, about half of them real, with what the discriminator says of each where there is one."""
+        model = self.model(folder)
+        channels, height, width = model.generator.picture_shape
+        config = folder.config()
+        real = open_images(config.data, "test", size=(height, width), channels=channels, fit=config.fit)
+        source = np.random.default_rng(seed)
+        is_real = source.random(QUESTIONS) < 0.5
+        rows = torch.from_numpy(source.choice(len(real), QUESTIONS, replace=len(real) < QUESTIONS))
+        fakes = torch.from_numpy(model.sample(QUESTIONS, int(source.integers(2**31)))).permute(0, 3, 1, 2)
+        mixed = torch.where(torch.from_numpy(is_real)[:, None, None, None], real.pixels[rows].cpu(), fakes)
+        labels = model.labels(QUESTIONS)
+        if labels is not None and real.labels is not None:
+            labels = torch.where(torch.from_numpy(is_real), real.labels[rows].cpu(), labels)
+        return {
+            "shape": [channels, height, width],
+            "pictures": mixed.permute(0, 2, 3, 1).flatten(1).tolist(),
+            "is_real": is_real.tolist(),
+            "says_real": _verdicts(folder, model, mixed, labels),
+        }
+
+
+@torch.no_grad()
+def _verdicts(folder: RunFolder, model: Model, pictures: Tensor, labels: Tensor | None) -> list[bool] | None:
+    """Whether the run's discriminator takes each picture for a real one; None where the run has none to ask.
+
+    Its scores have no fixed border for most objectives: the half of the pictures with the higher scores counts as real.
+    """
+    try:
+        network = _discriminator(folder, model)
+    except (UserError, OSError):
+        return None
+    inputs = [to_float(pictures), labels] if model.generator.classes else [to_float(pictures)]
+    scores = network.eval()(*inputs).flatten()
+    found: list[bool] = (scores > (0.0 if folder.config().loss in BCE else scores.median())).tolist()
+    return found
+
+
+BCE = ("minimax", "non-saturating")
+
+
+def _discriminator(folder: RunFolder, model: Model) -> nn.Module:
+    if folder.own():
+        raise UserError("a network of the user's own")
+    read(folder.checkpoint, {})
+    config, shape = folder.config(), model.generator.picture_shape
+    _, network = models.build(config, shape, model.generator.classes)
+    restore(folder.checkpoint, {"discriminator": network})
+    return network

@@ -1,0 +1,56 @@
+"""A short queue in front of the one thread that computes: a training beside the studio keeps its core."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from dcgan.studio.trainings import Busy
+
+if TYPE_CHECKING:
+    from dcgan.studio.easel import Easel
+
+MOST_WAITING = 32
+
+
+class Queue:
+    """Runs the methods of an `Easel` in its thread, in order. torch is imported there: the first page does not wait."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel")
+        self._easel: Easel | None = None
+        self._count, self._guard = 0, threading.Lock()
+        self._thread.submit(self._prepare)
+
+    async def do(self, method: str, *arguments: Any) -> Any:
+        """What a method of the easel returns.
+
+        Raises:
+            Busy: too much is waiting already.
+            UserError: what the method raises.
+        """
+        with self._guard:
+            if self._count >= MOST_WAITING:
+                raise Busy("busy: too many pictures are waiting to be drawn; try again in a moment")
+            self._count += 1
+        future = self._thread.submit(self._run, method, arguments)
+        future.add_done_callback(self._left)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Let what waits go, and end the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        return getattr(self._prepare(), method)(*arguments)
+
+    def _prepare(self) -> "Easel":
+        if self._easel is None:
+            from dcgan.studio.easel import Easel
+
+            self._easel = Easel()
+        return self._easel
+
+    def _left(self, _: object) -> None:
+        with self._guard:
+            self._count -= 1

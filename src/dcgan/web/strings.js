@@ -1,0 +1,124 @@
+// Every word that a page shows, English and Korean. {0}, {1} … are filled in.
+
+const WORDS = {
+  title: ["dcgan", "dcgan"],
+  language: ["한국어", "English"],
+  skip: ["Skip to the content", "본문으로 건너뛰기"],
+  loading: ["Loading …", "불러오는 중 …"],
+  failed: ["That did not work: {0}", "실패했습니다: {0}"],
+  samples: ["Samples", "표본"],
+  seed: ["Seed", "시드"],
+  another: ["Another seed", "다른 시드"],
+  count: ["How many", "개수"],
+  label: ["Class", "클래스"],
+  every: ["every class in turn", "모든 클래스 차례로"],
+  truncation: ["Truncation", "절단"],
+  off: ["off", "끔"],
+  directions: ["Directions", "방향"],
+  pad: ["Drag: directions 1 (across) and 2 (up)", "끌기: 방향 1(가로)과 2(세로)"],
+  direction: ["Direction {0}", "방향 {0}"],
+  reset: ["Back to the middle", "가운데로"],
+  sample: ["Sample {0}", "표본 {0}"],
+  sampleOf: ["Sample {0}, class {1}", "표본 {0}, 클래스 {1}"],
+  choose: ["Choose two or more samples to walk between them.", "둘 이상의 표본을 고르면 그 사이를 걸어갑니다."],
+  walk: ["Walk between the chosen", "고른 표본 사이 걷기"],
+  walkShown: ["A walk between {0} samples", "표본 {0}개 사이의 걷기"],
+  stopWalk: ["Stop the walk", "걷기 멈추기"],
+  savePng: ["Save PNG", "PNG 저장"],
+  saveGif: ["Save GIF", "GIF 저장"],
+  saveNpz: ["Save .npz", ".npz 저장"],
+  drawnIn: ["{0} pictures in {1} ms", "그림 {0}장, {1} ms"],
+  pages: ["Pages", "페이지"],
+  runs: ["Runs", "실행"],
+  watch: ["Watch", "보기"],
+  play: ["Play", "놀기"],
+  draw: ["Draw", "그리기"],
+  quiz: ["Real or fake?", "진짜일까?"],
+  run: ["Run", "실행"],
+  noRuns: ["There is no run to show yet. Start one on the page", "아직 보여 줄 실행이 없습니다. 여기에서 시작하세요:"],
+  noRunsYet: ["No run in this folder yet.", "이 폴더에는 아직 실행이 없습니다."],
+  startOne: ["Start a training", "학습 시작"],
+  preset: ["Preset", "프리셋"],
+  data: ["Data", "데이터"],
+  minutesOf: ["Minutes", "분"],
+  untilMinutes: ["Up to minute", "몇 분까지"],
+  start: ["Start", "시작"],
+  stop: ["Stop", "멈춤"],
+  resume: ["Resume", "이어서"],
+  more: ["Stop or resume", "멈추기, 이어서 하기"],
+  state: ["State", "상태"],
+  running: ["running", "학습 중"],
+  done: ["done", "끝남"],
+  stopped: ["stopped", "멈춤"],
+  broken: ["broken", "손상됨"],
+  previewOf: ["Samples of {0}", "{0}의 표본"],
+  steps: ["Steps", "스텝"],
+  step: ["Step", "스텝"],
+  images: ["Images seen", "본 그림"],
+  imagesSeen: ["{0} images", "그림 {0}장"],
+  trained: ["Trained", "학습 시간"],
+  speed: ["Speed", "속도"],
+  imagesASecond: ["{0} images/s", "초당 {0}장"],
+  left: ["Time left", "남은 시간"],
+  seconds: ["{0} s", "{0}초"],
+  minutes: ["{0} min", "{0}분"],
+  hours: ["{0} h", "{0}시간"],
+  gridOf: ["Samples of {0} from the same latents, as they change", "같은 잠재 벡터에서 나온 {0}의 표본"],
+  back: ["Back in time", "시간 되돌리기"],
+  losses: ["Losses", "손실"],
+  scoresOf: ["What the discriminator says", "판별자의 점수"],
+  noLines: ["Curves appear after the first log step.", "첫 기록이 나오면 곡선이 나타납니다."],
+  health: ["Health", "건강"],
+  healthy: ["Nothing wrong has been found.", "문제가 발견되지 않았습니다."],
+  metrics: ["Metrics", "지표"],
+  board: ["Drawing board: draw a digit with the mouse or a finger", "그림판: 마우스나 손가락으로 숫자를 그리세요"],
+  drawHow: ["Draw a digit. The model's nearest picture of it is found.", "숫자를 그리면 모델이 그릴 수 있는 가장 가까운 그림을 찾습니다."],
+  find: ["Find the nearest", "가장 가까운 것 찾기"],
+  clear: ["Clear", "지우기"],
+  orFile: ["Or take a picture file", "또는 그림 파일"],
+  nearest: ["The nearest picture that the model draws", "모델이 그린 가장 가까운 그림"],
+  drawFirst: ["Draw something first.", "먼저 그려 주세요."],
+  noPicture: ["That file is no picture.", "그림 파일이 아닙니다."],
+  searching: ["Searching …", "찾는 중 …"],
+  found: ["Found: {0} of 255 from yours (RMS).", "찾았습니다: 차이 {0} / 255 (RMS)."],
+  ofClass: ["Class {0}.", "클래스 {0}."],
+  walkOn: ["Walk on from it", "여기서부터 걷기"],
+  real: ["real", "진짜"],
+  fake: ["fake", "가짜"],
+  pictureNo: ["Picture {0}", "그림 {0}"],
+  quizHow: ["Some of these pictures are real, the others are generated. Which?", "어떤 그림은 진짜이고 어떤 그림은 만들어졌습니다. 어느 것일까요?"],
+  quizLeft: ["{0} to guess", "{0}장 남음"],
+  quizScore: ["You were right {0} times of {1} (95% interval {2} to {3}).", "{1}번 중 {0}번 맞혔습니다 (95% 구간 {2}–{3})."],
+  quizCritic: ["The discriminator: {0} of {1}.", "판별자: {1}번 중 {0}번."],
+  quizAgain: ["Twenty others", "다른 스무 장"],
+  moveOn: ["from your drawing", "그린 그림에서"],
+};
+
+const LANGUAGES = ["en", "ko"];
+
+function remembered() {
+  try {
+    return localStorage.getItem("dcgan.language");
+  } catch {
+    return null; // a page from the disk may not be allowed to
+  }
+}
+
+export function language() {
+  const wanted = remembered() || navigator.language || "en";
+  return wanted.startsWith("ko") ? "ko" : "en";
+}
+
+export function setLanguage(name) {
+  try {
+    localStorage.setItem("dcgan.language", name);
+  } catch {
+    // then it holds until the page is left
+  }
+}
+
+/** The words for `key` in the visitor's language. */
+export function t(key, ...values) {
+  const words = WORDS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+  return words.replace(/\{(\d)\}/g, (_, i) => values[i]);
+}

@@ -1,0 +1,230 @@
+"""The studio's pages in a real browser, the server in a process of its own."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from dcgan import checkpoint, lock
+from dcgan.run import RunFolder
+
+
+class Server:
+    """`dcgan studio` on a port of its own; it can be stopped and started again."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs, self.port = runs, 0
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "dcgan", "studio", str(self.runs), "--port", str(self.port), "--no-browser"]
+        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert self.process.stderr is not None
+        self.address = re.search(r"http://\S+", self.process.stderr.readline())[0]
+        self.port = int(self.address.rsplit(":", 1)[1].strip("/"))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=30)
+        assert self.process.returncode == 130
+
+
+@pytest.fixture(scope="module")
+def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    runs = tmp_path_factory.mktemp("studio")
+    shutil.copytree(finished_run.path, runs / "small")
+    shutil.copytree(finished_run.path, runs / "torn")
+    (runs / "torn" / "config.json").write_text("{")
+    found = Server(runs)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A phone, in English. What the page fetches comes from the server; it makes no error."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
+    found = context.new_page()
+    errors: list[str] = []
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on("request", lambda request: None if _is_ours(request.url, server) else errors.append(request.url))
+    yield found
+    context.close()
+    assert errors == []
+
+
+def _is_ours(url: str, server: Server) -> bool:
+    return url.startswith((server.address, "data:", "blob:"))
+
+
+def _wait(happens: Callable[[], object], seconds: float = 30) -> None:
+    """Not by Playwright's `wait_for_function`: the page's policy forbids it to evaluate a text."""
+    until = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _drawn(page: Page) -> int:
+    return int(page.get_attribute("[data-drawn]", "data-drawn") or 0)
+
+
+def _pixels(page: Page, canvas: str) -> np.ndarray:
+    """What a canvas shows, gray, (H, W)."""
+    url = page.evaluate(f"document.querySelector('{canvas}').toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return np.asarray(image.convert("L")).astype(int)
+
+
+def test_the_runs_are_listed_and_a_broken_one_says_so(page: Page, server: Server):
+    page.goto(server.address)
+    page.wait_for_selector("[data-run=small] >> text=done")
+    assert "config.json is damaged" in page.inner_text("[data-run=torn]")
+    assert page.locator("[data-run=torn] button").count() == 0
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390  # nothing hangs over a phone's edge
+
+
+@pytest.mark.parametrize("name", ["runs", "watch/small", "play/small", "draw/small", "quiz/small"])
+def test_every_page_fits_a_phone_has_names_for_what_is_on_it_and_speaks_korean(name: str, page: Page, server: Server):
+    page.goto(f"{server.address}#/{name}")
+    page.wait_for_selector("main h2")
+    page.wait_for_load_state()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    nameless = """[...document.querySelectorAll('button, input, select, a, img, canvas[role]')].filter(e =>
+      !(e.textContent || e.ariaLabel || e.alt || e.labels?.length))"""
+    assert page.evaluate(f"{nameless}.map(e => e.outerHTML)") == []
+    english = page.inner_text("main h2")
+    page.click("text=한국어")
+    _wait(lambda: page.inner_text("main h2") != english)
+    assert page.get_attribute("html", "lang") == "ko"
+
+
+def test_play_by_keyboard_alone(page: Page, server: Server):
+    page.goto(server.address)
+    page.wait_for_selector("[data-run=small]")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # Play
+    page.wait_for_selector("[data-drawn]")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.ariaLabel") == "Direction 2":
+            break
+    before = page.evaluate("document.querySelector('.sample canvas').toDataURL()")
+    drawn = _drawn(page)
+    page.keyboard.press("End")
+    _wait(lambda: _drawn(page) > drawn)
+    assert page.evaluate("document.querySelector('.sample canvas').toDataURL()") != before
+    assert "moves=0%2C3" in page.url
+    shown = page.evaluate("[...document.querySelectorAll('.sample canvas')].map(c => c.toDataURL())")
+    page.reload()
+    page.wait_for_selector("[data-drawn]")
+    assert page.evaluate("[...document.querySelectorAll('.sample canvas')].map(c => c.toDataURL())") == shown
+
+
+def test_draw_and_walk_on(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/small")
+    page.wait_for_selector("canvas.board")
+    page.click("text=Find the nearest")
+    page.wait_for_selector("text=Draw something first.")
+    box = page.locator("canvas.board").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 110, box["y"] + 180, steps=5)
+    page.mouse.up()
+    page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")
+    assert re.search(r"Found: [\d.]+ of 255 from yours", page.inner_text(".result"))
+    found = _pixels(page, "figure:nth-child(2) canvas")
+    page.click("text=Walk on from it")
+    page.wait_for_selector("[data-drawn]")
+    assert "from your drawing" in page.get_attribute(".sample >> nth=0", "aria-label")
+    assert np.abs(_pixels(page, ".sample canvas") - found).max() <= 1  # the same latent in another batch
+
+
+def test_real_or_fake(page: Page, server: Server):
+    page.goto(f"{server.address}#/quiz/small?seed=3")
+    page.wait_for_selector(".quiz li")
+    assert page.locator(".quiz li").count() == 20
+    for i in range(20):
+        page.click(f".quiz li >> nth={i} >> button >> nth=0")
+    said = page.inner_text(".result")
+    right = int(re.search(r"You were right (\d+) times of 20 \(95% interval \d+% to \d+%\)", said)[1])
+    assert page.locator(".quiz li.right").count() == right
+    assert re.search(r"The discriminator: \d+ of 20", said)
+
+
+def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server: Server):
+    page.goto(server.address)
+    page.wait_for_selector("form")
+    page.select_option("form select", "vanilla")
+    page.fill("form input[type=number]", "60")
+    page.click("form button")
+    page.wait_for_selector("[data-grid]", timeout=120_000)
+    first = page.get_attribute("[data-grid]", "data-grid")
+    folder = RunFolder(server.runs / "vanilla-mnist-1")
+    process = lock.holder(folder.path)
+    assert process is not None
+    try:
+        server.stop()  # in the middle of the training; the page waits
+        assert lock.holder(folder.path) == process
+        server.start()
+        _wait(lambda: page.get_attribute("[data-grid]", "data-grid") != first, 150)
+        page.wait_for_selector("svg.chart")
+        page.click("text=Stop")
+        page.wait_for_selector("[data-state=stopped]", timeout=60_000)
+    finally:
+        if lock.holder(folder.path) == process:
+            os.kill(process, signal.SIGKILL)
+    assert checkpoint.read(folder.checkpoint, {"step": 0})["step"] > 0
+    assert lock.holder(folder.path) is None
+
+
+def test_two_hundred_requests_at_once_are_answered_or_refused_cleanly(server: Server):
+    body = json.dumps({"z": [[0.1] * 8] * 16}).encode()
+    request = urllib.request.Request(
+        f"{server.address}api/models/small/draw", body, {"content-type": "application/json"}, method="POST"
+    )
+
+    def ask(_: int) -> int:
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                assert len(answer.read()) == 16 * 784
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    assert ask(0) == 200
+    before = _memory(server.process.pid)
+    with ThreadPoolExecutor(200) as threads:
+        statuses = list(threads.map(ask, range(200)))
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 32  # as many as may wait
+    assert ask(0) == 200
+    assert _memory(server.process.pid) - before < 100
+
+
+def _memory(process: int) -> float:
+    """What a process holds, in MiB; 0 where the system does not say."""
+    status = Path(f"/proc/{process}/status")
+    return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) / 1024 if status.exists() else 0.0
