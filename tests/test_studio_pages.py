@@ -22,6 +22,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from dcgan import checkpoint, lock
+from dcgan.health import Diagnosis
 from dcgan.run import RunFolder
 
 
@@ -114,6 +115,15 @@ def test_every_page_fits_a_phone_has_names_for_what_is_on_it_and_speaks_korean(n
     page.click("text=한국어")
     _wait(lambda: page.inner_text("main h2") != english)
     assert page.get_attribute("html", "lang") == "ko"
+
+
+def test_what_went_wrong_and_what_was_measured_is_said_in_words(page: Page, server: Server):
+    folder, at = RunFolder(server.runs / "small"), {"step": 7, "images_seen": 112}
+    folder.append({"event": "health", **at, **Diagnosis("collapse", "all pictures alike", "--r1 0.1").as_json()})
+    folder.append({"event": "measured", **at, "figure": 2.5})
+    page.goto(f"{server.address}#/watch/small")
+    page.wait_for_selector("text=Step 7: collapse: all pictures alike: try --r1 0.1")
+    assert "2.500" in page.inner_text("dt:text-is('figure') + dd")
 
 
 def test_play_by_keyboard_alone(page: Page, server: Server):

@@ -151,7 +151,7 @@ def _entries(folder: RunFolder) -> list[Line]:
 def history(folder: RunFolder) -> dict[str, Any]:
     """Lines of the log, thinned; what happened; and the grids, thinned."""
     lines, grids = _entries(folder), grid_names(folder)
-    said = [event for event in folder.events() if event["event"] in ("health", "evaluation", "recovery")]
+    said = [event for event in folder.events() if event["event"] in ("health", "measured", "recovery")]
     return {"lines": thinned(lines, MOST_POINTS), "events": said[-50:], "samples": thinned(grids, MOST_GRIDS)}
 
 

@@ -69,6 +69,7 @@ const WORDS = {
   scoresOf: ["What the discriminator says", "판별자의 점수"],
   noLines: ["Curves appear after the first log step.", "첫 기록이 나오면 곡선이 나타납니다."],
   health: ["Health", "건강"],
+  advice: ["try {0}", "이렇게 해 보세요: {0}"],
   healthy: ["Nothing wrong has been found.", "문제가 발견되지 않았습니다."],
   metrics: ["Metrics", "지표"],
   board: ["Drawing board: draw a digit with the mouse or a finger", "그림판: 마우스나 손가락으로 숫자를 그리세요"],

@@ -31,12 +31,12 @@ function losses(run) {
 function health(run) {
   const said = run.events.filter((event) => event.event === "health");
   if (!said.length) return [h("p", { class: "quiet" }, t("healthy"))];
-  const words = (event) => [event.diagnosis, event.measured, event.remedy].filter(Boolean).join(": ");
+  const words = (event) => [event.diagnosis, event.evidence, event.advice && t("advice", event.advice)].filter(Boolean).join(": ");
   return [h("ul", { class: "health" }, ...said.map((event) => h("li", {}, `${t("step")} ${event.step.toLocaleString()}: ${words(event)}`)))];
 }
 
 function metrics(run) {
-  const last = run.events.filter((event) => event.event === "evaluation").at(-1);
+  const last = run.events.filter((event) => event.event === "measured").at(-1);
   if (!last) return [];
   const numbers = Object.entries(last).filter(([name, value]) => typeof value === "number" && !["step", "images_seen"].includes(name));
   return [h("h3", {}, t("metrics")), h("dl", {}, ...numbers.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value.toPrecision(4))]))];
