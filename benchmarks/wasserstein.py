@@ -2,9 +2,10 @@
 
     python -m benchmarks.wasserstein [--steps 700] [--seeds 0 1 2] [--rates 0.5 1 2] > docs/wasserstein.json
 
-For each rate (times the preset's) and seed it trains `wgan-gp` on MNIST for as many steps. On the way it notes E[D(x)] - E[D(G(z))] over 2,000 test digits and as many fakes of the averaged generator, and
-the Fréchet distance (judge features) of these fakes. Prints JSON: the notes, the rank correlation of the two after the
-warm-up, and the digits that the judge sees at the end.
+For each rate (times the preset's) and seed it trains `wgan-gp` on MNIST for as many steps. On the way it notes
+E[D(x)] - E[D(G(z))] over 2,000 test digits and as many fakes of the averaged generator, and the Fréchet distance (judge
+features) of these fakes. Prints JSON: the notes, the rank correlation of the two after the warm-up, and the digits that
+the judge sees at the end.
 """
 
 import argparse
