@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from dcgan.metrics.results import number
 
@@ -112,6 +111,8 @@ def _range(ys: Sequence[float]) -> tuple[tuple[float, float], bool]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
+    from matplotlib.ticker import MaxNLocator  # not before a training has begun: it is slow to import
+
     return [float(tick) for tick in MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
 
 
