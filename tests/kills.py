@@ -85,8 +85,9 @@ def main(kills: int, seed: int, place: Path) -> None:
         compare(whole, RunFolder(out))
         assert digest(RunFolder(out)) == digest(whole)
         left = {path.name for path in whole.path.iterdir()} ^ {path.name for path in out.iterdir()}
-        # The curves are drawn once all is saved: the kill may have come in between, and a finished run is not touched.
-        assert left <= {"curves.png", ".curves.png.new", ".lock"}, left
+        # Curves and report are made once all is saved: the kill may have come in between, and a finished run is not
+        # touched.
+        assert left <= {"curves.png", ".curves.png.new", "report.html", ".report.html.new", ".lock"}, left
         runs += 1
     print(f"{done} kills, {runs} runs, each the same as the one that was never killed", flush=True)
 

@@ -64,7 +64,7 @@ def test_two_go_on_as_if_they_had_never_stopped(place: Path):
     assert state_of(whole)["where"].startswith("2 x cpu")
     assert [line["step"] for line in whole.lines()] == [2, 4, 6, 7]
     assert {path.name for path in whole.path.iterdir()} == {
-        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "samples",
+        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html", "samples",
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class Server:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=30)
-        assert self.process.returncode == 130
+        assert self.process.returncode in (0, 130)  # 0 where Ctrl-C is ignored from the start, as by nohup
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def origin(folder: RunFolder) -> dict:
 
 def state(folder: RunFolder) -> dict:
     found = json.loads((folder.checkpoint / "state.json").read_text())
-    return {name: value for name, value in found.items() if name not in ("seconds", "checksum")}
+    return {name: value for name, value in found.items() if name not in ("seconds", "checksum", "first_plan")}
 
 
 def tensors(folder: RunFolder) -> dict[str, bytes]:
