@@ -134,7 +134,8 @@ def torchrun(node: int, port: int, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}"]
     place = ["--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", "-m", "dcgan"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*command, *place, *words], text=True, **streams)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as the new processes have, which share two cores
+    return subprocess.Popen([*command, *place, *words], text=True, env=one_thread, **streams)
 
 
 def test_two_launchers_make_one_run(place: Path, tmp_path: Path):
