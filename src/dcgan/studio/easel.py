@@ -7,17 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dcgan import invert, latents, models
+from dcgan import invert, models, page
 from dcgan.checkpoint import read, restore
 from dcgan.config import UserError
 from dcgan.data import open_images
 from dcgan.images import to_float
-from dcgan.models.saved import first_weight
 from dcgan.run import RunFolder
 from dcgan.sample import Model, draw, load
 
 MOST_MODELS = 4
-DIRECTIONS = 8
 QUESTIONS = 20
 
 
@@ -49,14 +47,7 @@ class Easel:
 
     def about(self, folder: RunFolder) -> dict[str, Any]:
         """What the play page knows of a generator."""
-        model = self.model(folder)
-        directions = latents.principal_directions(first_weight(model.generator))[:DIRECTIONS]
-        return {
-            "z_dim": model.generator.z_dim,
-            "shape": list(model.generator.picture_shape),
-            "classes": list(model.classes),
-            "directions": [[round(value, 6) for value in way] for way in directions.tolist()],
-        }
+        return page.about(self.model(folder))
 
     def latents(self, folder: RunFolder, seed: int, n: int, truncation: float | None) -> list[list[float]]:
         """Latents as `dcgan sample` draws from them."""
