@@ -9,11 +9,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from dcgan import sheets
@@ -22,9 +20,10 @@ from dcgan.config import FORMAT_VERSION, UserError
 from dcgan.data import Images, cache, open_images
 from dcgan.files import printable, whole_folder
 from dcgan.images import Pixels, save_png
+from dcgan.measures import OTHER, Task, classifiers, figures, look
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.features import Features, open_features
-from dcgan.metrics.reference import MOST, POOL, Set, chunks, joined, kept_figures, rows_of, see
+from dcgan.metrics.reference import MOST, POOL, Set, chunks, joined, kept_figures, see
 from dcgan.metrics.results import FEWEST, Evaluation, Figure, figure
 from dcgan.metrics.results import MOST as MOST_SEEDS
 from dcgan.run import RunFolder
@@ -34,12 +33,8 @@ SAMPLES = 10_000
 """Samples that a figure is made from, unless another number is given."""
 STACKED_SAMPLES = 26_000
 """The same for stacked digits, where modes are counted (Lin et al. 2018)."""
-MANIFOLD = 10_000
-"""Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
 FLOORS = 2
 """Sets of real pictures that the floor is the mean of: it hardly varies."""
-OTHER = {"test": "train", "validation": "test", "train": "test"}
-"""Where the real pictures of the floor come from."""
 VERSION = 1
 """Of the floor's figures in the cache: raised when a metric would come out differently."""
 
@@ -47,39 +42,6 @@ VERSION = 1
 def default_features(data: str, shape: Shape) -> str:
     """`judge` for the digits that it was trained on, `random` for everything else."""
     return "judge" if (data, shape) in (("mnist", (1, 28, 28)), ("stacked-mnist", (3, 28, 28))) else "random"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One evaluation, with everything open.
-
-    Attributes:
-        samples: of the shape that the features and the data have.
-        features: what looks.
-        images: the real pictures.
-        spec: their name.
-        split: which part of the data they are.
-        n: samples in a figure.
-        seeds: of the samples, or the numbers of the parts of samples that came as files.
-        infinite: extrapolate the Fréchet distance.
-        fakes: train a judge on the samples too.
-    """
-
-    samples: Samples
-    features: Features
-    images: Images
-    spec: str
-    split: str
-    n: int
-    seeds: tuple[int, ...]
-    infinite: bool
-    fakes: bool
-
-    def other(self) -> Images:
-        """The part of the data that the floor is made from, and that memorised pictures would come from."""
-        channels, *size = self.samples.shape
-        fit = self.samples.fit
-        return open_images(self.spec, OTHER[self.split], size=(size[0], size[1]), channels=channels, fit=fit)
 
 
 def measure(
@@ -226,7 +188,7 @@ def carry_out(task: Task, begin: float) -> Evaluation:
         floor = kept_figures(_floor_key(task, reference), lambda: _mean(_floor(task, real, others))) if others else {}
         each, whole, drawn = _figures(task, real, others, bar.update)
     if task.fakes:
-        classifiers(task, each, whole, floor)
+        classifiers(task, each, whole, floor, cache.key("trained on reals", _floor_key(task, 0)))
     metrics = {
         name: figure([e[name] for e in each], None if whole is None else whole[name], floor.get(name))
         for name in each[0]
@@ -280,98 +242,6 @@ def _figures(
         figures(task, part, real, train, seed) for seed, (part, train) in enumerate(zip(parts, trains, strict=True))
     ]
     return each, figures(task, everything, real, trains[0], 0), everything
-
-
-def look(task: Task, seed: int, said: Callable[[int], object]) -> Set:
-    """The samples of a seed as the metrics see them."""
-    parts = []
-    for pixels, labels in task.samples.draw(seed, task.n):
-        parts.append(Set(*task.features.see(pixels), labels))
-        said(len(pixels))
-    return joined(parts)
-
-
-def figures(task: Task, fake: Set, real: Set, train: Set | None, seed: int) -> dict[str, float]:
-    """Every metric of one set of samples, by torch-fidelity's key where it has one.
-
-    Args:
-        task: what is evaluated.
-        fake: the samples.
-        real: what they are held against.
-        train: as many real pictures of the part that the generator was trained on; or None.
-        seed: of subsets.
-    """
-    statistics = fidelity.statistics(real.features)
-    found = {
-        "frechet_inception_distance": fidelity.frechet(fidelity.statistics(fake.features), statistics),
-        "kernel_inception_distance_mean": fidelity.kid(fake.features, real.features, seed),
-    }
-    if task.infinite:
-        found["frechet_inception_distance_infinite"] = fidelity.frechet_infinite(fake.features, statistics, seed)
-    sides = fake.features[:MANIFOLD], real.features[:MANIFOLD]
-    found["precision"], found["recall"] = fidelity.precision_recall(*sides)
-    found["density"], found["coverage"] = fidelity.density_coverage(*sides)
-    if train is not None and task.split == "test":
-        ours = [s.features[:MANIFOLD] for s in (fake, train, real)]
-        found["train_held_out_distance_ratio"] = modes.memorisation(*ours)
-    return found | _of_classes(task, fake)
-
-
-def _of_classes(task: Task, fake: Set) -> dict[str, float]:
-    """The metrics that need a classifier."""
-    if fake.scores is None:
-        return {}
-    if task.features.stacked:
-        drawn = modes.stacked_modes(fake.scores)
-        found = {
-            "modes_covered": float(modes.covered(drawn)),
-            "kl_to_uniform": modes.kl_to_uniform(modes.histogram(drawn, modes.MODES)),
-        }
-    else:
-        found = {"inception_score_mean": fidelity.inception_score(fake.scores)}
-        if not task.features.classes:
-            return found
-        drawn = fake.scores.argmax(1)
-        found["class_entropy"] = modes.entropy(modes.histogram(drawn, len(task.features.classes)))
-    if fake.labels is not None and (task.features.stacked or task.features.classes == task.images.classes):
-        found["label_agreement"] = modes.agreement(drawn, fake.labels)
-    return found
-
-
-def classifiers(
-    task: Task, each: list[dict[str, float]], whole: dict[str, float] | None, floor: dict[str, float]
-) -> None:
-    """Add to the figures how well classifiers that learnt from the samples alone read real pictures."""
-    name = "train_on_fakes_accuracy"
-    if whole is None:
-        for seed, found in enumerate(each):
-            found[name] = _learnt(task, *_gathered(task, seed), seed)
-    else:
-        pixels, labels = _gathered(task, 0)
-        whole[name] = _learnt(task, pixels, labels, 0)
-        for seed, rows in enumerate(torch.arange(task.n).chunk(len(each))):
-            each[seed][name] = _learnt(task, pixels[rows], labels[rows], seed)
-    if floor:
-        other = task.other()
-        assert other.labels is not None
-        rows = rows_of(len(other), task.n)
-        key = cache.key("trained on reals", _floor_key(task, 0))
-        make = lambda: {name: _learnt(task, other.pixels[rows], other.labels[rows], 0)}  # noqa: E731
-        floor |= kept_figures(key, make)
-
-
-def _gathered(task: Task, seed: int) -> tuple[Tensor, Tensor]:
-    """All samples of a seed: uint8 (n, C, H, W) and int64 (n,)."""
-    pieces = list(task.samples.draw(seed, task.n))
-    return torch.cat([pixels for pixels, _ in pieces]), torch.cat(
-        [labels for _, labels in pieces if labels is not None]
-    )
-
-
-def _learnt(task: Task, pixels: Tensor, labels: Tensor, seed: int) -> float:
-    real = task.images
-    assert real.labels is not None
-    return modes.train_on_fakes(pixels, labels, real.pixels, real.labels, len(real.classes), seed=seed)
 
 
 def _evaluation(
