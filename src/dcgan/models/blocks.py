@@ -95,7 +95,7 @@ def weighted(layer: nn.Module, kind: Norm) -> nn.Module:
 class ConvTranspose2d(nn.ConvTranspose2d):
     """`nn.ConvTranspose2d`, computed by its exact equals where torch's own kernels are slow on a CPU.
 
-    Forward and backward at batch 128 on 2 threads (docs/performance.md): the study's first layer, which spreads one
+    Forward and backward at batch 128 on 2 threads (docs/experiments.md): the study's first layer, which spreads one
     pixel, as a product of matrices 3.3 -> 0.9 ms; its last layer, which has one output channel, as a product and
     `fold` 6.7 -> 3.5 ms. With three output channels `fold` is the slower one.
     """
