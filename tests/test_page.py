@@ -105,7 +105,7 @@ def test_a_slider_moves_along_a_principal_direction_by_keyboard_alone(opened: Pa
     assert "moves=0%2C0%2C3" in opened.url
     with np.load(io.BytesIO(_saved(opened, "Save .npz")), allow_pickle=False) as arrays:
         z, labels = torch.from_numpy(arrays["z"]), torch.from_numpy(arrays["arr_1"])
-    way = latents.principal_directions(models.saved.first_weight(model.generator))[2]
+    way = latents.principal_directions(model.generator.first_weight())[2]
     unmoved = to_uint8(model.generator(z - 3 * way, labels))[..., 0]
     assert np.abs(unmoved.astype(int) - before.astype(int)).max() <= 1
     assert (_after(opened, lambda: opened.click("text=Back to the middle")) == before).all()

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dcgan.config import PRESETS, Config, UserError, command, configure
+from dcgan.config import DEFAULT_PRESET, FEW, PRESETS, Config, UserError, command, configure
 from dcgan.data import check, file_names, open_images
 from dcgan.files import printable
 from dcgan.images import save_png
 from dcgan.state import planned_images, setup
 from dcgan.step import update
 
-FEW = 10_000
-"""Fewer pictures than this a discriminator learns by heart (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
 LONG_SIDE = 4 / 3
 """Where half of the pictures are longer than this, cropping to a square cuts off too much."""
 WARM_UP, MEASURED, SECONDS = 2, 10, 10.0
@@ -64,16 +62,14 @@ def recommend(sizes: Any, size: tuple[int, int], n: int) -> tuple[dict[str, Any]
     import numpy as np
 
     shown = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-    if tuple(size) == PRESETS["dcgan"].size:
-        settings: dict[str, Any] = {"preset": "dcgan"}
-        reasons = [f"--preset dcgan: the pictures are {shown}x{shown}, as the study's"]
-    else:
-        settings = {"preset": "dcgan64", "image_size": shown}
-        reasons = [f"--preset dcgan64 --image-size {shown}: its networks are as deep as the pictures' size asks for"]
+    settings: dict[str, Any] = {"preset": DEFAULT_PRESET, "image_size": shown}
+    reasons = [
+        f"--preset {DEFAULT_PRESET} --image-size {shown}: its networks are as deep as the pictures' size asks for"
+    ]
     if n < FEW:
         settings["augment"] = "diffaugment"
         reasons.append(f"--augment diffaugment: {n:,} pictures are few, a discriminator learns them by heart")
-    if n < 4 * PRESETS[settings["preset"]].batch_size:
+    if n < 4 * PRESETS[DEFAULT_PRESET].batch_size:
         settings["batch_size"] = max(2, 2 ** ((n // 4).bit_length() - 1)) if n >= 8 else 2
         reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in a pass over the data")
     if sizes is not None and float(np.median(sizes.max(axis=1) / sizes.min(axis=1))) > LONG_SIDE:

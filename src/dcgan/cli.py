@@ -14,7 +14,16 @@ from tyro.conf import OmitArgPrefixes
 
 import dcgan
 from dcgan.commands import COMMANDS, WITH_SETTINGS, DataCheck, Summary, VerifyResume
-from dcgan.config import DURATIONS, NO_LENGTH, PRESET_LINES, UserError, configure, did_you_mean, preset_config
+from dcgan.config import (
+    DEFAULT_PRESET,
+    DURATIONS,
+    NO_LENGTH,
+    PRESET_LINES,
+    UserError,
+    configure,
+    did_you_mean,
+    preset_config,
+)
 from dcgan.files import printable
 from dcgan.ranks import is_first
 
@@ -64,7 +73,7 @@ def parse(argv: list[str]) -> Any:
     # The preset decides what the other flags' defaults are, so it is read first. A duration that the user gives
     # replaces the preset's, so none is a default here.
     preset = _flag(words, "--preset")
-    preset = "dcgan" if preset is None else preset
+    preset = DEFAULT_PRESET if preset is None else preset
     base = preset_config(preset)
     shown = replace(base, **NO_LENGTH)
     task = _parse(name, command, words, default=command(shown))

@@ -18,7 +18,6 @@ from dcgan.config import UserError
 from dcgan.data import cache
 from dcgan.export import check_extra, to_onnx
 from dcgan.files import printable, sha256, whole_file, whole_folder
-from dcgan.models.saved import first_weight
 from dcgan.sample import Model
 
 PACKAGE, VERSION = "onnxruntime-web", "1.23.2"
@@ -75,7 +74,7 @@ def write_page(model: Model, out: Path, *, single_file: bool = False) -> int:
 
 def about(model: Model) -> dict[str, Any]:
     """What the play page knows of a generator."""
-    directions = latents.principal_directions(first_weight(model.generator))[:DIRECTIONS]
+    directions = latents.principal_directions(model.generator.first_weight())[:DIRECTIONS]
     return {
         "z_dim": model.generator.z_dim,
         "shape": list(model.generator.picture_shape),

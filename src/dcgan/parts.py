@@ -9,6 +9,7 @@ from dcgan import losses, models
 from dcgan.config import Config, UserError
 from dcgan.data import Images
 from dcgan.losses import Objective
+from dcgan.models import groups
 from dcgan.run import RunFolder
 from dcgan.sample import load
 
@@ -31,26 +32,59 @@ BUILT = Own()
 """Nothing of the user's own: everything is built from the settings."""
 
 
-def choose(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Module, Objective]:
-    """The generator and the discriminator with the weights that they start from, and what they play.
+@dataclass(frozen=True)
+class Parts:
+    """What a run consists of.
+
+    Attributes:
+        generator: with the weights that it starts from.
+        discriminator: likewise.
+        objective: what they play.
+        told: the class or the group of each picture, int64 (N,), if the networks are told one.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    objective: Objective
+    told: Tensor | None
+
+
+def choose(config: Config, data: Images, own: Own) -> Parts:
+    """The networks with the weights that they start from, what they play, and what they are told.
 
     Raises:
         UserError: parts that cannot go together, or with the data.
     """
     if config.conditional and not data.classes:
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
-    generator, discriminator = own.generator, own.discriminator
-    if generator is None or discriminator is None:
-        channels, height, width = data.pixels.shape[1:]
-        built = models.build(config, (channels, height, width), len(data.classes) if config.conditional else 0)
-        generator, discriminator = generator or built[0], discriminator or built[1]
+    generator, discriminator, told = _networks(config, data, own)
     if config.init is not None:
         start_from(generator, config.init)
     objective = own.loss or losses.objective(config.loss, config.label_smoothing)
     if own.discriminator is None and own.loss is None:
         _check_bounded(config)
     _check_per_picture(config, discriminator)
-    return generator, discriminator, objective
+    return Parts(generator, discriminator, objective, told)
+
+
+def _networks(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Module, Tensor | None]:
+    channels, height, width = data.pixels.shape[1:]
+    shape, told = (channels, height, width), data.labels if config.conditional else None
+    if own.generator and own.discriminator:
+        return own.generator, own.discriminator, told
+    if config.groups and not (config.conditional or own.generator or own.discriminator):
+        found = groups.find(data.pixels, _how_many_groups(config, len(data)), config.seed)
+        built = models.build(config, shape, groups=len(found.centres))
+        found.tell(*built)
+        return *built, found.of
+    built = models.build(config, shape, len(data.classes) if config.conditional else 0)
+    return own.generator or built[0], own.discriminator or built[1], told
+
+
+def _how_many_groups(config: Config, n: int) -> int:
+    """As many as the model has that the generator starts from; else the setting, or fewer for few pictures."""
+    given = load(config.init).generator.groups if config.init is not None else 0
+    return given or groups.how_many(n, config.groups)
 
 
 def start_from(generator: nn.Module, source: str) -> None:

@@ -17,7 +17,7 @@ from dcgan.config import UserError, did_you_mean
 from dcgan.files import recover_folder, whole_file
 from dcgan.images import Pixels, grid, save_gif, save_png, to_uint8
 from dcgan.models import load_generator
-from dcgan.models.saved import SavedGenerator, first_weight
+from dcgan.models.saved import SavedGenerator
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -140,7 +140,7 @@ class Model:
         Raises:
             UserError: there is no such direction, fewer than two frames, or no such class.
         """
-        directions = latents.principal_directions(first_weight(self.generator))
+        directions = latents.principal_directions(self.generator.first_weight())
         if not 1 <= direction <= len(directions):
             raise UserError(f"the direction must be from 1 to {len(directions)}, not {direction}")
         if frames < 2:

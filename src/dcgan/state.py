@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from dcgan import latents, models, parts, schedule
-from dcgan.config import DURATIONS, Config, to_json
+from dcgan.config import DURATIONS, FEW, Augment, Config, to_json
 from dcgan.data import Images, open_images
 from dcgan.devices import connect, first_alone, ready
 from dcgan.ema import Ema
@@ -64,6 +64,8 @@ class State:
     config: Config
     fabric: Fabric
     data: Images
+    told: Tensor | None
+    """The class or the group of each picture, int64 (N,), if the networks are told one."""
     objective: Objective
     generator: nn.Module
     discriminator: nn.Module
@@ -150,23 +152,25 @@ def setup(config: Config, own: Own = BUILT, fabric: Fabric | None = None) -> Sta
         models.check(config)  # before any picture is prepared for them
     with first_alone(fabric):
         data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
-    generator, discriminator, objective = parts.choose(config, data, own)
+    chosen = parts.choose(config, data, own)
     height, width = data.pixels.shape[-2:]
-    config = replace(config, image_size=f"{height}x{width}", z_dim=getattr(generator, "z_dim", config.z_dim))
+    z_dim = getattr(chosen.generator, "z_dim", config.z_dim)
+    config = replace(config, image_size=f"{height}x{width}", z_dim=z_dim, augment=suited(config.augment, len(data)))
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
     if _fits(data.pixels, fabric.device):
-        labels = None if data.labels is None else data.labels.to(fabric.device)
-        data = replace(data, pixels=data.pixels.to(fabric.device), labels=labels)
-    ema = Ema(generator)
+        data = replace(data, pixels=data.pixels.to(fabric.device))
+    told = None if chosen.told is None else chosen.told.to(data.pixels.device)
+    ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     now = schedule.at(config, 0, None)
-    g, optimizer_g = _placed(generator, now.lr, config, fabric)
-    d, optimizer_d = _placed(discriminator, now.d_lr, config, fabric)
+    g, optimizer_g = _placed(chosen.generator, now.lr, config, fabric)
+    d, optimizer_d = _placed(chosen.discriminator, now.d_lr, config, fabric)
     totals, fault = torch.zeros(len(SUMS) + 1, device=fabric.device), torch.zeros((), device=fabric.device)
     planned = planned_images(config, len(data))
     state = State(
-        config, fabric, data, objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault, planned, planned
-    )
+        config, fabric, data, told, chosen.objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault,
+        planned, planned,
+    )  # fmt: skip
     if own.generator or own.discriminator:
         _try_out(state)
     return state
@@ -176,8 +180,15 @@ def _try_out(state: State) -> None:
     """Send two pictures and two latents through networks that are not ours before anything is written."""
     device, data = state.fabric.device, state.data
     z = latents.noise(state.config.seed, 2, state.config.z_dim).to(device)
-    given = () if data.labels is None or not state.classes else (data.labels[:2].to(device),)
+    given = () if state.told is None else (state.told[:2].to(device),)
     parts.try_out(state.generator, state.discriminator, z, to_float(data.pixels[:2]).to(device), given)
+
+
+def suited(wanted: Augment, n: int) -> Augment:
+    """What `auto` stands for where there are `n` pictures."""
+    if wanted != "auto":
+        return wanted
+    return "diffaugment" if n < FEW else "none"
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:

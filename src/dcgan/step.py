@@ -16,7 +16,7 @@ from dcgan.schedule import Now
 from dcgan.state import State
 
 Given = tuple[Tensor, ...]
-"""What the networks are told besides z or pictures: nothing, or labels int64 (N,)."""
+"""What the networks are told besides z or pictures: nothing, or classes or groups int64 (N,)."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,7 @@ def next_reals(state: State) -> tuple[Tensor, Given]:
     images = reals(state, indices)
     if "flip" in config.augment:
         images = augment.flip(images, _chance(state, batch, 7))
-    if not state.classes:
-        return images, ()
-    assert data.labels is not None
-    return images, (data.labels[indices].to(state.fabric.device),)
+    return images, () if state.told is None else (state.told[indices].to(state.fabric.device),)
 
 
 def reals(state: State, indices: Tensor) -> Tensor:

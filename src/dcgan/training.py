@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from dcgan import checkpoint, parts, report, run, validate
-from dcgan.config import DURATIONS, NO_LENGTH, Config, UserError, configure
+from dcgan.config import DEFAULT_PRESET, DURATIONS, NO_LENGTH, Config, UserError, configure
 from dcgan.curves import curves
 from dcgan.devices import first_alone, greatest, here
 from dcgan.files import printable
@@ -37,7 +37,7 @@ SAVE_SECONDS = 300.0
 
 
 def train(
-    preset: str | os.PathLike[str] = "dcgan",
+    preset: str | os.PathLike[str] = DEFAULT_PRESET,
     *,
     out: str | os.PathLike[str] | None = None,
     generator: nn.Module | None = None,

@@ -29,7 +29,8 @@ class Summary:
         data = open_images(config.data, "test", size=config.size, channels=config.channels, fit=config.fit)
         channels, height, width = data.pixels.shape[1:]
         shape = (channels, height, width)
-        networks = build(config, shape, len(data.classes) if config.conditional else 0)
+        classes, groups = (len(data.classes), 0) if config.conditional else (0, config.groups)
+        networks = build(config, shape, classes, groups)
         found, text = {}, []
         for name, network, source in zip(
             ("generator", "discriminator"), networks, ((config.z_dim,), shape), strict=True

@@ -1,9 +1,8 @@
-"""The families of networks: how each is built from the settings, and how a saved generator is read back."""
+"""The networks: built from the settings, with the weights that they start from; generators saved and read back."""
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,91 +14,49 @@ from torch import nn
 from dcgan.config import FORMAT_VERSION, Config, UserError, read_json
 from dcgan.files import whole_folder
 from dcgan.latents import derive
-from dcgan.models import dcgan, dcgan64, mlp, resnet
-from dcgan.models.blocks import init_weights, layer_sizes
+from dcgan.models.families import FAMILIES, Pair, Shape
+from dcgan.models.groups import GroupedDiscriminator, GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 
 OWN = "own"
 """The family of a class that is the user's own."""
-Shape = tuple[int, int, int]
-"""(C, H, W) of a picture."""
-Pair = tuple[SavedGenerator, nn.Module]
-
-
-@dataclass(frozen=True)
-class Family:
-    """One kind of network pair.
-
-    Attributes:
-        generator: the class, for reading saved ones.
-        build: (settings, shape of a picture, classes or 0) -> generator and discriminator, weights as drawn by torch.
-        init: what the weights start from, applied to every module.
-    """
-
-    generator: type[SavedGenerator]
-    build: Callable[[Config, Shape, int], Pair]
-    init: Callable[[nn.Module], None]
-
-
-def _build_mlp(config: Config, shape: Shape, classes: int) -> Pair:
-    generator = mlp.FlatGenerator(config.z_dim, shape, config.g_width, config.g_norm, classes)
-    return generator, mlp.FlatDiscriminator(shape, config.d_width, config.d_norm, classes)
-
-
-def _build_dcgan(config: Config, shape: Shape, classes: int) -> Pair:
-    channels, height, width = shape
-    generator = dcgan.Generator(config.z_dim, channels, config.g_width, config.g_norm, classes)
-    sizes = layer_sizes(generator, 1)
-    if (height, width) != (sizes[-1], sizes[-1]):
-        raise UserError(
-            f"the network dcgan draws {sizes[-1]}x{sizes[-1]} only (its layers go {'-'.join(map(str, sizes))}), "
-            f"not --image-size {height if height == width else f'{height}x{width}'}"
-        )
-    return generator, dcgan.Discriminator(channels, config.d_width, config.d_norm, classes)
-
-
-def _build_dcgan64(config: Config, shape: Shape, classes: int) -> Pair:
-    generator = dcgan64.PaperGenerator(config.z_dim, shape, config.g_width, config.g_norm, classes)
-    return generator, dcgan64.PaperDiscriminator(shape, config.d_width, config.d_norm, classes)
-
-
-def _build_resnet(config: Config, shape: Shape, classes: int) -> Pair:
-    resnet.check_norm("g-norm", config.g_norm)
-    resnet.check_norm("d-norm", config.d_norm)
-    generator = resnet.ResidualGenerator(config.z_dim, shape, config.g_width, classes)
-    return generator, resnet.ResidualDiscriminator(shape, config.d_width, classes)
-
-
-FAMILIES: dict[str, Family] = {
-    "mlp": Family(mlp.FlatGenerator, _build_mlp, mlp.init),
-    "dcgan": Family(dcgan.Generator, _build_dcgan, init_weights),
-    "dcgan64": Family(dcgan64.PaperGenerator, _build_dcgan64, dcgan64.init),
-    "resnet": Family(resnet.ResidualGenerator, _build_resnet, resnet.init),
+SAVED: dict[str, type[SavedGenerator]] = {name: family.generator for name, family in FAMILIES.items()} | {
+    GroupedGenerator.family: GroupedGenerator
 }
+"""What a saved generator may be, by the family that its config.json names."""
 
 
-def build(config: Config, shape: Shape, classes: int = 0) -> Pair:
+def build(config: Config, shape: Shape, classes: int = 0, groups: int = 0) -> Pair:
     """Build the generator and the discriminator, their weights drawn from the seed.
 
     Args:
         config: network, widths, normalisations, z_dim and seed are used.
         shape: (C, H, W) of the pictures.
         classes: how many the networks are told about, 0 for unconditional ones.
+        groups: how many groups of look-alikes instead; which they are, `Groups.tell` has to say.
 
     Raises:
         UserError: the network cannot have that size or that normalisation.
     """
-    check(config, shape, classes)
+    check(config, shape, classes, groups)
     family = FAMILIES[config.network]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, 0))
-        generator, discriminator = family.build(config, shape, classes)
+        generator, discriminator = _pair(config, shape, classes, groups)
         generator.apply(family.init)
         discriminator.apply(family.init)
     return generator, discriminator
 
 
-def check(config: Config, shape: Shape | None = None, classes: int = 0) -> None:
+def _pair(config: Config, shape: Shape, classes: int, groups: int) -> Pair:
+    if not groups:
+        return FAMILIES[config.network].build(config, shape, classes)
+    inner = replace(config, z_dim=config.z_dim - groups, groups=0)
+    generator, discriminator = FAMILIES[config.network].build(inner, shape, groups)
+    return GroupedGenerator(generator.described), GroupedDiscriminator(discriminator, shape, groups)
+
+
+def check(config: Config, shape: Shape | None = None, classes: int = 0, groups: int = 0) -> None:
     """Refuse networks that cannot be, or that this machine cannot hold, before anything is prepared for them.
 
     Raises:
@@ -107,7 +64,7 @@ def check(config: Config, shape: Shape | None = None, classes: int = 0) -> None:
     """
     unseen = (config.channels or 1, *(config.size or (28, 28)))  # whose size the data decides: any will do here
     with torch.device("meta"):  # shapes only, no memory
-        networks = FAMILIES[config.network].build(config, shape or unseen, classes)
+        networks = _pair(config, shape or unseen, classes, groups)
     # Four bytes for each weight, its gradient, Adam's two moments and the average of it, and for the copy of all but
     # the gradient that a run goes back to.
     needed = 36 * sum(p.numel() for network in networks for p in network.parameters())
@@ -132,9 +89,9 @@ def load_generator(folder: Path) -> SavedGenerator:
             f"{folder} holds the weights of your own class {config.get('class')}: make one and fill it with "
             "safetensors.torch.load_model(generator, 'model.safetensors')"
         )
-    if not isinstance(family, str) or family not in FAMILIES:
+    if not isinstance(family, str) or family not in SAVED:
         raise UserError(f"{folder / 'config.json'} describes no generator that this version knows: family {family!r}")
-    network = FAMILIES[family].generator.from_pretrained(folder)
+    network = SAVED[family].from_pretrained(folder)
     trained = config.get("trained")
     network.trained = trained if isinstance(trained, dict) else None
     return network
@@ -153,7 +110,7 @@ def save_generator(network: nn.Module, folder: Path, trained: dict[str, Any] | N
 
 
 def _save(network: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
-    if isinstance(network, SavedGenerator) and type(network) in {f.generator for f in FAMILIES.values()}:
+    if isinstance(network, SavedGenerator) and type(network) in SAVED.values():
         network.trained = trained or network.trained
         network.save_pretrained(folder)
         return

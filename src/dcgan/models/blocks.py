@@ -146,9 +146,9 @@ class ConditionalNorm(nn.Module):
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) and labels (N,) -> (N, C, H, W)."""
-        out: Tensor = self.norm(x) * self.scale(labels)[..., None, None] + self.shift(labels)[..., None, None]
-        return out
+        """Pictures (N, C, H, W) and labels (N,), or weights of the classes (N, K) -> (N, C, H, W)."""
+        scale, shift = (look_up(table, labels)[..., None, None] for table in (self.scale, self.shift))
+        return torch.addcmul(shift, self.norm(x), scale)
 
 
 class LabelConv2d(nn.Conv2d):
@@ -171,8 +171,15 @@ class LabelConv2d(nn.Conv2d):
 
 
 def with_one_hot(x: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Vectors (N, D) and labels (N,) -> (N, D + classes)."""
-    return torch.cat([x, F.one_hot(labels, classes).to(x.dtype)], dim=1)
+    """Vectors (N, D) and labels (N,), or weights of the classes (N, K) -> (N, D + classes)."""
+    weights = labels if labels.is_floating_point() else F.one_hot(labels, classes)
+    return torch.cat([x, weights.to(x.dtype)], dim=1)
+
+
+def look_up(table: nn.Embedding, labels: Tensor) -> Tensor:
+    """The rows of labels (N,), or the mixtures of rows by weights (N, K) -> (N, D)."""
+    rows: Tensor = labels @ table.weight if labels.is_floating_point() else table(labels)
+    return rows
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.config import Norm, UserError
-from dcgan.models.blocks import ConvTranspose2d, checked_shape, crop, doublings, pad
+from dcgan.models.blocks import ConvTranspose2d, checked_shape, crop, doublings, look_up, pad
 from dcgan.models.saved import SavedGenerator
 
 WIDEST = 8
@@ -76,7 +76,7 @@ class ResidualGenerator(SavedGenerator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, C, H, W) in [-1, 1]."""
-        z = z if self.label is None else torch.cat([z, self.label(labels)], dim=1)
+        z = z if self.label is None or labels is None else torch.cat([z, look_up(self.label, labels)], dim=1)
         images: Tensor = self.last(self.stages(self.first(z.view(*z.shape, 1, 1))))
         return crop(images, self.picture_shape[1:])
 

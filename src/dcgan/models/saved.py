@@ -75,16 +75,22 @@ class SavedGenerator(
     """(C, H, W) of what it draws."""
     classes: int = 0
     """How many classes can be asked for; 0 if it takes no labels."""
+    groups: int = 0
+    """How many groups of look-alikes the first numbers of z choose from: see `models.groups`."""
     trained: dict[str, Any] | None = None
     """Where a saved generator comes from: data, preset, step, images_seen, command, and the classes' names."""
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """The family, and the arguments by name: what it takes to build another one."""
+        arguments: dict[str, Any] = self._hub_mixin_config or {}  # type: ignore[assignment]
+        return {"family": self.family, **arguments}
+
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)
-        arguments: dict[str, Any] = self._hub_mixin_config or {}  # type: ignore[assignment]
         content = {
             "format_version": FORMAT_VERSION,
-            "family": self.family,
-            **arguments,
+            **self.described,
             "sha256": sha256(save_directory / "model.safetensors"),
             "trained": self.trained,
         }
@@ -95,6 +101,15 @@ class SavedGenerator(
         channels, height, width = self.picture_shape
         size = f"{height}x{width}, {channels} channel{'s' * (channels > 1)}"
         return super().generate_model_card(*args, size=size, classes=self.classes, trained=self.trained, **kwargs)
+
+    def first_weight(self) -> Tensor:
+        """The matrix that takes z to the first features, (features, z_dim); a class's share is left out."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                return layer.weight[:, : self.z_dim].detach().cpu()
+            if isinstance(layer, nn.ConvTranspose2d):
+                return layer.weight[: self.z_dim].flatten(1).T.detach().cpu()
+        raise UserError(f"{type(self).__name__} has no linear first layer")
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **arguments: Any) -> Self:
@@ -127,19 +142,11 @@ class SavedGenerator(
         return network.eval()
 
 
-def first_weight(network: SavedGenerator) -> Tensor:
-    """The matrix that takes z to the generator's first features, (features, z_dim); a class's share is left out."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            return layer.weight[:, : network.z_dim].detach().cpu()
-        if isinstance(layer, nn.ConvTranspose2d):
-            return layer.weight[: network.z_dim].flatten(1).T.detach().cpu()
-    raise UserError(f"{type(network).__name__} has no linear first layer")
-
-
 def _check_bounded(sizes: Mapping[str, Any]) -> None:
     """Refuse sizes that nobody has: a file from elsewhere must not take more memory or time than a picture needs."""
     for value in sizes.values():
+        if isinstance(value, dict):
+            _check_bounded(value)
         for size in value if isinstance(value, list) else [value]:
             if isinstance(size, int) and not 0 <= size <= LARGEST:
                 raise ValueError(size)

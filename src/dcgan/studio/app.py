@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 import dcgan
-from dcgan.config import PRESET_LINES, UserError
+from dcgan.config import DEFAULT_PRESET, PRESET_LINES, UserError
 from dcgan.studio.queue import Queue
 from dcgan.studio.shelf import NotThere, Shelf
 from dcgan.studio.trainings import Busy, Trainings
@@ -30,7 +30,7 @@ Minutes = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 class Start(BaseModel):
     """A training to start."""
 
-    preset: str = Field(default="dcgan", max_length=40)
+    preset: str = Field(default=DEFAULT_PRESET, max_length=40)
     data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
     minutes: Minutes = 3.0
 

@@ -132,6 +132,6 @@ def _discriminator(folder: RunFolder, model: Model) -> nn.Module:
         raise UserError("a network of the user's own")
     read(folder.checkpoint, {})
     config, shape = folder.config(), model.generator.picture_shape
-    _, network = models.build(config, shape, model.generator.classes)
+    _, network = models.build(config, shape, model.generator.classes, model.generator.groups)
     restore(folder.checkpoint, {"discriminator": network})
     return network

@@ -1,0 +1,169 @@
+"""Groups of look-alikes as if they were classes: what conditional training gives, without labels.
+
+Pictures are sorted into groups by k-means on their pixels, once, before training. While training both networks are told
+the group, as a class. Afterwards the generator needs nobody to tell it: the first numbers of z vote for the group. So
+every kind of picture is drawn from the start, and as often as it is there. Sage et al., "Logo Synthesis and
+Manipulation with Clustered Generative Adversarial Networks" (2018); Liu et al., "Diverse Image Generation via
+Self-Conditioned GANs" (2020). They cluster features of networks; on small pictures pixels do.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcgan.config import UserError
+from dcgan.images import to_float
+from dcgan.latents import derive
+from dcgan.models.families import FAMILIES, Shape
+from dcgan.models.saved import SavedGenerator
+
+FEWEST = 100
+"""Pictures that a group should have on the average."""
+LOOKED_AT = 10_000
+"""Pictures that the groups are found from."""
+ROUNDS = 20
+SIDE = 14
+"""Pictures are compared with sides of at most this many pixels."""
+SHARPNESS = 100.0
+"""How decided a vote is: where two groups are this near to a tie, within 1/100, what is drawn is between them."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which pictures look alike.
+
+    Attributes:
+        of: the group of each picture, int64 (N,).
+        centres: the groups' mean pictures as `looks` gives them, (K, F).
+        votes: what is added to the first K numbers of z, (K,), so that each group wins as often as it is there.
+    """
+
+    of: Tensor
+    centres: Tensor
+    votes: Tensor
+
+    def tell(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Let networks that were built for as many groups know these."""
+        generator.get_buffer("votes").copy_(self.votes)
+        discriminator.get_buffer("centres").copy_(self.centres)
+
+
+def find(pixels: Tensor, count: int, seed: int) -> Groups:
+    """Sort pictures uint8 (N, C, H, W) into groups: k-means on `looks` of up to 10,000 of them.
+
+    Of pictures that equal each other some groups stay empty.
+
+    Raises:
+        UserError: there are fewer pictures than groups.
+    """
+    if len(pixels) < count:
+        raise UserError(f"{len(pixels)} pictures cannot be sorted into {count} groups: use --groups {len(pixels)}")
+    source = torch.Generator().manual_seed(derive(seed, 15))
+    some = torch.randperm(len(pixels), generator=source)[:LOOKED_AT].to(pixels.device)
+    points = looks(to_float(pixels[some]))
+    centres = points[:count].clone()
+    for _ in range(ROUNDS):
+        members = F.one_hot(nearest(points, centres), len(centres)).to(points.dtype)  # (N, K)
+        counts = members.sum(0)[:, None]
+        centres = torch.where(counts > 0, members.T @ points / counts.clamp(min=1), centres)
+    of = torch.cat([nearest(looks(to_float(part)), centres) for part in torch.split(pixels, 4096)])
+    return Groups(of, centres, votes(of.bincount(minlength=count) / len(of)))
+
+
+def how_many(n: int, most: int) -> int:
+    """Into how many groups `n` pictures are sorted, if there may be so many."""
+    return min(most, max(n // FEWEST, 1))
+
+
+def looks(images: Tensor) -> Tensor:
+    """What is compared: pictures (N, C, H, W) in [-1, 1], made small -> (N, F)."""
+    height, width = (min(side, SIDE) for side in images.shape[-2:])
+    return F.adaptive_avg_pool2d(images, (height, width)).flatten(1)
+
+
+def nearest(points: Tensor, centres: Tensor) -> Tensor:
+    """The index of the nearest centre (K, F) to each point (N, F), int64 (N,)."""
+    return torch.cdist(points, centres).argmin(1)
+
+
+def votes(shares: Tensor) -> Tensor:
+    """Numbers b (K,) such that z + b has its largest coordinate at k with probability `shares`[k], for z ~ N(0, I).
+
+    A share of 0 becomes 1/10,000.
+
+    P(k) = ∫ φ(x - b_k) Π_{j ≠ k} Φ(x - b_j) dx, on a grid; b is moved until P is right.
+    """
+    shares = shares.double().cpu().clamp(min=1e-4)
+    shares = shares / shares.sum()
+    b = shares.log() / 2
+    x = torch.linspace(-12, 12, 401, dtype=torch.float64)[:, None]
+    for _ in range(50):
+        below = torch.special.log_ndtr(x - b)  # (X, K)
+        wins = (-((x - b) ** 2) / 2 + below.sum(1, keepdim=True) - below).exp().sum(0)
+        b = b + (shares.log() - (wins / wins.sum()).log()) / 2
+        b = b - b.mean()
+    return b.float()
+
+
+class GroupedGenerator(SavedGenerator):
+    """z -> picture: the first numbers of z vote for the group, the others say how its picture looks.
+
+    Args:
+        network: the generator inside, whose classes are the groups: its `family`, and its arguments by name.
+    """
+
+    family = "grouped"
+
+    def __init__(self, network: dict[str, Any]) -> None:
+        super().__init__()
+        name, arguments = network.get("family"), {key: value for key, value in network.items() if key != "family"}
+        if name not in FAMILIES:
+            raise ValueError(name)
+        self.network = FAMILIES[name].generator(**arguments)
+        self.groups = self.network.classes
+        self.z_dim = self.groups + self.network.z_dim
+        self.picture_shape = self.network.picture_shape
+        self.register_buffer("votes", torch.zeros(self.groups))
+
+    votes: Tensor
+
+    def forward(self, z: Tensor, groups: Tensor | None = None) -> Tensor:
+        """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1]; with groups (N,), as in training, nobody votes."""
+        told = self.group(z) if groups is None else groups
+        images: Tensor = self.network(z[:, self.groups :], told)
+        return images
+
+    def group(self, z: Tensor) -> Tensor:
+        """The weight of each group, (N, K): 1 for one of them, or between two where z has no clear winner."""
+        return ((z[:, : self.groups] + self.votes) * SHARPNESS).softmax(1)
+
+    def first_weight(self) -> Tensor:
+        """As every generator's: along its directions the group stays."""
+        inner = self.network.first_weight()
+        return torch.cat([inner.new_zeros(len(inner), self.groups), inner], 1)
+
+
+class GroupedDiscriminator(nn.Module):
+    """Picture -> score: it is told the group while training, and finds it by itself otherwise.
+
+    Args:
+        network: the discriminator inside, which takes the group as a class.
+        shape: (C, H, W) of a picture.
+        groups: how many.
+    """
+
+    def __init__(self, network: nn.Module, shape: Shape, groups: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("centres", torch.zeros(groups, looks(torch.zeros(1, *shape)).shape[1]))
+
+    centres: Tensor
+
+    def forward(self, image: Tensor, groups: Tensor | None = None) -> Tensor:
+        """Pictures (N, C, H, W) in [-1, 1], and groups (N,) -> scores (N, 1)."""
+        told = nearest(looks(image), self.centres) if groups is None else groups
+        scores: Tensor = self.network(image, told)
+        return scores
