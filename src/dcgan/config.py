@@ -59,8 +59,8 @@ class Config:
     """Use the labels: the generator draws the class that it is asked for, the discriminator is told the class."""
     groups: int = 0
     """Sort the pictures into so many groups of look-alikes and tell both networks the group, as if it were a class; the
-    finished generator chooses by itself. Needs no labels; of few pictures fewer groups are made, with --conditional
-    none. See docs/presets.md."""
+    finished generator chooses by itself. Needs no labels. Fewer are made of fewer than 100 pictures a group, and never
+    more than half of --z-dim; none with --conditional. See docs/presets.md."""
     network: Network = "dcgan"
     """The family of generator and discriminator: `dcgan` is the study's 28x28, the others take any size."""
     init: str | None = None
@@ -149,7 +149,6 @@ class Config:
             _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
         _check(0 < self.lr_end <= 1, "lr_end", self.lr_end, "must be above 0 and at most 1")
         _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must be from 0 to below 1")
-        _check(self.groups < self.z_dim, "groups", self.groups, f"must be below --z-dim, which is {self.z_dim}")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
         for name in DURATIONS:

@@ -72,9 +72,10 @@ def _networks(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Mod
     shape, told = (channels, height, width), data.labels if config.conditional else None
     if own.generator and own.discriminator:
         return own.generator, own.discriminator, told
-    if config.groups and not (config.conditional or own.generator or own.discriminator):
-        found = groups.find(data.pixels, _how_many_groups(config, len(data)), config.seed)
-        built = models.build(config, shape, groups=len(found.centres))
+    count = 0 if config.conditional or own.generator or own.discriminator else _how_many_groups(config, len(data))
+    if count:
+        found = groups.find(data.pixels, count, config.seed)
+        built = models.build(config, shape, groups=count)
         found.tell(*built)
         return *built, found.of
     built = models.build(config, shape, len(data.classes) if config.conditional else 0)
@@ -83,8 +84,8 @@ def _networks(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Mod
 
 def _how_many_groups(config: Config, n: int) -> int:
     """As many as the model has that the generator starts from; else the setting, or fewer for few pictures."""
-    given = load(config.init).generator.groups if config.init is not None else 0
-    return given or groups.how_many(n, config.groups)
+    given = load(config.init).generator.groups if config.groups and config.init is not None else 0
+    return given or groups.how_many(n, config.groups, config.z_dim)
 
 
 def start_from(generator: nn.Module, source: str) -> None:

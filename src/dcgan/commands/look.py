@@ -21,6 +21,7 @@ class Summary:
     def __call__(self) -> Result:
         from dcgan.data import open_images
         from dcgan.models import build, check
+        from dcgan.models.groups import how_many
         from dcgan.models.summary import as_json, as_table, summarize
 
         config = self.config
@@ -29,8 +30,8 @@ class Summary:
         data = open_images(config.data, "test", size=config.size, channels=config.channels, fit=config.fit)
         channels, height, width = data.pixels.shape[1:]
         shape = (channels, height, width)
-        classes, groups = (len(data.classes), 0) if config.conditional else (0, config.groups)
-        networks = build(config, shape, classes, groups)
+        groups = how_many(len(data), config.groups, config.z_dim)
+        networks = build(config, shape, *((len(data.classes), 0) if config.conditional else (0, groups)))
         found, text = {}, []
         for name, network, source in zip(
             ("generator", "discriminator"), networks, ((config.z_dim,), shape), strict=True

@@ -64,7 +64,7 @@ def find(pixels: Tensor, count: int, seed: int) -> Groups:
     source = torch.Generator().manual_seed(derive(seed, 15))
     some = torch.randperm(len(pixels), generator=source)[:LOOKED_AT].to(pixels.device)
     points = looks(to_float(pixels[some]))
-    centres = points[:count].clone()
+    centres = _spread(points, count, source)
     for _ in range(ROUNDS):
         members = F.one_hot(nearest(points, centres), len(centres)).to(points.dtype)  # (N, K)
         counts = members.sum(0)[:, None]
@@ -73,9 +73,18 @@ def find(pixels: Tensor, count: int, seed: int) -> Groups:
     return Groups(of, centres, votes(of.bincount(minlength=count) / len(of)))
 
 
-def how_many(n: int, most: int) -> int:
-    """Into how many groups `n` pictures are sorted, if there may be so many."""
-    return min(most, max(n // FEWEST, 1))
+def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
+    """Some of the points (N, F) to start from, each likely to be far from those before: k-means++ (Arthur 2007)."""
+    chosen, far = [0], torch.full((len(points),), torch.inf)
+    while len(chosen) < count:
+        far = torch.minimum(far, torch.cdist(points[chosen[-1:]], points)[0].cpu())
+        chosen.append(int(torch.multinomial(far**2 + 1e-12, 1, generator=source)))
+    return points[chosen]
+
+
+def how_many(n: int, most: int, z_dim: int) -> int:
+    """Into how many groups `n` pictures are sorted: each costs a number of z, of which half is left."""
+    return min(most, max(n // FEWEST, 1), z_dim // 2)
 
 
 def looks(images: Tensor) -> Tensor:

@@ -1,0 +1,281 @@
+"""How long until the digits are good: preset `fast` against the study's own run.
+
+    python -m benchmarks.time_to_quality speed                     # minutes, on a quiet machine
+    python -m benchmarks.time_to_quality study                     # the study's 11,500 steps: half an hour
+    python -m benchmarks.time_to_quality fast --seeds 0 1 2        # ten minutes each
+    python -m benchmarks.time_to_quality fast --seeds 0 --seconds 3600
+    python -m benchmarks.time_to_quality table                     # what is stored, as Markdown
+    python -m benchmarks.time_to_quality picture docs/images/time-to-quality.png
+
+Seconds are training time of a quiet machine: `speed` measures there what a step costs, the study's loop and ours in
+turn, and how long ours takes before its first step. The other parts count images, which stand for seconds at those
+rates, so that other work on the machine does not change what they find. Imports and evaluation are left out. Quality:
+features `judge`, 10,000 samples against the 10,000 test digits; nothing of it reaches the training. All is stored in
+docs/time_to_quality.json.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from dcgan import latents
+from dcgan.config import configure
+from dcgan.data import open_images
+from dcgan.images import Pixels, grid
+from dcgan.metrics import fidelity
+from dcgan.metrics.features import Features, open_features
+from dcgan.metrics.modes import histogram
+from dcgan.record import averaged_generator
+from dcgan.sample import draw
+from dcgan.state import State, setup
+from dcgan.step import update
+
+STORED, PICTURES = Path("docs/time_to_quality.json"), Path("build/time_to_quality")
+SAMPLES = 10_000
+STUDY_STEPS = 11_500
+STUDY_QUALITY = (10_500, 11_000, 11_500)
+SECONDS = (
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    12,
+    14,
+    16,
+    18,
+    20,
+    25,
+    30,
+    40,
+    50,
+    60,
+    90,
+    120,
+    180,
+    240,
+    300,
+    450,
+    600,
+    1200,
+    2400,
+    3600,
+)
+SHOWN = (10, 30, 60, 300)
+"""Seconds after which the picture shows samples."""
+Found = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["speed", "study", "fast", "table", "picture", "one-speed"])
+    parser.add_argument("out", nargs="?", default="")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seconds", type=int, default=600)
+    args = parser.parse_args()
+    if args.part == "speed":
+        store("speed", speed(args.pairs))
+    elif args.part == "one-speed":
+        print(json.dumps(ONE_SPEED[args.out]()))
+    elif args.part == "study":
+        store("study", study())
+    elif args.part == "fast":
+        for seed in args.seeds:
+            store(f"fast-{seed}" + ("-long" if args.seconds > 600 else ""), fast(seed, args.seconds))
+    elif args.part == "table":
+        print(table(stored()))
+    else:
+        picture(Path(args.out))
+
+
+def stored() -> Found:
+    return json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+
+
+def store(part: str, found: Found) -> None:
+    about = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    STORED.write_text(json.dumps(stored() | {part: about | found}, indent=1) + "\n", encoding="utf-8")
+
+
+# Speed
+
+
+def speed(pairs: int) -> Found:
+    """Seconds a step of the study's own loop, images a second of `fast`, and what goes before its first step."""
+    runs: dict[str, list[Found]] = {name: [] for name in ONE_SPEED}
+    for _ in range(pairs):
+        for name, each in runs.items():
+            command = [sys.executable, "-m", "benchmarks.time_to_quality", "one-speed", name]
+            each.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+            print(name, each[-1], file=sys.stderr)
+    return {
+        "study_seconds_a_step": statistics.median(run["seconds_a_step"] for run in runs["study"]),
+        "fast_seconds_a_step": statistics.median(run["seconds_a_step"] for run in runs["fast"]),
+        "fast_seconds_before": statistics.median(run["before"] for run in runs["fast"]),
+        "fast_batch": configure("fast").batch_size,
+        "runs": runs,
+    }
+
+
+def _study_speed() -> Found:
+    from benchmarks import study
+
+    loop = study.steps()
+    return {"seconds_a_step": _timed(loop, 40)}
+
+
+def _fast_speed() -> Found:
+    begin = time.perf_counter()
+    state = setup(configure("fast", device="cpu"))
+    update(state)
+    before = time.perf_counter() - begin
+    return {"before": before, "seconds_a_step": _timed(iter(lambda: update(state), 0), 200)}
+
+
+ONE_SPEED = {"study": _study_speed, "fast": _fast_speed}
+
+
+def _timed(loop: Iterable[Any], steps: int) -> float:
+    steps_done = iter(loop)
+    for _ in range(5):
+        next(steps_done)
+    begin = time.perf_counter()
+    for _ in range(steps):
+        next(steps_done)
+    return (time.perf_counter() - begin) / steps
+
+
+# Quality
+
+
+class Eyes:
+    """The judge, and the test digits as it sees them."""
+
+    def __init__(self) -> None:
+        self.features: Features = open_features("judge")
+        self.real = self.features.see(open_images("mnist", "test").pixels)[0]
+        self.reference = fidelity.statistics(self.real)
+        train = open_images("mnist").pixels[:SAMPLES]
+        self.floor = fidelity.precision_recall(self.features.see(train)[0], self.real)
+
+    def look(self, generator: nn.Module, z_dim: int) -> Found:
+        """How good the generator is now."""
+        pixels = draw(generator, latents.noise(0, SAMPLES, z_dim))
+        features, scores = self.features.see(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        assert scores is not None
+        precision, recall = fidelity.precision_recall(features, self.real)
+        return {
+            "frechet": fidelity.frechet(fidelity.statistics(features), self.reference),
+            "precision": precision,
+            "recall": recall,
+            "rarest_digit": float(min(histogram(scores.argmax(1), 10))),
+        }
+
+
+def study() -> Found:
+    """The study's network and settings, its generator as it is: no average of it is kept there."""
+    seconds, eyes = stored()["speed"]["study_seconds_a_step"], Eyes()
+    shown = {max(1, round(t / seconds)): t for t in SHOWN}
+    state = setup(configure("dcgan", ema=0, device="cpu"))
+    notes = []
+    while state.step < STUDY_STEPS:
+        update(state)
+        if state.step in shown or state.step in STUDY_QUALITY or state.step % 1000 == 0:
+            found = note(state, eyes, state.step * seconds)
+            notes.append(found)
+            _keep(state, "study", shown.get(state.step))
+    final = [n["frechet"] for n in notes if n["step"] in STUDY_QUALITY]
+    return {"frechet": sum(final) / len(final), "seconds": STUDY_STEPS * seconds, "seed": 0, "notes": notes}
+
+
+def fast(seed: int, seconds: int) -> Found:
+    """`fast`, with a note after each of `SECONDS`."""
+    cost, eyes = stored()["speed"], Eyes()
+    state = setup(configure("fast", seed=seed, device="cpu"))
+    notes = []
+    for t in (t for t in SECONDS if t <= seconds):
+        while state.step * cost["fast_seconds_a_step"] < t - cost["fast_seconds_before"]:
+            update(state)
+        notes.append(note(state, eyes, t))
+        _keep(state, f"fast-{seed}", t if t in SHOWN else None)
+    return {"seed": seed, "floor": dict(zip(("precision", "recall"), eyes.floor, strict=True)), "notes": notes}
+
+
+def note(state: State, eyes: Eyes, seconds: float) -> Found:
+    at = {"seconds": round(seconds, 1), "step": state.step, "images_seen": state.images_seen}
+    found = at | eyes.look(averaged_generator(state), state.config.z_dim)
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+def _keep(state: State, name: str, seconds: int | None) -> None:
+    if seconds is None:
+        return
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    np.save(PICTURES / f"{name}-{seconds}.npy", draw(state.ema.network, latents.noise(1, 64, state.config.z_dim)))
+
+
+# What is shown
+
+
+def table(found: Found) -> str:
+    """The tables of docs/results.md."""
+    goal, whole = found["study"]["frechet"], found["study"]["seconds"]
+    a_step = found["speed"]["study_seconds_a_step"]
+    lines = [
+        f"The study: Fréchet distance {goal:.3f} after {whole:,.0f} s ({a_step:.3f} s a step).",
+        "",
+        "| run | there after | of its time | 60 s: distance, rarest digit | 600 s: distance, precision, recall |",
+        "|---|---|---|---|---|",
+    ]
+    for name, run in found.items():
+        if not name.startswith("fast"):
+            continue
+        first = next(n for n in run["notes"] if n["frechet"] <= goal)
+        at = {n["seconds"]: n for n in run["notes"]}
+        cells = [name, f"{first['seconds']:g} s", f"1/{whole / first['seconds']:.0f}"]
+        cells.append(f"{at[60]['frechet']:.3f}, {at[60]['rarest_digit']:.1%}")
+        last = at.get(600)
+        cells.append("" if last is None else f"{last['frechet']:.3f}, {last['precision']:.3f}, {last['recall']:.3f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def picture(out: Path) -> None:
+    """Samples of both after equal times, one above the other."""
+    found = stored()
+    figure = Figure(figsize=(3 * len(SHOWN), 6.4), layout="constrained")
+    for row, name in enumerate(("fast-0", "study")):
+        for column, seconds in enumerate(SHOWN):
+            axes = figure.add_subplot(2, len(SHOWN), 1 + row * len(SHOWN) + column)
+            pixels: Pixels = np.load(PICTURES / f"{name}-{seconds}.npy")
+            axes.imshow(grid(pixels, columns=8).squeeze(), cmap="gray")
+            near = found[name]["notes"][np.argmin([abs(n["seconds"] - seconds) for n in found[name]["notes"]])]
+            label = "fast" if row == 0 else "the study"
+            axes.set_title(f"{label}, {seconds} s: distance {near['frechet']:.2f}", fontsize=11)
+            axes.axis("off")
+    figure.savefig(out, dpi=80)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dcgan
+from dcgan import UserError, models, sample
+from dcgan.config import configure
+from dcgan.images import to_float
+from dcgan.models import groups
+from dcgan.models.groups import GroupedDiscriminator, GroupedGenerator
+from dcgan.state import State, setup
+from dcgan.step import update
+from tests.conftest import SMALL
+
+TINY = {**SMALL, "groups": 3}
+SHADES = (20, 120, 220)
+
+
+@pytest.fixture
+def shades(tmp_path: Path) -> Path:
+    """Six hundred noisy pictures of three shades, a half, a third and a sixth of them."""
+    source = np.random.default_rng(0)
+    level = np.repeat(SHADES, [300, 200, 100])
+    pixels = np.clip(level[:, None, None, None] + source.integers(-9, 10, (600, 16, 16, 1)), 0, 255).astype(np.uint8)
+    np.savez(tmp_path / "shades.npz", arr_0=pixels[source.permutation(600)])
+    return tmp_path / "shades.npz"
+
+
+def started(data: Path, **settings: object) -> State:
+    return setup(configure("fast", data=str(data), **TINY | settings))
+
+
+def test_look_alikes_are_found(shades: Path):
+    pixels = torch.from_numpy(np.load(shades)["arr_0"]).permute(0, 3, 1, 2)
+    found = groups.find(pixels, 3, seed=0)
+    assert found.of.bincount().tolist() == [300, 200, 100] or sorted(found.of.bincount().tolist()) == [100, 200, 300]
+    means = pixels.float().mean((1, 2, 3))
+    assert all(means[found.of == k].std() < 5 for k in range(3))
+    again = groups.find(pixels, 3, seed=0)
+    assert all(torch.equal(a, b) for a, b in zip(vars(found).values(), vars(again).values(), strict=True))
+    assert torch.equal(groups.nearest(groups.looks(to_float(pixels)), found.centres), found.of)
+
+
+def test_pictures_that_equal_each_other_leave_groups_empty():
+    found = groups.find(torch.zeros(50, 1, 16, 16, dtype=torch.uint8), 4, seed=0)
+    assert found.of.bincount(minlength=4).tolist() == [50, 0, 0, 0]
+    assert found.votes.isfinite().all()
+    assert (torch.randn(1000, 4) + found.votes).argmax(1).bincount(minlength=4)[0] > 980
+
+
+def test_fewer_pictures_than_groups_are_refused():
+    with pytest.raises(UserError, match="3 pictures cannot be sorted into 5 groups: use --groups 3"):
+        groups.find(torch.zeros(3, 1, 16, 16, dtype=torch.uint8), 5, seed=0)
+
+
+@pytest.mark.parametrize("shares", [[1.0], [0.5, 0.5], [0.7, 0.2, 0.1], [0.9, 0.05, 0.03, 0.02], [1 / 32] * 32])
+def test_each_group_wins_as_often_as_it_is_there(shares: list[float]):
+    b = groups.votes(torch.tensor(shares))
+    source = torch.Generator().manual_seed(0)
+    wins = (torch.randn(200_000, len(shares), generator=source) + b).argmax(1).bincount(minlength=len(shares))
+    expected = torch.tensor(shares)
+    assert ((wins / 200_000 - expected).abs() <= 5 * (expected * (1 - expected) / 200_000).sqrt() + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "z_dim", "count"),
+    [
+        (60_000, 32, 64, 32), (1_000, 32, 64, 10), (99, 32, 64, 1), (5, 32, 64, 1), (900, 4, 64, 4),
+        (60_000, 32, 8, 4), (60_000, 32, 1, 0), (60_000, 0, 64, 0),
+    ],
+)  # fmt: skip
+def test_few_pictures_or_a_short_z_have_few_groups(n: int, most: int, z_dim: int, count: int):
+    assert groups.how_many(n, most, z_dim) == count
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])
+def test_every_network_can_be_told_groups(network: str):
+    none = {"g_norm": "none", "d_norm": "none"} if network == "resnet" else {}
+    config = configure("dcgan", network=network, z_dim=9, g_width=4, d_width=4, **none)
+    generator, discriminator = models.build(config, (1, 28, 28), groups=3)
+    z = torch.randn(5, 9)
+    pictures = generator(z)
+    assert pictures.shape == (5, 1, 28, 28)
+    assert discriminator(pictures).shape == (5, 1)
+    assert discriminator(pictures, torch.tensor([0, 1, 2, 0, 1])).shape == (5, 1)
+    assert generator.classes == 0
+    assert sample.Model(generator.eval(), "here").along(1, 3).shape == (3, 28, 28, 1)
+
+
+def built(k: int = 3) -> tuple[GroupedGenerator, GroupedDiscriminator]:
+    generator, discriminator = models.build(configure("fast", z_dim=k + 4, g_width=4, d_width=4), (1, 28, 28), groups=k)
+    assert isinstance(generator, GroupedGenerator)
+    assert isinstance(discriminator, GroupedDiscriminator)
+    return generator.eval(), discriminator.eval()
+
+
+def test_z_chooses_the_group_and_a_group_can_be_told():
+    generator, _ = built()
+    z = torch.randn(64, 7)
+    winner = (z[:, :3] + generator.votes).argmax(1)
+    weights = generator.group(z)
+    assert torch.equal(weights.argmax(1), winner)
+    assert weights.sum(1) == pytest.approx(torch.ones(64))
+    assert (weights.max(1).values > 0.99).float().mean() > 0.8  # decided, but for near ties
+    clear = weights.max(1).values > 0.9999
+    assert torch.allclose(generator(z)[clear], generator(z, winner)[clear], atol=1e-3)
+
+
+def test_between_two_groups_pictures_change_without_a_jump():
+    generator, _ = built()
+    z = torch.randn(1, 7).repeat(400, 1)
+    z[:, 0] = torch.linspace(-4, 4, 400)
+    ends = (generator(z[:1]) - generator(z[-1:])).abs().max()
+    steps = (generator(z)[1:] - generator(z)[:-1]).abs().amax((1, 2, 3))
+    assert 0 < steps.max() < ends * 0.6
+
+
+def test_the_discriminator_finds_the_group_by_itself():
+    _, discriminator = built()
+    discriminator.centres.copy_(torch.tensor([-1.0, 0.0, 1.0])[:, None].expand_as(discriminator.centres))
+    pictures = torch.tensor([-0.9, 0.1, 0.8])[:, None, None, None].expand(3, 1, 28, 28).contiguous()
+    assert torch.equal(discriminator(pictures), discriminator(pictures, torch.tensor([0, 1, 2])))
+
+
+def test_a_saved_generator_comes_back(tmp_path: Path):
+    generator, _ = built()
+    generator.votes.copy_(torch.tensor([1.0, 0.0, -1.0]))
+    models.save_generator(generator, tmp_path / "model")
+    back = dcgan.load(tmp_path / "model")
+    assert torch.equal(back.generator(torch.ones(2, 7)), generator(torch.ones(2, 7)))
+    assert back.generator.groups == 3
+    assert (back.sample(5, 1) == back.sample(9, 1)[:5]).all()
+
+
+@pytest.mark.parametrize(
+    "inner", [{"family": "nobody"}, {}, {"family": "dcgan64", "width": 10**9}, {"family": "dcgan64", "what": 3}]
+)
+def test_a_damaged_description_is_refused(tmp_path: Path, inner: dict[str, object]):
+    generator, _ = built()
+    models.save_generator(generator, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"network": inner}))
+    with pytest.raises(UserError, match="damaged: it describes no grouped generator"):
+        dcgan.load(tmp_path / "model")
+
+
+def test_training_tells_both_networks_the_groups(shades: Path):
+    state = started(shades)
+    assert state.told is not None
+    assert sorted(state.told.bincount().tolist()) == pytest.approx([90, 180, 270], abs=12)  # a tenth is held out
+    assert state.classes == 0
+    assert state.config.z_dim == SMALL["z_dim"]
+    before = [p.clone() for p in state.generator.parameters()]
+    update(state)
+    assert all(not torch.equal(a, b) for a, b in zip(before, state.generator.parameters(), strict=True))
+
+
+def test_classes_or_own_networks_come_before_groups(tmp_path: Path, shades: Path):
+    np.savez(tmp_path / "l.npz", arr_0=np.zeros((300, 16, 16, 1), np.uint8), arr_1=np.arange(300) % 2)
+    assert not started(tmp_path / "l.npz", conditional=True).generator.groups
+    mine, _ = models.build(configure("dcgan64", z_dim=8, g_width=4, d_width=4), (1, 16, 16))
+    run = dcgan.train("fast", generator=mine, data=str(shades), out=tmp_path / "r", steps=1, **TINY)
+    assert len(list(run.samples.iterdir())) == 2
+
+
+def test_a_run_on_groups_goes_on_to_the_bit(tmp_path: Path, shades: Path):
+    whole = dcgan.train("fast", data=str(shades), out=tmp_path / "whole", steps=6, **TINY)
+    part = dcgan.train("fast", data=str(shades), out=tmp_path / "part", steps=3, **TINY)
+    dcgan.resume(part, steps=6)
+    name = "checkpoint/state.safetensors"
+    found = [next(iter(r.path.glob("checkpoint/*.safetensors"))).read_bytes() for r in (whole, part)]
+    assert found[0] == found[1], name
+
+
+def test_a_warm_start_keeps_the_models_number_of_groups(tmp_path: Path, shades: Path):
+    first = dcgan.train("fast", data=str(shades), out=tmp_path / "a", steps=2, **TINY)
+    few = np.load(shades)["arr_0"][:150]
+    np.savez(tmp_path / "few.npz", arr_0=few)
+    assert not started(tmp_path / "few.npz").generator.groups > 1
+    state = started(tmp_path / "few.npz", init=str(first.path))
+    assert state.generator.groups == 3
+    saved = dcgan.load(first.path).generator.network.state_dict()
+    mine = state.generator.network.state_dict()
+    assert all(torch.equal(saved[name], mine[name]) for name in saved)
+
+
+@pytest.mark.parametrize(("n", "augment"), [(9_999, "diffaugment"), (10_000, "none")])
+def test_few_pictures_are_varied_unasked(tmp_path: Path, n: int, augment: str):
+    np.savez(tmp_path / "a.npz", arr_0=np.zeros((n, 16, 16, 1), np.uint8))
+    assert started(tmp_path / "a.npz").config.augment == augment
+    assert started(tmp_path / "a.npz", augment="flip").config.augment == "flip"
