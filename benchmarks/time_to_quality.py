@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ def main() -> None:
         store("study", study())
     elif args.part == "fast":
         for seed in args.seeds:
-            store(f"fast-{seed}" + ("-long" if args.seconds > 600 else ""), fast(seed, args.seconds))
+            for found in fast(seed, args.seconds):  # what was found so far is kept: a long run may be stopped
+                store(f"fast-{seed}", found)
     elif args.part == "table":
         print(table(stored()))
     else:
@@ -208,8 +209,8 @@ def study() -> Found:
     return {"frechet": sum(final) / len(final), "seconds": STUDY_STEPS * seconds, "seed": 0, "notes": notes}
 
 
-def fast(seed: int, seconds: int) -> Found:
-    """`fast`, with a note after each of `SECONDS`."""
+def fast(seed: int, seconds: int) -> Iterator[Found]:
+    """`fast`, with a note after each of `SECONDS`; yields all of them so far."""
     cost, eyes = stored()["speed"], Eyes()
     state = setup(configure("fast", seed=seed, device="cpu"))
     notes = []
@@ -218,7 +219,7 @@ def fast(seed: int, seconds: int) -> Found:
             update(state)
         notes.append(note(state, eyes, t))
         _keep(state, f"fast-{seed}", t if t in SHOWN else None)
-    return {"seed": seed, "floor": dict(zip(("precision", "recall"), eyes.floor, strict=True)), "notes": notes}
+        yield {"seed": seed, "floor": dict(zip(("precision", "recall"), eyes.floor, strict=True)), "notes": notes}
 
 
 def note(state: State, eyes: Eyes, seconds: float) -> Found:

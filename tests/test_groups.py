@@ -68,8 +68,8 @@ def test_each_group_wins_as_often_as_it_is_there(shares: list[float]):
 @pytest.mark.parametrize(
     ("n", "most", "z_dim", "count"),
     [
-        (60_000, 32, 64, 32), (1_000, 32, 64, 10), (99, 32, 64, 1), (5, 32, 64, 1), (900, 4, 64, 4),
-        (60_000, 32, 8, 4), (60_000, 32, 1, 0), (60_000, 0, 64, 0),
+        (60_000, 128, 192, 128), (1_000, 32, 64, 10), (99, 32, 64, 1), (5, 32, 64, 1), (900, 4, 64, 4),
+        (60_000, 32, 9, 6), (60_000, 32, 1, 0), (60_000, 0, 64, 0),
     ],
 )  # fmt: skip
 def test_few_pictures_or_a_short_z_have_few_groups(n: int, most: int, z_dim: int, count: int):

@@ -60,7 +60,7 @@ class Config:
     groups: int = 0
     """Sort the pictures into so many groups of look-alikes and tell both networks the group, as if it were a class; the
     finished generator chooses by itself. Needs no labels. Fewer are made of fewer than 100 pictures a group, and never
-    more than half of --z-dim; none with --conditional. See docs/presets.md."""
+    more than two thirds of --z-dim; none with --conditional. See docs/presets.md."""
     network: Network = "dcgan"
     """The family of generator and discriminator: `dcgan` is the study's 28x28, the others take any size."""
     init: str | None = None
@@ -363,8 +363,8 @@ PRESETS: dict[str, Config] = {
     # Our own, for minutes on a CPU (docs/presets.md): the layers of dcgan64, narrow, at ten times the paper's rate, and
     # groups of look-alikes in the place of labels.
     "fast": Config(
-        preset="fast", image_size=None, network="dcgan64", groups=32, augment="auto", g_width=32, d_width=16, lr=2e-3,
-        batch_size=64, images=600_000,
+        preset="fast", image_size=None, network="dcgan64", groups=128, z_dim=192, augment="auto", g_width=32,
+        d_width=16, lr=2e-3, batch_size=64, images=600_000,
     ),
 }  # fmt: skip
 PRESET_LINES = {

@@ -24,7 +24,7 @@ FEWEST = 100
 """Pictures that a group should have on the average."""
 LOOKED_AT = 10_000
 """Pictures that the groups are found from."""
-ROUNDS = 20
+ROUNDS = 10
 SIDE = 14
 """Pictures are compared with sides of at most this many pixels."""
 SHARPNESS = 100.0
@@ -83,8 +83,8 @@ def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
 
 
 def how_many(n: int, most: int, z_dim: int) -> int:
-    """Into how many groups `n` pictures are sorted: each costs a number of z, of which half is left."""
-    return min(most, max(n // FEWEST, 1), z_dim // 2)
+    """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left."""
+    return min(most, max(n // FEWEST, 1), z_dim * 2 // 3)
 
 
 def looks(images: Tensor) -> Tensor:
