@@ -1,0 +1,101 @@
+"""Which learning rates a preset bears: a quarter, a half, once, twice and four times its own, over seeds.
+
+    python -m benchmarks.stability [--presets fast wgan-gp r3gan] [--seeds 0 1 2]
+
+Each run sees as many images as its preset does in a minute of one core. Eight times on the way the Fréchet distance
+(judge features, 5,000 samples of the averaged generator, test digits) and the share of each digit are noted; nothing of
+it reaches the training. All is stored in docs/stability.json run by run: called again, it goes on. Prints a table.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dcgan import latents
+from dcgan.config import configure
+from dcgan.data import open_images
+from dcgan.metrics import fidelity
+from dcgan.metrics.features import Features, open_features
+from dcgan.metrics.modes import histogram
+from dcgan.record import averaged_generator
+from dcgan.sample import draw
+from dcgan.state import State, setup
+from dcgan.step import update
+
+STORED = Path("docs/stability.json")
+IMAGES = {"fast": 130_000, "wgan-gp": 130_000, "r3gan": 22_000}
+FACTORS = (0.25, 0.5, 1, 2, 4)
+NOTES, SAMPLES = 8, 5000
+RARE = 0.005
+"""A run has collapsed if it ends with a digit rarer than this."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="+", default=list(IMAGES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    args = parser.parse_args()
+    found: dict[str, Any] = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    for seed in args.seeds:
+        for preset in args.presets:
+            for factor in FACTORS:
+                name = f"{preset} x{factor:g} seed {seed}"
+                if name not in found:
+                    found[name] = run(preset, factor, seed)
+                    STORED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                    print(name, found[name]["notes"][-1], file=sys.stderr, flush=True)
+    print(table(found))
+
+
+def run(preset: str, factor: float, seed: int) -> dict[str, Any]:
+    """One training, and what was noted on its way."""
+    lr = configure(preset).lr * factor
+    state, eyes = setup(configure(preset, lr=lr, seed=seed, device="cpu")), open_features("judge")
+    reference = fidelity.statistics(eyes.see(open_images("mnist", "test").pixels)[0])
+    notes: list[dict[str, float]] = []
+    while len(notes) < NOTES and not state.fault:
+        while state.images_seen < IMAGES[preset] * (len(notes) + 1) / NOTES and not state.fault:
+            update(state)
+        notes.append(note(state, eyes, reference))
+    return {
+        "preset": preset, "factor": factor, "lr": lr, "seed": seed, "diverged": bool(state.fault), "notes": notes,
+        "torch": torch.__version__, "threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+
+
+def note(state: State, eyes: Features, reference: fidelity.Statistics) -> dict[str, float]:
+    pixels = draw(averaged_generator(state), latents.noise(54321, SAMPLES, state.config.z_dim))
+    features, scores = eyes.see(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert scores is not None
+    distance = fidelity.frechet(fidelity.statistics(features), reference)
+    rarest = float(min(histogram(scores.argmax(1), 10)))
+    return {"step": state.step, "images_seen": state.images_seen, "frechet": distance, "rarest_digit": rarest}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The table of docs/results.md."""
+    lines = [
+        "| preset | rate | diverged | collapsed | distance at the end, each seed | of the run's best |",
+        "|---|---|---|---|---|---|",
+    ]
+    for preset in IMAGES:
+        for factor in FACTORS:
+            runs = [r for r in found.values() if (r["preset"], r["factor"]) == (preset, factor)]
+            if not runs:
+                continue
+            ends, lost = [r["notes"][-1] for r in runs], sum(r["diverged"] for r in runs)
+            gone = sum(end["rarest_digit"] < RARE for end in ends)
+            ratios = [r["notes"][-1]["frechet"] / min(n["frechet"] for n in r["notes"]) for r in runs]
+            cells = [f"`{preset}`", f"{runs[0]['lr']:g} (x{factor:g})", f"{lost} of {len(runs)}", f"{gone}"]
+            cells += [", ".join(f"{end['frechet']:.2f}" for end in ends), ", ".join(f"{ratio:.2f}" for ratio in ratios)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
