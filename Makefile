@@ -2,13 +2,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-STEPS ?= 8000
 
 .PHONY: train test test-slow check lowest docs figures clean
 
 ## train: learn to draw digits from the built-in MNIST, then say where the pictures are
 train: .venv/.train
-	$(BIN)/dcgan train --steps $(STEPS)
+	$(BIN)/dcgan train $(if $(STEPS),--steps $(STEPS))
 
 ## test: the tests
 test: .venv/.dev

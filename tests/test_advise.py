@@ -56,8 +56,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 )
 def test_advice(sizes, size: tuple, n: int, expected: dict):
     settings, reasons = advise.recommend(sizes, size, n)
-    drawn = {"preset": "dcgan"} if size == (28, 28) else {"preset": "dcgan64", "image_size": str(size[0])}
-    assert settings == drawn | expected
+    assert settings == {"preset": "fast", "image_size": str(size[0])} | expected
     assert len(reasons) == 1 + len(expected)
 
 

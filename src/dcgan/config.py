@@ -364,7 +364,7 @@ PRESETS: dict[str, Config] = {
     # groups of look-alikes in the place of labels.
     "fast": Config(
         preset="fast", image_size=None, network="dcgan64", groups=128, z_dim=192, augment="auto", g_width=32,
-        d_width=16, lr=2e-3, batch_size=64, images=600_000,
+        d_width=16, lr=2e-3, batch_size=64, images=300_000,
     ),
 }  # fmt: skip
 PRESET_LINES = {
