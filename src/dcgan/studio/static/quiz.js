@@ -4,7 +4,7 @@ import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { get, picture } from "./api.js";
-import { hasModel, pick } from "./picker.js";
+import { pickModel } from "./picker.js";
 
 /** The 95% interval of a share of n (Wilson 1927). */
 function interval(share, n) {
@@ -15,7 +15,7 @@ function interval(share, n) {
 }
 
 export async function quizPage(root, { run: wanted, params }) {
-  const picked = await pick(root, "quiz", wanted, hasModel);
+  const picked = await pickModel(root, "quiz", wanted);
   if (!picked) return undefined;
   const seed = Number(params.get("seed")) || Math.floor(Math.random() * 1e6) + 1;
   const quiz = await get(`models/${picked.run}/quiz`, `?seed=${seed}`);
