@@ -55,6 +55,6 @@ export async function quizPage(root, { run: wanted, params }) {
   const items = h("ol", { class: "quiz" }, ...quiz.pictures.map(item));
   const another = h("button", { type: "button" }, t("quizAgain"));
   another.addEventListener("click", () => (location.hash = `#/quiz/${encodeURIComponent(picked.run)}?seed=${seed + 1}`));
-  root.replaceChildren(h("h2", {}, t("quiz")), picked.head, h("p", { class: "quiet" }, t("quizHow")), note, another, items);
+  root.replaceChildren(h("h2", {}, t("quiz")), picked.head, h("p", { class: "quiet" }, t("quizHow")), h("div", { class: "row score" }, note, another), items);
   return undefined;
 }
