@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from dcgan import checkpoint, lock
 from dcgan.health import Diagnosis
+from dcgan.metrics import judge
 from dcgan.run import RunFolder
 
 
@@ -176,6 +178,53 @@ def test_draw_and_walk_on(page: Page, server: Server):
     page.wait_for_selector("[data-drawn]")
     assert "from your drawing" in page.get_attribute(".sample >> nth=0", "aria-label")
     assert np.abs(_pixels(page, ".sample canvas") - found).max() <= 1  # the same latent in another batch
+
+
+def _read(pictures: list[np.ndarray]) -> list[int]:
+    """What an independent judge takes pictures (H, W) of digits for."""
+    _, scores = judge.look(judge.shipped(), torch.from_numpy(np.stack(pictures)).to(torch.uint8)[:, None])
+    return scores.argmax(1).tolist()
+
+
+def test_whoever_picks_sevens_gets_sevens(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/mnist-cgan?n=32")
+    page.wait_for_selector("[data-drawn]")
+    assert _drawn(page) == 1
+    page.select_option("fieldset select", label="7")
+    _wait(lambda: _drawn(page) > 1)
+    assert "label=7" in page.url
+    shown = [_pixels(page, f".sample:nth-child({i + 1}) canvas") for i in range(32)]
+    assert _read(shown).count(7) >= 29
+
+
+THREE = [(85, 70), (115, 48), (150, 45), (178, 62), (180, 95), (160, 120), (130, 130)]
+THREE += [(165, 140), (188, 165), (185, 200), (160, 225), (120, 230), (85, 212)]
+
+
+def test_whoever_draws_a_three_gets_a_three(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/mnist-cgan")
+    page.wait_for_selector("canvas.board")
+    box = page.locator("canvas.board").bounding_box()
+    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=3)
+    page.mouse.up()
+    page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")
+    assert "Class 3." in page.inner_text(".result")
+    assert _read([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
+
+
+def test_a_visitor_without_runs_finds_the_shipped_models(page: Page, server: Server):
+    page.goto(server.address)
+    page.click(".ready >> text=mnist-cgan")
+    page.wait_for_selector("[data-drawn]")
+    assert page.input_value("main select >> nth=0") == "mnist-cgan"
+    page.click("nav >> text=Watch")  # which shows runs, and this is none
+    page.wait_for_selector("[data-grid]")
+    assert page.input_value("main select") == "small"
 
 
 def test_real_or_fake(page: Page, server: Server):

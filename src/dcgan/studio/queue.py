@@ -1,6 +1,8 @@
 """A short queue in front of the one thread that computes: a training beside the studio keeps its core."""
 
 import asyncio
+import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -11,13 +13,15 @@ if TYPE_CHECKING:
     from dcgan.studio.easel import Easel
 
 MOST_WAITING = 32
+NICER = 10
+"""How much the drawing thread stands back: beside a training on every core it gets about a tenth of one of them."""
 
 
 class Queue:
     """Runs the methods of an `Easel` in its thread, in order. torch is imported there: the first page does not wait."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel", initializer=stand_back)
         self._easel: Easel | None = None
         self._count, self._guard = 0, threading.Lock()
         self._thread.submit(self._prepare)
@@ -54,3 +58,10 @@ class Queue:
     def _left(self, _: object) -> None:
         with self._guard:
             self._count -= 1
+
+
+def stand_back() -> None:
+    """Lower this thread's priority. Not the process's: the trainings that it starts would inherit it."""
+    if sys.platform == "linux":  # elsewhere a priority is a whole process's
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + NICER))
