@@ -106,7 +106,7 @@ def measure(args: argparse.Namespace, runs: Path) -> dict[str, Any]:
         "quiet_images_s": [round(quiet, 1) for quiet, _, _ in pairs],
         "loaded_images_s": [round(busy, 1) for _, busy, _ in pairs],
         "median_slowdown": round(statistics.median(1 - busy / quiet for quiet, busy, _ in pairs), 4),
-        "statuses": dict(Counter(status for status, _ in answers)),
+        "answers": [dict(Counter(status for status, _ in some)) for _, _, some in pairs],
         "median_answer_s": round(statistics.median(seconds for status, seconds in answers if status == 200), 3),
     }
 

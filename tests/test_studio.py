@@ -82,8 +82,10 @@ def test_models_that_come_with_the_package_are_there_too(client: TestClient, run
     assert client.get("/api/runs").json()["shipped"] == ["mnist-dcgan", "mnist-cgan"]
 
 
-@pytest.mark.parametrize("n", [10, pytest.param(100, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", ["mnist", "mnist-cgan"])
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("mnist-cgan", 10), *(pytest.param(name, 100, marks=pytest.mark.slow) for name in ("mnist", "mnist-cgan"))],
+)
 def test_nine_of_ten_test_digits_keep_their_class(client: TestClient, name: str, n: int):
     digits, kept = open_images("mnist", "test"), 0
     client.post(f"/api/models/{name}/invert", json={"pixels": [0] * 784})  # loads the model, draws its pool
