@@ -42,7 +42,7 @@ def ask(address: str, model: str, body: bytes) -> tuple[int, float]:
     request = urllib.request.Request(f"{address}api/models/{model}/draw", body, headers, method="POST")
     begin = time.perf_counter()
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             answer.read()
             return int(answer.status), time.perf_counter() - begin
     except urllib.error.HTTPError as error:

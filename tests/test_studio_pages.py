@@ -237,6 +237,33 @@ def test_real_or_fake(page: Page, server: Server):
     right = int(re.search(r"You were right (\d+) times of 20 \(95% interval \d+% to \d+%\)", said)[1])
     assert page.locator(".quiz li.right").count() == right
     assert re.search(r"The discriminator: \d+ of 20", said)
+    page.reload()  # the address holds what was guessed
+    _wait(lambda: page.locator(".result").count() and page.inner_text(".result") == said)
+
+
+def test_real_or_fake_by_keyboard_alone_in_two_languages(page: Page, server: Server):
+    page.goto(f"{server.address}#/quiz/small")
+    page.wait_for_selector(".quiz li")
+    page.focus(".score button")
+    for i in range(20):
+        for key in ("Tab", "Tab", "Enter") if i % 2 else ("Tab", "Enter", "Tab"):  # fake, or real
+            page.keyboard.press(key)
+        if i == 9:
+            pictures = page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())")
+            page.click("text=한국어")
+            page.wait_for_selector("text=10장 남음")
+            assert page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())") == pictures
+            page.focus(".quiz li:nth-child(10) button >> nth=1")
+    assert re.search(r"20번 중 \d+번 맞혔습니다", page.inner_text(".result"))
+    page.keyboard.press("Enter")  # the focus is where one goes on
+    page.wait_for_selector("text=20장 남음")
+
+
+def test_an_address_that_leads_nowhere_says_so(page: Page, server: Server):
+    for name in ("play/nothing", "play/%E0%A4", "quiz/%"):
+        page.goto(f"{server.address}#/{name}")
+        page.reload()
+        page.wait_for_selector("main h2, main .bad")
 
 
 def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server: Server):

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from dcgan.studio.easel import Easel
 
 MOST_WAITING = 32
-NICER = 10
-"""How much the drawing thread stands back: beside a training on every core it gets about a tenth of one of them."""
+NICER = 8
+"""How much the drawing thread stands back: beside a training on every core it gets about a seventh of one of them."""
 
 
 class Queue:
     """Runs the methods of an `Easel` in its thread, in order. torch is imported there: the first page does not wait."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel", initializer=stand_back)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel")
         self._easel: Easel | None = None
         self._count, self._guard = 0, threading.Lock()
         self._thread.submit(self._prepare)
@@ -53,6 +53,7 @@ class Queue:
             from dcgan.studio.easel import Easel
 
             self._easel = Easel()
+            stand_back()  # only now: importing torch takes a core for a second or two
         return self._easel
 
     def _left(self, _: object) -> None:
