@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import schemathesis
+import torch
 from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
 
 import dcgan
-from dcgan import latents, lock
+from dcgan import latents, lock, shipped
+from dcgan.data import open_images
+from dcgan.metrics import judge
 from dcgan.run import RunFolder
 from dcgan.studio import app as studio
 from dcgan.studio import queue, serve, shelf, trainings
@@ -63,6 +66,36 @@ def test_a_run_is_shown(client: TestClient, finished_run: RunFolder):
     assert detail["samples"] == sorted(p.name for p in finished_run.samples.iterdir())
     picture = client.get(f"/api/runs/small/samples/{run['preview']}")
     assert picture.content == (finished_run.samples / run["preview"]).read_bytes()
+
+
+def test_models_that_come_with_the_package_are_there_too(client: TestClient, runs: Path):
+    assert client.get("/api/runs").json()["shipped"] == list(shipped.NAMES)
+    for name in shipped.NAMES:
+        ours = dcgan.load(name)
+        assert client.get(f"/api/models/{name}").json()["z_dim"] == ours.generator.z_dim
+        quiz = client.get(f"/api/models/{name}/quiz").json()
+        assert len(quiz["pictures"]) == 20
+        assert quiz["says_real"] is None  # no discriminator comes along
+        assert client.get(f"/api/runs/{name}").status_code == 404
+    (runs / "small").rename(runs / "mnist")
+    assert client.get("/api/models/mnist").json()["z_dim"] == 8  # the visitor's own goes first
+    assert client.get("/api/runs").json()["shipped"] == ["mnist-dcgan", "mnist-cgan"]
+
+
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("mnist-cgan", 10), *(pytest.param(name, 100, marks=pytest.mark.slow) for name in ("mnist", "mnist-cgan"))],
+)
+def test_nine_of_ten_test_digits_keep_their_class(client: TestClient, name: str, n: int):
+    digits, kept = open_images("mnist", "test"), 0
+    client.post(f"/api/models/{name}/invert", json={"pixels": [0] * 784})  # loads the model, draws its pool
+    for pixels, label in zip(digits.pixels[:n], digits.labels[:n], strict=True):
+        begin = time.process_time()
+        found = client.post(f"/api/models/{name}/invert", json={"pixels": pixels.flatten().tolist()}).json()
+        assert time.process_time() - begin < 2
+        seen = torch.tensor(found["pixels"], dtype=torch.uint8).view(1, 1, 28, 28)
+        kept += int(judge.look(judge.shipped(), seen)[1].argmax()) == int(label)
+    assert kept >= 0.9 * n
 
 
 @pytest.mark.parametrize(

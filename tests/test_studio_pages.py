@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from dcgan import checkpoint, lock
 from dcgan.health import Diagnosis
+from dcgan.metrics import judge
 from dcgan.run import RunFolder
 
 
@@ -178,6 +180,53 @@ def test_draw_and_walk_on(page: Page, server: Server):
     assert np.abs(_pixels(page, ".sample canvas") - found).max() <= 1  # the same latent in another batch
 
 
+def _read(pictures: list[np.ndarray]) -> list[int]:
+    """What an independent judge takes pictures (H, W) of digits for."""
+    _, scores = judge.look(judge.shipped(), torch.from_numpy(np.stack(pictures)).to(torch.uint8)[:, None])
+    return scores.argmax(1).tolist()
+
+
+def test_whoever_picks_sevens_gets_sevens(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/mnist-cgan?n=32")
+    page.wait_for_selector("[data-drawn]")
+    assert _drawn(page) == 1
+    page.select_option("fieldset select", label="7")
+    _wait(lambda: _drawn(page) > 1)
+    assert "label=7" in page.url
+    shown = [_pixels(page, f".sample:nth-child({i + 1}) canvas") for i in range(32)]
+    assert _read(shown).count(7) >= 29
+
+
+THREE = [(85, 70), (115, 48), (150, 45), (178, 62), (180, 95), (160, 120), (130, 130)]
+THREE += [(165, 140), (188, 165), (185, 200), (160, 225), (120, 230), (85, 212)]
+
+
+def test_whoever_draws_a_three_gets_a_three(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/mnist-cgan")
+    page.wait_for_selector("canvas.board")
+    box = page.locator("canvas.board").bounding_box()
+    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=3)
+    page.mouse.up()
+    page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")
+    assert "Class 3." in page.inner_text(".result")
+    assert _read([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
+
+
+def test_a_visitor_without_runs_finds_the_shipped_models(page: Page, server: Server):
+    page.goto(server.address)
+    page.click(".ready >> text=mnist-cgan")
+    page.wait_for_selector("[data-drawn]")
+    assert page.input_value("main select >> nth=0") == "mnist-cgan"
+    page.click("nav >> text=Watch")  # which shows runs, and this is none
+    page.wait_for_selector("[data-grid]")
+    assert page.input_value("main select") == "small"
+
+
 def test_real_or_fake(page: Page, server: Server):
     page.goto(f"{server.address}#/quiz/small?seed=3")
     page.wait_for_selector(".quiz li")
@@ -188,6 +237,33 @@ def test_real_or_fake(page: Page, server: Server):
     right = int(re.search(r"You were right (\d+) times of 20 \(95% interval \d+% to \d+%\)", said)[1])
     assert page.locator(".quiz li.right").count() == right
     assert re.search(r"The discriminator: \d+ of 20", said)
+    page.reload()  # the address holds what was guessed
+    _wait(lambda: page.locator(".result").count() and page.inner_text(".result") == said)
+
+
+def test_real_or_fake_by_keyboard_alone_in_two_languages(page: Page, server: Server):
+    page.goto(f"{server.address}#/quiz/small")
+    page.wait_for_selector(".quiz li")
+    page.focus(".score button")
+    for i in range(20):
+        for key in ("Tab", "Tab", "Enter") if i % 2 else ("Tab", "Enter", "Tab"):  # fake, or real
+            page.keyboard.press(key)
+        if i == 9:
+            pictures = page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())")
+            page.click("text=한국어")
+            page.wait_for_selector("text=10장 남음")
+            assert page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())") == pictures
+            page.focus(".quiz li:nth-child(10) button >> nth=1")
+    assert re.search(r"20번 중 \d+번 맞혔습니다", page.inner_text(".result"))
+    page.keyboard.press("Enter")  # the focus is where one goes on
+    page.wait_for_selector("text=20장 남음")
+
+
+def test_an_address_that_leads_nowhere_says_so(page: Page, server: Server):
+    for name in ("play/nothing", "play/%E0%A4", "quiz/%"):
+        page.goto(f"{server.address}#/{name}")
+        page.reload()
+        page.wait_for_selector("main h2, main .bad")
 
 
 def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server: Server):

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dcgan import shipped
 from dcgan.config import UserError
 from dcgan.data import Images, open_images
 from dcgan.data.decode import Options
@@ -53,6 +54,8 @@ def open_samples(source: str | os.PathLike[str] | Model) -> Samples:
     """
     if isinstance(source, Model):
         return of_model(source)
+    if shipped.place(source) is not None:
+        return of_model(load(source))
     path = Path(source)
     is_model = any((path / name / "model.safetensors").is_file() for name in ("", "model", ".model.old"))
     if path.exists() and not is_model and not (path / "config.json").is_file():

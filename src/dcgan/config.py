@@ -64,7 +64,8 @@ class Config:
     network: Network = "dcgan"
     """The family of generator and discriminator: `dcgan` is the study's 28x28, the others take any size."""
     init: str | None = None
-    """A saved model (a run folder, say) whose weights the generator starts from; the discriminator starts anew."""
+    """A saved model (a run folder, or a name such as mnist) whose weights the generator starts from; the discriminator
+    starts anew."""
     z_dim: int = 64
     """Length of the latent vector z that a picture is made from."""
     g_width: int = 64

@@ -62,7 +62,8 @@ def measure(
     """Measure how good samples are, as `dcgan evaluate` does.
 
     Args:
-        source: a run, a saved model, a Hub id, an `.npz` of samples, a folder of pictures, or a loaded model.
+        source: a run, a saved model, a shipped one's name, a Hub id, an `.npz` of samples, a folder of pictures, or a
+            loaded model.
         data: the real pictures; by default what the model was trained on.
         split: which part of them: `test`, `validation`, `train` or `all`.
         n: samples in each figure: 10,000 by default, 26,000 of stacked digits, at most what there is of files.

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dcgan import latents
+from dcgan import latents, shipped
 from dcgan.config import UserError, did_you_mean
 from dcgan.files import recover_folder, whole_file
 from dcgan.images import Pixels, grid, save_gif, save_png, to_uint8
@@ -185,11 +185,14 @@ def load(source: str | os.PathLike[str]) -> Model:
     """Load a trained generator.
 
     Args:
-        source: a run folder, a saved model's folder, or a Hub id such as `user/name`.
+        source: a run folder, a saved model's folder, the name of a model that comes with the package (`mnist`,
+            `mnist-dcgan`, `mnist-cgan`), or a Hub id such as `user/name`.
 
     Raises:
         UserError: there is no such model, or its files are damaged or foreign.
     """
+    if (ours := shipped.place(source)) is not None:
+        return Model(load_generator(ours), str(source))
     path = Path(source)
     if path.is_dir():
         recover_folder(path / "model")
@@ -200,7 +203,10 @@ def load(source: str | os.PathLike[str]) -> Model:
         raise UserError(f"there is no model in {path}: it has no model/ with a model.safetensors")
     if HUB_ID.fullmatch(str(source)):
         return Model(load_generator(_from_hub(str(source))), str(source))
-    raise UserError(f"there is no {source}: give a run folder, a saved model's folder or a Hub id such as user/name")
+    raise UserError(
+        f"there is no {source}{did_you_mean(str(source), shipped.NAMES)}: give a run folder, a saved model's folder, "
+        f"one of {', '.join(shipped.NAMES)}, or a Hub id such as user/name"
+    )
 
 
 def _from_hub(name: str) -> Path:

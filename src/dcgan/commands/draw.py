@@ -14,7 +14,7 @@ class Sample:
     """Draw pictures with a trained model."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
     out: Path
     """FILE.png: a grid, a row for each class if there are few. FILE.npz: the array arr_0, uint8 (N, H, W, C), and the
     labels as arr_1 if there are classes. A folder: one PNG a sample."""
@@ -46,7 +46,7 @@ class Interpolate:
     """Walk through latent space: from sample to sample, or along a principal direction."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
     out: Path
     """FILE.gif: an animation that repeats. FILE.png: a strip."""
     stops: int = 5

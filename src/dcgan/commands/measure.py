@@ -17,7 +17,8 @@ class Evaluate:
     """Measure how good samples are: distances to real pictures, each with an interval and a floor."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, a Hub id, an .npz of samples, or a folder of pictures."""
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), a Hub id, an .npz of samples, or a
+    folder of pictures."""
     data: str | None = None
     """The real pictures, as for `dcgan train`; by default what the model was trained on."""
     split: Split = "test"

@@ -18,7 +18,7 @@ class Export:
     """Take a trained generator to other runtimes: ONNX, the Hub, or a web page that draws by itself."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
     out: Path
     """FILE.onnx; a folder for safetensors and web; FILE.html with --single-file."""
     format: Format = "onnx"
@@ -98,7 +98,7 @@ class Invert:
     """Find the latent whose picture is nearest to yours: the latent, its picture, and how far that is."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, or a Hub id such as user/name."""
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
     picture: Annotated[Positional[Path], arg(metavar="PICTURE")]
     """The picture's file. It is cropped and resized to what the model draws."""
     out: Path

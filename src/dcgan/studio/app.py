@@ -92,10 +92,10 @@ def _answer_errors(app: FastAPI) -> None:
 def _routes_of_runs(app: FastAPI, shelf: Shelf, trainings: Trainings) -> None:
     @app.get("/api/runs")
     def runs() -> dict[str, Any]:
-        """Every run, the newest first; and what can be started."""
+        """Every run, the newest first; the models that come with the package; and what can be started."""
         found = [shelf.summary(name) for name in shelf.names()]
         failed = {name: why for name in trainings.children if (why := trainings.failure(name))}
-        return {"runs": found, "failed": failed, "presets": PRESET_LINES}
+        return {"runs": found, "shipped": shelf.shipped(), "failed": failed, "presets": PRESET_LINES}
 
     @app.post("/api/runs", status_code=201, responses=REFUSALS)
     def start(wanted: Start) -> dict[str, str]:
@@ -154,8 +154,8 @@ def _routes_of_watching(app: FastAPI, shelf: Shelf) -> None:
 def _routes_of_models(app: FastAPI, shelf: Shelf, queue: Queue) -> None:
     @app.get("/api/models/{name}", responses=REFUSALS)
     async def about(name: str) -> dict[str, Any]:
-        """What a run's generator draws, and its principal directions."""
-        found: dict[str, Any] = await queue.do("about", shelf.run(name))
+        """What a generator draws, and its principal directions: of a run, or one that comes with the package."""
+        found: dict[str, Any] = await queue.do("about", shelf.model(name))
         return found
 
     @app.get("/api/models/{name}/latents", responses=REFUSALS)
@@ -166,24 +166,24 @@ def _routes_of_models(app: FastAPI, shelf: Shelf, queue: Queue) -> None:
         truncation: Annotated[float | None, Query(gt=0, le=10, allow_inf_nan=False)] = None,
     ) -> dict[str, Any]:
         """The latents that `dcgan sample` draws from with this seed."""
-        return {"z": await queue.do("latents", shelf.run(name), seed, n, truncation)}
+        return {"z": await queue.do("latents", shelf.model(name), seed, n, truncation)}
 
     @app.post("/api/models/{name}/draw", responses=REFUSALS | {200: {"content": {"application/octet-stream": {}}}})
     async def draw(name: str, wanted: Latents) -> Response:
         """The pictures of latents, uint8 (N, H, W, C)."""
-        pixels = await queue.do("draw", shelf.run(name), wanted.z, wanted.labels)
+        pixels = await queue.do("draw", shelf.model(name), wanted.z, wanted.labels)
         return Response(pixels, media_type="application/octet-stream")
 
     @app.post("/api/models/{name}/invert", responses=REFUSALS)
     async def invert(name: str, wanted: Picture) -> dict[str, Any]:
         """The latent whose picture is nearest."""
-        found: dict[str, Any] = await queue.do("invert", shelf.run(name), wanted.pixels)
+        found: dict[str, Any] = await queue.do("invert", shelf.model(name), wanted.pixels)
         return found
 
     @app.get("/api/models/{name}/quiz", responses=REFUSALS)
     async def quiz(name: str, seed: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> dict[str, Any]:
         """Twenty pictures, real ones and generated ones."""
-        found: dict[str, Any] = await queue.do("quiz", shelf.run(name), seed)
+        found: dict[str, Any] = await queue.do("quiz", shelf.model(name), seed)
         return found
 
 

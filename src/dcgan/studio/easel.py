@@ -1,6 +1,7 @@
 """What the studio computes, with models that are kept ready. Only the thread of `queue` comes in here."""
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,23 +21,23 @@ QUESTIONS = 20
 
 
 class Easel:
-    """Draws and inverts with the models of runs."""
+    """Draws and inverts with models, each by the folder of its run or its own."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)  # of this thread
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._pools: dict[int, invert.Pool] = {}
 
-    def model(self, folder: RunFolder) -> Model:
-        """The run's model as it is on the disk now, from memory if that has not changed.
+    def model(self, place: Path) -> Model:
+        """The model as it is on the disk now, from memory if that has not changed.
 
         Raises:
-            UserError: it has none, or it is damaged.
+            UserError: there is none, or it is damaged.
         """
-        path = folder.model / "config.json"
-        key = (str(folder.path), path.stat().st_mtime if path.is_file() else 0.0)
+        path = RunFolder(place).model / "config.json"
+        key = (str(place), path.stat().st_mtime if path.is_file() else 0.0)
         if key not in self._models:
-            found = load(folder.path)
+            found = load(place)
             found.generator.requires_grad_(False)
             self._models[key] = found
             while len(self._models) > MOST_MODELS:
@@ -45,22 +46,22 @@ class Easel:
         self._models.move_to_end(key)
         return self._models[key]
 
-    def about(self, folder: RunFolder) -> dict[str, Any]:
+    def about(self, place: Path) -> dict[str, Any]:
         """What the play page knows of a generator."""
-        return page.about(self.model(folder))
+        return page.about(self.model(place))
 
-    def latents(self, folder: RunFolder, seed: int, n: int, truncation: float | None) -> list[list[float]]:
+    def latents(self, place: Path, seed: int, n: int, truncation: float | None) -> list[list[float]]:
         """Latents as `dcgan sample` draws from them."""
-        found: list[list[float]] = self.model(folder).latents(n, seed, truncation).tolist()
+        found: list[list[float]] = self.model(place).latents(n, seed, truncation).tolist()
         return found
 
-    def draw(self, folder: RunFolder, z: list[list[float]], labels: list[int] | None) -> bytes:
+    def draw(self, place: Path, z: list[list[float]], labels: list[int] | None) -> bytes:
         """The pictures of latents, uint8 (N, H, W, C) in that order.
 
         Raises:
             UserError: latents or labels are not what the model takes.
         """
-        model = self.model(folder)
+        model = self.model(place)
         size, classes = model.generator.z_dim, model.generator.classes
         if any(len(latent) != size for latent in z):
             raise UserError(f"each latent must have {size} numbers")
@@ -69,13 +70,13 @@ class Easel:
         given = torch.tensor(labels) if classes else None
         return draw(model.generator, torch.tensor(z, dtype=torch.float32), given).tobytes()
 
-    def invert(self, folder: RunFolder, pixels: list[int]) -> dict[str, Any]:
+    def invert(self, place: Path, pixels: list[int]) -> dict[str, Any]:
         """The nearest latent of a picture, (H, W, C) in that order.
 
         Raises:
             UserError: the picture has another size.
         """
-        model = self.model(folder)
+        model = self.model(place)
         channels, height, width = model.generator.picture_shape
         if len(pixels) != channels * height * width:
             raise UserError(f"the picture must have {height}x{width}x{channels} values")
@@ -86,12 +87,14 @@ class Easel:
         about = {"z": [round(value, 4) for value in found.z.tolist()], "label": found.label, "error": found.error}
         return about | {"pixels": found.pixels.flatten().tolist()}
 
-    def quiz(self, folder: RunFolder, seed: int) -> dict[str, Any]:
+    def quiz(self, place: Path, seed: int) -> dict[str, Any]:
         """Twenty pictures, about half of them real, with what the discriminator says of each where there is one."""
-        model = self.model(folder)
+        model = self.model(place)
         channels, height, width = model.generator.picture_shape
-        config = folder.config()
-        real = open_images(config.data, "test", size=(height, width), channels=channels, fit=config.fit)
+        data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
+        if not data:
+            raise UserError("the model does not say what it was trained on")
+        real = open_images(str(data), "test", size=(height, width), channels=channels, fit=fit)
         source = np.random.default_rng(seed)
         is_real = source.random(QUESTIONS) < 0.5
         rows = torch.from_numpy(source.choice(len(real), QUESTIONS, replace=len(real) < QUESTIONS))
@@ -104,7 +107,7 @@ class Easel:
             "shape": [channels, height, width],
             "pictures": mixed.permute(0, 2, 3, 1).flatten(1).tolist(),
             "is_real": is_real.tolist(),
-            "says_real": _verdicts(folder, model, mixed, labels),
+            "says_real": _verdicts(RunFolder(place), model, mixed, labels),
         }
 
 

@@ -1,6 +1,8 @@
 """A short queue in front of the one thread that computes: a training beside the studio keeps its core."""
 
 import asyncio
+import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from dcgan.studio.easel import Easel
 
 MOST_WAITING = 32
+NICER = 8
+"""How much the drawing thread stands back: beside a training on every core it gets about a seventh of one of them."""
 
 
 class Queue:
@@ -49,8 +53,16 @@ class Queue:
             from dcgan.studio.easel import Easel
 
             self._easel = Easel()
+            stand_back()  # only now: importing torch takes a core for a second or two
         return self._easel
 
     def _left(self, _: object) -> None:
         with self._guard:
             self._count -= 1
+
+
+def stand_back() -> None:
+    """Lower this thread's priority. Not the process's: the trainings that it starts would inherit it."""
+    if sys.platform == "linux":  # elsewhere a priority is a whole process's
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + NICER))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcgan import lock
+from dcgan import lock, shipped
 from dcgan.config import Config, UserError, read_json
 from dcgan.files import printable
 from dcgan.run import Line, RunFolder, open_run
@@ -56,6 +56,18 @@ class Shelf:
         if name not in self.names():
             raise NotThere(f"there is no run {printable(name)[:80]!r}")
         return RunFolder(self.path / name)
+
+    def shipped(self) -> list[str]:
+        """The models that come with the package; a run of the same name goes first."""
+        return [name for name in shipped.NAMES if name not in self.names()]
+
+    def model(self, name: str) -> Path:
+        """The folder of a run, or of a model that comes with the package.
+
+        Raises:
+            NotThere: the name is that of neither.
+        """
+        return shipped.folder(name) if name in self.shipped() else self.run(name).path
 
     def summary(self, name: str) -> dict[str, Any]:
         """What the list of runs shows of one."""

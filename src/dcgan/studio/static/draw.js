@@ -4,7 +4,7 @@ import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { get, picture, post } from "./api.js";
-import { hasModel, pick } from "./picker.js";
+import { pickModel } from "./picker.js";
 
 const SIDE = 280;
 
@@ -46,7 +46,7 @@ function pixels(canvas, channels) {
 }
 
 export async function drawPage(root, { run: wanted }) {
-  const picked = await pick(root, "draw", wanted, hasModel);
+  const picked = await pickModel(root, "draw", wanted);
   if (!picked) return undefined;
   const { shape, classes } = await get(`models/${picked.run}`);
   const [channels, height, width] = shape;

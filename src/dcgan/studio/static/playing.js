@@ -3,10 +3,10 @@
 import { h, play } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { serverEngine } from "./api.js";
-import { hasModel, pick } from "./picker.js";
+import { pickModel } from "./picker.js";
 
 export async function playPage(root, { run: wanted, params }) {
-  const picked = await pick(root, "play", wanted, hasModel);
+  const picked = await pickModel(root, "play", wanted);
   if (!picked) return undefined;
   const place = h("div");
   root.replaceChildren(h("h2", {}, t("play")), picked.head, place);

@@ -4,7 +4,7 @@ import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { get, picture } from "./api.js";
-import { hasModel, pick } from "./picker.js";
+import { pickModel } from "./picker.js";
 
 /** The 95% interval of a share of n (Wilson 1927). */
 function interval(share, n) {
@@ -15,15 +15,24 @@ function interval(share, n) {
 }
 
 export async function quizPage(root, { run: wanted, params }) {
-  const picked = await pick(root, "quiz", wanted, hasModel);
+  const picked = await pickModel(root, "quiz", wanted);
   if (!picked) return undefined;
   const seed = Number(params.get("seed")) || Math.floor(Math.random() * 1e6) + 1;
   const quiz = await get(`models/${picked.run}/quiz`, `?seed=${seed}`);
   const [channels, height, width] = quiz.shape;
-  const guesses = quiz.is_real.map(() => null);
+  const said = params.get("said") || "";
+  const guesses = quiz.is_real.map((_, i) => ({ r: true, f: false })[said[i]] ?? null);
   const note = h("p", { role: "status", class: "result" }, t("quizLeft", guesses.length));
 
+  /** The address holds which twenty they are and what was guessed: a link, a reload, another language bring them back. */
+  function keep() {
+    if (!root.isConnected) return; // the visitor has gone on
+    const letters = guesses.map((guess) => (guess === null ? "-" : guess ? "r" : "f")).join("");
+    history.replaceState(null, "", `#/quiz/${encodeURIComponent(picked.run)}?seed=${seed}&said=${letters}`);
+  }
+
   function answered() {
+    keep();
     const open = guesses.filter((guess) => guess === null).length;
     if (open) return void (note.textContent = t("quizLeft", open));
     const right = guesses.filter((guess, i) => guess === quiz.is_real[i]).length;
@@ -34,6 +43,7 @@ export async function quizPage(root, { run: wanted, params }) {
       item.className = guesses[i] === quiz.is_real[i] ? "right" : "wrong";
       item.lastChild.replaceChildren(h("strong", {}, `${guesses[i] === quiz.is_real[i] ? "✓" : "✗"} ${t(quiz.is_real[i] ? "real" : "fake")}`));
     });
+    another.focus(); // the buttons that had it are gone
   }
 
   function item(pixels, i) {
@@ -41,7 +51,7 @@ export async function quizPage(root, { run: wanted, params }) {
     paint(canvas, picture(pixels, 0, channels, height, width));
     const buttons = [true, false].map((isReal) => {
       const name = t(isReal ? "real" : "fake");
-      const button = h("button", { type: "button", "aria-pressed": "false", "aria-label": `${t("pictureNo", i + 1)}: ${name}` }, name);
+      const button = h("button", { type: "button", "aria-pressed": String(guesses[i] === isReal), "aria-label": `${t("pictureNo", i + 1)}: ${name}` }, name);
       button.addEventListener("click", () => {
         guesses[i] = isReal;
         buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
@@ -55,6 +65,7 @@ export async function quizPage(root, { run: wanted, params }) {
   const items = h("ol", { class: "quiz" }, ...quiz.pictures.map(item));
   const another = h("button", { type: "button" }, t("quizAgain"));
   another.addEventListener("click", () => (location.hash = `#/quiz/${encodeURIComponent(picked.run)}?seed=${seed + 1}`));
-  root.replaceChildren(h("h2", {}, t("quiz")), picked.head, h("p", { class: "quiet" }, t("quizHow")), note, another, items);
+  root.replaceChildren(h("h2", {}, t("quiz")), picked.head, h("p", { class: "quiet" }, t("quizHow")), h("div", { class: "row score" }, note, another), items);
+  answered();
   return undefined;
 }

@@ -119,8 +119,10 @@ export async function runsPage(root) {
     return found;
   };
   const found = await refresh();
+  const links = found.shipped.flatMap((name) => [" ", h("a", { href: `#/play/${name}` }, name)]);
+  const ready = links.length ? [h("p", { class: "ready" }, t("tryShipped"), ...links)] : [];
   const empty = found.runs.length ? [] : [h("p", {}, t("noRunsYet"))];
-  root.replaceChildren(h("h2", {}, t("runs")), starter(found.presets, refresh), failed, ...empty, cards);
+  root.replaceChildren(h("h2", {}, t("runs")), starter(found.presets, refresh), failed, ...ready, ...empty, cards);
   const timer = setInterval(() => refresh().catch(() => {}), 3000);
   return () => clearInterval(timer);
 }

@@ -12,11 +12,19 @@ const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage
 const main = document.getElementById("main");
 let leave = () => {};
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody has typed a %
+  }
+}
+
 /** Where the address leads: page, run, and what follows the question mark. */
 function place() {
   const [where, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [page, run = ""] = where.split("/");
-  return { page: page in PAGES ? page : "runs", run: decodeURIComponent(run), params: new URLSearchParams(query) };
+  return { page: page in PAGES ? page : "runs", run: decoded(run), params: new URLSearchParams(query) };
 }
 
 export function go(page, run = "", params = "") {

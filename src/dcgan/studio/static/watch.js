@@ -4,7 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { address } from "./api.js";
 import { chart } from "./chart.js";
-import { pick } from "./picker.js";
+import { pickRun } from "./picker.js";
 import { controls, figures } from "./runs.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
@@ -43,7 +43,7 @@ function metrics(run) {
 }
 
 export async function watchPage(root, { run: wanted }) {
-  const picked = await pick(root, "watch", wanted);
+  const picked = await pickRun(root, "watch", wanted);
   if (!picked) return undefined;
   const image = h("img", { class: "grid", alt: t("gridOf", picked.run) });
   const slider = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": t("back") });
