@@ -36,7 +36,7 @@ def ship(run: RunFolder, name: str) -> int:
         raise UserError(f"{run.path} was evaluated at another time of its training: run dcgan evaluate {run.path}")
     trained = {"averaged": run.config().ema > 0, **model.trained, "command": _command(model.trained)}
     place = shipped.folder(name)
-    save_generator(model.generator, place, trained)
+    save_generator(model.generator.half(), place, trained)  # half the size
     card = place / "README.md"
     text = card.read_text(encoding="utf-8").replace('"this folder, or its Hub id"', f'"{name}"')
     card.write_text(text + _measured(run, figures), encoding="utf-8")

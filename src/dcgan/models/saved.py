@@ -138,7 +138,8 @@ class SavedGenerator(
                 f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator"
             ) from None
         _check_content(path, network)
-        network.load_state_dict(load_file(path, device=map_location), assign=True)
+        tensors = load_file(path, device=map_location)
+        network.load_state_dict({k: t.float() if t.dtype == torch.half else t for k, t in tensors.items()}, assign=True)
         return network.eval()
 
 
@@ -153,6 +154,8 @@ def _check_bounded(sizes: Mapping[str, Any]) -> None:
 
 
 KINDS = {torch.float32: "F32", torch.int64: "I64"}
+HALF = {"F16": "F32"}
+"""A file may hold half precision: half the size, and samples within a level or two of 255."""
 
 
 def _check_content(path: Path, network: nn.Module) -> None:
@@ -161,7 +164,8 @@ def _check_content(path: Path, network: nn.Module) -> None:
     try:
         with safe_open(path, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            kinds = {name: HALF.get(part.get_dtype(), part.get_dtype()) for name, part in slices.items()}
+            found = {name: (kinds[name], tuple(part.get_shape())) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
     if found != expected:

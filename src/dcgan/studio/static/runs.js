@@ -73,8 +73,8 @@ function card(run, done) {
 }
 
 function starter(presets, done) {
-  const preset = h("select", {}, ...Object.entries(presets).map(([name, line]) => h("option", { value: name, title: line, selected: name === "dcgan" }, name)));
-  const line = h("p", { class: "quiet" }, presets.dcgan);
+  const preset = h("select", {}, ...Object.entries(presets).map(([name, line]) => h("option", { value: name, title: line, selected: name === "fast" }, name)));
+  const line = h("p", { class: "quiet" }, presets.fast);
   preset.addEventListener("change", () => (line.textContent = presets[preset.value]));
   const data = h("input", { type: "text", value: "mnist", required: true, maxlength: 400 });
   const minutes = h("input", { type: "number", value: 3, min: 0.1, max: 100000, step: "any", required: true });
