@@ -18,13 +18,19 @@ from dcgan.run import RunFolder
 from tests.conftest import SMALL, SMALL_FLAGS
 
 
+def children_s() -> float:
+    """Processor time of the processes that have ended, in seconds: what else the machine does is not in it."""
+    found = os.times()
+    return found.children_user + found.children_system
+
+
 def test_help_is_quick_and_loads_no_torch():
     code = (
         "import sys, dcgan.cli as c; c.run(['--help']); c.run(['train', '--help']); assert 'torch' not in sys.modules"
     )
-    begin = time.perf_counter()
+    begin = children_s()
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert time.perf_counter() - begin < 2  # both pages, with the interpreter; measured alone: 0.1 s and 0.2 s
+    assert children_s() - begin < 2  # both pages, with the interpreter; measured: 0.1 s and 0.2 s
     for name in COMMANDS:
         assert f"  {name} " in out
 
