@@ -122,6 +122,7 @@ def test_every_page_fits_a_phone_has_names_for_what_is_on_it_and_speaks_korean(n
     page.click("text=한국어")
     _wait(lambda: page.inner_text("main h2") != english)
     assert page.get_attribute("html", "lang") == "ko"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_what_went_wrong_and_what_was_measured_is_said_in_words(page: Page, server: Server):
