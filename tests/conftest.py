@@ -8,12 +8,14 @@ from functools import cache as kept
 from pathlib import Path
 
 import pytest
+from lightning_fabric.utilities import registry
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import dcgan
 from dcgan import training
 from dcgan.data import cache, unpacked
+from dcgan.metrics import judge
 from dcgan.run import RunFolder
 
 SMALL = {
@@ -35,11 +37,22 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests that take it for their DCGAN_CACHE: what a file's tests prepare or look at is kept for the next."""
+    return tmp_path_factory.mktemp("shared-cache")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _mnist_is_unpacked_once() -> Iterator[None]:
-    """A third of a small training's time is lzma's, and hundreds of tests train."""
+def _once() -> Iterator[None]:
+    """What every process does once a training is done once for hundreds of them: half of a small one's time.
+
+    MNIST's lzma, the judge that looks at the grids, and Lightning's search for plugins among all installed packages.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unpacked, "_unpack", kept(unpacked._unpack))
+        patch.setattr(judge, "shipped", kept(judge.shipped))
+        patch.setattr(registry, "entry_points", kept(registry.entry_points))
         yield
 
 

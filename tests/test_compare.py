@@ -24,8 +24,9 @@ N = 110
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, bare: None, shared_cache: Path) -> None:
     """Few real pictures, few samples, two parts a run."""
+    monkeypatch.setenv("DCGAN_CACHE", str(shared_cache))
     monkeypatch.setattr(evaluate, "MOST", 400)
     monkeypatch.setattr(sheets, "POOL", 400)
     monkeypatch.setattr(work, "MOST", 400)

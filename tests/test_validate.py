@@ -11,6 +11,7 @@ from dcgan.config import UserError
 from dcgan.run import RunFolder
 from tests.conftest import SMALL, Clock
 
+pytestmark = pytest.mark.usefixtures("bare")
 MEASURED = "frechet_inception_distance"
 EVERY = {**SMALL, "evaluate_every": 2}
 
