@@ -8,6 +8,7 @@ from functools import cache as kept
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from lightning_fabric.utilities import registry
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
@@ -17,6 +18,10 @@ from dcgan import training
 from dcgan.data import cache, unpacked
 from dcgan.metrics import judge
 from dcgan.run import RunFolder
+
+# Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SMALL = {
     "g_width": 4,

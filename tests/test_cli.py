@@ -257,7 +257,7 @@ def test_ctrl_c_leaves_a_usable_run(tmp_path: Path):
     while not (log.exists() and "loss_d" in log.read_text()) and time.time() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err

@@ -49,7 +49,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=120)
         assert self.process.returncode == 130
 
 
@@ -68,6 +68,7 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A phone, in English. What the page fetches comes from the server; it makes no error."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
+    context.set_default_timeout(120_000)  # other jobs on the machine may be in the way
     found = context.new_page()
     errors: list[str] = []
     found.on("pageerror", lambda error: errors.append(str(error)))
@@ -81,7 +82,7 @@ def _is_ours(url: str, server: Server) -> bool:
     return url.startswith((server.address, "data:", "blob:"))
 
 
-def _wait(happens: Callable[[], object], seconds: float = 30) -> None:
+def _wait(happens: Callable[[], object], seconds: float = 120) -> None:
     """Not by Playwright's `wait_for_function`: the page's policy forbids it to evaluate a text."""
     until = time.monotonic() + seconds
     while not happens():
@@ -209,7 +210,7 @@ def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server
         _wait(lambda: page.get_attribute("[data-grid]", "data-grid") != first, 150)
         page.wait_for_selector("svg.chart")
         page.click("text=Stop")
-        page.wait_for_selector("[data-state=stopped]", timeout=60_000)
+        page.wait_for_selector("[data-state=stopped]", timeout=120_000)
     finally:
         if lock.holder(folder.path) == process:
             os.kill(process, signal.SIGKILL)

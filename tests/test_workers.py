@@ -57,7 +57,7 @@ def test_no_process_is_left_when_one_stops_early(places, monkeypatch: pytest.Mon
 def test_a_process_ends_with_its_parent():
     worker = workers._Worker(OPTIONS)
     worker.process.stdin.close()  # what the system does when the parent is killed
-    assert worker.process.wait(timeout=20) == 0
+    assert worker.process.wait(timeout=120) == 0
     worker.process.stdout.close()
 
 
