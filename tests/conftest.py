@@ -2,16 +2,26 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from functools import cache as kept
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from lightning_fabric.utilities import registry
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import dcgan
-from dcgan.data import cache
+from dcgan import training
+from dcgan.data import cache, unpacked
+from dcgan.metrics import judge
 from dcgan.run import RunFolder
+
+# Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 SMALL = {
     "g_width": 4,
@@ -32,6 +42,25 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests that take it for their DCGAN_CACHE: what a file's tests prepare or look at is kept for the next."""
+    return tmp_path_factory.mktemp("shared-cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once() -> Iterator[None]:
+    """What every process does once a training is done once for hundreds of them: half of a small one's time.
+
+    MNIST's lzma, the judge that looks at the grids, and Lightning's search for plugins among all installed packages.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unpacked, "_unpack", kept(unpacked._unpack))
+        patch.setattr(judge, "shipped", kept(judge.shipped))
+        patch.setattr(registry, "entry_points", kept(registry.entry_points))
+        yield
+
+
 def entries() -> list[str]:
     """The sets in the cache."""
     return sorted(path.name for path in cache.root().iterdir() if not path.name.startswith("."))
@@ -50,6 +79,34 @@ def picture_folder(root: Path, count: int, classes: int = 0) -> Path:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """Seven steps of a small study network. Read it; copy it before you change it."""
     return dcgan.train("dcgan", out=tmp_path_factory.mktemp("runs") / "small", steps=7, **SMALL)
+
+
+class Clock:
+    """What `training` takes the time from: a step lasts a hundredth of a second, however busy the machine is."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    monotonic = staticmethod(time.monotonic)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A training's own clock, instead of the machine's."""
+    found = Clock()
+    monkeypatch.setattr(training, "time", found)
+    return found
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings end without curves and report, which are half the time of a small one."""
+    monkeypatch.setattr(training, "curves", lambda *arguments, **options: None)
+    monkeypatch.setattr(training.report, "write", lambda folder: None)
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from dcgan import step, training, validate
 from dcgan.config import Config, configure
+from dcgan.data import unpacked
 from dcgan.parts import BUILT
 from dcgan.processes import Stopped
 from dcgan.state import State, setup
@@ -57,6 +59,7 @@ def resume(fabric: Fabric, path: Path, **given: Any) -> None:
 
 def work(fabric: Fabric, tell: Callable[[str], None], *, place: Path) -> str:
     """Everything that is looked at afterwards."""
+    unpacked._unpack = cache(unpacked._unpack)  # as in `conftest`: eight trainings, one lzma
     found = gradients(fabric, place / "data.npz")
     if fabric.is_global_zero:
         save_file(found, place / "gradients.safetensors")

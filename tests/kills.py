@@ -78,10 +78,11 @@ def main(kills: int, seed: int, place: Path) -> None:
     assert not killed(start(whole.path, data), 600)
     length, done, runs = time.monotonic() - begin, 0, 0
     while done < kills:
-        out = place / f"run-{runs}"
+        out, reach = place / f"run-{runs}", 1.2 * length
         shutil.rmtree(place / "cache")  # so that the data is prepared anew, and that is cut off too
-        while killed(start(out, data), chance.uniform(0, 1.2 * length)):
+        while killed(start(out, data), chance.uniform(0, reach)):
             done += 1
+            reach *= 1.1  # so that a run comes to its end though the machine has become slower since the first
         compare(whole, RunFolder(out))
         assert digest(RunFolder(out)) == digest(whole)
         left = {path.name for path in whole.path.iterdir()} ^ {path.name for path in out.iterdir()}

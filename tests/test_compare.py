@@ -24,8 +24,9 @@ N = 110
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, bare: None, shared_cache: Path) -> None:
     """Few real pictures, few samples, two parts a run."""
+    monkeypatch.setenv("DCGAN_CACHE", str(shared_cache))
     monkeypatch.setattr(evaluate, "MOST", 400)
     monkeypatch.setattr(sheets, "POOL", 400)
     monkeypatch.setattr(work, "MOST", 400)
@@ -115,9 +116,11 @@ def test_more_seeds_are_added(tmp_path: Path):
     assert len(found.outcome.table["vanilla"]["step"].each) == 2
 
 
+@pytest.mark.usefixtures("clock")
 def test_minutes_are_equal(tmp_path: Path):
-    found = compare(tmp_path / "c", presets=("vanilla",), seeds=(0,), minutes=0.05, n=N).outcome
-    assert found.each["vanilla"]["0"]["seconds"] == pytest.approx(3, rel=0.5)
+    found = compare(tmp_path / "c", presets=("vanilla",), seeds=(0,), minutes=0.01, n=N).outcome
+    assert found.each["vanilla"]["0"]["seconds"] == pytest.approx(0.6)
+    assert found.each["vanilla"]["0"]["step"] == 60
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

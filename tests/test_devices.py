@@ -26,6 +26,10 @@ from dcgan.run import RunFolder
 from tests import crew
 from tests.conftest import SMALL, SMALL_FLAGS
 
+pytestmark = pytest.mark.timeout(900)
+PATIENCE = 400
+"""Seconds that are waited for something to begin: ten where nothing else runs, a hundred beside six other jobs."""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -94,7 +98,7 @@ def once_begun(folder: Path, act: Callable[[], None]) -> threading.Thread:
     """Do something in a thread when a run has saved its first state and is training."""
 
     def wait() -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and len(list(RunFolder(folder).lines())) < 2:
             time.sleep(0.01)
         act()
@@ -144,7 +148,7 @@ def test_two_launchers_make_one_run(place: Path, tmp_path: Path):
         ["train", *SMALL_FLAGS, "--steps", "7", "--out", str(tmp_path / "r"), "--json"],
     )
     launchers = [torchrun(node, port, *words) for node in (0, 1)]
-    (out, err), (silent, also) = (launcher.communicate(timeout=120) for launcher in launchers)
+    (out, err), (silent, also) = (launcher.communicate(timeout=PATIENCE) for launcher in launchers)
     assert [launcher.returncode for launcher in launchers] == [0, 0], err + also
     assert json.loads(out)["step"] == 7
     assert silent == ""

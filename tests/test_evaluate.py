@@ -24,8 +24,9 @@ N = 110
 
 
 @pytest.fixture(autouse=True)
-def _few_reals(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_reals(monkeypatch: pytest.MonkeyPatch, shared_cache: Path) -> None:
     monkeypatch.setattr(evaluate, "MOST", 400)
+    monkeypatch.setenv("DCGAN_CACHE", str(shared_cache))
 
 
 def digits(path: Path, count: int = 550, start: int = 0, labels: bool = False) -> Path:
@@ -240,12 +241,16 @@ def test_samples_of_another_size_are_converted_when_asked(tmp_path: Path):
     assert found.metrics["frechet_inception_distance"].mean > 1
 
 
-def test_the_command(finished_run: RunFolder, cli: Run):
-    table = cli("evaluate", str(finished_run.model), "--n", str(N))
+def test_the_command(finished_run: RunFolder, tmp_path: Path, cli: Run, capsys: pytest.CaptureFixture[str]):
+    words = ["evaluate", str(finished_run.model), "--n", str(N), "--data", str(digits(tmp_path / "d.npz"))]
+    words += ["--split", "all", "--features", "judge"]
+    table = cli(*words)
     assert table.returncode == 0, table.stderr
     assert "Fréchet distance ↓" in table.stdout
     assert "Warning" not in table.stderr
-    found = json.loads(cli("evaluate", str(finished_run.model), "--n", str(N), "--json").stdout)
+    capsys.readouterr()
+    assert command([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert found["features"] == "judge"
     assert found["metrics"]["frechet_inception_distance"]["mean"] > 0
 

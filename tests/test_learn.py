@@ -36,12 +36,6 @@ def identifier(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-@pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all pages, so that the digits are prepared once."""
-    return tmp_path_factory.mktemp("pages-cache")
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_every_block_runs_and_prints_what_stands_beside_it(
     name: str,

@@ -53,6 +53,7 @@ def pages(model: sample.Model, tmp_path_factory: pytest.TempPathFactory) -> Path
 def opened(pages: Path, browser: Browser) -> Iterator[Page]:
     """The single file, from the disk, with the network off."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True, locale="en-GB")
+    context.set_default_timeout(120_000)  # other jobs on the machine may be in the way
     found = context.new_page()
     errors: list[str] = []
     found.on("pageerror", lambda error: errors.append(str(error)))

@@ -12,6 +12,7 @@ from dcgan.run import RunFolder
 from dcgan.state import State
 from tests.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("bare")
 NAN = float("nan")
 STEP = 7
 """The step that goes wrong; the healthy state before it is that of step 6."""

@@ -65,11 +65,11 @@ def test_the_mean_of_weighted_means_is_the_batchs(values: list[float], ranks: in
 def test_a_million_pictures_cost_little():
     import time
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     next_batch(1_000_000, 128, 0, 0)
-    first = time.perf_counter() - begin
-    begin = time.perf_counter()
+    first = time.process_time() - begin
+    begin = time.process_time()
     for seen in range(0, 128_000, 128):
         next_batch(1_000_000, 128, seen, 0)
     assert first < 1
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5

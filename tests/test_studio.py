@@ -3,6 +3,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,10 +233,7 @@ def test_only_presets_are_started(client: TestClient, started: list[list[str]], 
 
 def test_a_training_that_fails_at_once_says_why(client: TestClient):
     client.post("/api/runs", json={"data": "no such data"})
-    for _ in range(300):
-        if failed := client.get("/api/runs").json()["failed"]:
-            break
-        time.sleep(0.1)
+    failed = _wait(lambda: client.get("/api/runs").json()["failed"])
     assert "no such data" in failed["dcgan-no_such_data-1"]
 
 
@@ -351,7 +349,7 @@ def test_whatever_is_asked_there_is_no_server_error(runs: Path, started: list[li
         ask()
 
 
-def _wait(happens: Callable[[], object], seconds: float = 60) -> object:
+def _wait(happens: Callable[[], Any], seconds: float = 120) -> Any:
     until = time.monotonic() + seconds
     while not (found := happens()):
         assert time.monotonic() < until

@@ -9,8 +9,9 @@ import dcgan
 from dcgan import validate
 from dcgan.config import UserError
 from dcgan.run import RunFolder
-from tests.conftest import SMALL
+from tests.conftest import SMALL, Clock
 
+pytestmark = pytest.mark.usefixtures("bare")
 MEASURED = "frechet_inception_distance"
 EVERY = {**SMALL, "evaluate_every": 2}
 
@@ -93,16 +94,15 @@ def test_a_resumed_run_measures_as_one_that_never_stopped(tmp_path: Path, stop: 
     assert origin(resumed)["step"] == origin(whole)["step"]
 
 
-def test_time_to_measure_is_not_training_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import time
-
+def test_time_to_measure_is_not_training_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock):
     def slowly(*_: object) -> float:
-        time.sleep(1.5)
+        clock.now += 100
         return 1.0
 
     monkeypatch.setattr(validate, "distance", slowly)
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=4, **EVERY)
-    assert json.loads((folder.checkpoint / "state.json").read_text())["seconds"] < 1.5
+    assert json.loads((folder.checkpoint / "state.json").read_text())["seconds"] == pytest.approx(0.04)
+    assert clock.now > 200
 
 
 def test_a_small_set_is_measured_against_what_it_is_trained_on(tmp_path: Path):

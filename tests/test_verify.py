@@ -24,6 +24,7 @@ def kill(count: int, seed: int, place: Path) -> str:
 
 
 @forks
+@pytest.mark.timeout(900)  # ten seconds where nothing else runs
 def test_killed_runs_go_on_to_the_bit(tmp_path: Path):
     assert int(kill(6, 0, tmp_path).split()[0]) >= 6
 

@@ -3,10 +3,11 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from dcgan.files import whole_file
@@ -55,14 +56,17 @@ def write(folder: RunFolder) -> Written:
 
 def render(page: Page) -> str:
     """The page as HTML. Everything that comes from the run is escaped, and no script runs but ours."""
-    style, script, source = (_own(name) for name in ("page.css", "page.js", "page.html"))
+    style, script = _own("page.css"), _own("page.js")
     # Should anything get into the page all the same, the browser neither runs nor fetches it.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return _template().render(page=page, frame=FRAME, policy=policy, style=Markup(style), script=Markup(script))
+
+
+@cache
+def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
-        page=page, frame=FRAME, policy=policy, style=Markup(style), script=Markup(script)
-    )
+    return environment.from_string(_own("page.html"))
 
 
 def _own(name: str) -> str:
