@@ -81,7 +81,7 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["train", "--image-size", "5"], "from 16 to 256"),
         (["train", "extra"], "extra"),
         (["summary", "dcgna"], "no preset 'dcgna'"),
-        (["summary", "--image-size", "64"], "28x28 only"),
+        (["summary", "dcgan", "--image-size", "64"], "28x28 only"),
         (["sample"], "MODEL --out"),
         (["sample", "nowhere", "--out", "a.png"], "there is no nowhere"),
         (["sample", "nowhere", "--out", "a.jpg"], "give a .png"),
@@ -123,25 +123,25 @@ def test_damaged_files(refused, finished_run: RunFolder, tmp_path: Path):
 def test_train_resume_sample_in_processes_of_their_own(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     done = cli("train", "--steps", "3", *SMALL_FLAGS)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith("runs/dcgan-mnist-1: 3 steps")
+    assert done.stdout.splitlines()[0].startswith("runs/fast-mnist-1: 3 steps")
     assert "samples/00000048.png" in done.stdout
     for shown in ("Loss_D", "Loss_G", "D(x)", "D(G(z))", "from 1/2", "img/s"):
         assert shown in done.stderr
     assert "Traceback" not in done.stderr
 
-    done = cli("resume", "runs/dcgan-mnist-1", "--steps", "5", "--json")
+    done = cli("resume", "runs/fast-mnist-1", "--steps", "5", "--json")
     found = json.loads(done.stdout)
-    assert (found["run"], found["step"], found["images_seen"]) == ("runs/dcgan-mnist-1", 5, 80)
+    assert (found["run"], found["step"], found["images_seen"]) == ("runs/fast-mnist-1", 5, 80)
     assert (tmp_path / found["samples"]).exists()
 
-    done = cli("sample", "runs/dcgan-mnist-1", "--n", "5", "--seed", "3", "--out", "few.npz", "--json")
+    done = cli("sample", "runs/fast-mnist-1", "--n", "5", "--seed", "3", "--out", "few.npz", "--json")
     assert json.loads(done.stdout) == {"out": "few.npz", "n": 5, "seed": 3, "shape": [5, 28, 28, 1]}
     monkeypatch.chdir(tmp_path)
-    assert run(["sample", "runs/dcgan-mnist-1", "--n", "70", "--seed", "3", "--out", "many.npz"]) == 0
+    assert run(["sample", "runs/fast-mnist-1", "--n", "70", "--seed", "3", "--out", "many.npz"]) == 0
     few, many = (np.load(tmp_path / name, allow_pickle=False)["arr_0"] for name in ("few.npz", "many.npz"))
     assert (few == many[:5]).all()
 
-    assert run(["sample", "runs/dcgan-mnist-1", "--n", "9", "--truncation", "0.7", "--out", "grid.png"]) == 0
+    assert run(["sample", "runs/fast-mnist-1", "--n", "9", "--truncation", "0.7", "--out", "grid.png"]) == 0
     with Image.open(tmp_path / "grid.png") as image:
         assert image.size == (92, 92)
 
@@ -149,7 +149,7 @@ def test_train_resume_sample_in_processes_of_their_own(cli, tmp_path: Path, monk
 def test_the_command_line_is_the_python_call(
     finished_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert run(["train", "--out", str(tmp_path / "r"), "--steps", "7", *SMALL_FLAGS]) == 0
+    assert run(["train", "--preset", "dcgan", "--out", str(tmp_path / "r"), "--steps", "7", *SMALL_FLAGS]) == 0
     assert RunFolder(tmp_path / "r").config() == finished_run.config()
     assert (tmp_path / "r/model/model.safetensors").read_bytes() == (
         finished_run.model / "model.safetensors"
@@ -225,7 +225,14 @@ def test_a_run_with_parts_of_ones_own_is_for_python(refused, tmp_path: Path, cap
     assert "go on with dcgan.resume(" in refused("resume", str(folder.path), "--steps", "4")
 
 
-@pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"], []])
+def test_summary_of_the_default(capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["generator"]["input"] == [dcgan.PRESETS["fast"].z_dim]
+    assert found["generator"]["layers"][-1]["output"] == [1, 28, 28]
+
+
+@pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"]])
 def test_summary(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert run(["summary", *words]) == 0
     text = capsys.readouterr().out
