@@ -102,7 +102,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Pictures (N, in_channels, H, W) -> (N, out_channels, H', W')."""
-        is_traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if x.device.type != "cpu" or is_traced or output_size is not None or self.groups > 1:
             return super().forward(x, output_size)
         if x.shape[2:] == (1, 1) and self.dilation == (1, 1) and not any((*self.padding, *self.output_padding)):
