@@ -2,8 +2,7 @@
 
     python -m benchmarks.startup [--repeats 5]
 
-Each in a process of its own; prints JSON with medians. What it says of importing `torch._dynamo` is a part of the last
-figure that every program pays which builds one of torch's optimizers.
+Each in a process of its own; prints JSON with medians.
 """
 
 import argparse
@@ -21,12 +20,10 @@ from dcgan.data import unpacked
 unpacked.begin("mnist")  # as the command does, before anything of torch's
 import torch
 begin = time.perf_counter()
-import torch._dynamo
-compiler = time.perf_counter()
 from dcgan import training
 
 def update(state):
-    print(time.perf_counter() - begin, compiler - begin)
+    print(time.perf_counter() - begin)
     raise KeyboardInterrupt
 
 training.update = update
@@ -40,13 +37,11 @@ def help_seconds() -> float:
     return time.perf_counter() - begin
 
 
-def first_step_seconds() -> tuple[float, float]:
-    """From torch to the first step, and how much of it is its compiler's import."""
+def first_step_seconds() -> float:
     with tempfile.TemporaryDirectory() as place:
         words = [sys.executable, "-c", TRAIN, f"{place}/run"]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
-    whole, compiler = done.stdout.split()
-    return float(whole), float(compiler)
+    return float(done.stdout)
 
 
 def main() -> None:
@@ -54,8 +49,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     pages = [help_seconds() for _ in range(repeats)]
-    steps, compilers = zip(*(first_step_seconds() for _ in range(repeats)), strict=True)
-    found = {"help_s": pages, "first_step_s": steps, "of_which_torch_dynamo_s": compilers}
+    steps = [first_step_seconds() for _ in range(repeats)]
+    found = {"help_s": pages, "first_step_s": steps}
     medians = {f"median_{name}": statistics.median(values) for name, values in found.items()}
     print(json.dumps(found | medians, indent=2))
 

@@ -81,9 +81,9 @@ def test_two_steps_of_everything(network: str, channels: int, size: int, classes
             continue
         state = two_steps(c, data, monkeypatch)
         # BatchNorm takes any constant away: the gradient of a bias before it is rounding noise, and may be 0.
-        lost = set(without_gradient(state.generator.module))
+        lost = set(without_gradient(state.generator))
         assert all(c.g_norm == "batch" and name.endswith("bias") for name in lost), (loss, penalty, lost)
-        assert set(without_gradient(state.discriminator.module)) <= blind(c), (loss, penalty)
+        assert set(without_gradient(state.discriminator)) <= blind(c), (loss, penalty)
 
 
 @pytest.mark.parametrize("penalty", [{"gp": 10.0}, {"r1": 1.0}, {"r2": 1.0}])
@@ -103,7 +103,7 @@ def test_every_normalisation(network: str, classes: int, norm: str, monkeypatch)
             two_steps(c, made_up(1, 28, classes), monkeypatch)
         return
     state = two_steps(c, made_up(1, 28, classes), monkeypatch)
-    assert set(without_gradient(state.generator.module)) == set()
+    assert set(without_gradient(state.generator)) == set()
 
 
 @pytest.mark.parametrize("name", ["g_norm", "d_norm"])

@@ -50,7 +50,34 @@ def test_the_studys_weights_load_and_give_the_same(ours, theirs, shape, training
     mine, original = ours().train(training), theirs().train(training)
     mine.load_state_dict(original.state_dict(), strict=True)
     x = torch.randn(shape)
-    assert torch.allclose(mine(x), original(x), atol=1e-5)
+    # Five pictures, weights that drive tanh to its ends: here float32 itself is 4e-6 from float64, our way 2e-5.
+    assert torch.allclose(mine(x), original(x), atol=5e-5)
+
+
+def test_the_gradients_are_the_studys_at_its_own_size():
+    """Batch 128, z 64: both updates through layers that are computed in another way than the study's.
+
+    A unit that lies on the bend of a ReLU but for rounding may fall on the other side, and a few gradients with it: the
+    study's own, in float32, are up to 3e-5 from float64's.
+    """
+    torch.manual_seed(0)
+    pairs = (Generator(64), Discriminator()), (study.Generator(64), study.Discriminator())
+    for mine, original in zip(*pairs, strict=True):
+        mine.load_state_dict(original.apply(study.weights_init).state_dict())
+    z, real = torch.randn(128, 64), torch.rand(128, 1, 28, 28) * 2 - 1
+    found, expected = (_both_gradients(*pair, z, real) for pair in pairs)
+    assert max(float(gradient.abs().max()) for gradient in expected) > 1e-3
+    apart = torch.cat([(one - two).abs().flatten() for one, two in zip(found, expected, strict=True)])
+    assert (apart < 1e-5).float().mean() > 0.999
+    assert apart.max() < 1e-4
+
+
+def _both_gradients(gen: nn.Module, disc: nn.Module, z: torch.Tensor, real: torch.Tensor) -> list[torch.Tensor]:
+    fake, criterion = gen(z), nn.BCEWithLogitsLoss()
+    loss_g = criterion(disc(fake), torch.ones(len(z), 1))
+    scores = disc(fake.detach()), disc(real)
+    loss_d = (criterion(scores[0], torch.zeros(len(z), 1)) + criterion(scores[1], torch.ones(len(z), 1))) / 2
+    return [*torch.autograd.grad(loss_g, list(gen.parameters())), *torch.autograd.grad(loss_d, list(disc.parameters()))]
 
 
 def test_the_studys_blocks_layer_by_layer():
@@ -126,6 +153,12 @@ def test_a_transposed_convolution_is_the_transposed_matrix_of_the_convolution():
         (7, 1, {"kernel_size": 4, "stride": 2, "padding": 1}),
         (6, 1, {"kernel_size": (3, 5), "stride": 3, "padding": (1, 0), "output_padding": 2, "dilation": (1, 2)}),
         (5, 2, {"kernel_size": 4, "stride": 2}),
+        (3, 5, {"kernel_size": 4}),
+        (2, 5, {"kernel_size": 3}),
+        (3, 1, {"kernel_size": 4}),
+        (3, 5, {"kernel_size": (4, 2)}),
+        (3, 5, {"kernel_size": 4, "padding": 1}),
+        (4, 5, {"kernel_size": 4}),
     ],
 )
 def test_a_transposed_convolution_by_its_equals(side, channels, given, bias: bool) -> None:
@@ -136,6 +169,35 @@ def test_a_transposed_convolution_by_its_equals(side, channels, given, bias: boo
     x = torch.randn(4, 3, side, side, dtype=torch.double, requires_grad=True)
     for one, two in zip(_derivatives(fast, x), _derivatives(plain, x), strict=True):
         assert torch.allclose(one, two)
+
+
+def test_the_studys_second_layer_rounds_as_finely_as_it_needs_to():
+    """The other way of counting must not cost what float32 has to spare: gradients are held to 1e-5."""
+    torch.manual_seed(0)
+    fast = ConvTranspose2d(256, 128, 4)
+    exact = nn.ConvTranspose2d(256, 128, 4).double()
+    exact.load_state_dict(fast.state_dict())
+    x, weights = torch.randn(128, 256, 3, 3).requires_grad_(), torch.randn(128, 128, 6, 6)
+    found, expected = (_first_derivatives(layer, x, weights) for layer in (fast, exact))
+    for one, two in zip(found, expected, strict=True):
+        assert ((one.double() - two).abs().max() / two.abs().max()).item() < 1e-5
+
+
+def _first_derivatives(layer: nn.Module, x: torch.Tensor, weights: torch.Tensor) -> list[torch.Tensor]:
+    """The output of a layer in its own precision, and the gradients of its weighted sum."""
+    kind = next(layer.parameters()).dtype
+    inputs = [x.to(kind), *layer.parameters()]
+    out = layer(inputs[0])
+    return [out.detach(), *torch.autograd.grad((out * weights.to(kind)).sum(), inputs)]
+
+
+def test_bf16_is_left_to_torch():
+    """At points away from 1 it has too few digits."""
+    fast, plain = ConvTranspose2d(8, 4, 4), nn.ConvTranspose2d(8, 4, 4)
+    plain.load_state_dict(fast.state_dict())
+    x = torch.randn(2, 8, 3, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(fast(x), plain(x))
 
 
 def _derivatives(layer: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:

@@ -105,7 +105,7 @@ def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, mo
     from dcgan.step import next_reals
 
     state.config = replace(state.config, share_z=share_z)
-    gen, disc = state.generator.module, state.discriminator.module
+    gen, disc = state.generator, state.discriminator
     real, _ = next_reals(state)
     grads_d, grads_g, drawn = engine_step(state, monkeypatch)
     assert len(drawn) == (1 if share_z else 2)

@@ -53,7 +53,7 @@ def in_optimizer(monkeypatch: pytest.MonkeyPatch, *, always: bool = False) -> No
 
     def update(state: State) -> None:
         if is_bad(state, always=always):
-            next(iter(state.optimizer_g.optimizer.state.values()))["exp_avg"].fill_(NAN)
+            next(iter(state.optimizer_g.state.values()))["exp_avg"].fill_(NAN)
         real(state)
 
     monkeypatch.setattr(training, "update", update)

@@ -1,3 +1,4 @@
+import copy
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from PIL import Image
 
 import dcgan
 from dcgan import Generator, UserError, models, sample
+from dcgan.config import configure
 from dcgan.run import RunFolder
+from tests.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +228,29 @@ def test_the_model_of_a_run_that_was_removed(finished_run: RunFolder, tmp_path: 
     shutil.rmtree(tmp_path / "r" / "model")
     with pytest.raises(UserError, match="no model in"):
         dcgan.load(tmp_path / "r")
+
+
+@pytest.mark.parametrize("preset", ["vanilla", "dcgan", "dcgan64", "cgan", "r3gan"])
+def test_the_copy_that_draws_is_the_generator_but_for_rounding(preset: str):
+    torch.manual_seed(0)
+    generator, _ = models.build(configure(preset, **SMALL), (1, 28, 28), 3 if preset == "cgan" else 0)
+    for norm in (m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        for tensor in (*norm.parameters(), norm.running_mean):
+            torch.nn.init.normal_(tensor)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    generator.eval()
+    before = copy.deepcopy(generator.state_dict())
+    given = (torch.randn(64, generator.z_dim), *((torch.arange(64) % 3,) if generator.classes else ()))
+    with torch.no_grad():
+        expected, found = generator(*given), sample.quick(generator)(*given)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+
+
+def test_the_studys_generator_draws_without_its_norms():
+    generator = dcgan.Generator(4).eval()
+    kinds = [type(m).__name__ for m in sample.quick(generator).modules()]
+    assert kinds.count("Identity") == 3
+    assert "BatchNorm2d" not in kinds
+    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in generator.modules()) == 3

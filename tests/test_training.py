@@ -78,7 +78,7 @@ def test_a_grid_of_a_conditional_run_is_drawn_again_from_its_model(tmp_path: Pat
 def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: Path):
     config = configure("dcgan", init=str(finished_run.path), **SMALL)
     state, saved = setup(config), dcgan.load(finished_run).generator
-    for network in (state.generator.module, state.ema.network):
+    for network in (state.generator, state.ema.network):
         for ours, theirs in zip(network.parameters(), saved.parameters(), strict=True):
             assert torch.equal(ours, theirs)
     fresh = setup(configure("dcgan", **SMALL))

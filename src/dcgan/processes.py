@@ -16,16 +16,19 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children, get_context
 from multiprocessing.queues import SimpleQueue
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch.distributed as dist
-from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessExitedException
 
+from dcgan.alone import Alone
 from dcgan.config import Config, UserError
-from dcgan.devices import connect, processes
+from dcgan.devices import Devices, connect, processes
 from dcgan.ranks import launched
 from dcgan.signals import stop_signals
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 ROLL_CALL = 3.0
 """Seconds in which a process that lives answers."""
@@ -56,7 +59,7 @@ class Stopped(KeyboardInterrupt):
 class Work(Protocol):
     """What each process does. It returns the run folder's path, the same on all."""
 
-    def __call__(self, fabric: Fabric, tell: Callable[[str], None]) -> str:
+    def __call__(self, fabric: Devices, tell: Callable[[str], None]) -> str:
         """Do it, and `tell` the folder as soon as it is known."""
         ...
 
@@ -74,7 +77,7 @@ def run_on(config: Config, work: Work, *, own: list[str]) -> str:
         Stopped: as the work.
     """
     fabric = connect(config)
-    if config.devices * config.num_nodes == 1:
+    if isinstance(fabric, Alone) or config.devices * config.num_nodes == 1:
         return work(fabric, _ignore)
     if launched():
         found: str = fabric.launch(partial(_together, work=work))
@@ -110,7 +113,7 @@ class _Register:
         return str(self.store.get(f"{what}/{rank}").decode()) if self.has(what, rank) else ""
 
 
-def _together(fabric: Fabric, *, work: Work, tell: Callable[[str], None] = _ignore) -> str:
+def _together(fabric: "Fabric", *, work: Work, tell: Callable[[str], None] = _ignore) -> str:
     """Do the work as one of many, and name who is gone if another is.
 
     Raises:
@@ -139,7 +142,7 @@ def _together(fabric: Fabric, *, work: Work, tell: Callable[[str], None] = _igno
         raise LostRankError(gone + _way_on(folder), is_heard=is_heard) from None
 
 
-def _register(fabric: Fabric) -> _Register:
+def _register(fabric: "Fabric") -> _Register:
     """A new page of the store: a process may train several times."""
     store, rank = dist.distributed_c10d._get_default_store(), fabric.global_rank
     page = store.add(f"dcgan/{rank}", 1)
@@ -174,7 +177,7 @@ def _way_on(folder: str) -> str:
     return f"; go on from the last saved state with: dcgan resume {shlex.quote(folder)}" if folder else ""
 
 
-def _in_new_processes(fabric: Fabric, count: int, work: Work) -> str:
+def _in_new_processes(fabric: "Fabric", count: int, work: Work) -> str:
     """Do the work in processes of its own on this machine, and wait for them.
 
     A child may not be told to stop twice: from a terminal it gets Ctrl-C as this process does, so what is passed on
@@ -218,7 +221,7 @@ def _environment(**variables: str) -> Iterator[None]:
         os.environ.update(kept)
 
 
-def _one_of_many(fabric: Fabric, *, work: Work, told: "SimpleQueue[str]") -> dict[str, Any]:
+def _one_of_many(fabric: "Fabric", *, work: Work, told: "SimpleQueue[str]") -> dict[str, Any]:
     """What a new process does. How it ended goes back as plain data: its own errors are not known there."""
     try:
         return {"folder": _together(fabric, work=work, tell=told.put if fabric.is_global_zero else _ignore)}

@@ -2,8 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dcgan.config import UserError
+
+TIMEOUT = timedelta(minutes=30)
+"""How long a device waits for the others, while rank 0 measures or a machine is lost without a word. A process that
+dies is noticed at once, because its connections close."""
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,26 @@
 """A saved generator -> pictures."""
 
+import copy
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dcgan import latents, shipped
 from dcgan.config import UserError, did_you_mean
 from dcgan.files import recover_folder, whole_file
 from dcgan.images import Pixels, grid, save_gif, save_png, to_uint8
 from dcgan.models import load_generator
+from dcgan.models.blocks import ConvTranspose2d
 from dcgan.models.saved import SavedGenerator
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -161,14 +165,29 @@ def draw(generator: nn.Module, z: Tensor, labels: Tensor | None = None) -> Pixel
     The generator always gets whole blocks: kernels may round differently for another batch size, so a sample would
     otherwise depend on how many were asked for.
     """
-    device = next(generator.parameters()).device
+    network, device = quick(generator), next(generator.parameters()).device
     inputs, pixels = [z] if labels is None else [z, labels], []
     for start in range(0, len(z), latents.BLOCK):
         blocks = [t[start : start + latents.BLOCK] for t in inputs]
         n = len(blocks[0])
         whole = [torch.cat([b, b.new_zeros(latents.BLOCK - n, *b.shape[1:])]).to(device) for b in blocks]
-        pixels.append(to_uint8(generator(*whole))[:n])
+        pixels.append(to_uint8(network(*whole))[:n])
     return np.concatenate(pixels)
+
+
+def quick(generator: nn.Module) -> nn.Module:
+    """A copy that only draws: the same pictures, but for rounding, in less time (docs/experiments.md).
+
+    `channels_last` took 15% of the time from `dcgan64` and changes no bit. In evaluation mode BatchNorm is a fixed
+    scale and shift a channel, which goes into the weights of the layer before it: 7% of the time of `dcgan`.
+    """
+    network = copy.deepcopy(generator).to(memory_format=torch.channels_last)
+    for layers in network.modules():
+        if isinstance(layers, nn.Sequential):
+            for i, (layer, norm) in enumerate(pairwise(list(layers))):
+                if isinstance(layer, ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d) and not norm.training:
+                    layers[i], layers[i + 1] = fuse_conv_bn_eval(layer, norm, transpose=True), nn.Identity()
+    return network
 
 
 def grid_size(classes: int) -> int:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from dcgan import latents, models, parts, schedule
+from dcgan.adam import Adam
 from dcgan.config import DURATIONS, FEW, Augment, Config, to_json
 from dcgan.data import Images, open_images
-from dcgan.devices import connect, first_alone, ready
+from dcgan.devices import Devices, connect, first_alone, ready
 from dcgan.ema import Ema
 from dcgan.health import Compared
 from dcgan.images import to_float
@@ -62,7 +62,7 @@ class State:
     """Everything that changes while training, and what it is trained on."""
 
     config: Config
-    fabric: Fabric
+    fabric: Devices
     data: Images
     told: Tensor | None
     """The class or the group of each picture, int64 (N,), if the networks are told one."""
@@ -139,7 +139,7 @@ class State:
         }
 
 
-def setup(config: Config, own: Own = BUILT, fabric: Fabric | None = None) -> State:
+def setup(config: Config, own: Own = BUILT, fabric: Devices | None = None) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet.
 
     Args:
@@ -200,7 +200,7 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
     return True
 
 
-def _placed(network: nn.Module, lr: float, config: Config, fabric: Fabric) -> tuple[nn.Module, Optimizer]:
+def _placed(network: nn.Module, lr: float, config: Config, fabric: Devices) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device, with its optimizer."""
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = ready(network.to(memory_format=torch.channels_last), fabric)
@@ -214,7 +214,7 @@ def held(config: Config) -> dict[str, Any]:
     return {name: value for name, value in to_json(config).items() if name not in FREE}
 
 
-def where(fabric: Fabric) -> str:
+def where(fabric: Devices) -> str:
     """What arithmetic is done with. Where it is the same, so is every bit."""
     device = fabric.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -139,7 +139,7 @@ def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, number: in
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     found = torch.where(loss.isfinite(), (~norm.isfinite()) * (number + 1.0), float(number))
     state.fault.copy_(torch.where(state.fault > 0, state.fault, found))
-    inner = cast(Any, optimizer).optimizer  # Fabric's wrapper is around it
+    inner: Any = getattr(optimizer, "optimizer", optimizer)  # Fabric's wrapper may be around it
     if inner.defaults["fused"]:
         inner.found_inf = state.fault.clamp(max=1)
         optimizer.step()

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from dcgan import checkpoint, parts, report, run, validate
 from dcgan.config import DEFAULT_PRESET, DURATIONS, NO_LENGTH, Config, UserError, configure
 from dcgan.curves import curves
-from dcgan.devices import first_alone, greatest, here
+from dcgan.devices import Devices, first_alone, greatest, here
 from dcgan.files import printable
 from dcgan.images import grid, save_png
 from dcgan.lock import locked
@@ -79,7 +78,7 @@ def train_config(config: Config, out: Path | None = None, own: Own = BUILT) -> R
     return RunFolder(Path(run_on(config, partial(_train, config=config, out=out, own=own), own=own.names)))
 
 
-def _train(fabric: Fabric, tell: Callable[[str], None], *, config: Config, out: Path | None, own: Own) -> str:
+def _train(fabric: Devices, tell: Callable[[str], None], *, config: Config, out: Path | None, own: Own) -> str:
     """Train, alone or as one of many: only the first process has anything to do with the run folder."""
     state = setup(config, own, fabric)
     path = Path(fabric.broadcast(str(run.place(out, state.config)) if fabric.is_global_zero else ""))
@@ -136,7 +135,7 @@ def _only(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given}
 
 
-def _resume(fabric: Fabric, tell: Callable[[str], None], *, path: Path, own: Own, given: dict[str, Any]) -> str:
+def _resume(fabric: Devices, tell: Callable[[str], None], *, path: Path, own: Own, given: dict[str, Any]) -> str:
     """Go on, alone or as one of many."""
     folder, length = RunFolder(path), _only(given, DURATIONS)
     tell(str(path))
@@ -153,7 +152,7 @@ def _resume(fabric: Fabric, tell: Callable[[str], None], *, path: Path, own: Own
     return str(path)
 
 
-def _restored(fabric: Fabric, folder: RunFolder, own: Own, given: dict[str, Any]) -> State:
+def _restored(fabric: Devices, folder: RunFolder, own: Own, given: dict[str, Any]) -> State:
     """The state of a run, as it was saved. Nothing is written.
 
     Raises:

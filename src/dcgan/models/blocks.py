@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -92,21 +93,44 @@ def weighted(layer: nn.Module, kind: Norm) -> nn.Module:
     return spectral_norm(layer) if kind == "spectral" else layer
 
 
+POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
+"""Where polynomials are evaluated, and at infinity: of five sets these rounded least (docs/experiments.md)."""
+
+
+@lru_cache
+def _polynomials(*sides: int) -> tuple[Tensor, Tensor, Tensor]:
+    """From the coefficients of two square polynomials in x and y to values at points, and from their product's back.
+
+    (points, S * S) for each of the two sides S, and the inverse for the product's side, their sum - 1.
+    """
+
+    def values(side: int) -> Tensor:
+        powers = torch.tensor(POINTS[: sum(sides) - 2], dtype=torch.float64).view(-1, 1) ** torch.arange(side)
+        return torch.cat([powers, torch.eye(side, dtype=torch.float64)[-1:]])  # at infinity only the last one counts
+
+    first, second, back = values(sides[0]), values(sides[1]), torch.linalg.inv(values(sum(sides) - 1))
+    return torch.kron(first, first), torch.kron(second, second), torch.kron(back, back)
+
+
 class ConvTranspose2d(nn.ConvTranspose2d):
     """`nn.ConvTranspose2d`, computed by its exact equals where torch's own kernels are slow on a CPU.
 
-    Forward and backward at batch 128 on 2 threads (docs/experiments.md): the study's first layer, which spreads one
-    pixel, as a product of matrices 3.3 -> 0.9 ms; its last layer, which has one output channel, as a product and
-    `fold` 6.7 -> 3.5 ms. With three output channels `fold` is the slower one.
+    Forward and backward at batch 128 (docs/experiments.md): the study's first layer, which spreads one pixel, as a
+    product of matrices 3.3 -> 0.9 ms on 2 threads; its second, from 3x3 to 6x6, as a product of polynomials 58.8 ->
+    27.4 ms on 1; its last, which has one output channel, as a product and `fold` 6.7 -> 3.5 ms on 2. With three
+    output channels `fold` is the slower one.
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Pictures (N, in_channels, H, W) -> (N, out_channels, H', W')."""
-        is_traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
         if x.device.type != "cpu" or is_traced or output_size is not None or self.groups > 1:
             return super().forward(x, output_size)
-        if x.shape[2:] == (1, 1) and self.dilation == (1, 1) and not any((*self.padding, *self.output_padding)):
+        is_plain = self.dilation == (1, 1) and not any((*self.padding, *self.output_padding))
+        if is_plain and x.shape[2:] == (1, 1):
             return self._spread(x)
+        if is_plain and self.stride == (1, 1) and self._is_small(x):
+            return self._multiplied(x)
         return self._folded(x) if self.out_channels == 1 else super().forward(x)
 
     def _spread(self, x: Tensor) -> Tensor:
@@ -115,6 +139,28 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         bias = None if self.bias is None else self.bias.repeat(weight[0, :, :, 0].numel())
         pixels = F.linear(x.flatten(1), weight.flatten(1).T, bias)
         return pixels.view(len(x), *weight.shape[1:]).permute(0, 3, 1, 2)
+
+    def _is_small(self, x: Tensor) -> bool:
+        """Whether few points tell the result, in numbers that bear it: not in bf16."""
+        height, width, *kernel = *x.shape[2:], *self.kernel_size
+        is_square = height == width and kernel[0] == kernel[1]
+        return is_square and height + kernel[0] - 1 <= len(POINTS) + 1 and not torch.is_autocast_enabled("cpu")
+
+    def _multiplied(self, x: Tensor) -> Tensor:
+        """With stride 1, picture and kernel are polynomials, and the result is their product (Toom 1963, Cook 1966).
+
+        It has as many coefficients as there are output pixels, 36 in the study's layer, and as many values at points
+        tell it: each takes one multiplication, 36 instead of 9 * 16. It rounds to 4e-6 of the largest value,
+        torch's own way to 2e-6.
+        """
+        ours, kernels, back = (matrix.to(x) for matrix in _polynomials(x.shape[2], self.kernel_size[0]))
+        values = ours @ x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, points, C)
+        weights = kernels @ self.weight.permute(0, 2, 3, 1).flatten(1, 2)  # (C, points, C')
+        product = torch.bmm(values.transpose(0, 1), weights.transpose(0, 1))  # (points, N, C')
+        out = back @ product.transpose(0, 1)  # (N, H' * W', C'): born in channels_last
+        out = out if self.bias is None else out + self.bias
+        side = x.shape[2] + self.kernel_size[0] - 1
+        return out.view(len(x), side, side, -1).permute(0, 3, 1, 2)
 
     def _folded(self, x: Tensor) -> Tensor:
         """Every pixel times the kernel, added up where the kernels lie: the document's transposed matrix."""
