@@ -11,6 +11,7 @@ from dcgan import UserError
 from dcgan.config import configure
 from dcgan.state import planned_images, setup
 from dcgan.step import update
+from tests.conftest import SMALL
 
 
 @given(
@@ -46,3 +47,33 @@ def test_a_preset_takes_the_datas_own_size(tmp_path: Path, preset: str, shape: t
     assert state.config.image_size == expected
     update(state)
     assert state.totals.isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer looks at what it may not use
+@pytest.mark.parametrize("preset", ["fast", "cgan", "wgan-gp", "r3gan"])
+def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.MonkeyPatch):
+    from dcgan import devices, state
+
+    for module in (devices, state):
+        monkeypatch.setattr(module, "COMPILER", "aot_eager")  # all of torch.compile but the C++ compiler
+    small = {name: value for name, value in SMALL.items() if name != "z_dim"} | {"z_dim": 12}
+    plain, compiled = (setup(configure(preset, compile=c, **small)) for c in (False, True))
+    assert plain.generator.state_dict().keys() == compiled.generator.state_dict().keys()
+    for _ in range(2):
+        update(plain)
+        update(compiled)
+    assert torch.allclose(plain.totals, compiled.totals, rtol=1e-4, atol=1e-5)
+    theirs = compiled.generator.state_dict()
+    assert all(torch.allclose(mine, theirs[name], atol=1e-5) for name, mine in plain.generator.state_dict().items())
+
+
+def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def missing(*_: object, **__: object) -> object:
+        raise RuntimeError("no C++ compiler\nin sight")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    state = setup(configure("fast", compile=True, **SMALL))
+    update(state)
+    assert capsys.readouterr().err == (
+        "--compile is left out: nothing can be compiled for cpu here (no C++ compiler in sight)\n"
+    )

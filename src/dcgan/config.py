@@ -130,6 +130,9 @@ class Config:
     """How many machines. Each needs a launcher: see docs/scaling.md."""
     precision: Precision = "32"
     """Arithmetic: `32` bits, or `bf16` mixed."""
+    compile: bool = False
+    """Let torch compile the networks, for long runs on a GPU: it takes a minute at first. A discriminator under --gp,
+    --r1 or --r2 stays as it is, for compiled ones have no second derivative. On CPUs it lost (docs/experiments.md)."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500

@@ -1,5 +1,6 @@
 """The devices that a run trains on, and what they tell each other, through Lightning Fabric: docs/scaling.md."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 
 from dcgan.alone import Alone
 from dcgan.config import Config, UserError
+from dcgan.files import printable
 from dcgan.ranks import TIMEOUT, launched
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+COMPILER = "inductor"
+"""The backend of `torch.compile`."""
 Devices = Union["Fabric", Alone]
 """What a run trains on."""
 
@@ -57,6 +61,17 @@ def ready(network: nn.Module, fabric: Devices) -> nn.Module:
     if fabric.world_size == 1 or fabric.device.type != "cuda":
         return network
     return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(network))  # type: ignore[no-untyped-call]
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether torch can compile for a device here: it needs a compiler, which it looks for when first used."""
+    try:
+        torch.compile(torch.add, backend=COMPILER)(torch.zeros(2, device=device), 1)
+    except Exception as error:  # every backend has its own way to say that something is missing
+        reason = printable(" ".join(str(error).split())[:200])
+        print(f"--compile is left out: nothing can be compiled for {device.type} here ({reason})", file=sys.stderr)
+        return False
+    return True
 
 
 def mean(fabric: Devices, own: Tensor) -> Tensor:

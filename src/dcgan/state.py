@@ -12,7 +12,7 @@ from dcgan import latents, models, parts, schedule
 from dcgan.adam import Adam
 from dcgan.config import DURATIONS, FEW, Augment, Config, to_json
 from dcgan.data import Images, open_images
-from dcgan.devices import Devices, connect, first_alone, ready
+from dcgan.devices import COMPILER, Devices, can_compile, connect, first_alone, ready
 from dcgan.ema import Ema
 from dcgan.health import Compared
 from dcgan.images import to_float
@@ -163,6 +163,8 @@ def setup(config: Config, own: Own = BUILT, fabric: Devices | None = None) -> St
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     now = schedule.at(config, 0, None)
+    if config.compile and can_compile(fabric.device):
+        _compile(config, chosen)
     g, optimizer_g = _placed(chosen.generator, now.lr, config, fabric)
     d, optimizer_d = _placed(chosen.discriminator, now.d_lr, config, fabric)
     totals, fault = torch.zeros(len(SUMS) + 1, device=fabric.device), torch.zeros((), device=fabric.device)
@@ -198,6 +200,13 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
     if device.type == "mps":
         return pixels.nbytes < torch.mps.recommended_max_memory() / 2
     return True
+
+
+def _compile(config: Config, chosen: parts.Parts) -> None:
+    """Compile the networks in place, so that weights keep their names. The average of G only draws: it is not."""
+    chosen.generator.compile(backend=COMPILER)
+    if not (config.gp or config.r1 or config.r2):
+        chosen.discriminator.compile(backend=COMPILER)
 
 
 def _placed(network: nn.Module, lr: float, config: Config, fabric: Devices) -> tuple[nn.Module, Optimizer]:
