@@ -2,11 +2,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 import dcgan
-from dcgan import UserError, models, sample
+from dcgan import UserError, export, invert, models, sample
 from dcgan.config import configure
 from dcgan.images import to_float
 from dcgan.models import groups
@@ -192,3 +193,22 @@ def test_few_pictures_are_varied_unasked(tmp_path: Path, n: int, augment: str):
     np.savez(tmp_path / "a.npz", arr_0=np.zeros((n, 16, 16, 1), np.uint8))
     assert started(tmp_path / "a.npz").config.augment == augment
     assert started(tmp_path / "a.npz", augment="flip").config.augment == "flip"
+
+
+def test_onnx_votes_as_pytorch_does(tmp_path: Path):
+    generator, _ = built()
+    model = sample.Model(generator.requires_grad_(False), "here")
+    assert export.to_onnx(model, tmp_path / "g.onnx") <= 1e-5
+    z = torch.randn(500, 7)
+    z[:250, 1] = z[:250, 0] + generator.votes[0] - generator.votes[1] + torch.linspace(-0.02, 0.02, 250)  # near ties
+    session = onnxruntime.InferenceSession(str(tmp_path / "g.onnx"), providers=["CPUExecutionProvider"])
+    (found,) = session.run(["images"], {"z": z.numpy()})
+    assert np.abs(found - generator(z).numpy()).max() <= 1e-5
+
+
+def test_a_picture_finds_its_group_again():
+    generator, _ = built()
+    model = sample.Model(generator.requires_grad_(False), "here")
+    found = invert.invert(model, model.sample(1, seed=3)[0])
+    assert found.error < 12
+    assert found.label is None
