@@ -14,6 +14,7 @@ from PIL import Image
 import dcgan
 from dcgan.cli import run, unboxed
 from dcgan.commands import COMMANDS
+from dcgan.models import build
 from dcgan.run import RunFolder
 from tests.conftest import SMALL, SMALL_FLAGS
 
@@ -230,6 +231,9 @@ def test_summary_of_the_default(capsys: pytest.CaptureFixture[str]):
     found = json.loads(capsys.readouterr().out)
     assert found["generator"]["input"] == [dcgan.PRESETS["fast"].z_dim]
     assert found["generator"]["layers"][-1]["output"] == [1, 28, 28]
+    networks = build(dcgan.PRESETS["fast"], (1, 28, 28), groups=128)
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks]
+    assert [found[name]["parameters"] for name in ("generator", "discriminator")] == counts
 
 
 @pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"]])

@@ -17,7 +17,7 @@ from dcgan.cli import run as command
 from dcgan.commands import COMMANDS
 from dcgan.compare import chance, compare, plan, work
 from dcgan.compare.outcome import Outcome
-from dcgan.config import PRESETS, UserError
+from dcgan.config import COMPARED, PRESETS, UserError
 from dcgan.run import RunFolder
 
 N = 110
@@ -170,8 +170,8 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path, refused: Cal
 
 def test_the_command_s_defaults_are_those_of_the_function():
     made = COMMANDS["compare"](out=Path("c"))
-    assert (made.presets, made.seeds) == (plan.DEFAULT_PRESETS, plan.DEFAULT_SEEDS)
-    assert set(plan.DEFAULT_PRESETS) <= set(PRESETS)
+    assert (made.presets, made.seeds) == (COMPARED, plan.DEFAULT_SEEDS)
+    assert set(COMPARED) <= set(PRESETS)
     assert made.n == evaluate.SAMPLES
 
 

@@ -67,8 +67,7 @@ def recommend(sizes: Any, size: tuple[int, int], n: int) -> tuple[dict[str, Any]
         f"--preset {DEFAULT_PRESET} --image-size {shown}: its networks are as deep as the pictures' size asks for"
     ]
     if n < FEW:
-        settings["augment"] = "diffaugment"
-        reasons.append(f"--augment diffaugment: {n:,} pictures are few, a discriminator learns them by heart")
+        reasons.append(f"DiffAugment is on by itself: {n:,} pictures are few, a discriminator learns them by heart")
     if n < 4 * PRESETS[DEFAULT_PRESET].batch_size:
         settings["batch_size"] = max(2, 2 ** ((n // 4).bit_length() - 1)) if n >= 8 else 2
         reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in a pass over the data")

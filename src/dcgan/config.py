@@ -371,6 +371,8 @@ PRESETS: dict[str, Config] = {
         d_width=16, lr=2e-3, batch_size=64, images=300_000,
     ),
 }  # fmt: skip
+COMPARED = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
+"""What `dcgan compare` compares unless told otherwise: what the study's document speaks of, and two more."""
 PRESET_LINES = {
     "fast": "the default, for a CPU: good digits in a minute; groups of look-alikes stand in for labels",
     "vanilla": "fully connected networks, as GANs began: any size, Adam 2e-4, 20,000 steps",

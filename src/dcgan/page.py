@@ -77,6 +77,7 @@ def about(model: Model) -> dict[str, Any]:
     directions = latents.principal_directions(model.generator.first_weight())[:DIRECTIONS]
     return {
         "z_dim": model.generator.z_dim,
+        "groups": model.generator.groups,
         "shape": list(model.generator.picture_shape),
         "classes": list(model.classes),
         "directions": [[round(value, 6) for value in way] for way in directions.tolist()],

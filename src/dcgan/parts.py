@@ -10,8 +10,9 @@ from dcgan.config import Config, UserError
 from dcgan.data import Images
 from dcgan.losses import Objective
 from dcgan.models import groups
+from dcgan.models.groups import GroupedGenerator
 from dcgan.run import RunFolder
-from dcgan.sample import load
+from dcgan.sample import Model, load
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,30 @@ class Parts:
     told: Tensor | None
 
 
-def choose(config: Config, data: Images, own: Own) -> Parts:
+def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Parts:
     """The networks with the weights that they start from, what they play, and what they are told.
+
+    Args:
+        config: the settings.
+        data: what they learn from.
+        own: the user's own parts.
+        is_new: whether a run begins. Of one that goes on the groups are in its state, and are not looked for.
 
     Raises:
         UserError: parts that cannot go together, or with the data.
     """
     if config.conditional and not data.classes:
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
-    generator, discriminator, told = _networks(config, data, own)
-    if config.init is not None:
-        start_from(generator, config.init)
+    start = None if config.init is None else load(config.init)
+    count = _groups(config, data, own, start) if is_new else config.groups
+    generator, discriminator = _networks(config, data, own, count)
+    if start is not None:
+        start_from(generator, start)
+    told = data.labels if config.conditional else None
+    if is_new and isinstance(generator, GroupedGenerator) and own.generator is None:
+        if start is None:
+            generator.centres.copy_(groups.find(data.pixels, count, config.seed))
+        told = generator.meet(data.pixels)
     objective = own.loss or losses.objective(config.loss, config.label_smoothing)
     if own.discriminator is None and own.loss is None:
         _check_bounded(config)
@@ -67,38 +81,38 @@ def choose(config: Config, data: Images, own: Own) -> Parts:
     return Parts(generator, discriminator, objective, told)
 
 
-def _networks(config: Config, data: Images, own: Own) -> tuple[nn.Module, nn.Module, Tensor | None]:
-    channels, height, width = data.pixels.shape[1:]
-    shape, told = (channels, height, width), data.labels if config.conditional else None
+def _groups(config: Config, data: Images, own: Own, start: Model | None) -> int:
+    """How many groups the networks are told: those of the model that they start from, or as the data has them."""
+    if config.conditional or own.generator or own.discriminator:
+        return 0
+    given = start.generator.groups if config.groups and start is not None else 0
+    return given or groups.how_many(len(data), config.groups, config.z_dim)
+
+
+def _networks(config: Config, data: Images, own: Own, count: int) -> tuple[nn.Module, nn.Module]:
     if own.generator and own.discriminator:
-        return own.generator, own.discriminator, told
-    count = 0 if config.conditional or own.generator or own.discriminator else _how_many_groups(config, len(data))
-    if count:
-        found = groups.find(data.pixels, count, config.seed)
-        built = models.build(config, shape, groups=count)
-        found.tell(*built)
-        return *built, found.of
-    built = models.build(config, shape, len(data.classes) if config.conditional else 0)
-    return own.generator or built[0], own.discriminator or built[1], told
+        return own.generator, own.discriminator
+    channels, height, width = data.pixels.shape[1:]
+    classes = len(data.classes) if config.conditional else 0
+    built = models.build(config, (channels, height, width), classes, count)
+    return own.generator or built[0], own.discriminator or built[1]
 
 
-def _how_many_groups(config: Config, n: int) -> int:
-    """As many as the model has that the generator starts from; else the setting, or fewer for few pictures."""
-    given = load(config.init).generator.groups if config.groups and config.init is not None else 0
-    return given or groups.how_many(n, config.groups, config.z_dim)
-
-
-def start_from(generator: nn.Module, source: str) -> None:
+def start_from(generator: nn.Module, model: Model) -> None:
     """Give a generator the weights of a saved one.
 
     Raises:
-        UserError: there is no such model, or its weights have other names or shapes.
+        UserError: its weights have other names or shapes.
     """
-    saved, mine = load(source).generator.state_dict(), generator.state_dict()
+    saved, mine = model.generator.state_dict(), generator.state_dict()
     for name in [*mine, *saved]:
         have, want = (tuple(weights[name].shape) if name in weights else None for weights in (saved, mine))
         if have != want:
-            raise UserError(f"--init {source} does not fit this generator: its {name} is {have}, not {want}")
+            preset = model.trained.get("preset")
+            hint = f": it was trained with --preset {preset}" if preset else ""
+            raise UserError(
+                f"--init {model.source} does not fit this generator, whose {name} is {want}, not {have}{hint}"
+            )
     generator.load_state_dict(saved)
 
 
@@ -142,7 +156,11 @@ def try_out(generator: nn.Module, discriminator: nn.Module, z: Tensor, real: Ten
     modes = [(m, m.training) for network in (generator, discriminator) for m in network.modules()]
     generator.eval()
     discriminator.eval()
-    pictures = generator(z[: len(real)], *given)
+    try:
+        pictures = generator(z[: len(real)], *given)
+    except RuntimeError as error:
+        what = f"the generator does not take latents {tuple(z[: len(real)].shape)}"
+        raise UserError(f"{what}: give it an attribute z_dim, or say z_dim=... ({error})") from None
     if pictures.shape != real.shape:
         raise UserError(f"the generator draws {tuple(pictures.shape[1:])}, the pictures are {tuple(real.shape[1:])}")
     if (scores := discriminator(pictures, *given)).shape != (len(real), 1):

@@ -84,8 +84,10 @@ class Model:
             raise UserError(f"the seed must be from 0 to 2^63 - 1, not {seed}")
         if truncation is not None and not truncation > 0:
             raise UserError(f"the truncation must be above 0, not {truncation}")
-        z = latents.noise(seed, n, self.generator.z_dim)
-        return z if truncation is None else latents.truncate(z, truncation)
+        z, groups = latents.noise(seed, n, self.generator.z_dim), self.generator.groups
+        if truncation is None:
+            return z
+        return torch.cat([z[:, :groups], latents.truncate(z[:, groups:], truncation)], 1)  # the vote stays as it is
 
     def labels(self, n: int, label: int | str | None = None) -> Tensor | None:
         """The labels of `n` samples, int64 (n,): `label` for all, or every class in turn. None without classes.

@@ -139,27 +139,33 @@ class State:
         }
 
 
-def setup(config: Config, own: Own = BUILT, fabric: Devices | None = None) -> State:
+def setup(config: Config, own: Own = BUILT, fabric: Devices | None = None, *, is_new: bool = True) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet.
 
     Args:
         config: the settings.
         own: the user's own parts.
         fabric: of a process that was started as one of many; by default one for a single device.
+        is_new: see `parts.choose`.
     """
     fabric = fabric or connect(config)
     if not (own.generator and own.discriminator):
         models.check(config)  # before any picture is prepared for them
     with first_alone(fabric):
         data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
-    chosen = parts.choose(config, data, own)
+    chosen = parts.choose(config, data, own, is_new=is_new)
     height, width = data.pixels.shape[-2:]
-    z_dim = getattr(chosen.generator, "z_dim", config.z_dim)
-    config = replace(config, image_size=f"{height}x{width}", z_dim=z_dim, augment=suited(config.augment, len(data)))
+    config = replace(
+        config,
+        image_size=f"{height}x{width}",
+        z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
+        groups=getattr(chosen.generator, "groups", 0) or config.groups,
+        augment=suited(config.augment, len(data)),
+    )
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
     if _fits(data.pixels, fabric.device):
         data = replace(data, pixels=data.pixels.to(fabric.device))
-    told = None if chosen.told is None else chosen.told.to(data.pixels.device)
+    told = None if chosen.told is None else fabric.broadcast(chosen.told).to(data.pixels.device)
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     now = schedule.at(config, 0, None)

@@ -22,6 +22,7 @@ from dcgan.files import printable
 from dcgan.images import grid, save_png
 from dcgan.lock import locked
 from dcgan.losses import Objective
+from dcgan.models.groups import GroupedGenerator, sort
 from dcgan.parts import BUILT, Own
 from dcgan.processes import Stopped, run_on
 from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
@@ -50,7 +51,7 @@ def train(
         preset: a name in `PRESETS`, or the path of a run's `config.json`.
         out: the run folder; by default the next free one in `runs/`.
         generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], in the place of the preset's. Its
-            `z_dim` is its attribute of that name, or the setting. It is trained in place.
+            `z_dim` is its attribute of that name, or the setting (192 in `fast`). It is trained in place.
         discriminator: a network of your own, (N, C, H, W) -> (N, 1). Trained in place too.
         loss: a name, or an `Objective` of your own.
         **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`. With `conditional=True` both
@@ -163,7 +164,8 @@ def _restored(fabric: Devices, folder: RunFolder, own: Own, given: dict[str, Any
     _check_settings(folder, config, saved["settings"])
     length = _only(given, DURATIONS)
     config = here(replace(config, **_only(given, WHERE), **(NO_LENGTH | length if length else {})))
-    state = setup(replace(config, init=None), own, fabric)  # weights come from the state, not from where they began
+    # weights and groups come from the state, not from where they began
+    state = setup(replace(config, init=None), own, fabric, is_new=False)
     state.config = config
     if (saved["data"] or state.data.key) != state.data.key:
         raise UserError(
@@ -171,6 +173,8 @@ def _restored(fabric: Devices, folder: RunFolder, own: Own, given: dict[str, Any
         )
     state.entries = list(folder.entries())[: saved["entries"]]
     take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
+    if isinstance(state.ema.network, GroupedGenerator) and not state.classes:
+        state.told = sort(state.data.pixels, state.ema.network.centres)
     greatest(fabric, 0)  # all have read before the first writes
     if not length:
         state.planned = saved["planned"]

@@ -24,7 +24,7 @@ from dcgan.run import Line, RunFolder
 from dcgan.state import COUNTERS
 
 STEPS = 40
-"""So few that the default preset is done in about a minute on two cores."""
+"""So few that the preset `dcgan` is done in about a minute on two cores."""
 BEAT = {"log_every": 2, "save_every": 5}
 MARGIN = 6
 """Steps before the end after which no kill is begun: it would come too late."""

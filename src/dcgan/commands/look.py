@@ -30,13 +30,16 @@ class Summary:
         data = open_images(config.data, "test", size=config.size, channels=config.channels, fit=config.fit)
         channels, height, width = data.pixels.shape[1:]
         shape = (channels, height, width)
-        groups = how_many(len(data), config.groups, config.z_dim)
-        networks = build(config, shape, *((len(data.classes), 0) if config.conditional else (0, groups)))
+        # as many groups as enough pictures have: these here are not all
+        classes, groups = (
+            (len(data.classes), 0) if config.conditional else (0, how_many(10**6, config.groups, config.z_dim))
+        )
+        networks = build(config, shape, classes, groups)
         found, text = {}, []
         for name, network, source in zip(
             ("generator", "discriminator"), networks, ((config.z_dim,), shape), strict=True
         ):
-            rows = summarize(network, source, labelled=config.conditional)
+            rows = summarize(network, source, labelled=bool(classes or groups))
             found[name] = as_json(source, rows)
             text.append(as_table(name.capitalize(), source, rows))
         return found, "\n\n".join(text)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.commands.result import Result
+from dcgan.config import COMPARED
 
 Split = Literal["test", "validation", "train", "all"]
 
@@ -62,7 +63,7 @@ class Compare:
 
     out: Path
     """The folder: a run in PRESET-SEED/ each, table.json, table.csv, table.md, curves.png and grids.png."""
-    presets: tuple[str, ...] = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
+    presets: tuple[str, ...] = COMPARED
     """Which recipes."""
     seeds: tuple[int, ...] = (0, 1, 2, 3)
     """With which seeds each is trained, at most ten. With fewer than four nothing can be told apart at 5%."""

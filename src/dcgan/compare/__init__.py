@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from dcgan.compare.outcome import Outcome, outcome, write
 from dcgan.compare.pictures import curves, side_by_side
-from dcgan.compare.plan import DEFAULT_PRESETS, DEFAULT_SEEDS, enter, make
+from dcgan.compare.plan import DEFAULT_SEEDS, enter, make
 from dcgan.compare.work import PARTS, advance, finish
+from dcgan.config import COMPARED
 from dcgan.evaluate import SAMPLES
 from dcgan.lock import locked
 
@@ -28,7 +29,7 @@ class Comparison:
 def compare(
     out: Path,
     *,
-    presets: Sequence[str] = DEFAULT_PRESETS,
+    presets: Sequence[str] = COMPARED,
     seeds: Sequence[int] = DEFAULT_SEEDS,
     minutes: float | None = None,
     images: int | None = None,

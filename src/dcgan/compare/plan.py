@@ -11,8 +11,6 @@ from dcgan.files import printable, whole_file
 from dcgan.lock import NAME as LOCK
 from dcgan.state import setup
 
-DEFAULT_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
-"""Those that the study's document speaks of, the modern recipe, and ours."""
 DEFAULT_SEEDS = (0, 1, 2, 3)
 """The fewest with which anything can be told at 5%: of four against four the least p is 2/70."""
 MOST_SEEDS = 10

@@ -15,7 +15,7 @@ from dcgan.config import FORMAT_VERSION, Config, UserError, read_json
 from dcgan.files import whole_folder
 from dcgan.latents import derive
 from dcgan.models.families import FAMILIES, Pair, Shape
-from dcgan.models.groups import GroupedDiscriminator, GroupedGenerator
+from dcgan.models.groups import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 
 OWN = "own"
@@ -33,7 +33,7 @@ def build(config: Config, shape: Shape, classes: int = 0, groups: int = 0) -> Pa
         config: network, widths, normalisations, z_dim and seed are used.
         shape: (C, H, W) of the pictures.
         classes: how many the networks are told about, 0 for unconditional ones.
-        groups: how many groups of look-alikes instead; which they are, `Groups.tell` has to say.
+        groups: how many groups of look-alikes instead.
 
     Raises:
         UserError: the network cannot have that size or that normalisation.
@@ -53,7 +53,7 @@ def _pair(config: Config, shape: Shape, classes: int, groups: int) -> Pair:
         return FAMILIES[config.network].build(config, shape, classes)
     inner = replace(config, z_dim=config.z_dim - groups, groups=0)
     generator, discriminator = FAMILIES[config.network].build(inner, shape, groups)
-    return GroupedGenerator(generator.described), GroupedDiscriminator(discriminator, shape, groups)
+    return GroupedGenerator(generator.described), discriminator
 
 
 def check(config: Config, shape: Shape | None = None, classes: int = 0, groups: int = 0) -> None:

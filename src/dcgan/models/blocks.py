@@ -143,7 +143,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def _is_small(self, x: Tensor) -> bool:
         """Whether few points tell the result, in numbers that bear it: not in bf16."""
         height, width, *kernel = *x.shape[2:], *self.kernel_size
-        is_square = height == width and kernel[0] == kernel[1]
+        is_square = height == width and kernel[0] == kernel[1] and x.dtype in (torch.float32, torch.float64)
         return is_square and height + kernel[0] - 1 <= len(POINTS) + 1 and not torch.is_autocast_enabled("cpu")
 
     def _multiplied(self, x: Tensor) -> Tensor:

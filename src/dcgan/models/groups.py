@@ -7,23 +7,24 @@ Manipulation with Clustered Generative Adversarial Networks" (2018); Liu et al.,
 Self-Conditioned GANs" (2020). They cluster features of networks; on small pictures pixels do.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from dcgan.config import UserError
 from dcgan.images import to_float
 from dcgan.latents import derive
-from dcgan.models.families import FAMILIES, Shape
+from dcgan.models.families import FAMILIES
 from dcgan.models.saved import SavedGenerator
 
-FEWEST = 100
-"""Pictures that a group should have on the average."""
+PICTURES_A_GROUP = 100
+"""How many there should be on the average."""
 LOOKED_AT = 10_000
 """Pictures that the groups are found from."""
+PIECE = 256
+"""Pictures that are looked at together: as floats they are four times as large."""
 ROUNDS = 10
 SIDE = 14
 """Pictures are compared with sides of at most this many pixels."""
@@ -31,30 +32,15 @@ SHARPNESS = 100.0
 """How decided a vote is: where two groups are this near to a tie, within 1/100, what is drawn is between them."""
 
 
-@dataclass(frozen=True)
-class Groups:
-    """Which pictures look alike.
-
-    Attributes:
-        of: the group of each picture, int64 (N,).
-        centres: the groups' mean pictures as `looks` gives them, (K, F).
-        votes: what is added to the first K numbers of z, (K,), so that each group wins as often as it is there.
-    """
-
-    of: Tensor
-    centres: Tensor
-    votes: Tensor
-
-    def tell(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Let networks that were built for as many groups know these."""
-        generator.get_buffer("votes").copy_(self.votes)
-        discriminator.get_buffer("centres").copy_(self.centres)
+def how_many(n: int, most: int, z_dim: int) -> int:
+    """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left."""
+    return min(most, max(min(n, LOOKED_AT * 10) // PICTURES_A_GROUP, 1), z_dim * 2 // 3)
 
 
-def find(pixels: Tensor, count: int, seed: int) -> Groups:
-    """Sort pictures uint8 (N, C, H, W) into groups: k-means on `looks` of up to 10,000 of them.
+def find(pixels: Tensor, count: int, seed: int) -> Tensor:
+    """The mean pictures of groups of look-alikes, as `looks` gives them, (count, F).
 
-    Of pictures that equal each other some groups stay empty.
+    K-means on up to 10,000 pictures uint8 (N, C, H, W). Of pictures that equal each other some groups stay empty.
 
     Raises:
         UserError: there are fewer pictures than groups.
@@ -63,14 +49,19 @@ def find(pixels: Tensor, count: int, seed: int) -> Groups:
         raise UserError(f"{len(pixels)} pictures cannot be sorted into {count} groups: use --groups {len(pixels)}")
     source = torch.Generator().manual_seed(derive(seed, 15))
     some = torch.randperm(len(pixels), generator=source)[:LOOKED_AT].to(pixels.device)
-    points = looks(to_float(pixels[some]))
+    points = torch.cat([looks(to_float(pixels[rows])) for rows in torch.split(some, PIECE)])
     centres = _spread(points, count, source)
     for _ in range(ROUNDS):
         members = F.one_hot(nearest(points, centres), len(centres)).to(points.dtype)  # (N, K)
         counts = members.sum(0)[:, None]
         centres = torch.where(counts > 0, members.T @ points / counts.clamp(min=1), centres)
-    of = torch.cat([nearest(looks(to_float(part)), centres) for part in torch.split(pixels, 4096)])
-    return Groups(of, centres, votes(of.bincount(minlength=count) / len(of)))
+    return centres
+
+
+def sort(pixels: Tensor, centres: Tensor) -> Tensor:
+    """The group of each picture uint8 (N, C, H, W): the nearest of the centres (K, F), int64 (N,)."""
+    centres = centres.to(pixels.device)
+    return torch.cat([nearest(looks(to_float(piece)), centres) for piece in torch.split(pixels, PIECE)])
 
 
 def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
@@ -80,11 +71,6 @@ def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
         far = torch.minimum(far, torch.cdist(points[chosen[-1:]], points)[0].cpu())
         chosen.append(int(torch.multinomial(far**2 + 1e-12, 1, generator=source)))
     return points[chosen]
-
-
-def how_many(n: int, most: int, z_dim: int) -> int:
-    """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left."""
-    return min(most, max(n // FEWEST, 1), z_dim * 2 // 3)
 
 
 def looks(images: Tensor) -> Tensor:
@@ -125,27 +111,32 @@ class GroupedGenerator(SavedGenerator):
     """
 
     family = "grouped"
+    votes: Tensor
+    """What is added to the first numbers of z, (K,), so that each group wins as often as it is there."""
+    centres: Tensor
+    """Which groups they are: see `find`."""
 
     def __init__(self, network: dict[str, Any]) -> None:
         super().__init__()
-        name, arguments = network.get("family"), {key: value for key, value in network.items() if key != "family"}
-        if name not in FAMILIES:
-            raise ValueError(name)
-        self.network = FAMILIES[name].generator(**arguments)
+        if not isinstance(network, dict) or network.get("family") not in FAMILIES:
+            raise ValueError(network)
+        arguments = {name: value for name, value in network.items() if name != "family"}
+        self.network = FAMILIES[network["family"]].generator(**arguments)
         self.groups = self.network.classes
+        if not self.groups:
+            raise ValueError("a generator without groups")
         self.z_dim = self.groups + self.network.z_dim
         self.picture_shape = self.network.picture_shape
+        channels, height, width = self.picture_shape
         self.register_buffer("votes", torch.zeros(self.groups))
+        self.register_buffer("centres", torch.zeros(self.groups, channels * min(height, SIDE) * min(width, SIDE)))
 
-    votes: Tensor
-
-    def forward(self, z: Tensor, groups: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1]; with groups (N,), as in training, nobody votes."""
-        told = self.group(z) if groups is None else groups
-        images: Tensor = self.network(z[:, self.groups :], told)
+    def forward(self, z: Tensor, told: Tensor | None = None) -> Tensor:
+        """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1]; told the groups (N,), nobody votes."""
+        images: Tensor = self.network(z[:, self.groups :], self.group_weights(z) if told is None else told)
         return images
 
-    def group(self, z: Tensor) -> Tensor:
+    def group_weights(self, z: Tensor) -> Tensor:
         """The weight of each group, (N, K): 1 for one of them, or between two where z has no clear winner."""
         return ((z[:, : self.groups] + self.votes) * SHARPNESS).softmax(1)
 
@@ -154,25 +145,12 @@ class GroupedGenerator(SavedGenerator):
         inner = self.network.first_weight()
         return torch.cat([inner.new_zeros(len(inner), self.groups), inner], 1)
 
+    @torch.no_grad()
+    def meet(self, pixels: Tensor) -> Tensor:
+        """Sort the pictures that it will be trained on, uint8 (N, C, H, W): the group of each, (N,).
 
-class GroupedDiscriminator(nn.Module):
-    """Picture -> score: it is told the group while training, and finds it by itself otherwise.
-
-    Args:
-        network: the discriminator inside, which takes the group as a class.
-        shape: (C, H, W) of a picture.
-        groups: how many.
-    """
-
-    def __init__(self, network: nn.Module, shape: Shape, groups: int) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("centres", torch.zeros(groups, looks(torch.zeros(1, *shape)).shape[1]))
-
-    centres: Tensor
-
-    def forward(self, image: Tensor, groups: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1], and groups (N,) -> scores (N, 1)."""
-        told = nearest(looks(image), self.centres) if groups is None else groups
-        scores: Tensor = self.network(image, told)
-        return scores
+        From now on each group wins as often as it is there.
+        """
+        told = sort(pixels, self.centres)
+        self.votes.copy_(votes(told.bincount(minlength=self.groups) / len(told)))
+        return told

@@ -13,6 +13,7 @@ from dcgan.checkpoint import read, restore
 from dcgan.config import UserError
 from dcgan.data import open_images
 from dcgan.images import to_float
+from dcgan.models.groups import GroupedGenerator, sort
 from dcgan.run import RunFolder
 from dcgan.sample import Model, draw, load
 
@@ -121,7 +122,9 @@ def _verdicts(folder: RunFolder, model: Model, pictures: Tensor, labels: Tensor 
         network = _discriminator(folder, model)
     except (UserError, OSError):
         return None
-    inputs = [to_float(pictures), labels] if model.generator.classes else [to_float(pictures)]
+    if isinstance(model.generator, GroupedGenerator):
+        labels = sort(pictures, model.generator.centres)
+    inputs = [to_float(pictures)] if labels is None else [to_float(pictures), labels]
     scores = network.eval()(*inputs).flatten()
     found: list[bool] = (scores > (0.0 if folder.config().loss in BCE else scores.median())).tolist()
     return found

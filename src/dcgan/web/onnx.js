@@ -11,7 +11,9 @@ export async function onnxEngine(about, ort, model) {
     about,
     async latents(seed, n, truncation) {
       const z = noise(seed, n, about.z_dim);
-      return truncation ? z.map((latent) => truncate(latent, truncation)) : z;
+      if (!truncation) return z;
+      const g = about.groups; // what chooses the group stays as it is
+      return z.map((latent) => [...latent.slice(0, g), ...truncate(latent.slice(g), truncation)]);
     },
     async draw(latents, labels) {
       const n = latents.length;
