@@ -2,7 +2,7 @@
 
     python -m benchmarks.guard --pairs 60
 
-Processor time of a step of the default preset, medians, and the median of the ratios pair by pair.
+Processor time of a step of the preset `dcgan`, medians, and the median of the ratios pair by pair.
 """
 
 import argparse

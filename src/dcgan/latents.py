@@ -73,9 +73,10 @@ def walk(stops: Tensor, frames: int, *, closed: bool) -> Tensor:
 def principal_directions(weight: Tensor) -> Tensor:
     """The directions in which the features W z of latents from N(0, 1) vary most, strongest first: (K, z_dim), unit.
 
-    Those that do not move them at all are left out. Principal components of a generator's first features (Härkönen et al. 2020, GANSpace), brought back to z. The
+    Principal components of a generator's first features (Härkönen et al. 2020, GANSpace), brought back to z. The
     first layer is linear, so they need no samples: cov(W z) = W Wᵀ, and the right singular vectors of W are the
-    directions (Shen and Zhou 2021, SeFa). The sign is such that the largest coordinate is positive.
+    directions (Shen and Zhou 2021, SeFa). The sign is such that the largest coordinate is positive. Directions that
+    move nothing at all are left out.
 
     Args:
         weight: W, (features, z_dim).

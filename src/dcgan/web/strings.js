@@ -37,7 +37,7 @@ const WORDS = {
   run: ["Run", "실행"],
   model: ["Model", "모델"],
   shipped: ["Come with dcgan", "dcgan에 들어 있는 모델"],
-  tryShipped: ["Trained models come with dcgan. Play with one:", "학습된 모델이 dcgan에 들어 있습니다. 놀아 보기:"],
+  tryShipped: ["Trained models come with dcgan. Play with one:", "훈련된 모델이 dcgan에 들어 있습니다. 가지고 놀아 보세요:"],
   noRuns: ["There is no run to show yet. Start one on the page", "아직 보여 줄 실행이 없습니다. 여기에서 시작하세요:"],
   noRunsYet: ["No run in this folder yet.", "이 폴더에는 아직 실행이 없습니다."],
   startOne: ["Start a training", "훈련 시작"],
