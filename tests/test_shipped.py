@@ -84,7 +84,7 @@ def test_it_is_walked_inverted_and_exported_by_its_name(here: Path, monkeypatch:
 
 def test_a_training_starts_from_it(refused: Callable[..., str]):
     mine, z = Generator(64, 1, 64).eval(), torch.randn(4, 64)
-    parts.start_from(mine, "mnist-dcgan")
+    parts.start_from(mine, dcgan.load("mnist-dcgan"))
     assert (mine(z) == dcgan.load("mnist-dcgan").generator(z)).all()
     assert "--init mnist-cgan does not fit" in refused("train", "--init", "mnist-cgan", "--steps", "1")
 

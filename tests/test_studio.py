@@ -234,7 +234,7 @@ def test_only_presets_are_started(client: TestClient, started: list[list[str]], 
 def test_a_training_that_fails_at_once_says_why(client: TestClient):
     client.post("/api/runs", json={"data": "no such data"})
     failed = _wait(lambda: client.get("/api/runs").json()["failed"])
-    assert "no such data" in failed["dcgan-no_such_data-1"]
+    assert "no such data" in failed["fast-no_such_data-1"]
 
 
 def test_no_more_than_some_things_wait(client: TestClient, monkeypatch: pytest.MonkeyPatch):

@@ -65,7 +65,9 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
     if config.conditional and not data.classes:
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
     start = None if config.init is None else load(config.init)
-    count = _groups(config, data, own, start) if is_new else config.groups
+    count = 0 if config.conditional or own.generator or own.discriminator else config.groups
+    if count and is_new:
+        count = _suited(config, data, start)
     generator, discriminator = _networks(config, data, own, count)
     if start is not None:
         start_from(generator, start)
@@ -81,11 +83,9 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
     return Parts(generator, discriminator, objective, told)
 
 
-def _groups(config: Config, data: Images, own: Own, start: Model | None) -> int:
-    """How many groups the networks are told: those of the model that they start from, or as the data has them."""
-    if config.conditional or own.generator or own.discriminator:
-        return 0
-    given = start.generator.groups if config.groups and start is not None else 0
+def _suited(config: Config, data: Images, start: Model | None) -> int:
+    """How many groups the networks are told: as many as the model that they start from has, or as suit the data."""
+    given = start.generator.groups if start is not None else 0
     return given or groups.how_many(len(data), config.groups, config.z_dim)
 
 
