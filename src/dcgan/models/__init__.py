@@ -14,6 +14,7 @@ from torch import nn
 from dcgan.config import FORMAT_VERSION, Config, UserError, read_json
 from dcgan.files import whole_folder
 from dcgan.latents import derive
+from dcgan.models.blocks import Unfilled
 from dcgan.models.families import FAMILIES, Pair, Shape
 from dcgan.models.groups import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
@@ -63,7 +64,7 @@ def check(config: Config, shape: Shape | None = None, classes: int = 0, groups: 
         UserError: as `build`.
     """
     unseen = (config.channels or 1, *(config.size or (28, 28)))  # whose size the data decides: any will do here
-    with torch.device("meta"):  # shapes only, no memory
+    with torch.device("meta"), Unfilled():  # shapes only, no memory
         networks = _pair(config, shape or unseen, classes, groups)
     # Four bytes for each weight, its gradient, Adam's two moments and the average of it, and for the copy of all but
     # the gradient that a run goes back to.

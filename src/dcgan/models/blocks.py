@@ -1,14 +1,16 @@
 """What all networks share: the size of a layer's output, normalisation, classes, and how weights start."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.overrides import TorchFunctionMode
 
 from dcgan.config import Norm, UserError
 
@@ -63,6 +65,21 @@ def layer_sizes(network: nn.Module, size: int) -> list[int]:
 
 def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
     return layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+
+
+class Unfilled(TorchFunctionMode):
+    """Networks are built without values for their weights, as on the device `meta`, where there are none.
+
+    There torch's own way to draw them imports its compiler, 1.3 s before the first step or the first sample.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given.get("tensor", args[0] if args else None)
+        return func(*args, **given)
 
 
 def init_weights(layer: nn.Module) -> None:

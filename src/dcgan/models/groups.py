@@ -23,8 +23,10 @@ PICTURES_A_GROUP = 100
 """How many there should be on the average."""
 LOOKED_AT = 10_000
 """Pictures that the groups are found from."""
-PIECE = 256
-"""Pictures that are looked at together: as floats they are four times as large."""
+TRIED = 2000
+"""Of these, pictures that a group may start from."""
+PIECE = 2**22
+"""Values of pictures that are looked at together: as floats they take four bytes each."""
 ROUNDS = 10
 SIDE = 14
 """Pictures are compared with sides of at most this many pixels."""
@@ -49,8 +51,8 @@ def find(pixels: Tensor, count: int, seed: int) -> Tensor:
         raise UserError(f"{len(pixels)} pictures cannot be sorted into {count} groups: use --groups {len(pixels)}")
     source = torch.Generator().manual_seed(derive(seed, 15))
     some = torch.randperm(len(pixels), generator=source)[:LOOKED_AT].to(pixels.device)
-    points = torch.cat([looks(to_float(pixels[rows])) for rows in torch.split(some, PIECE)])
-    centres = _spread(points, count, source)
+    points = torch.cat([looks(to_float(pixels[rows])) for rows in torch.split(some, _piece(pixels))])
+    centres = _spread(points[: max(TRIED, count)], count, source)
     for _ in range(ROUNDS):
         members = F.one_hot(nearest(points, centres), len(centres)).to(points.dtype)  # (N, K)
         counts = members.sum(0)[:, None]
@@ -61,7 +63,12 @@ def find(pixels: Tensor, count: int, seed: int) -> Tensor:
 def sort(pixels: Tensor, centres: Tensor) -> Tensor:
     """The group of each picture uint8 (N, C, H, W): the nearest of the centres (K, F), int64 (N,)."""
     centres = centres.to(pixels.device)
-    return torch.cat([nearest(looks(to_float(piece)), centres) for piece in torch.split(pixels, PIECE)])
+    return torch.cat([nearest(looks(to_float(piece)), centres) for piece in torch.split(pixels, _piece(pixels))])
+
+
+def _piece(pixels: Tensor) -> int:
+    """How many pictures are looked at together."""
+    return max(1, PIECE // pixels[0].numel())
 
 
 def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
@@ -95,7 +102,7 @@ def votes(shares: Tensor) -> Tensor:
     shares = shares / shares.sum()
     b = shares.log() / 2
     x = torch.linspace(-12, 12, 401, dtype=torch.float64)[:, None]
-    for _ in range(50):
+    for _ in range(30):
         below = torch.special.log_ndtr(x - b)  # (X, K)
         wins = (-((x - b) ** 2) / 2 + below.sum(1, keepdim=True) - below).exp().sum(0)
         b = b + (shares.log() - (wins / wins.sum()).log()) / 2

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dcgan.config import FORMAT_VERSION, UserError, read_json
 from dcgan.files import sha256
+from dcgan.models.blocks import Unfilled
 
 CARD = """---
 {{ card_data }}
@@ -129,7 +130,7 @@ class SavedGenerator(
             raise UserError(f"there is no {path}: give the folder of a saved model, or a Hub id")
         try:
             _check_bounded(arguments)
-            with torch.device("meta"):
+            with torch.device("meta"), Unfilled():
                 network = cls(**arguments)
             if math.prod(network.picture_shape) > LARGEST_PICTURE:
                 raise ValueError(network.picture_shape)
