@@ -36,28 +36,28 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "40; to train 36",
         "2: class 0 20, class 1 20",
         "b.png: not a picture",
-        "--augment diffaugment",
+        "DiffAugment is on by itself",
         "s.png",
     ):
         assert part in text
     command = found["advice"]["command"].replace("'my set'", "my_set").split()
-    assert parse(command[1:]).config.augment == "diffaugment"
+    assert parse(command[1:]).config.augment == "auto"
 
 
 @pytest.mark.parametrize(
     ("sizes", "size", "n", "expected"),
     [
         (None, (28, 28), 60_000, {}),
-        (np.array([[28, 28]]), (28, 28), 5_000, {"augment": "diffaugment"}),
+        (np.array([[28, 28]]), (28, 28), 5_000, {}),
         (np.array([[20, 60], [64, 30], [28, 28]]), (16, 16), 50_000, {"fit": "pad"}),
-        (np.array([[28, 28]]), (28, 28), 40, {"augment": "diffaugment", "batch_size": 8}),
-        (np.array([[28, 28]]), (28, 28), 3, {"augment": "diffaugment", "batch_size": 2}),
+        (np.array([[28, 28]]), (28, 28), 40, {"batch_size": 8}),
+        (np.array([[28, 28]]), (28, 28), 3, {"batch_size": 2}),
     ],
 )
 def test_advice(sizes, size: tuple, n: int, expected: dict):
     settings, reasons = advise.recommend(sizes, size, n)
     assert settings == {"preset": "fast", "image_size": str(size[0])} | expected
-    assert len(reasons) == 1 + len(expected)
+    assert len(reasons) == 1 + len(expected) + (n < 10_000)
 
 
 @pytest.mark.parametrize(

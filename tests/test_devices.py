@@ -145,7 +145,7 @@ def torchrun(node: int, port: int, *words: str) -> "subprocess.Popen[str]":
 def test_two_launchers_make_one_run(place: Path, tmp_path: Path):
     port, words = (
         find_free_network_port(),
-        ["train", *SMALL_FLAGS, "--steps", "7", "--out", str(tmp_path / "r"), "--json"],
+        ["train", "--preset", "dcgan", *SMALL_FLAGS, "--steps", "7", "--out", str(tmp_path / "r"), "--json"],
     )
     launchers = [torchrun(node, port, *words) for node in (0, 1)]
     (out, err), (silent, also) = (launcher.communicate(timeout=PATIENCE) for launcher in launchers)

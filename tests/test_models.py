@@ -1,3 +1,4 @@
+import copy
 import json
 from pathlib import Path
 
@@ -346,9 +347,18 @@ def test_a_flipped_byte_in_the_weights_is_noticed(tmp_path: Path):
 def test_weights_of_another_type_are_refused(tmp_path: Path):
     saved(tmp_path)
     path = tmp_path / "model.safetensors"
-    save_file({k: v.half() if v.is_floating_point() else v for k, v in load_file(path).items()}, path)
-    with pytest.raises(UserError, match="F16"):
+    save_file({k: v.bfloat16() if v.is_floating_point() else v for k, v in load_file(path).items()}, path)
+    with pytest.raises(UserError, match="BF16"):
         models.load_generator(tmp_path)
+
+
+def test_half_precision_is_read(tmp_path: Path):
+    whole = saved(tmp_path)
+    models.save_generator(copy.deepcopy(whole).half(), tmp_path)
+    back = models.load_generator(tmp_path)
+    z = torch.randn(9, 6)
+    assert all(p.dtype == torch.float32 for p in back.parameters())
+    assert (back(z) - whole.eval()(z)).abs().max() < 1 / 127.5
 
 
 def test_a_hub_id_is_resolved_by_the_class_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
