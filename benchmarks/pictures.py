@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,17 +29,18 @@ def void(_: object) -> None:
     """Playwright gives back what it waited for."""
 
 
-def draw(page: Page) -> None:
-    """Draw a digit with the mouse and wait for its latent."""
+def draw(page: Page, stroke: Sequence[tuple[int, int]] = STROKE) -> None:
+    """Draw a digit with the mouse on the page's board and wait for its latent."""
+    page.wait_for_selector("canvas.board")
     box = page.locator("canvas.board").bounding_box()
     assert box is not None
-    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in STROKE]
+    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in stroke]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=6)
     page.mouse.up()
-    page.click("button.main")
+    page.click("text=Find the nearest")
     page.wait_for_selector("[data-found]")
 
 

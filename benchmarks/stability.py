@@ -2,7 +2,7 @@
 
     python -m benchmarks.stability [--presets fast wgan-gp r3gan] [--seeds 0 1 2]
 
-Each run sees as many images as its preset does in a minute of one core. Eight times on the way the Fréchet distance
+Each run sees as many images as its preset does in some minute of one core. Eight times on the way the Fréchet distance
 (judge features, 5,000 samples of the averaged generator, test digits) and the share of each digit are noted; nothing of
 it reaches the training. All is stored in docs/stability.json run by run: called again, it goes on. Prints a table.
 """
@@ -16,14 +16,10 @@ from typing import Any
 
 import torch
 
+from benchmarks.eyes import Eyes
 from dcgan import latents
 from dcgan.config import configure
-from dcgan.data import open_images
-from dcgan.metrics import fidelity
-from dcgan.metrics.features import Features, open_features
-from dcgan.metrics.modes import histogram
 from dcgan.record import averaged_generator
-from dcgan.sample import draw
 from dcgan.state import State, setup
 from dcgan.step import update
 
@@ -55,26 +51,21 @@ def main() -> None:
 def run(preset: str, factor: float, seed: int) -> dict[str, Any]:
     """One training, and what was noted on its way."""
     lr = configure(preset).lr * factor
-    state, eyes = setup(configure(preset, lr=lr, seed=seed, device="cpu")), open_features("judge")
-    reference = fidelity.statistics(eyes.see(open_images("mnist", "test").pixels)[0])
+    state, eyes = setup(configure(preset, lr=lr, seed=seed, device="cpu")), Eyes()
     notes: list[dict[str, float]] = []
     while len(notes) < NOTES and not state.fault:
         while state.images_seen < IMAGES[preset] * (len(notes) + 1) / NOTES and not state.fault:
             update(state)
-        notes.append(note(state, eyes, reference))
+        notes.append(note(state, eyes))
     return {
         "preset": preset, "factor": factor, "lr": lr, "seed": seed, "diverged": bool(state.fault), "notes": notes,
         "torch": torch.__version__, "threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
 
 
-def note(state: State, eyes: Features, reference: fidelity.Statistics) -> dict[str, float]:
-    pixels = draw(averaged_generator(state), latents.noise(54321, SAMPLES, state.config.z_dim))
-    features, scores = eyes.see(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    assert scores is not None
-    distance = fidelity.frechet(fidelity.statistics(features), reference)
-    rarest = float(min(histogram(scores.argmax(1), 10)))
-    return {"step": state.step, "images_seen": state.images_seen, "frechet": distance, "rarest_digit": rarest}
+def note(state: State, eyes: Eyes) -> dict[str, float]:
+    _, _, found = eyes.see(averaged_generator(state), latents.noise(54321, SAMPLES, state.config.z_dim))
+    return {"step": state.step, "images_seen": state.images_seen} | found
 
 
 def table(found: dict[str, Any]) -> str:

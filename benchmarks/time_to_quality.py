@@ -31,13 +31,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from benchmarks.eyes import Eyes
 from dcgan import latents
 from dcgan.config import configure
 from dcgan.data import open_images
 from dcgan.images import Pixels, grid
 from dcgan.metrics import fidelity
-from dcgan.metrics.features import Features, open_features
-from dcgan.metrics.modes import histogram
 from dcgan.record import averaged_generator
 from dcgan.sample import draw
 from dcgan.state import State, setup
@@ -169,28 +168,17 @@ def _timed(loop: Iterable[Any], steps: int) -> float:
 # Quality
 
 
-class Eyes:
-    """The judge, and the test digits as it sees them."""
+def look(eyes: Eyes, generator: nn.Module, z_dim: int) -> Found:
+    """How good the generator is now."""
+    _, features, found = eyes.see(generator, latents.noise(0, SAMPLES, z_dim))
+    precision, recall = fidelity.precision_recall(features, eyes.real)
+    return found | {"precision": precision, "recall": recall}
 
-    def __init__(self) -> None:
-        self.features: Features = open_features("judge")
-        self.real = self.features.see(open_images("mnist", "test").pixels)[0]
-        self.reference = fidelity.statistics(self.real)
-        train = open_images("mnist").pixels[:SAMPLES]
-        self.floor = fidelity.precision_recall(self.features.see(train)[0], self.real)
 
-    def look(self, generator: nn.Module, z_dim: int) -> Found:
-        """How good the generator is now."""
-        pixels = draw(generator, latents.noise(0, SAMPLES, z_dim))
-        features, scores = self.features.see(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-        assert scores is not None
-        precision, recall = fidelity.precision_recall(features, self.real)
-        return {
-            "frechet": fidelity.frechet(fidelity.statistics(features), self.reference),
-            "precision": precision,
-            "recall": recall,
-            "rarest_digit": float(min(histogram(scores.argmax(1), 10))),
-        }
+def floor(eyes: Eyes) -> dict[str, float]:
+    """Precision and recall of as many real training digits."""
+    train = eyes.features.see(open_images("mnist").pixels[:SAMPLES])[0]
+    return dict(zip(("precision", "recall"), fidelity.precision_recall(train, eyes.real), strict=True))
 
 
 def study() -> Found:
@@ -202,29 +190,35 @@ def study() -> Found:
     while state.step < STUDY_STEPS:
         update(state)
         if state.step in shown or state.step in STUDY_QUALITY or state.step % 1000 == 0:
-            found = note(state, eyes, state.step * seconds)
-            notes.append(found)
+            notes.append(note(state, eyes))
             _keep(state, "study", shown.get(state.step))
     final = [n["frechet"] for n in notes if n["step"] in STUDY_QUALITY]
-    return {"frechet": sum(final) / len(final), "seconds": STUDY_STEPS * seconds, "seed": 0, "notes": notes}
+    return {
+        "frechet": sum(final) / len(final),
+        "seed": 0,
+        "shown": {t: step for step, t in shown.items()},
+        "notes": notes,
+    }
 
 
 def fast(seed: int, seconds: int) -> Iterator[Found]:
     """`fast`, with a note after each of `SECONDS`; yields all of them so far."""
     cost, eyes = stored()["speed"], Eyes()
+    real = floor(eyes)
     state = setup(configure("fast", seed=seed, device="cpu"))
     notes = []
     for t in (t for t in SECONDS if t <= seconds):
         while state.step * cost["fast_seconds_a_step"] < t - cost["fast_seconds_before"]:
             update(state)
-        notes.append(note(state, eyes, t))
+        notes.append(note(state, eyes))
         _keep(state, f"fast-{seed}", t if t in SHOWN else None)
-        yield {"seed": seed, "floor": dict(zip(("precision", "recall"), eyes.floor, strict=True)), "notes": notes}
+        yield {"seed": seed, "floor": real, "notes": notes}
 
 
-def note(state: State, eyes: Eyes, seconds: float) -> Found:
-    at = {"seconds": round(seconds, 1), "step": state.step, "images_seen": state.images_seen}
-    found = at | eyes.look(averaged_generator(state), state.config.z_dim)
+def note(state: State, eyes: Eyes) -> Found:
+    """What is found at this step; how many seconds that is follows from the speed."""
+    at = {"step": state.step, "images_seen": state.images_seen}
+    found = at | look(eyes, averaged_generator(state), state.config.z_dim)
     print(json.dumps(found), file=sys.stderr, flush=True)
     return found
 
@@ -281,11 +275,20 @@ def picture(out: Path) -> None:
             axes = figure.add_subplot(2, len(SHOWN), 1 + row * len(SHOWN) + column)
             pixels: Pixels = np.load(PICTURES / f"{name}-{seconds}.npy")
             axes.imshow(grid(pixels, columns=8).squeeze(), cmap="gray")
-            near = found[name]["notes"][np.argmin([abs(n["seconds"] - seconds) for n in found[name]["notes"]])]
-            label = "fast" if row == 0 else "the study"
-            axes.set_title(f"{label}, {seconds} s: distance {near['frechet']:.2f}", fontsize=11)
+            at, label = _shown(found, name, seconds)
+            axes.set_title(f"{label}: distance {at['frechet']:.2f}", fontsize=11)
             axes.axis("off")
     figure.savefig(out, dpi=80)
+
+
+def _shown(found: Found, name: str, order: int) -> tuple[Found, str]:
+    """The note of the pictures kept for `SHOWN`[i], and whose they are after how long at the speeds stored now."""
+    notes, cost = found[name]["notes"], found["speed"]
+    if name == "study":
+        at = next(n for n in notes if n["step"] == found["study"]["shown"][str(order)])
+        return at, f"the study, {at['step'] * cost['study_seconds_a_step']:.0f} s"
+    at = notes[SECONDS.index(order)]
+    return at, f"fast, {_seconds(cost, at):.0f} s"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from benchmarks.pictures import draw
 from dcgan import checkpoint, lock
 from dcgan.health import Diagnosis
 from dcgan.metrics import judge
@@ -205,16 +206,7 @@ THREE += [(165, 140), (188, 165), (185, 200), (160, 225), (120, 230), (85, 212)]
 
 def test_whoever_draws_a_three_gets_a_three(page: Page, server: Server):
     page.goto(f"{server.address}#/draw/mnist-cgan")
-    page.wait_for_selector("canvas.board")
-    box = page.locator("canvas.board").bounding_box()
-    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in THREE]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=3)
-    page.mouse.up()
-    page.click("text=Find the nearest")
-    page.wait_for_selector("[data-found]")
+    draw(page, THREE)
     assert "Class 3." in page.inner_text(".result")
     assert _read([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
 

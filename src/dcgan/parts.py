@@ -65,14 +65,15 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
     if config.conditional and not data.classes:
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
     start = None if config.init is None else load(config.init)
-    count = 0 if config.conditional or own.generator or own.discriminator else config.groups
+    count = config.groups if tells_groups(config, own) else 0
     if count and is_new:
         count = _suited(config, data, start)
     generator, discriminator = _networks(config, data, own, count)
     if start is not None:
         start_from(generator, start)
     told = data.labels if config.conditional else None
-    if is_new and isinstance(generator, GroupedGenerator) and own.generator is None:
+    if is_new and count:
+        assert isinstance(generator, GroupedGenerator)
         if start is None:
             generator.centres.copy_(groups.find(data.pixels, count, config.seed))
         told = generator.meet(data.pixels)
@@ -81,6 +82,11 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
         _check_bounded(config)
     _check_per_picture(config, discriminator)
     return Parts(generator, discriminator, objective, told)
+
+
+def tells_groups(config: Config, own: Own) -> bool:
+    """Whether the networks are told groups of look-alikes: classes, and networks of the user's own, come before."""
+    return config.groups > 0 and not (config.conditional or own.generator or own.discriminator)
 
 
 def _suited(config: Config, data: Images, start: Model | None) -> int:

@@ -159,7 +159,7 @@ def setup(config: Config, own: Own = BUILT, fabric: Devices | None = None, *, is
         config,
         image_size=f"{height}x{width}",
         z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
-        groups=getattr(chosen.generator, "groups", 0) or config.groups,
+        groups=getattr(chosen.generator, "groups", config.groups),
         augment=suited(config.augment, len(data)),
     )
     # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
