@@ -59,8 +59,9 @@ class Config:
     """Use the labels: the generator draws the class that it is asked for, the discriminator is told the class."""
     groups: int = 0
     """Sort the pictures into so many groups of look-alikes and tell both networks the group, as if it were a class; the
-    finished generator chooses by itself. Needs no labels. Fewer are made of fewer than 100 pictures a group, and never
-    more than two thirds of --z-dim; none with --conditional. See docs/presets.md."""
+    finished generator chooses by itself. Needs no labels; with --conditional each class is sorted into its share of
+    them. Fewer are made of fewer than 100 pictures a group, and never more than two thirds of --z-dim. See
+    docs/presets.md."""
     network: Network = "dcgan"
     """The family of generator and discriminator: `dcgan` is the study's 28x28, the others take any size."""
     init: str | None = None

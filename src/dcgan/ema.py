@@ -41,8 +41,12 @@ def estimate_batchnorm(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # torch's sign for a plain mean over all batches
-    network.train()
-    if norms or any(parametrize.is_parametrized(m) for m in network.modules()):
+    network.eval()  # the whole: what is drawn, and told, is what will be
+    spectral = [m.get_submodule("parametrizations") for m in network.modules() if parametrize.is_parametrized(m)]
+    learners = [*norms, *spectral]
+    for module in learners:
+        module.train()
+    if learners:
         for batch in batches:
             network(*batch)
     for norm, momentum in zip(norms, momenta, strict=True):

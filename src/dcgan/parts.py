@@ -75,8 +75,8 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
     if is_new and count:
         assert isinstance(generator, GroupedGenerator)
         if start is None:
-            generator.centres.copy_(groups.find(data.pixels, count, config.seed))
-        told = generator.meet(data.pixels)
+            generator.centres.copy_(groups.find(data.pixels, count, config.seed, told, generator.classes))
+        told = generator.meet(data.pixels, told)
     objective = own.loss or losses.objective(config.loss, config.label_smoothing)
     if own.discriminator is None and own.loss is None:
         _check_bounded(config)
@@ -85,14 +85,22 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
 
 
 def tells_groups(config: Config, own: Own) -> bool:
-    """Whether the networks are told groups of look-alikes: classes, and networks of the user's own, come before."""
-    return config.groups > 0 and not (config.conditional or own.generator or own.discriminator)
+    """Whether the networks are told groups of look-alikes: networks of the user's own are not."""
+    return config.groups > 0 and not (own.generator or own.discriminator)
 
 
 def _suited(config: Config, data: Images, start: Model | None) -> int:
-    """How many groups the networks are told: as many as the model that they start from has, or as suit the data."""
-    given = start.generator.groups if start is not None else 0
-    return given or groups.how_many(len(data), config.groups, config.z_dim)
+    """How many groups the networks are told: as many as the model that they start from has, or as suit the data.
+
+    Raises:
+        UserError: that model's groups are not of these classes.
+    """
+    classes = len(data.classes) if config.conditional else 0
+    if start is None or not start.generator.groups:
+        return groups.how_many(len(data), config.groups, config.z_dim, classes)
+    if classes not in (0, theirs := start.generator.classes):
+        raise UserError(f"--init {start.source} knows {theirs or 'no'} classes, and {config.data} has {classes}")
+    return start.generator.groups
 
 
 def _networks(config: Config, data: Images, own: Own, count: int) -> tuple[nn.Module, nn.Module]:

@@ -22,7 +22,7 @@ from dcgan.files import printable
 from dcgan.images import grid, save_png
 from dcgan.lock import locked
 from dcgan.losses import Objective
-from dcgan.models.groups import sort
+from dcgan.models.groups import GroupedGenerator
 from dcgan.parts import BUILT, Own
 from dcgan.processes import Stopped, run_on
 from dcgan.record import first_reals, log, progress_bar, save, save_state, say, say_data
@@ -174,7 +174,8 @@ def _restored(fabric: Devices, folder: RunFolder, own: Own, given: dict[str, Any
     state.entries = list(folder.entries())[: saved["entries"]]
     take(state, saved, checkpoint.restore(folder.checkpoint, state.parts()))
     if parts.tells_groups(state.config, own):
-        state.told = sort(state.data.pixels, state.ema.network.get_buffer("centres"))
+        assert isinstance(state.ema.network, GroupedGenerator)
+        state.told = state.ema.network.sorted(state.data.pixels, state.data.labels)
     greatest(fabric, 0)  # all have read before the first writes
     if not length:
         state.planned = saved["planned"]

@@ -31,9 +31,8 @@ class Summary:
         channels, height, width = data.pixels.shape[1:]
         shape = (channels, height, width)
         # as many groups as enough pictures have: these here are not all
-        classes, groups = (
-            (len(data.classes), 0) if config.conditional else (0, how_many(10**6, config.groups, config.z_dim))
-        )
+        classes = len(data.classes) if config.conditional else 0
+        groups = how_many(10**6, config.groups, config.z_dim, classes)
         networks = build(config, shape, classes, groups)
         found, text = {}, []
         for name, network, source in zip(

@@ -34,7 +34,7 @@ def build(config: Config, shape: Shape, classes: int = 0, groups: int = 0) -> Pa
         config: network, widths, normalisations, z_dim and seed are used.
         shape: (C, H, W) of the pictures.
         classes: how many the networks are told about, 0 for unconditional ones.
-        groups: how many groups of look-alikes instead.
+        groups: how many groups of look-alikes they are told instead, of each class as many.
 
     Raises:
         UserError: the network cannot have that size or that normalisation.
@@ -54,7 +54,7 @@ def _pair(config: Config, shape: Shape, classes: int, groups: int) -> Pair:
         return FAMILIES[config.network].build(config, shape, classes)
     inner = replace(config, z_dim=config.z_dim - groups, groups=0)
     generator, discriminator = FAMILIES[config.network].build(inner, shape, groups)
-    return GroupedGenerator(generator.described), discriminator
+    return GroupedGenerator(generator.described, classes), discriminator
 
 
 def check(config: Config, shape: Shape | None = None, classes: int = 0, groups: int = 0) -> None:

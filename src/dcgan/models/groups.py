@@ -5,6 +5,9 @@ the group, as a class. Afterwards the generator needs nobody to tell it: the fir
 every kind of picture is drawn from the start, and as often as it is there. Sage et al., "Logo Synthesis and
 Manipulation with Clustered Generative Adversarial Networks" (2018); Liu et al., "Diverse Image Generation via
 Self-Conditioned GANs" (2020). They cluster features of networks; on small pictures pixels do.
+
+Where there are classes each is sorted into groups of its own: the finished generator is told the class, and z votes for
+one of its groups. Without classes all pictures are of one class here.
 """
 
 from typing import Any
@@ -13,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcgan.config import UserError
 from dcgan.images import to_float
 from dcgan.latents import derive
 from dcgan.models.families import FAMILIES
@@ -34,36 +36,63 @@ SHARPNESS = 100.0
 """How decided a vote is: where two groups are this near to a tie, within 1/100, what is drawn is between them."""
 
 
-def how_many(n: int, most: int, z_dim: int) -> int:
-    """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left."""
-    return min(most, max(min(n, LOOKED_AT * 10) // PICTURES_A_GROUP, 1), z_dim * 2 // 3)
+def how_many(n: int, most: int, z_dim: int, classes: int = 0) -> int:
+    """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left.
 
-
-def find(pixels: Tensor, count: int, seed: int) -> Tensor:
-    """The mean pictures of groups of look-alikes, as `looks` gives them, (count, F).
-
-    K-means on up to 10,000 pictures uint8 (N, C, H, W). Of pictures that equal each other some groups stay empty.
-
-    Raises:
-        UserError: there are fewer pictures than groups.
+    Each class gets as many as another; none at all where that would be one.
     """
-    if len(pixels) < count:
-        raise UserError(f"{len(pixels)} pictures cannot be sorted into {count} groups: use --groups {len(pixels)}")
+    count = min(most, max(min(n, LOOKED_AT * 10) // PICTURES_A_GROUP, 1), z_dim * 2 // 3)
+    if not classes:
+        return count
+    return count // classes * classes if count >= 2 * classes else 0
+
+
+def find(pixels: Tensor, count: int, seed: int, labels: Tensor | None = None, classes: int = 0) -> Tensor:
+    """The mean pictures of groups of look-alikes, as `looks` gives them, (count, F): those of one class after another.
+
+    K-means on up to 10,000 pictures uint8 (N, C, H, W). Of pictures that equal each other, or are fewer than their
+    groups, some groups stay empty.
+    """
     source = torch.Generator().manual_seed(derive(seed, 15))
-    some = torch.randperm(len(pixels), generator=source)[:LOOKED_AT].to(pixels.device)
-    points = torch.cat([looks(to_float(pixels[rows])) for rows in torch.split(some, _piece(pixels))])
+    labels, classes = _classes(pixels, labels, classes)
+    each = count // classes
+    found = []
+    for label in range(classes):
+        rows = (labels == label).nonzero()[:, 0]
+        some = rows[torch.randperm(len(rows), generator=source)[: LOOKED_AT // classes]].to(pixels.device)
+        points = torch.cat([looks(to_float(pixels[piece])) for piece in torch.split(some, _piece(pixels))])
+        centres = _means(points, min(each, len(points)), source) if len(points) else points
+        found.append(torch.cat([centres, points.new_zeros(each - len(centres), points.shape[1])]))
+    return torch.cat(found)
+
+
+def _means(points: Tensor, count: int, source: torch.Generator) -> Tensor:
+    """K-means: the centres (count, F) of groups of the points (N, F)."""
     centres = _spread(points[: max(TRIED, count)], count, source)
     for _ in range(ROUNDS):
-        members = F.one_hot(nearest(points, centres), len(centres)).to(points.dtype)  # (N, K)
+        members = F.one_hot(torch.cdist(points, centres).argmin(1), count).to(points.dtype)  # (N, K)
         counts = members.sum(0)[:, None]
         centres = torch.where(counts > 0, members.T @ points / counts.clamp(min=1), centres)
     return centres
 
 
-def sort(pixels: Tensor, centres: Tensor) -> Tensor:
-    """The group of each picture uint8 (N, C, H, W): the nearest of the centres (K, F), int64 (N,)."""
-    centres = centres.to(pixels.device)
-    return torch.cat([nearest(looks(to_float(piece)), centres) for piece in torch.split(pixels, _piece(pixels))])
+def _classes(pixels: Tensor, labels: Tensor | None, classes: int) -> tuple[Tensor, int]:
+    """The class of each picture on the CPU, and how many there are: where there are none, all are of one."""
+    if labels is None:
+        return torch.zeros(len(pixels), dtype=torch.int64), 1
+    return labels.cpu(), classes
+
+
+def sort(pixels: Tensor, centres: Tensor, labels: Tensor | None = None, classes: int = 0) -> Tensor:
+    """The group of each picture uint8 (N, C, H, W): of its class's the nearest centre, of all (K, F); int64 (N,)."""
+    labels, classes = _classes(pixels, labels, classes)
+    centres, each = centres.to(pixels.device), len(centres) // classes
+    found = []
+    for piece, own in zip(torch.split(pixels, _piece(pixels)), torch.split(labels, _piece(pixels)), strict=True):
+        far = torch.cdist(looks(to_float(piece)), centres).view(-1, classes, each)
+        own = own.to(pixels.device)
+        found.append(own * each + far[torch.arange(len(own)), own].argmin(1))
+    return torch.cat(found)
 
 
 def _piece(pixels: Tensor) -> int:
@@ -84,11 +113,6 @@ def looks(images: Tensor) -> Tensor:
     """What is compared: pictures (N, C, H, W) in [-1, 1], made small -> (N, F)."""
     height, width = (min(side, SIDE) for side in images.shape[-2:])
     return F.adaptive_avg_pool2d(images, (height, width)).flatten(1)
-
-
-def nearest(points: Tensor, centres: Tensor) -> Tensor:
-    """The index of the nearest centre (K, F) to each point (N, F), int64 (N,)."""
-    return torch.cdist(points, centres).argmin(1)
 
 
 def votes(shares: Tensor) -> Tensor:
@@ -113,8 +137,12 @@ def votes(shares: Tensor) -> Tensor:
 class GroupedGenerator(SavedGenerator):
     """z -> picture: the first numbers of z vote for the group, the others say how its picture looks.
 
+    While it trains it is told the group, as the discriminator is. In evaluation mode it is told the class, if there
+    are any, and z votes.
+
     Args:
         network: the generator inside, whose classes are the groups: its `family`, and its arguments by name.
+        classes: how many classes the groups belong to, each class having as many; 0 for groups without labels.
     """
 
     family = "grouped"
@@ -123,15 +151,15 @@ class GroupedGenerator(SavedGenerator):
     centres: Tensor
     """Which groups they are: see `find`."""
 
-    def __init__(self, network: dict[str, Any]) -> None:
+    def __init__(self, network: dict[str, Any], classes: int = 0) -> None:
         super().__init__()
         if not isinstance(network, dict) or network.get("family") not in FAMILIES:
             raise ValueError(network)
         arguments = {name: value for name, value in network.items() if name != "family"}
         self.network = FAMILIES[network["family"]].generator(**arguments)
-        self.groups = self.network.classes
-        if not self.groups:
-            raise ValueError("a generator without groups")
+        self.groups, self.classes = self.network.classes, classes
+        if not self.groups or self.groups % max(1, classes):
+            raise ValueError(f"{self.groups} groups of {classes} classes")
         self.z_dim = self.groups + self.network.z_dim
         self.picture_shape = self.network.picture_shape
         channels, height, width = self.picture_shape
@@ -139,25 +167,43 @@ class GroupedGenerator(SavedGenerator):
         self.register_buffer("centres", torch.zeros(self.groups, channels * min(height, SIDE) * min(width, SIDE)))
 
     def forward(self, z: Tensor, told: Tensor | None = None) -> Tensor:
-        """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1]; told the groups (N,), nobody votes."""
-        images: Tensor = self.network(z[:, self.groups :], self.group_weights(z) if told is None else told)
+        """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1].
+
+        Told int64 (N,): the groups in training mode, the classes in evaluation mode; nothing where z votes among all.
+        """
+        group = told if self.training and told is not None else self.group_weights(z, told)
+        images: Tensor = self.network(z[:, self.groups :], group)
         return images
 
-    def group_weights(self, z: Tensor) -> Tensor:
-        """The weight of each group, (N, K): 1 for one of them, or between two where z has no clear winner."""
-        return ((z[:, : self.groups] + self.votes) * SHARPNESS).softmax(1)
+    def group_weights(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The weight of each group, (N, K): 1 for one of them, or between two where z has no clear winner.
+
+        Of the classes `labels` (N,), if they are given.
+        """
+        ballots = (z[:, : self.groups] + self.votes) * SHARPNESS
+        if labels is None:
+            return ballots.softmax(1)
+        each = ballots.view(-1, self.classes, self.groups // self.classes).softmax(2)
+        weights: Tensor = each * F.one_hot(labels, self.classes)[..., None]
+        return weights.flatten(1)
 
     def first_weight(self) -> Tensor:
         """As every generator's: along its directions the group stays."""
         inner = self.network.first_weight()
         return torch.cat([inner.new_zeros(len(inner), self.groups), inner], 1)
 
+    def sorted(self, pixels: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The group of each picture uint8 (N, C, H, W), int64 (N,), given their classes if there are any."""
+        return sort(pixels, self.centres, labels if self.classes else None, self.classes)
+
     @torch.no_grad()
-    def meet(self, pixels: Tensor) -> Tensor:
+    def meet(self, pixels: Tensor, labels: Tensor | None = None) -> Tensor:
         """Sort the pictures that it will be trained on, uint8 (N, C, H, W): the group of each, (N,).
 
-        From now on each group wins as often as it is there.
+        From now on each group wins as often, among those of its class, as it is there.
         """
-        told = sort(pixels, self.centres)
-        self.votes.copy_(votes(told.bincount(minlength=self.groups) / len(told)))
+        told = self.sorted(pixels, labels)
+        counts = told.cpu().bincount(minlength=self.groups).view(max(1, self.classes), -1)
+        shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+        self.votes.copy_(torch.cat([votes(own) for own in shares]))
         return told

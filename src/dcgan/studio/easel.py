@@ -13,7 +13,7 @@ from dcgan.checkpoint import read, restore
 from dcgan.config import UserError
 from dcgan.data import open_images
 from dcgan.images import to_float
-from dcgan.models.groups import GroupedGenerator, sort
+from dcgan.models.groups import GroupedGenerator
 from dcgan.run import RunFolder
 from dcgan.sample import Model, draw, load
 
@@ -123,7 +123,7 @@ def _verdicts(folder: RunFolder, model: Model, pictures: Tensor, labels: Tensor 
     except (UserError, OSError):
         return None
     if isinstance(model.generator, GroupedGenerator):
-        labels = sort(pictures, model.generator.centres)
+        labels = model.generator.sorted(pictures, labels)
     inputs = [to_float(pictures)] if labels is None else [to_float(pictures), labels]
     scores = network.eval()(*inputs).flatten()
     found: list[bool] = (scores > (0.0 if folder.config().loss in BCE else scores.median())).tolist()
