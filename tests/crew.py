@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import torch
 from lightning_fabric import Fabric
@@ -16,6 +17,7 @@ from torch import Tensor
 from dcgan import step, training, validate
 from dcgan.config import Config, configure
 from dcgan.data import unpacked
+from dcgan.models import groups
 from dcgan.parts import BUILT
 from dcgan.processes import Stopped
 from dcgan.state import State, setup
@@ -28,6 +30,7 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "gp": ("wgan-gp", {"n_critic": 2, "batch_size": 16}, 16),
     "nobody": ("r3gan", {"batch_size": 20}, 40),  # one is left, for one process; the generator sees the next twenty
     "classes": ("cgan", {}, 0),
+    "groups": ("fast", {"groups": 4, "augment": "none"}, 0),
 }
 """Preset, settings and images seen of the updates whose gradients are compared."""
 
@@ -36,7 +39,8 @@ def gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
     """The gradients of both networks, and the log's sums, after one step of each case."""
     found = {}
     for name, (preset, change, seen) in CASES.items():
-        state = setup(configure(preset, data=str(data), **FREE | change), fabric=fabric)
+        with patch.object(groups, "PICTURES_A_GROUP", 10):
+            state = setup(configure(preset, data=str(data), **FREE | change), fabric=fabric)
         state.images_seen = seen
         step.update(state)
         for part, network in (("g", state.generator), ("d", state.discriminator)):
