@@ -157,8 +157,10 @@ def test_training_on_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return 0.5 + 0.01 * seed
 
     monkeypatch.setattr("dcgan.metrics.modes.train_on_fakes", learnt)
+    monkeypatch.setattr("dcgan.measures.LEARNT_FROM", 700)
     run = dcgan.train("cgan", out=tmp_path / "r", steps=1, **SMALL)
     found = measure(run.path, n=N, train_on_fakes=True).metrics["train_on_fakes_accuracy"]
+    assert asked == 6 * [(700, 700)]  # more than the N of the other figures; the last are the real ones
     assert found.mean == pytest.approx(0.52)
     assert found.real_against_real == 0.5
     parts = digits(tmp_path / "s.npz", labels=True)

@@ -73,7 +73,7 @@ def test_the_memorisation_ratio_is_not_moved_by_the_sizes_of_the_two_sets():
 def test_a_classifier_that_learnt_from_samples_is_tried_on_real_pictures(monkeypatch: pytest.MonkeyPatch):
     """Here the samples are real digits."""
     monkeypatch.setattr(judges, "LEAST_BATCHES", 40)
-    monkeypatch.setattr(modes, "JUDGE_EPOCHS", 1)
+    monkeypatch.setattr(modes, "JUDGE_BATCHES", 1)
     digits, test = open_images("mnist"), open_images("mnist", "test")
     few, answers = test.pixels[:300], test.labels[:300]
     assert modes.train_on_fakes(digits.pixels[:1000], digits.labels[:1000], few, answers, 10) > 0.8

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from dcgan.candidates import Samples
-from dcgan.data import Images, open_images
+from dcgan.data import Images, cache, open_images
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.features import Features
 from dcgan.metrics.reference import Set, joined, kept_figures, rows_of
 
 MANIFOLD = 10_000
 """Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
+LEARNT_FROM = 60_000
+"""Samples that a classifier learns from at most."""
 OTHER = {"test": "train", "validation": "test", "train": "test"}
 """Where the real pictures of the floor come from."""
 
@@ -112,6 +114,8 @@ def classifiers(
 ) -> None:
     """Add to the figures how well classifiers that learnt from the samples alone read real pictures.
 
+    A model draws as many as there are real ones to learn from, up to `LEARNT_FROM`; of files there is what there is.
+
     Args:
         task: what is evaluated.
         each: the figures of each set of samples.
@@ -120,25 +124,26 @@ def classifiers(
         key: of the floor in the cache.
     """
     name = "train_on_fakes_accuracy"
+    other = task.other()
+    count = task.n if task.samples.there is not None else min(LEARNT_FROM, len(other))
     if whole is None:
         for seed, found in enumerate(each):
-            found[name] = _learnt(task, *_gathered(task, seed), seed)
+            found[name] = _learnt(task, *_gathered(task, seed, count), seed)
     else:
-        pixels, labels = _gathered(task, 0)
+        pixels, labels = _gathered(task, 0, count)
         whole[name] = _learnt(task, pixels, labels, 0)
-        for seed, rows in enumerate(torch.arange(task.n).chunk(len(each))):
+        for seed, rows in enumerate(torch.arange(count).chunk(len(each))):
             each[seed][name] = _learnt(task, pixels[rows], labels[rows], seed)
     if floor:
-        other = task.other()
         assert other.labels is not None
-        rows = rows_of(len(other), task.n)
+        rows = rows_of(len(other), count)
         make = lambda: {name: _learnt(task, other.pixels[rows], other.labels[rows], 0)}  # noqa: E731
-        floor |= kept_figures(key, make)
+        floor |= kept_figures(cache.key(key, str(count)), make)
 
 
-def _gathered(task: Task, seed: int) -> tuple[Tensor, Tensor]:
-    """All samples of a seed: uint8 (n, C, H, W) and int64 (n,)."""
-    pieces = list(task.samples.draw(seed, task.n))
+def _gathered(task: Task, seed: int, n: int) -> tuple[Tensor, Tensor]:
+    """The first samples of a seed: uint8 (n, C, H, W) and int64 (n,)."""
+    pieces = list(task.samples.draw(seed, n))
     return torch.cat([pixels for pixels, _ in pieces]), torch.cat(
         [labels for _, labels in pieces if labels is not None]
     )

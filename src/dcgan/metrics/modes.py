@@ -1,5 +1,7 @@
 """What a generator draws: which classes, how many of the modes that can be counted, and whether it copies."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,8 @@ MODES = 1000
 """Of stacked digits: three digits in turn read as one number."""
 ROWS = 200
 """Rows of a distance matrix that are in memory at a time."""
-JUDGE_EPOCHS = 6
-"""Of a judge that is trained on fakes."""
+JUDGE_BATCHES = 468
+"""Of a judge that is trained on fakes: one pass over 60,000, as many more over fewer."""
 
 
 def histogram(drawn: Tensor, classes: int) -> list[float]:
@@ -88,5 +90,6 @@ def train_on_fakes(fakes: Tensor, asked: Tensor, real: Tensor, labels: Tensor, c
         classes: how many.
         seed: of the judge.
     """
-    judge = judges.train(fakes, asked, classes, seed=seed, epochs=JUDGE_EPOCHS)
+    epochs = math.ceil(JUDGE_BATCHES / max(1, len(fakes) // judges.BATCH))
+    judge = judges.train(fakes, asked, classes, seed=seed, epochs=epochs)
     return judges.accuracy(judge, real, labels)
