@@ -100,7 +100,7 @@ def test_a_run_that_started_from_a_model_goes_on_without_it(finished_run: RunFol
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"g_width": 8}, r"whose gen.0.0.weight is \(8, 32, 3, 3\), not \(8, 16, 3, 3\): .*--preset dcgan$"),
+        ({"g_width": 8}, r"gen.0.0.weight is \(8, 16, 3, 3\) there and \(8, 32, 3, 3\) here; .*--preset dcgan$"),
         ({"conditional": True}, "does not fit this generator"),
         ({"network": "dcgan64"}, "does not fit this generator"),
         ({"init": "nowhere"}, "there is no nowhere"),
