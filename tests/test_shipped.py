@@ -86,7 +86,8 @@ def test_a_training_starts_from_it(refused: Callable[..., str]):
     mine, z = Generator(64, 1, 64).eval(), torch.randn(4, 64)
     parts.start_from(mine, dcgan.load("mnist-dcgan"))
     assert (mine(z) == dcgan.load("mnist-dcgan").generator(z)).all()
-    assert "--init mnist-cgan does not fit" in refused("train", "--init", "mnist-cgan", "--steps", "1")
+    assert "--init mnist-dcgan does not fit" in refused("train", "--init", "mnist-dcgan", "--steps", "1")
+    assert "--init mnist knows no classes" in refused("train", "--init", "mnist", "--conditional", "--steps", "1")
 
 
 def test_a_run_or_a_model_of_that_name_goes_first(here: Path, finished_run: RunFolder):
