@@ -30,7 +30,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "gp": ("wgan-gp", {"n_critic": 2, "batch_size": 16}, 16),
     "nobody": ("r3gan", {"batch_size": 20}, 40),  # one is left, for one process; the generator sees the next twenty
     "classes": ("cgan", {}, 0),
-    "groups": ("fast", {"groups": 4, "augment": "none"}, 0),
+    "look-alikes": ("fast", {"groups": 4, "augment": "none"}, 0),
+    "of classes": ("fast", {"groups": 4, "augment": "none", "conditional": True}, 0),
 }
 """Preset, settings and images seen of the updates whose gradients are compared."""
 
@@ -39,7 +40,9 @@ def gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
     """The gradients of both networks, and the log's sums, after one step of each case."""
     found = {}
     for name, (preset, change, seen) in CASES.items():
-        with patch.object(groups, "PICTURES_A_GROUP", 10):
+        # the second process finds other groups: it must be told those of the first
+        find = groups.find if fabric is None or fabric.is_global_zero else _others
+        with patch.object(groups, "PICTURES_A_GROUP", 10), patch.object(groups, "find", find):
             state = setup(configure(preset, data=str(data), **FREE | change), fabric=fabric)
         state.images_seen = seen
         step.update(state)
@@ -47,6 +50,13 @@ def gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
             found |= {f"{name}/{part}/{i}": p.grad.contiguous() for i, p in enumerate(network.parameters())}
         found[f"{name}/totals"] = state.totals
     return found
+
+
+_find = groups.find
+
+
+def _others(*args: Any) -> Tensor:
+    return _find(*args).flip(0)
 
 
 def both(**change: Any) -> Config:

@@ -226,12 +226,13 @@ def test_a_run_with_parts_of_ones_own_is_for_python(refused, tmp_path: Path, cap
     assert "go on with dcgan.resume(" in refused("resume", str(folder.path), "--steps", "4")
 
 
-def test_summary_of_the_default(capsys: pytest.CaptureFixture[str]):
-    assert run(["summary", "--json"]) == 0
+@pytest.mark.parametrize(("words", "classes", "groups"), [([], 0, 128), (["--conditional"], 10, 120)])
+def test_summary_of_the_default(words: list[str], classes: int, groups: int, capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", "--json", *words]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["generator"]["input"] == [dcgan.PRESETS["fast"].z_dim]
     assert found["generator"]["layers"][-1]["output"] == [1, 28, 28]
-    networks = build(dcgan.PRESETS["fast"], (1, 28, 28), groups=128)
+    networks = build(dcgan.PRESETS["fast"], (1, 28, 28), classes, groups)
     counts = [sum(p.numel() for p in network.parameters()) for network in networks]
     assert [found[name]["parameters"] for name in ("generator", "discriminator")] == counts
 

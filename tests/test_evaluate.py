@@ -153,7 +153,7 @@ def test_training_on_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def learnt(fakes: torch.Tensor, labels: torch.Tensor, real: torch.Tensor, answers: torch.Tensor, *rest, seed: int):
         asked.append((len(fakes), len(labels)))
-        assert len(real) == len(answers) == 10_000
+        assert len(real) == len(answers) in (10_000, 70_000)
         return 0.5 + 0.01 * seed
 
     monkeypatch.setattr("dcgan.metrics.modes.train_on_fakes", learnt)
@@ -163,6 +163,9 @@ def test_training_on_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert asked == 6 * [(700, 700)]  # more than the N of the other figures; the last are the real ones
     assert found.mean == pytest.approx(0.52)
     assert found.real_against_real == 0.5
+    asked.clear()
+    measure(run.path, n=N, split="all", train_on_fakes=True)
+    assert asked == 5 * [(700, 700)]  # no real against real: all of the data is what samples are held against
     parts = digits(tmp_path / "s.npz", labels=True)
     asked.clear()
     whole = measure(str(parts), data="mnist", train_on_fakes=True).metrics["train_on_fakes_accuracy"]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import dcgan
 from dcgan import UserError, export, invert, models, sample
 from dcgan.config import configure
+from dcgan.ema import estimate_batchnorm
 from dcgan.images import to_float
 from dcgan.models import groups
 from dcgan.models.groups import GroupedGenerator
@@ -157,6 +159,15 @@ def test_a_damaged_description_is_refused(tmp_path: Path, inner: object):
         dcgan.load(tmp_path / "model")
 
 
+@pytest.mark.parametrize("classes", [1.5, 2, "x", [3], None])
+def test_damaged_classes_are_refused(tmp_path: Path, classes: object):
+    models.save_generator(built(), tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"classes": classes}))
+    with pytest.raises(UserError, match="damaged: it describes no grouped generator"):
+        dcgan.load(tmp_path / "model")
+
+
 def test_training_tells_both_networks_the_groups(shades: Path):
     state = started(shades)
     assert state.told is not None
@@ -200,6 +211,33 @@ def test_each_class_is_sorted_into_groups_of_its_own(classes: Path):
         assert wins[:, label].bincount(minlength=4) / 10_000 == pytest.approx(shares / shares.sum(), abs=0.03)
 
 
+def test_told_a_class_z_chooses_among_its_groups():
+    generator, _ = models.build(configure("fast", z_dim=9, g_width=4, d_width=4), (1, 28, 28), classes=2, groups=4)
+    assert isinstance(generator, GroupedGenerator)
+    generator.eval()
+    z, labels = torch.randn(64, 9), torch.arange(64) % 2
+    weights = generator.group_weights(z, labels)
+    assert torch.equal(weights.argmax(1) // 2, labels)
+    assert torch.allclose(generator(z, labels), generator.network(z[:, 4:], weights))
+
+    estimate_batchnorm(generator, [(z, labels)])
+    found = [m.running_mean.clone() for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    estimate_batchnorm(generator.network, [(z[:, 4:], weights)])
+    expected = [m.running_mean for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert any(mean.abs().max() > 0 for mean in found)
+
+
+def test_a_run_of_before_groups_within_classes_is_refused(tmp_path: Path, classes: Path):
+    given = {**TINY, "groups": 4, "conditional": True}
+    run = dcgan.train("fast", data=str(classes), out=tmp_path / "r", steps=1, **given)
+    with pytest.raises(UserError, match="of an earlier version"):
+        setup(replace(run.config(), groups=5), is_new=False)
+    own = dcgan.load(run).generator.requires_grad_(True)
+    with pytest.raises(UserError, match="cannot be told classes: start from it"):
+        dcgan.train("cgan", generator=own, data=str(classes), out=tmp_path / "o", steps=1)
+
+
 def test_classes_and_groups_train_draw_and_go_on_to_the_bit(tmp_path: Path, classes: Path):
     given = {**TINY, "groups": 4, "conditional": True}
     whole = dcgan.train("fast", data=str(classes), out=tmp_path / "whole", steps=6, **given)
@@ -210,10 +248,9 @@ def test_classes_and_groups_train_draw_and_go_on_to_the_bit(tmp_path: Path, clas
     assert model.generator.classes == 2
     assert model.sample(4, label=1).shape == (4, 16, 16, 1)
     assert export.to_onnx(model, tmp_path / "g.onnx") <= 1e-5
-    assert invert.invert(model, model.sample(1, seed=3, label=1)[0]).error < 20
 
 
-def test_a_class_of_few_pictures_and_many_classes(tmp_path: Path):
+def test_a_class_of_few_pictures_and_many_classes():
     pixels = torch.randint(0, 256, (60, 1, 16, 16), dtype=torch.uint8)
     labels = torch.tensor([0] * 58 + [2] * 2)
     told = groups.sort(pixels, groups.find(pixels, 9, 0, labels, 3), labels, 3)

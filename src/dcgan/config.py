@@ -56,7 +56,8 @@ class Config:
     """`flip` shows half of the pictures as in a mirror; `diffaugment` varies what the discriminator sees of real and
     fake ones, which helps where there are few; `auto` does so below 10,000 pictures."""
     conditional: bool = False
-    """Use the labels: the generator draws the class that it is asked for, the discriminator is told the class."""
+    """Use the labels: the generator draws the class that it is asked for; while it trains the discriminator is told the
+    class too, or with --groups the group within it."""
     groups: int = 0
     """Sort the pictures into so many groups of look-alikes and tell both networks the group, as if it were a class; the
     finished generator chooses by itself. Needs no labels; with --conditional each class is sorted into its share of

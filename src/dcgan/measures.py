@@ -1,5 +1,6 @@
 """What is reckoned of an evaluation's samples: every metric of a set, and what a classifier learns from them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from dcgan.metrics.reference import Set, joined, kept_figures, rows_of
 
 MANIFOLD = 10_000
 """Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
-LEARNT_FROM = 60_000
-"""Samples that a classifier learns from at most."""
+LEARNT_FROM, LEARNT_BYTES = 60_000, 2**30
+"""Samples that a classifier learns from at most, and how large they may be together."""
 OTHER = {"test": "train", "validation": "test", "train": "test"}
 """Where the real pictures of the floor come from."""
 
@@ -48,9 +49,12 @@ class Task:
 
     def other(self) -> Images:
         """The part of the data that the floor is made from, and that memorised pictures would come from."""
+        return self.part(OTHER[self.split])
+
+    def part(self, split: str) -> Images:
+        """A part of the data, as the samples are."""
         channels, *size = self.samples.shape
-        fit = self.samples.fit
-        return open_images(self.spec, OTHER[self.split], size=(size[0], size[1]), channels=channels, fit=fit)
+        return open_images(self.spec, split, size=(size[0], size[1]), channels=channels, fit=self.samples.fit)
 
 
 def look(task: Task, seed: int, said: Callable[[int], object]) -> Set:
@@ -114,7 +118,7 @@ def classifiers(
 ) -> None:
     """Add to the figures how well classifiers that learnt from the samples alone read real pictures.
 
-    A model draws as many as there are real ones to learn from, up to `LEARNT_FROM`; of files there is what there is.
+    A model draws as many as the training part has, up to `LEARNT_FROM`; of files there is what there is.
 
     Args:
         task: what is evaluated.
@@ -124,8 +128,9 @@ def classifiers(
         key: of the floor in the cache.
     """
     name = "train_on_fakes_accuracy"
-    other = task.other()
-    count = task.n if task.samples.there is not None else min(LEARNT_FROM, len(other))
+    count = task.n
+    if task.samples.there is None:
+        count = min(LEARNT_FROM, LEARNT_BYTES // math.prod(task.samples.shape), len(task.part("train")))
     if whole is None:
         for seed, found in enumerate(each):
             found[name] = _learnt(task, *_gathered(task, seed, count), seed)
@@ -135,6 +140,7 @@ def classifiers(
         for seed, rows in enumerate(torch.arange(count).chunk(len(each))):
             each[seed][name] = _learnt(task, pixels[rows], labels[rows], seed)
     if floor:
+        other = task.other()
         assert other.labels is not None
         rows = rows_of(len(other), count)
         make = lambda: {name: _learnt(task, other.pixels[rows], other.labels[rows], 0)}  # noqa: E731

@@ -68,6 +68,10 @@ def choose(config: Config, data: Images, own: Own, *, is_new: bool = True) -> Pa
     count = config.groups if tells_groups(config, own) else 0
     if count and is_new:
         count = _suited(config, data, start)
+    elif config.conditional and count % len(data.classes):
+        raise UserError("the run is of an earlier version, which knew no groups within classes: train anew")
+    if config.conditional and isinstance(own.generator, GroupedGenerator):
+        raise UserError("a generator with groups of its own cannot be told classes: start from it, with --init")
     generator, discriminator = _networks(config, data, own, count)
     if start is not None:
         start_from(generator, start)
@@ -99,7 +103,10 @@ def _suited(config: Config, data: Images, start: Model | None) -> int:
     if start is None or not start.generator.groups:
         return groups.how_many(len(data), config.groups, config.z_dim, classes)
     if classes not in (0, theirs := start.generator.classes):
-        raise UserError(f"--init {start.source} knows {theirs or 'no'} classes, and {config.data} has {classes}")
+        hint = "start from a model of these classes" + ("" if theirs else ", or use --no-conditional")
+        raise UserError(
+            f"--init {start.source} knows {theirs or 'no'} classes, and {config.data} has {classes}: {hint}"
+        )
     return start.generator.groups
 
 
@@ -123,7 +130,7 @@ def start_from(generator: nn.Module, model: Model) -> None:
         have, want = (tuple(weights[name].shape) if name in weights else None for weights in (saved, mine))
         if have != want:
             preset = model.trained.get("preset")
-            hint = f"; it was trained with --preset {preset}" if preset else ""
+            hint = f"; it was trained with --preset {preset} --groups {model.generator.groups}" if preset else ""
             what = f"{name} is {have or 'missing'} there and {want or 'missing'} here"
             raise UserError(f"--init {model.source} does not fit this generator: {what}{hint}")
     generator.load_state_dict(saved)

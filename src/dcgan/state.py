@@ -104,7 +104,7 @@ class State:
 
     @property
     def classes(self) -> int:
-        """How many classes the networks are told about; 0 if they are not."""
+        """How many classes can be asked for; 0 if none."""
         return len(self.data.classes) if self.config.conditional else 0
 
     def parts(self) -> dict[str, nn.Module | Optimizer]:

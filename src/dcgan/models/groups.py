@@ -158,7 +158,7 @@ class GroupedGenerator(SavedGenerator):
         arguments = {name: value for name, value in network.items() if name != "family"}
         self.network = FAMILIES[network["family"]].generator(**arguments)
         self.groups, self.classes = self.network.classes, classes
-        if not self.groups or self.groups % max(1, classes):
+        if not self.groups or not isinstance(classes, int) or self.groups % max(1, classes):
             raise ValueError(f"{self.groups} groups of {classes} classes")
         self.z_dim = self.groups + self.network.z_dim
         self.picture_shape = self.network.picture_shape

@@ -33,13 +33,14 @@ class Layer:
 def summarize(network: nn.Module, input_shape: Shape, *, labelled: bool = False) -> list[Layer]:
     """Send one made-up picture or latent of `input_shape` (no batch) through `network`, a row for each leaf layer.
 
-    With `labelled`, the network is told a class as well.
+    With `labelled`, the network is told a class as well, or a group.
     """
     rows: list[Layer] = []
     leaves = [(name, layer) for name, layer in network.named_modules() if _is_leaf(name, layer)]
     hooks = [layer.register_forward_hook(_recorder(name, rows)) for name, layer in leaves]
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
+    network.training = labelled  # itself, not what is in it: one with groups is told a group, as while it trains
     given = [torch.zeros(1, dtype=torch.long, device=device)] if labelled else []
     with torch.no_grad():
         network(torch.zeros(1, *input_shape, device=device), *given)
