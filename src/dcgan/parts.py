@@ -130,7 +130,9 @@ def start_from(generator: nn.Module, model: Model) -> None:
         have, want = (tuple(weights[name].shape) if name in weights else None for weights in (saved, mine))
         if have != want:
             preset = model.trained.get("preset")
-            hint = f"; it was trained with --preset {preset} --groups {model.generator.groups}" if preset else ""
+            hint = f"; it was trained with --preset {preset}" if preset else ""
+            if hint and model.generator.groups != getattr(generator, "groups", 0):
+                hint += f" --groups {model.generator.groups}"
             what = f"{name} is {have or 'missing'} there and {want or 'missing'} here"
             raise UserError(f"--init {model.source} does not fit this generator: {what}{hint}")
     generator.load_state_dict(saved)
