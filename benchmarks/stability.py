@@ -24,7 +24,7 @@ from dcgan.state import State, setup
 from dcgan.step import update
 
 STORED = Path("docs/stability.json")
-IMAGES = {"fast": 100_000, "wgan-gp": 100_000, "r3gan": 18_000}
+IMAGES = {"fast": 100_000, "wgan-gp": 100_000, "r3gan": 45_000}
 FACTORS = (0.25, 0.5, 1, 2, 4)
 NOTES, SAMPLES = 5, 5000
 RARE = 0.005

@@ -90,6 +90,10 @@ def test_version(capsys: pytest.CaptureFixture[str]):
         (["train", "--n-critic", "0"], "--n-critic must be above 0"),
         (["train", "--gp", "10"], "--gp needs the slope at each picture alone, and BatchNorm in the discriminator"),
         (["train", "--loss", "wasserstein"], "--loss wasserstein needs a critic of bounded slope: use --gp 10"),
+        (
+            ["train", "--preset", "wgan-gp", "--conditional", "--mismatch", "0.1"],
+            "--loss wasserstein does not bound what a wrong class costs: use --mismatch 0",
+        ),
         (["train", "--loss", "hinge", "--label-smoothing", "0.1"], "hinge has no labels to smooth"),
         (["train", "--network", "resnet"], "the network resnet has no normalisation: use --g-norm none"),
         (["train", "--preset", "vanilla", "--g-norm", "instance"], "no pixels to normalise over"),

@@ -21,6 +21,12 @@ def test_the_burn_in_goes_from_its_start_to_the_settings():
     assert schedule.at(c, 10**9, None) == end
 
 
+def test_the_rates_rise_over_the_first_tenth_of_the_burn_in():
+    c = configure("r3gan", burn_in=1000, lr=1.0, d_lr=2.0, lr_end=0.5)
+    assert [schedule.at(c, seen, 1000).d_lr for seen in (0, 50)] == pytest.approx([0, 0.99692], abs=1e-5)
+    assert [schedule.at(c, seen, None).lr for seen in (0, 50, 100, 1000)] == pytest.approx([0, 0.5, 1, 1])
+
+
 def test_a_beta_below_the_burn_ins_start_is_not_raised():
     c = configure("r3gan", betas=(0.0, 0.5))
     assert schedule.at(c, 0, None).beta2 == schedule.at(c, 10**9, None).beta2 == 0.5

@@ -1,9 +1,12 @@
+import pytest
 import torch
+from torch import Tensor, nn
 
 from dcgan.config import configure
+from dcgan.parts import Own
 from dcgan.run import RunFolder
 from dcgan.state import setup
-from dcgan.step import _noise, due, update, update_generator
+from dcgan.step import Due, _noise, _of_another_class, due, update, update_generator
 from tests.conftest import SMALL
 
 
@@ -16,3 +19,48 @@ def test_the_generators_update_leaves_no_gradient_in_the_discriminator(finished_
     update_generator(state, batch, fake.detach(), fake, ())
     assert all(torch.equal(a, p.grad) for a, p in zip(before, state.discriminator.parameters(), strict=True))
     assert all(p.requires_grad for p in state.discriminator.parameters())
+
+
+class Heard(nn.Module):
+    """A discriminator that scores a picture by its own number and by what it is told, and remembers both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.heard: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor, told: Tensor) -> Tensor:
+        scores = self.weight * (images.mean((1, 2, 3)) + told / 10)[:, None]
+        self.heard.append((images.detach(), told, scores.detach()))
+        return scores
+
+
+def test_a_share_of_ds_loss_is_on_real_pictures_told_another_class():
+    d = Heard()
+    state = setup(configure("dcgan", **SMALL, conditional=True, mismatch=0.25), Own(discriminator=d))
+    d.heard.clear()
+    update(state)
+    (_, own, fake), (reals, theirs, real), (again, other, wrong) = d.heard[:3]
+    assert torch.equal(own, theirs)
+    assert torch.equal(reals, again)
+    assert not (own == other).any()
+    loss = state.objective.discriminator
+    assert state.totals[0].item() == pytest.approx((0.75 * loss(real, fake) + 0.25 * loss(real, wrong)).item())
+
+
+@pytest.mark.parametrize("change", [{"mismatch": 0.0}, {"mismatch": 0.0, "conditional": True}, {"mismatch": 0.9}])
+def test_without_a_share_or_without_classes_d_hears_no_others(change: dict[str, object]):
+    heard = []
+    state = setup(configure("dcgan", **SMALL | change))
+    state.discriminator.register_forward_hook(lambda _d, given, _scores: heard.append(given))
+    update(state)
+    assert len(heard) == 3  # fakes, reals, fakes for the generator
+
+
+def test_another_class_is_any_but_ones_own_and_any_group_of_it():
+    state = setup(configure("fast", **SMALL | {"groups": 20, "z_dim": 40, "g_norm": "batch"}, conditional=True))
+    assert state.generator.groups == 20
+    told = torch.arange(20).repeat(500)
+    found = _of_another_class(state, Due(len(told), slice(None), 1.0), told)
+    pairs = set(zip(told.tolist(), found.tolist(), strict=True))
+    assert pairs == {(a, b) for a in range(20) for b in range(20) if a // 2 != b // 2}

@@ -202,16 +202,17 @@ def _points(ax: Axes, data: Tensor, g: nn.Module, step: int) -> None:
 
 
 def burn_in() -> None:
-    """What `r3gan` changes over its first images: the weight of the penalties, beta2, the average's half-life."""
+    """What `r3gan` changes over its first images: the learning rate, the penalties' weight, beta2, the half-life."""
     config = PRESETS["r3gan"]
     images = torch.linspace(0, 1.6 * config.burn_in, 200)
     now = [at(config, int(i), None) for i in images]
     curves = {
+        "lr": [n.lr for n in now],
         "γ": [config.r1 * n.zero_centred for n in now],
         "β2": [n.beta2 for n in now],
         "EMA": [n.half_life for n in now],
     }
-    figure, axes = panels(1, 3, 8.2, 2.2)
+    figure, axes = panels(1, 4, 8.2, 2.2)
     for ax, (name, values) in zip(axes, curves.items(), strict=True):
         ax.plot(images / 1000, values, color=BLUE)
         ax.set_title(name, size=10)

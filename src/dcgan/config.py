@@ -58,6 +58,9 @@ class Config:
     conditional: bool = False
     """Use the labels: the generator draws the class that it is asked for; while it trains the discriminator is told the
     class too, or with --groups the group within it."""
+    mismatch: float = 0.0
+    """With --conditional: the share of what the discriminator takes for fake that is real pictures told another class,
+    from 0 (off) to below 1. The class asked for is then drawn more surely, with a little less variety."""
     groups: int = 0
     """Sort the pictures into so many groups of look-alikes and tell both networks the group, as if it were a class; the
     finished generator chooses by itself. Needs no labels; with --conditional each class is sorted into its share of
@@ -103,7 +106,7 @@ class Config:
     """Adam's betas."""
     burn_in: int = 0
     """Over this many first images, along a cosine, the weights of R1 and R2 fall from ten times to once, Adam's second
-    beta rises from 0.9 and the averaged generator's half-life from 0."""
+    beta rises from 0.9 and the averaged generator's half-life from 0; over a tenth of them the learning rates do."""
     lr_end: float = 1.0
     """What is left of the learning rates at the planned end, to which they fall along a cosine; 1 keeps them. A longer
     run goes on with what is left."""
@@ -154,7 +157,8 @@ class Config:
         for name in ("groups", "gp", "r1", "r2", "burn_in", "evaluate_every", "patience"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
         _check(0 < self.lr_end <= 1, "lr_end", self.lr_end, "must be above 0 and at most 1")
-        _check(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "must be from 0 to below 1")
+        for name in ("label_smoothing", "mismatch"):
+            _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "must be from 0 to below 1")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
         for name in DURATIONS:
@@ -369,8 +373,8 @@ PRESETS: dict[str, Config] = {
     # Our own, for minutes on a CPU (docs/presets.md): the layers of dcgan64, narrow, at ten times the paper's rate, and
     # groups of look-alikes in the place of labels.
     "fast": Config(
-        preset="fast", image_size=None, network="dcgan64", groups=128, z_dim=192, augment="auto", g_width=32,
-        d_width=16, lr=2e-3, batch_size=64, images=300_000,
+        preset="fast", image_size=None, network="dcgan64", groups=128, mismatch=0.1, z_dim=192, augment="auto",
+        g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000,
     ),
 }  # fmt: skip
 COMPARED = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")

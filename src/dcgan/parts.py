@@ -143,6 +143,8 @@ def _check_bounded(config: Config) -> None:
     bounded = config.gp or config.r1 or config.r2 or config.d_norm == "spectral"
     if config.loss == "wasserstein" and not bounded:
         raise UserError("--loss wasserstein needs a critic of bounded slope: use --gp 10 --d-norm layer")
+    if config.loss == "wasserstein" and config.conditional and config.mismatch:
+        raise UserError("--loss wasserstein does not bound what a wrong class costs: use --mismatch 0")
 
 
 def _check_per_picture(config: Config, discriminator: nn.Module) -> None:

@@ -9,6 +9,9 @@ PENALTY_START = 10.0
 """R1 and R2 start at this many times their weight (Huang et al. 2024: γ from 1 to 0.1 on StackedMNIST)."""
 BETA2_START = 0.9
 """Adam's second beta starts here: a short memory while the gradients are still changing fast."""
+WARM_UP = 0.1
+"""Over this share of the burn-in the learning rates rise from 0: at four times its rate `r3gan` could otherwise lose
+its generator in the first steps, while Adam does not yet know how large a gradient is (docs/experiments.md)."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ def at(config: Config, images_seen: int, planned: int | None) -> Now:
 
     `planned` is how many images the run was first meant to see; None while that is not known yet, at its beginning.
     """
-    burnt = cosine(images_seen, config.burn_in)
-    rest = 1 - (1 - config.lr_end) * (cosine(images_seen, planned) if planned else 0.0)
+    burnt, warm = cosine(images_seen, config.burn_in), cosine(images_seen, int(WARM_UP * config.burn_in))
+    rest = warm * (1 - (1 - config.lr_end) * (cosine(images_seen, planned) if planned else 0.0))
     beta2 = config.betas[1]
     return Now(
         lr=config.lr * rest,

@@ -80,6 +80,9 @@ def _update_discriminator(
     fake.requires_grad_(config.r2 > 0)
     fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
     loss = state.objective.discriminator(real_scores, fake_scores)
+    if config.mismatch and state.classes > 1:
+        wrong_scores = state.discriminator(real, _of_another_class(state, batch, *given))
+        loss = torch.lerp(loss, state.objective.discriminator(real_scores, wrong_scores), config.mismatch)
     if config.r1:
         loss = loss + zero_centred * config.r1 * losses.zero_centred_penalty(real_scores, real)
     if config.r2:
@@ -98,6 +101,13 @@ def _update_discriminator(
     norm = _step_if_finite(state, state.optimizer_d, loss_d, 1)
     none = torch.zeros_like(norm)
     state.totals += torch.stack([loss_d, none, d_real, d_fake, right, norm, none, torch.ones_like(norm)])
+
+
+def _of_another_class(state: State, batch: Due, told: Tensor) -> Tensor:
+    """For what each picture is told, (N,), another class, or some group of one: each as likely."""
+    chance, each = _chance(state, batch, 16), max(1, getattr(state.generator, "groups", 0) // state.classes)
+    turn, group = chance.integers(len(told), state.classes - 1)[:, 0] + 1, chance.integers(len(told), each)[:, 0]
+    return (told // each + turn) % state.classes * each + group
 
 
 def update_generator(state: State, batch: Due, real: Tensor, fake: Tensor, given: Given) -> None:
