@@ -65,3 +65,21 @@ def test_what_is_called_around_a_step_is():
     steps(net, optimizer, 1)
     assert called == ["before", "after"]
     assert all(not state["exp_avg"].requires_grad for state in optimizer.state.values())
+
+
+def test_it_knows_how_long_its_gradients_were():
+    net = network()
+    optimizer = Adam(net.parameters(), fused=True, **SETTINGS | {"betas": (0.0, 0.5)})
+    assert optimizer.usual_length() is None
+    lengths = []
+    for _ in range(3):
+        steps(net, optimizer, 1)
+        lengths.append(torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in net.parameters()])).item())
+    mean = sum(share * length**2 for share, length in zip((1 / 7, 2 / 7, 4 / 7), lengths, strict=True))
+    assert optimizer.usual_length().item() == pytest.approx(mean**0.5, rel=1e-5)
+
+
+def test_of_a_first_step_that_was_skipped_it_remembers_nothing():
+    optimizer = Adam((net := network()).parameters(), fused=True, **SETTINGS)
+    steps(net, optimizer, 1, overflow=0)
+    assert not optimizer.usual_length() > 0

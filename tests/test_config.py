@@ -71,6 +71,7 @@ def test_the_command_says_what_differs():
         ({"r1": float("inf")}, "--r1 must be a number"),
         ({"lr_end": 0.0}, "--lr-end must be above 0 and at most 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing must be from 0 to below 1"),
+        ({"clip": -1.0}, "--clip must be 0 (off) or above"),
         ({"mismatch": -0.1}, "--mismatch must be from 0 to below 1"),
         ({"conditional": 1}, "--conditional must be true or false"),
         ({"batchsize": 3}, "there is no setting 'batchsize', did you mean 'batch_size'?"),

@@ -6,7 +6,7 @@ from dcgan.config import configure
 from dcgan.parts import Own
 from dcgan.run import RunFolder
 from dcgan.state import setup
-from dcgan.step import Due, _noise, _of_another_class, due, update, update_generator
+from dcgan.step import Due, _noise, _of_another_class, _step_if_finite, due, update, update_generator
 from tests.conftest import SMALL
 
 
@@ -64,3 +64,26 @@ def test_another_class_is_any_but_ones_own_and_any_group_of_it():
     found = _of_another_class(state, Due(len(told), slice(None), 1.0), told)
     pairs = set(zip(told.tolist(), found.tolist(), strict=True))
     assert pairs == {(a, b) for a in range(20) for b in range(20) if a // 2 != b // 2}
+
+
+@pytest.mark.parametrize(("clip", "expected"), [(0.0, 1000.0), (2.0, 2.0), (1e9, 1000.0)])
+def test_a_gradient_is_shortened_to_what_is_usual(clip: float, expected: float):
+    state = setup(configure("dcgan", **SMALL, clip=clip))
+    parameters, usual = list(state.generator.parameters()), torch.ones(())
+    for length in (1.0, 1.0, 1000.0):
+        for p in parameters:
+            p.grad = torch.full_like(p, length / sum(p.numel() for p in parameters) ** 0.5)
+        norm = _step_if_finite(state, state.optimizer_g, usual, 3)
+    assert norm.item() == pytest.approx(1000, rel=1e-4)  # the log shows what it was
+    length = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in parameters])).item()
+    assert length == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_first_gradient_is_not_shortened_whatever_came_before_it():
+    state = setup(configure("dcgan", **SMALL, clip=2.0))
+    parameters = list(state.generator.parameters())
+    for length in (0.0, 1.0):
+        for p in parameters:
+            p.grad = torch.full_like(p, length)
+        _step_if_finite(state, state.optimizer_g, torch.ones(()), 3)
+    assert all((p.grad == 1).all() for p in parameters)

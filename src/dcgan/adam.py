@@ -3,6 +3,7 @@
 from inspect import unwrap
 
 import torch
+from torch import Tensor
 
 
 class Adam(torch.optim.Adam):
@@ -17,3 +18,12 @@ class Adam(torch.optim.Adam):
     load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
     zero_grad = unwrap(torch.optim.Adam.zero_grad)
     step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+
+    def usual_length(self) -> Tensor | None:
+        """The length of a gradient as this optimizer remembers it, a root mean square; None before the first step."""
+        moments = [moment for moment in self.state.values() if moment]
+        if not moments:
+            return None
+        squares = torch.stack(torch._foreach_norm([moment["exp_avg_sq"] for moment in moments], 1)).sum()
+        told: Tensor = 1 - self.param_groups[0]["betas"][1] ** moments[0]["step"].to(squares)  # how much it has heard
+        return (squares / told).sqrt()

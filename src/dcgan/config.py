@@ -104,6 +104,9 @@ class Config:
     """The discriminator's own learning rate; without it, --lr is for both."""
     betas: tuple[float, float] = (0.5, 0.999)
     """Adam's betas."""
+    clip: float = 0.0
+    """A gradient of a network that is longer than this many times what Adam remembers of such is shortened to it; 0 is
+    never. For objectives whose gradients leap."""
     burn_in: int = 0
     """Over this many first images, along a cosine, the weights of R1 and R2 fall from ten times to once, Adam's second
     beta rises from 0.9 and the averaged generator's half-life from 0; over a tenth of them the learning rates do."""
@@ -154,7 +157,7 @@ class Config:
         for name in ("devices", "num_nodes"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
-        for name in ("groups", "gp", "r1", "r2", "burn_in", "evaluate_every", "patience"):
+        for name in ("groups", "gp", "r1", "r2", "clip", "burn_in", "evaluate_every", "patience"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "must be 0 (off) or above")
         _check(0 < self.lr_end <= 1, "lr_end", self.lr_end, "must be above 0 and at most 1")
         for name in ("label_smoothing", "mismatch"):
@@ -368,7 +371,8 @@ PRESETS: dict[str, Config] = {
     # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks and batch, a higher rate and a tanh.
     "r3gan": Config(
         preset="r3gan", image_size=None, network="resnet", g_norm="none", d_norm="none", g_width=16, d_width=16,
-        loss="relativistic", r1=0.1, r2=0.1, lr=2e-3, betas=(0.0, 0.99), burn_in=50_000, batch_size=64, steps=10_000,
+        loss="relativistic", r1=0.1, r2=0.1, lr=2e-3, betas=(0.0, 0.99), clip=2.0, burn_in=50_000, batch_size=64,
+        steps=10_000,
     ),
     # Our own, for minutes on a CPU (docs/presets.md): the layers of dcgan64, narrow, at ten times the paper's rate, and
     # groups of look-alikes in the place of labels.

@@ -150,6 +150,9 @@ def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, number: in
     found = torch.where(loss.isfinite(), (~norm.isfinite()) * (number + 1.0), float(number))
     state.fault.copy_(torch.where(state.fault > 0, state.fault, found))
     inner: Any = getattr(optimizer, "optimizer", optimizer)  # Fabric's wrapper may be around it
+    if state.config.clip and (usual := inner.usual_length()) is not None:
+        # before the first step that was not skipped nothing is remembered, and nothing is shortened
+        torch._foreach_mul_(grads, torch.where(usual > 0, (state.config.clip * usual / norm).clamp(max=1), 1.0))
     if inner.defaults["fused"]:
         inner.found_inf = state.fault.clamp(max=1)
         optimizer.step()
