@@ -83,3 +83,17 @@ def test_of_a_first_step_that_was_skipped_it_remembers_nothing():
     optimizer = Adam((net := network()).parameters(), fused=True, **SETTINGS)
     steps(net, optimizer, 1, overflow=0)
     assert not optimizer.usual_length() > 0
+
+
+def test_what_it_remembers_is_the_same_to_the_bit_in_whatever_order_it_was_loaded():
+    torch.manual_seed(0)
+    net = nn.Sequential(*(nn.Linear(5, 5) for _ in range(30)), nn.Linear(5, 1))
+    optimizer = Adam(net.parameters(), fused=True, **SETTINGS)
+    steps(net, optimizer, 2)
+    usual = optimizer.usual_length()
+    for _ in range(5):
+        order = torch.randperm(len(optimizer.state)).tolist()
+        items = list(optimizer.state.items())
+        optimizer.state.clear()
+        optimizer.state.update(items[i] for i in order)
+        assert torch.equal(optimizer.usual_length(), usual)

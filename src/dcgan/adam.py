@@ -21,7 +21,8 @@ class Adam(torch.optim.Adam):
 
     def usual_length(self) -> Tensor | None:
         """The length of a gradient as this optimizer remembers it, a root mean square; None before the first step."""
-        moments = [moment for moment in self.state.values() if moment]
+        # In the parameters' order: `state` has another one after it was loaded, and so would the sum be another.
+        moments = [self.state[p] for group in self.param_groups for p in group["params"] if self.state.get(p)]
         if not moments:
             return None
         squares = torch.stack(torch._foreach_norm([moment["exp_avg_sq"] for moment in moments], 1)).sum()
