@@ -37,7 +37,7 @@ def test_fifty_killed_runs_go_on_to_the_bit(tmp_path: Path):
 
 @pytest.mark.slow
 def test_the_command(cli, tmp_path: Path):
-    done = cli("verify-resume", "--json", "--steps", "12", "--lr-end", "0.1", *SMALL_FLAGS)
+    done = cli("verify-resume", "--json", "--preset", "dcgan", "--steps", "12", "--lr-end", "0.1", *SMALL_FLAGS)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["equal"]
