@@ -69,11 +69,11 @@ def test_another_class_is_any_but_ones_own_and_any_group_of_it():
 @pytest.mark.parametrize(("clip", "expected"), [(0.0, 1000.0), (2.0, 2.0), (1e9, 1000.0)])
 def test_a_gradient_is_shortened_to_what_is_usual(clip: float, expected: float):
     state = setup(configure("dcgan", **SMALL, clip=clip))
-    parameters, usual = list(state.generator.parameters()), torch.ones(())
+    parameters, loss = list(state.generator.parameters()), torch.ones(())
     for length in (1.0, 1.0, 1000.0):
         for p in parameters:
             p.grad = torch.full_like(p, length / sum(p.numel() for p in parameters) ** 0.5)
-        norm = _step_if_finite(state, state.optimizer_g, usual, 3)
+        norm = _step_if_finite(state, state.optimizer_g, loss, 3)
     assert norm.item() == pytest.approx(1000, rel=1e-4)  # the log shows what it was
     length = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in parameters])).item()
     assert length == pytest.approx(expected, rel=1e-3)
