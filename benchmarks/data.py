@@ -81,10 +81,10 @@ def _cpu() -> float:
 
 def decode(count: int) -> dict[str, Any]:
     """Preparing a folder, beside the bare loop in one process and in as many as there are cores."""
-    from dcgan.data import open_images
-    from dcgan.data.workers import cores
+    from dcgan.data.decode_workers import usable_cores
+    from dcgan.data.open import open_images
 
-    found: dict[str, Any] = {"files": count, "workers": cores()}
+    found: dict[str, Any] = {"files": count, "workers": usable_cores()}
     for kind in ("jpg", "png"):
         with tempfile.TemporaryDirectory() as place:
             files = photos(Path(place) / "photos", count, kind)
@@ -94,7 +94,7 @@ def decode(count: int) -> dict[str, Any]:
                 start = _cpu()
                 one.append(bare(files[: count // 4]))
                 bare_cpu = (_cpu() - start) / (count // 4)
-                several.append(together(files, cores()))
+                several.append(together(files, usable_cores()))
                 begin, start = time.perf_counter(), _cpu()
                 open_images(f"{place}/photos", size=SIZE)
                 cpu.append(bare_cpu / ((_cpu() - start) / count))
@@ -107,7 +107,7 @@ def decode(count: int) -> dict[str, Any]:
                 "bare_files_per_second": rates["one"],
                 "bare_in_all_processes_at_once": rates["several"],
                 "prepared_files_per_second": rates["ours"],
-                "share_of_bare_times_workers": rates["ours"] / (rates["one"] * cores()),
+                "share_of_bare_times_workers": rates["ours"] / (rates["one"] * usable_cores()),
                 "share_of_bare_in_all_processes": rates["ours"] / rates["several"],
                 "bare_processor_time_over_ours": statistics.median(cpu),
                 "reopened_in_seconds": statistics.median(again),
@@ -117,7 +117,7 @@ def decode(count: int) -> dict[str, Any]:
 
 def reopen(count: int) -> dict[str, Any]:
     """How long a prepared set of small files takes to open."""
-    from dcgan.data import open_images
+    from dcgan.data.open import open_images
 
     with tempfile.TemporaryDirectory() as place:
         os.environ["DCGAN_CACHE"] = f"{place}/cache"
@@ -135,15 +135,15 @@ def reopen(count: int) -> dict[str, Any]:
 
 def draw() -> dict[str, Any]:
     """Drawing a batch of 128 as a share of a default training step."""
-    from dcgan.config import configure
-    from dcgan.data.sampler import next_batch
-    from dcgan.state import setup
-    from dcgan.step import reals, update
+    from dcgan.data.sampler import next_batch_indices
+    from dcgan.presets import configure
+    from dcgan.training.state import set_up
+    from dcgan.training.step import reals, train_step
 
-    state = setup(configure("dcgan", device="cpu"))
-    step = _milliseconds(lambda: update(state), 30)
+    state = set_up(configure("dcgan", device="cpu"))
+    step = _milliseconds(lambda: train_step(state), 30)
     at = iter(range(0, 10**9, 128))
-    batch = _milliseconds(lambda: reals(state, next_batch(len(state.data), 128, next(at), 0)), 2000)
+    batch = _milliseconds(lambda: reals(state, next_batch_indices(len(state.data), 128, next(at), 0)), 2000)
     return {"batch_ms": batch, "step_ms": step, "share": batch / step}
 
 
@@ -156,12 +156,12 @@ def loader() -> dict[str, Any]:
     from torchvision import transforms
     from torchvision.datasets import MNIST
 
-    from dcgan.config import configure
-    from dcgan.data.sampler import next_batch
-    from dcgan.state import setup
-    from dcgan.step import reals
+    from dcgan.data.sampler import next_batch_indices
+    from dcgan.presets import configure
+    from dcgan.training.state import set_up
+    from dcgan.training.step import reals
 
-    state = setup(configure("dcgan", device="cpu"))
+    state = set_up(configure("dcgan", device="cpu"))
     n = len(state.data)
     with tempfile.TemporaryDirectory() as place:
         raw = Path(place) / "MNIST" / "raw"
@@ -180,7 +180,7 @@ def loader() -> dict[str, Any]:
             rates["theirs"].append(80 * 128 / (time.perf_counter() - begin))
             begin = time.perf_counter()
             for seen in range(0, n, 128):
-                reals(state, next_batch(n, 128, seen, 0))
+                reals(state, next_batch_indices(n, 128, seen, 0))
             rates["ours"].append(n / (time.perf_counter() - begin))
     ours, other = statistics.median(rates["ours"]), statistics.median(rates["theirs"])
     return {"ours": ours, "dataloader": other, "ratio": ours / other, "threads": torch.get_num_threads()}
@@ -188,12 +188,12 @@ def loader() -> dict[str, Any]:
 
 def million(count: int) -> dict[str, Any]:
     """A sparse set of `count` gray pictures of 64 x 64: the most anonymous memory while preparing and training."""
-    from dcgan.config import configure
-    from dcgan.data import open_images
-    from dcgan.data.sampler import next_batch
+    from dcgan.data.open import open_images
+    from dcgan.data.sampler import next_batch_indices
     from dcgan.images import to_float
-    from dcgan.state import setup
-    from dcgan.step import update
+    from dcgan.presets import configure
+    from dcgan.training.state import set_up
+    from dcgan.training.step import train_step
 
     found: dict[str, Any] = {"pictures": count, "start_mib": _anonymous()}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as place, _Watch() as watch:
@@ -206,11 +206,11 @@ def million(count: int) -> dict[str, Any]:
         found |= {"prepare_seconds": time.perf_counter() - begin, "prepare_peak_mib": watch.peak()}
         begin = time.perf_counter()
         for seen in range(0, 300 * 128, 128):
-            to_float(images.pixels[next_batch(len(images), 128, seen, 0)])
+            to_float(images.pixels[next_batch_indices(len(images), 128, seen, 0)])
         found |= {"draw_ms": 1000 * (time.perf_counter() - begin) / 300, "draw_peak_mib": watch.peak()}
-        state = setup(configure("dcgan64", data=f"{place}/m.npy", device="cpu"))
+        state = set_up(configure("dcgan64", data=f"{place}/m.npy", device="cpu"))
         for _ in range(20):
-            update(state)
+            train_step(state)
         found["train_peak_mib"] = watch.peak()
     return found
 

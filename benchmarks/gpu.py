@@ -17,9 +17,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from dcgan.config import configure
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 WARM, SIDE = 10, 8192
 TYPES = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -64,7 +64,7 @@ def operations(state: State) -> int:
     """Floating-point operations of one step."""
     counter = Counter()
     with counter:
-        update(state)
+        train_step(state)
     return int(counter.total)
 
 
@@ -72,10 +72,10 @@ def measured(preset: str, batch_size: int, precision: str, steps: int, rate: flo
     """One line of the table."""
     line: dict[str, Any] = {"preset": preset, "batch_size": batch_size}
     try:
-        state = setup(configure(preset, device="cuda", batch_size=batch_size, precision=precision))
+        state = set_up(configure(preset, device="cuda", batch_size=batch_size, precision=precision))
         for _ in range(WARM):
-            update(state)
-        flop, step = operations(state), seconds(lambda: update(state), steps)
+            train_step(state)
+        flop, step = operations(state), seconds(lambda: train_step(state), steps)
     except torch.OutOfMemoryError:
         return line | {"images_per_second": None, "why": "out of memory"}
     images = batch_size * state.config.n_critic

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dcgan import step
-from dcgan.config import configure
-from dcgan.state import State, setup
+from dcgan.presets import configure
+from dcgan.training import step
+from dcgan.training.state import State, set_up
 
 
 def plain(state: State, optimizer: Optimizer, loss: Tensor, number: int) -> Tensor:
@@ -26,7 +26,7 @@ def plain(state: State, optimizer: Optimizer, loss: Tensor, number: int) -> Tens
 
 def timed(state: State) -> float:
     begin = time.process_time()
-    step.update(state)
+    step.train_step(state)
     return time.process_time() - begin
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=60)
     pairs = parser.parse_args().pairs
-    state, guarded = setup(configure("dcgan", device="cpu")), step._step_if_finite
+    state, guarded = set_up(configure("dcgan", device="cpu")), step._step_if_finite
     times: dict[Any, list[float]] = {guarded: [], plain: []}
     for i in range(pairs + 3):
         for kind in (guarded, plain) if i % 2 else (plain, guarded):

@@ -28,10 +28,10 @@ def bare_seconds(model: str, n: int) -> float:
     import torch
 
     import dcgan
-    from dcgan import latents
+    from dcgan.sampling import latents
 
     generator, found = dcgan.load(model).generator, []
-    z = latents.noise(0, n, generator.z_dim)
+    z = latents.draw_latents(0, n, generator.z_dim)
     for batch in BATCHES:
         with torch.no_grad():
             generator(z[:batch])

@@ -21,18 +21,19 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, here and in the
 import torch
 from lightning_fabric import Fabric
 
-from dcgan.config import Config, configure
-from dcgan.devices import greatest, mean
-from dcgan.processes import run_on
-from dcgan.state import setup
-from dcgan.step import update
+from dcgan.config import Config
+from dcgan.devices.connect import max_over_ranks, mean_over_ranks
+from dcgan.devices.processes import run_on_devices
+from dcgan.presets import configure
+from dcgan.training.state import set_up
+from dcgan.training.step import train_step
 
 
 def timed(fabric: Fabric, work: Callable[[], object], times: int) -> float:
     """Seconds of a piece of work that all processes begin together."""
     for _ in range(3):
         work()
-    greatest(fabric, 0)
+    max_over_ranks(fabric, 0)
     begin = time.perf_counter()
     for _ in range(times):
         work()
@@ -42,13 +43,13 @@ def timed(fabric: Fabric, work: Callable[[], object], times: int) -> float:
 def measured(fabric: Fabric, tell: Callable[[str], None], *, config: Config, steps: int) -> str:
     """What one or two processes find, as JSON."""
     torch.set_num_threads(1)
-    state = setup(config, fabric=fabric)
+    state = set_up(config, fabric=fabric)
     weights = [p.numel() for p in (*state.discriminator.parameters(), *state.generator.parameters())]
     gradient = torch.zeros(sum(weights))
     found = {
-        "images_per_second": config.batch_size * config.n_critic / timed(fabric, lambda: update(state), steps),
+        "images_per_second": config.batch_size * config.n_critic / timed(fabric, lambda: train_step(state), steps),
         "bytes": gradient.nbytes,
-        "reduce_ms": 1e3 * timed(fabric, lambda: mean(fabric, gradient), steps),
+        "reduce_ms": 1e3 * timed(fabric, lambda: mean_over_ranks(fabric, gradient), steps),
     }
     return json.dumps(found)
 
@@ -59,7 +60,7 @@ def compared(preset: str, batch_size: int, pairs: int, steps: int) -> dict[str, 
     for pair in range(pairs):
         for devices in (1, 2) if pair % 2 else (2, 1):
             config = configure(preset, device="cpu", devices=devices, batch_size=batch_size)
-            text = run_on(config, partial(measured, config=config, steps=steps), own=[])
+            text = run_on_devices(config, partial(measured, config=config, steps=steps), own=[])
             found[devices].append(json.loads(text))
         print(f"{preset}: pair {pair + 1} of {pairs}", file=sys.stderr)
     rates = {devices: [line["images_per_second"] for line in lines] for devices, lines in found.items()}

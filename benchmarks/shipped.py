@@ -10,12 +10,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dcgan import shipped
-from dcgan.config import DURATIONS, UserError, read_json
-from dcgan.metrics.results import TITLES, number
-from dcgan.models import save_generator
-from dcgan.run import RunFolder, open_run
-from dcgan.sample import load
+from dcgan.config import DURATIONS
+from dcgan.errors import UserError
+from dcgan.files import read_json
+from dcgan.metrics.results import METRIC_TITLES, format_number
+from dcgan.models import shipped
+from dcgan.models.store import save_generator
+from dcgan.run.folder import RunFolder, open_run
+from dcgan.sampling.model import load
 
 LARGEST = 6_000_000
 """Bytes of all shipped models together."""
@@ -24,7 +26,7 @@ LARGEST = 6_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("name", choices=shipped.NAMES)
+    parser.add_argument("name", choices=shipped.SHIPPED_NAMES)
     args = parser.parse_args()
     print(f"{args.name}: {ship(open_run(args.run), args.name):,} bytes of all shipped models")
 
@@ -35,7 +37,7 @@ def ship(run: RunFolder, name: str) -> int:
     if figures["images_seen"] != model.trained["images_seen"]:
         raise UserError(f"{run.path} was evaluated at another time of its training: run dcgan evaluate {run.path}")
     trained = {"averaged": run.config().ema > 0, **model.trained, "command": _command(model.trained)}
-    place = shipped.folder(name)
+    place = shipped.folder_of_shipped(name)
     save_generator(model.generator.half(), place, trained)  # half the size
     card = place / "README.md"
     text = card.read_text(encoding="utf-8").replace('"this folder, or its Hub id"', f'"{name}"')
@@ -55,8 +57,9 @@ def _command(trained: dict[str, Any]) -> str:
 def _measured(run: RunFolder, figures: dict[str, Any]) -> str:
     lines = list(run.lines())
     rows = "\n".join(
-        f"| {TITLES.get(key, key)} | {number(f['mean'])} | {number(f['low'])} to {number(f['high'])} | "
-        f"{'-' if f['real_against_real'] is None else number(f['real_against_real'])} |"
+        f"| {METRIC_TITLES.get(key, key)} | {format_number(f['mean'])} | "
+        f"{format_number(f['low'])} to {format_number(f['high'])} | "
+        f"{'-' if f['real_against_real'] is None else format_number(f['real_against_real'])} |"
         for key, f in figures["metrics"].items()
     )
     return f"""

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from benchmarks.eyes import Eyes
-from dcgan import latents
-from dcgan.config import configure
-from dcgan.record import averaged_generator
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.sampling import latents
+from dcgan.training.snapshot import averaged_generator
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 STORED = Path("docs/stability.json")
 IMAGES = {"fast": 100_000, "wgan-gp": 100_000, "r3gan": 45_000}
@@ -51,11 +51,11 @@ def main() -> None:
 def run(preset: str, factor: float, seed: int) -> dict[str, Any]:
     """One training, and what was noted on its way."""
     lr = configure(preset).lr * factor
-    state, eyes = setup(configure(preset, lr=lr, seed=seed, device="cpu")), Eyes()
+    state, eyes = set_up(configure(preset, lr=lr, seed=seed, device="cpu")), Eyes()
     notes: list[dict[str, float]] = []
     while len(notes) < NOTES and not state.fault:
         while state.images_seen < IMAGES[preset] * (len(notes) + 1) / NOTES and not state.fault:
-            update(state)
+            train_step(state)
         notes.append(note(state, eyes))
     return {
         "preset": preset, "factor": factor, "lr": lr, "seed": seed, "diverged": bool(state.fault), "notes": notes,
@@ -64,7 +64,7 @@ def run(preset: str, factor: float, seed: int) -> dict[str, Any]:
 
 
 def note(state: State, eyes: Eyes) -> dict[str, float]:
-    _, _, found = eyes.see(averaged_generator(state), latents.noise(54321, SAMPLES, state.config.z_dim))
+    _, _, found = eyes.see(averaged_generator(state), latents.draw_latents(54321, SAMPLES, state.config.z_dim))
     return {"step": state.step, "images_seen": state.images_seen} | found
 
 

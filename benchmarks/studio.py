@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pictures import studio
-from dcgan import shipped
-from dcgan.config import read_json
-from dcgan.run import RunFolder
+from dcgan.files import read_json
+from dcgan.models import shipped
+from dcgan.run.folder import RunFolder
 
 AT_ONCE = 200
 PICTURES = 16
@@ -73,7 +73,7 @@ def rate(run: RunFolder, window: float) -> float:
 
 def loaded(run: RunFolder, window: float, address: str, model: str) -> tuple[float, list[tuple[int, float]]]:
     """The same while requests come."""
-    config = read_json(shipped.folder(model) / "config.json")
+    config = read_json(shipped.folder_of_shipped(model) / "config.json")
     labels = [i % config["classes"] for i in range(PICTURES)] if config.get("classes") else None
     body = json.dumps({"z": [[0.1] * config["z_dim"]] * PICTURES, "labels": labels}).encode()
     answers: list[tuple[int, float]] = []
@@ -115,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--window", type=float, default=20.0)
-    parser.add_argument("--model", choices=shipped.NAMES, default="mnist-cgan")
+    parser.add_argument("--model", choices=shipped.SHIPPED_NAMES, default="mnist-cgan")
     parser.add_argument("--preset", default="dcgan")
     with tempfile.TemporaryDirectory() as place:
         print(json.dumps(measure(parser.parse_args(), Path(place)), indent=2))

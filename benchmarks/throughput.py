@@ -25,15 +25,15 @@ def study(steps: int) -> float:
 
 def ours(steps: int, **settings: bool) -> float:
     """Images a second of the engine, preset `dcgan`."""
-    from dcgan.config import configure
-    from dcgan.state import setup
-    from dcgan.step import update
+    from dcgan.presets import configure
+    from dcgan.training.state import set_up
+    from dcgan.training.step import train_step
 
-    state = setup(configure("dcgan", device="cpu", **settings))
+    state = set_up(configure("dcgan", device="cpu", **settings))
 
     def step() -> int:
         before = state.images_seen
-        update(state)
+        train_step(state)
         return state.images_seen - before
 
     return _rate(step, steps)

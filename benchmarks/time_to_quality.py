@@ -32,15 +32,15 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from benchmarks.eyes import Eyes
-from dcgan import latents
-from dcgan.config import configure
-from dcgan.data import open_images
-from dcgan.images import Pixels, grid
+from dcgan.data.open import open_images
+from dcgan.images import Pixels, make_grid
 from dcgan.metrics import fidelity
-from dcgan.record import averaged_generator
-from dcgan.sample import draw
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.sampling import latents
+from dcgan.sampling.model import generate_pixels
+from dcgan.training.snapshot import averaged_generator
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 STORED, PICTURES = Path("docs/time_to_quality.json"), Path("build/time_to_quality")
 SAMPLES = 10_000
@@ -146,10 +146,10 @@ def _study_speed() -> Found:
 
 def _fast_speed() -> Found:
     begin = time.perf_counter()
-    state = setup(configure("fast", device="cpu"))
-    update(state)
+    state = set_up(configure("fast", device="cpu"))
+    train_step(state)
     before = time.perf_counter() - begin
-    return {"before": before, "seconds_a_step": _timed(iter(lambda: update(state), 0), 200)}
+    return {"before": before, "seconds_a_step": _timed(iter(lambda: train_step(state), 0), 200)}
 
 
 ONE_SPEED = {"study": _study_speed, "fast": _fast_speed}
@@ -170,7 +170,7 @@ def _timed(loop: Iterable[Any], steps: int) -> float:
 
 def look(eyes: Eyes, generator: nn.Module, z_dim: int) -> Found:
     """How good the generator is now."""
-    _, features, found = eyes.see(generator, latents.noise(0, SAMPLES, z_dim))
+    _, features, found = eyes.see(generator, latents.draw_latents(0, SAMPLES, z_dim))
     precision, recall = fidelity.precision_recall(features, eyes.real)
     return found | {"precision": precision, "recall": recall}
 
@@ -185,10 +185,10 @@ def study() -> Found:
     """The study's network and settings, its generator as it is: no average of it is kept there."""
     seconds, eyes = stored()["speed"]["study_seconds_a_step"], Eyes()
     shown = {max(1, round(t / seconds)): t for t in SHOWN}
-    state = setup(configure("dcgan", ema=0, device="cpu"))
+    state = set_up(configure("dcgan", ema=0, device="cpu"))
     notes = []
     while state.step < STUDY_STEPS:
-        update(state)
+        train_step(state)
         if state.step in shown or state.step in STUDY_QUALITY or state.step % 1000 == 0:
             notes.append(note(state, eyes))
             _keep(state, "study", shown.get(state.step))
@@ -205,11 +205,11 @@ def fast(seed: int, seconds: int) -> Iterator[Found]:
     """`fast`, with a note after each of `SECONDS`; yields all of them so far."""
     cost, eyes = stored()["speed"], Eyes()
     real = floor(eyes)
-    state = setup(configure("fast", seed=seed, device="cpu"))
+    state = set_up(configure("fast", seed=seed, device="cpu"))
     notes = []
     for t in (t for t in SECONDS if t <= seconds):
         while state.step * cost["fast_seconds_a_step"] < t - cost["fast_seconds_before"]:
-            update(state)
+            train_step(state)
         notes.append(note(state, eyes))
         _keep(state, f"fast-{seed}", t if t in SHOWN else None)
         yield {"seed": seed, "floor": real, "notes": notes}
@@ -227,7 +227,10 @@ def _keep(state: State, name: str, seconds: int | None) -> None:
     if seconds is None:
         return
     PICTURES.mkdir(parents=True, exist_ok=True)
-    np.save(PICTURES / f"{name}-{seconds}.npy", draw(state.ema.network, latents.noise(1, 64, state.config.z_dim)))
+    np.save(
+        PICTURES / f"{name}-{seconds}.npy",
+        generate_pixels(state.ema.network, latents.draw_latents(1, 64, state.config.z_dim)),
+    )
 
 
 # What is shown
@@ -274,7 +277,7 @@ def picture(out: Path) -> None:
         for column, seconds in enumerate(SHOWN):
             axes = figure.add_subplot(2, len(SHOWN), 1 + row * len(SHOWN) + column)
             pixels: Pixels = np.load(PICTURES / f"{name}-{seconds}.npy")
-            axes.imshow(grid(pixels, columns=8).squeeze(), cmap="gray")
+            axes.imshow(make_grid(pixels, columns=8).squeeze(), cmap="gray")
             at, label = _shown(found, name, seconds)
             axes.set_title(f"{label}: distance {at['frechet']:.2f}", fontsize=11)
             axes.axis("off")

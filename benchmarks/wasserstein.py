@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from benchmarks.eyes import Eyes
-from dcgan import latents
-from dcgan.config import configure
-from dcgan.data import open_images
+from dcgan.data.open import open_images
 from dcgan.images import to_float
-from dcgan.record import averaged_generator
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.sampling import latents
+from dcgan.training.snapshot import averaged_generator
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 HELD_OUT, NOTES = 2000, 24
 WARM_UP = 6
@@ -45,12 +45,12 @@ def main() -> None:
 def train(rate: float, seed: int, steps: int) -> dict[str, Any]:
     """One run: what was noted on the way, and what it ended with."""
     lr = configure("wgan-gp").lr * rate
-    state, eyes = setup(configure("wgan-gp", lr=lr, seed=seed, device="cpu")), Eyes()
+    state, eyes = set_up(configure("wgan-gp", lr=lr, seed=seed, device="cpu")), Eyes()
     real = to_float(open_images("mnist", "test").pixels[:HELD_OUT])
     notes: list[dict[str, float]] = []
     while len(notes) < NOTES:
         while state.step < steps * (len(notes) + 1) // NOTES:
-            update(state)
+            train_step(state)
         notes.append(note(state, real, eyes))
     after = notes[WARM_UP:]
     return {
@@ -63,7 +63,7 @@ def train(rate: float, seed: int, steps: int) -> dict[str, Any]:
 @torch.no_grad()
 def note(state: State, real: torch.Tensor, eyes: Eyes) -> dict[str, float]:
     """The critic's estimate, the distance and the rarest digit's share among the fakes, now."""
-    z = latents.noise(12345, HELD_OUT, state.config.z_dim)
+    z = latents.draw_latents(12345, HELD_OUT, state.config.z_dim)
     fake, _, found = eyes.see(averaged_generator(state), z)
     estimate = state.discriminator(real).mean() - state.discriminator(to_float(fake)).mean()
     return {"step": state.step, "images_seen": state.images_seen, "estimate": float(estimate)} | found

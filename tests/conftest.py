@@ -14,10 +14,11 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 import dcgan
-from dcgan import training
-from dcgan.data import cache, unpacked
+from dcgan.cache import cache_folder
+from dcgan.data import mnist_bytes
 from dcgan.metrics import judge
-from dcgan.run import RunFolder
+from dcgan.run.folder import RunFolder
+from dcgan.training import start
 
 # Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,15 +56,15 @@ def _once() -> Iterator[None]:
     MNIST's lzma, the judge that looks at the grids, and Lightning's search for plugins among all installed packages.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unpacked, "_unpack", kept(unpacked._unpack))
-        patch.setattr(judge, "shipped", kept(judge.shipped))
+        patch.setattr(mnist_bytes, "_unpack", kept(mnist_bytes._unpack))
+        patch.setattr(judge, "load_shipped_judge", kept(judge.load_shipped_judge))
         patch.setattr(registry, "entry_points", kept(registry.entry_points))
         yield
 
 
 def entries() -> list[str]:
     """The sets in the cache."""
-    return sorted(path.name for path in cache.root().iterdir() if not path.name.startswith("."))
+    return sorted(path.name for path in cache_folder().iterdir() if not path.name.startswith("."))
 
 
 def picture_folder(root: Path, count: int, classes: int = 0) -> Path:
@@ -98,15 +99,15 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A training's own clock, instead of the machine's."""
     found = Clock()
-    monkeypatch.setattr(training, "time", found)
+    monkeypatch.setattr(start, "time", found)
     return found
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings end without curves and report, which are half the time of a small one."""
-    monkeypatch.setattr(training, "curves", lambda *arguments, **options: None)
-    monkeypatch.setattr(training.report, "write", lambda folder: None)
+    monkeypatch.setattr(start, "draw_curves", lambda *arguments, **options: None)
+    monkeypatch.setattr(start.report, "write", lambda folder: None)
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -127,7 +128,7 @@ def cli(tmp_path: Path) -> Run:
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run the command in this process; give back its one line on standard error, after it exited with 2."""
-    from dcgan.cli import run
+    from dcgan.cli.main import run
 
     def call(*words: str) -> str:
         assert run(list(words)) == 2

@@ -6,14 +6,18 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from dcgan import config, losses, models
-from dcgan.config import PRESETS, Config, UserError, configure
+from dcgan import config
+from dcgan.config import Config
+from dcgan.errors import UserError
+from dcgan.models import build
+from dcgan.presets import PRESET_DESCRIPTIONS, PRESETS, configure, train_command
+from dcgan.training import losses
 
 
 def test_every_choice_is_there():
     assert set(get_args(config.Loss)) == set(losses.OBJECTIVES)
-    assert set(get_args(config.Network)) == set(models.FAMILIES)
-    assert set(config.PRESET_LINES) == set(PRESETS)
+    assert set(get_args(config.Network)) == set(build.FAMILIES)
+    assert set(PRESET_DESCRIPTIONS) == set(PRESETS)
 
 
 def test_a_preset_names_itself_and_has_one_length():
@@ -36,16 +40,16 @@ def test_a_length_replaces_the_presets_length():
 def test_json_gives_the_same_settings_back(tmp_path: Path):
     c = configure("dcgan", lr=3e-4, betas=(0.0, 0.9), minutes=1.5)
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"format_version": 1, "settings": config.to_json(c)}))
+    path.write_text(json.dumps({"format_version": 1, "settings": config.config_to_json(c)}))
     assert config.read_config(path) == c
     assert configure(str(path)) == c
     assert configure(str(path), seed=4) == replace(c, seed=4)
 
 
 def test_the_command_says_what_differs():
-    assert config.command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
+    assert train_command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
     c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=True, minutes=2.0)
-    assert config.command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
+    assert train_command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_paths_and_numpys_numbers_are_understood(tmp_path: Path):
     c = configure("dcgan", lr=np.float64(0.5), steps=np.int64(3), betas=[0, np.float32(0.5)])
     assert (c.lr, c.steps, c.betas) == (0.5, 3, (0, 0.5))
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"format_version": 1, "settings": config.to_json(c)}))
+    path.write_text(json.dumps({"format_version": 1, "settings": config.config_to_json(c)}))
     assert configure(path) == c
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dcgan.files import printable, recover_folder, whole_file, whole_folder
+from dcgan.files import atomic_file, atomic_folder, printable, recover_interrupted_folder
 
 
 def _fail_after_writing(path: Path) -> None:
@@ -15,7 +15,7 @@ def _fail_after_writing(path: Path) -> None:
 def test_a_file_is_replaced_whole(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with whole_file(path) as aside:
+    with atomic_file(path) as aside:
         aside.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path):
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), whole_file(path) as aside:
+    with pytest.raises(RuntimeError), atomic_file(path) as aside:
         _fail_after_writing(aside)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -34,7 +34,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
 def test_a_folder_is_replaced_whole(tmp_path: Path):
     folder = tmp_path / "a"
     for content in ("old", "new"):
-        with whole_folder(folder) as aside:
+        with atomic_folder(folder) as aside:
             (aside / "x").write_text(content)
         assert (folder / "x").read_text() == content
     assert list(tmp_path.iterdir()) == [folder]
@@ -43,7 +43,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path):
 def test_a_failed_write_leaves_the_old_folder(tmp_path: Path):
     folder = tmp_path / "a"
     folder.mkdir()
-    with pytest.raises(RuntimeError), whole_folder(folder) as aside:
+    with pytest.raises(RuntimeError), atomic_folder(folder) as aside:
         _fail_after_writing(aside / "x")
     assert list(folder.iterdir()) == []
     assert list(tmp_path.iterdir()) == [folder]
@@ -52,9 +52,9 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path: Path):
 def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
     (tmp_path / ".a.old").mkdir()
     (tmp_path / ".a.old" / "x").write_text("old")
-    recover_folder(tmp_path / "a")
+    recover_interrupted_folder(tmp_path / "a")
     assert (tmp_path / "a" / "x").read_text() == "old"
-    with whole_folder(tmp_path / "a") as aside:
+    with atomic_folder(tmp_path / "a") as aside:
         (aside / "x").write_text("new")
     assert (tmp_path / "a" / "x").read_text() == "new"
 
@@ -73,7 +73,7 @@ def test_a_name_is_shown_without_what_could_break_a_line(name: str, shown: str):
 
 
 def test_what_is_in_a_whole_folder_may_be_read_by_whom_the_folder_may(tmp_path: Path):
-    with whole_folder(tmp_path / "f") as aside:
+    with atomic_folder(tmp_path / "f") as aside:
         save_file({"a": torch.zeros(1)}, aside / "a.safetensors")
         (aside / "b").touch()
     assert {path.stat().st_mode for path in (tmp_path / "f").iterdir()} == {(tmp_path / "f" / "b").stat().st_mode}

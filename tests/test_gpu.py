@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from dcgan.config import configure
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 SMALL = {"device": "cuda", "batch_size": 64}
@@ -16,9 +16,9 @@ SMALL = {"device": "cuda", "batch_size": 64}
 @pytest.fixture(params=["fast", "dcgan", "dcgan64", "wgan-gp", "cgan", "r3gan"])
 def state(request: pytest.FixtureRequest) -> State:
     """Three steps of a preset: memory is taken and kernels are chosen."""
-    state = setup(configure(request.param, **SMALL))
+    state = set_up(configure(request.param, **SMALL))
     for _ in range(3):
-        update(state)
+        train_step(state)
     return state
 
 
@@ -31,7 +31,7 @@ def no_waiting() -> Iterator[None]:
 
 def test_no_step_waits_for_the_device(state: State, no_waiting: None):
     for _ in range(3):
-        update(state)
+        train_step(state)
 
 
 def test_the_pictures_are_on_the_device(state: State):
@@ -41,17 +41,17 @@ def test_the_pictures_are_on_the_device(state: State):
 
 @pytest.mark.parametrize("preset", ["dcgan", "wgan-gp", "r3gan"])
 def test_bf16(preset: str):
-    state = setup(configure(preset, precision="bf16", **SMALL))
+    state = set_up(configure(preset, precision="bf16", **SMALL))
     for _ in range(3):
-        update(state)
+        train_step(state)
     assert state.totals.isfinite().all()
     assert not state.fault
 
 
 @pytest.mark.parametrize("preset", ["fast", "dcgan", "wgan-gp", "r3gan"])
 def test_compiled_networks_learn_the_same(preset: str):
-    plain, compiled = (setup(configure(preset, compile=c, **SMALL)) for c in (False, True))
+    plain, compiled = (set_up(configure(preset, compile=c, **SMALL)) for c in (False, True))
     for _ in range(3):
-        update(plain)
-        update(compiled)
+        train_step(plain)
+        train_step(compiled)
     assert torch.allclose(plain.totals, compiled.totals, rtol=1e-2, atol=1e-2)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan.images import grid, save_gif, save_png, to_float, to_uint8
+from dcgan.images import make_grid, save_gif, save_png, to_float, to_uint8
 
 
 def test_every_byte_comes_back():
@@ -23,7 +23,7 @@ def test_values_outside_the_range_are_clipped():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_keeps_every_picture(channels: int):
     pictures = np.random.default_rng(0).integers(1, 256, (5, 4, 6, channels), dtype=np.uint8)
-    sheet = grid(pictures, columns=3, gap=2)
+    sheet = make_grid(pictures, columns=3, gap=2)
     assert sheet.shape == (2 + 2 * 6, 2 + 3 * 8, channels)
     assert (sheet[2:6, 2:8] == pictures[0]).all()
     assert (sheet[8:12, 10:16] == pictures[4]).all()
@@ -31,7 +31,7 @@ def test_a_grid_keeps_every_picture(channels: int):
 
 
 def test_a_grid_is_as_square_as_it_can_be():
-    assert grid(np.zeros((64, 28, 28, 1), np.uint8)).shape == (242, 242, 1)
+    assert make_grid(np.zeros((64, 28, 28, 1), np.uint8)).shape == (242, 242, 1)
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
@@ -45,8 +45,8 @@ def test_a_png_holds_the_pixels(tmp_path: Path, channels: int, mode: str):
 
 def test_a_grid_with_rows_fills_columns():
     pixels = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
-    assert grid(pixels, gap=0, rows=2)[..., 0].tolist() == [[0, 2, 4], [1, 3, 0]]
-    assert grid(pixels, gap=0, columns=3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 0]]
+    assert make_grid(pixels, gap=0, rows=2)[..., 0].tolist() == [[0, 2, 4], [1, 3, 0]]
+    assert make_grid(pixels, gap=0, columns=3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 0]]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

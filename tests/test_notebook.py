@@ -7,10 +7,10 @@ from torch import nn
 
 from benchmarks import study
 from dcgan import Discriminator, Generator, notebook
-from dcgan.config import configure
-from dcgan.losses import OBJECTIVES
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.training.losses import OBJECTIVES
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 CRITERION = nn.BCEWithLogitsLoss()
 
@@ -76,7 +76,7 @@ def test_get_disc_loss_leaves_batchnorm_as_the_study_does(networks, real):
 @pytest.fixture
 def state() -> State:
     settings = {"g_width": 8, "d_width": 4, "z_dim": 8, "batch_size": 6, "device": "cpu"}
-    return setup(configure("dcgan", **settings, share_z=False))
+    return set_up(configure("dcgan", **settings, share_z=False))
 
 
 def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, list, list]:
@@ -93,7 +93,7 @@ def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, li
         parameters = list(network.parameters())
         monkeypatch.setattr(optimizer, "step", lambda p=parameters: found.append([x.grad.clone() for x in p]))
     monkeypatch.setattr(torch, "randn", remember)
-    update(state)
+    train_step(state)
     monkeypatch.setattr(torch, "randn", original)
     return found[0], found[1], drawn
 
@@ -102,7 +102,7 @@ def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, li
 def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, monkeypatch, share_z: bool):
     from dataclasses import replace
 
-    from dcgan.step import next_reals
+    from dcgan.training.step import next_reals
 
     state.config = replace(state.config, share_z=share_z)
     gen, disc = state.generator, state.discriminator

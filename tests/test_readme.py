@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dcgan.cli import parse
-from dcgan.run import RunFolder
+from dcgan.cli.main import parse
+from dcgan.run.folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.ko.md"]

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.compare.chance import permutation, spread
-from dcgan.config import PRESETS, UserError, read_json
-from dcgan.losses import OBJECTIVES
+from dcgan.comparison.statistics import permutation_test, spread_over_seeds
+from dcgan.errors import UserError
+from dcgan.files import read_json
+from dcgan.presets import PRESETS
+from dcgan.training.losses import OBJECTIVES
 
 DISTANCE = "frechet_inception_distance"
 
@@ -45,8 +47,13 @@ def better(each: dict[str, Any], name: str, other: str) -> dict[str, Any]:
     for metric in (DISTANCE, "certainty"):
         a, b = ([run[metric] for run in each.get(preset, {}).values() if metric in run] for preset in (name, other))
         if a and b:
-            p, least = permutation(a, b)
-            found[metric] = {name: vars(spread(a)), other: vars(spread(b)), "p": p, "least_p": least}
+            p, least = permutation_test(a, b)
+            found[metric] = {
+                name: vars(spread_over_seeds(a)),
+                other: vars(spread_over_seeds(b)),
+                "p": p,
+                "least_p": least,
+            }
     return found
 
 
@@ -88,7 +95,7 @@ def agreement(each: dict[str, Any]) -> dict[str, Any]:
     for preset, runs in each.items():
         values = [run["label_agreement"] for run in runs.values() if "label_agreement" in run]
         if values:
-            found[preset] = vars(spread(values))
+            found[preset] = vars(spread_over_seeds(values))
     return found
 
 
@@ -97,7 +104,7 @@ def ends(runs: list[dict[str, Any]]) -> dict[str, Any]:
     same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].is_bce]
     return {
         preset: {
-            name: vars(spread([run["parts"][-1][name] for run in group]))
+            name: vars(spread_over_seeds([run["parts"][-1][name] for run in group]))
             for name in ("d_real", "d_fake", "loss_d", "loss_g")
         }
         for preset, group in (

@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 
-from dcgan import latents
-from dcgan.config import configure
-from dcgan.losses import OBJECTIVES
-from dcgan.state import State, setup
-from dcgan.step import update
+from dcgan.presets import configure
+from dcgan.rng import derive_seed
+from dcgan.sampling import latents
+from dcgan.training.losses import OBJECTIVES
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
 
 MOMENTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000)
 PROBED = 256
@@ -22,19 +23,19 @@ def measured(presets: list[str], seeds: list[int], steps: int) -> dict[str, Any]
 
 def run(preset: str, seed: int, steps: int) -> dict[str, Any]:
     """One training."""
-    state = setup(configure(preset, seed=seed, steps=steps, device="cpu"))
+    state = set_up(configure(preset, seed=seed, steps=steps, device="cpu"))
     notes = []
     for step in range(steps + 1):
         if step in MOMENTS:
             notes.append({"step": step, **gradients(state)})
-        update(state)
+        train_step(state)
     return {"preset": preset, "seed": seed, "notes": notes}
 
 
 def gradients(state: State) -> dict[str, float]:
     """D(G(z)), and ‖∇‖ of both losses over all weights of G. The training does not notice."""
     generator, discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.discriminator)
-    z = latents.noise(latents.derive(state.config.seed, 99), PROBED, state.config.z_dim)
+    z = latents.draw_latents(derive_seed(state.config.seed, 99), PROBED, state.config.z_dim)
     found: dict[str, float] = {}
     for name in ("minimax", "non-saturating"):
         generator.zero_grad()

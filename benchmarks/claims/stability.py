@@ -8,10 +8,11 @@ for all latents has 60 and more. Each run is a folder; what is done is kept.
 from pathlib import Path
 from typing import Any
 
-from dcgan.compare.work import FILE, has_diverged, parts_of, probe, store
-from dcgan.config import UserError, configure
-from dcgan.run import RunFolder
-from dcgan.training import resume, train_config
+from dcgan.comparison.runs import PARTS_FILE, has_diverged, probe_run, read_parts, write_parts
+from dcgan.errors import UserError
+from dcgan.presets import configure
+from dcgan.run.folder import RunFolder
+from dcgan.training.start import resume, train_config
 
 GOOD = 30.0
 RATES = (2e-4, 1e-3, 5e-3)
@@ -40,7 +41,7 @@ def measured(folder: Path, seeds: list[int], images: int) -> dict[str, Any]:
 def one(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """One run: its distance, or why it has none."""
     folder = RunFolder(path)
-    if not (path / FILE).exists():
+    if not (path / PARTS_FILE).exists():
         try:
             if folder.checkpoint.is_dir():
                 resume(path)
@@ -48,11 +49,11 @@ def one(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
                 train_config(configure(**settings), path)
         except UserError as error:
             if has_diverged(folder):
-                store(folder, [], str(error))
+                write_parts(folder, [], str(error))
             elif "is finished" not in str(error):
                 raise
-        if not (path / FILE).exists():
-            store(folder, [probe("mnist", folder)], "")
-    parts, failed = parts_of(folder)
+        if not (path / PARTS_FILE).exists():
+            write_parts(folder, [probe_run("mnist", folder)], "")
+    parts, failed = read_parts(folder)
     distance = None if failed else parts[-1]["frechet_inception_distance"]
     return {"distance": distance, "well": distance is not None and distance < GOOD}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dcgan.losses import bce_discriminator, non_saturating_generator
+from dcgan.training.losses import bce_discriminator, non_saturating_generator
 
 MEAN, DEVIATION = 3.0, 0.5
 BATCH = 1024

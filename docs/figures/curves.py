@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from dcgan.config import PRESETS
-from dcgan.losses import OBJECTIVES
-from dcgan.schedule import at
+from dcgan.presets import PRESETS
+from dcgan.training.losses import OBJECTIVES
+from dcgan.training.schedule import schedule_at
 from docs.figures import toys
 from docs.figures.style import BLUE, CARD, GREEN, ORANGE, PURPLE, SOFT, panels, save
 
@@ -205,7 +205,7 @@ def burn_in() -> None:
     """What `r3gan` changes over its first images: the learning rate, the penalties' weight, beta2, the half-life."""
     config = PRESETS["r3gan"]
     images = torch.linspace(0, 1.6 * config.burn_in, 200)
-    now = [at(config, int(i), None) for i in images]
+    now = [schedule_at(config, int(i), None) for i in images]
     curves = {
         "lr": [n.lr for n in now],
         "γ": [config.r1 * n.zero_centred for n in now],

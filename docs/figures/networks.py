@@ -7,7 +7,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from PIL import Image
 
 from dcgan import Discriminator, Generator
-from dcgan.data import open_images
+from dcgan.data.open import open_images
 from dcgan.models.summary import Layer, summarize
 from docs.figures.style import (
     BLUE,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from dcgan.losses import OBJECTIVES, bce_discriminator, gradient_penalty, wasserstein_discriminator
-from dcgan.losses import zero_centred_penalty as zero_centred
+from dcgan.training.losses import OBJECTIVES, bce_discriminator, gradient_penalty, wasserstein_discriminator
+from dcgan.training.losses import zero_centred_penalty as zero_centred
 
 MODES = 8
 Sampler = Callable[[int], Tensor]

@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from dcgan.config import PRESETS, Config, UserError
-    from dcgan.losses import Objective
+    from dcgan.config import Config
+    from dcgan.errors import UserError
     from dcgan.models.dcgan import Discriminator, Generator
-    from dcgan.sample import Model, load
-    from dcgan.training import resume, train
+    from dcgan.presets import PRESETS
+    from dcgan.sampling.model import Model, load
+    from dcgan.training.losses import Objective
+    from dcgan.training.start import resume, train
 
 _HOME = {
     "Config": "config",
-    "PRESETS": "config",
-    "UserError": "config",
-    "Objective": "losses",
+    "PRESETS": "presets",
+    "UserError": "errors",
+    "Objective": "training.losses",
     "Discriminator": "models.dcgan",
     "Generator": "models.dcgan",
-    "Model": "sample",
-    "load": "sample",
-    "resume": "training",
-    "train": "training",
+    "Model": "sampling.model",
+    "load": "sampling.model",
+    "resume": "training.start",
+    "train": "training.start",
 }
 __all__ = [
     "PRESETS",

@@ -1,20 +1,15 @@
 """Every setting, once: the command line's flags, a run's `config.json` and the Python arguments are all this class."""
 
-import difflib
-import json
 import numbers
-import os
 import re
-import shlex
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
-DEFAULT_PRESET = "fast"
-FORMAT_VERSION = 1
-"""Of `config.json`, the saved model and the state. Newer versions are refused by name; older ones stay readable."""
+from dcgan.errors import UserError
+from dcgan.files import read_json
 
 Loss = Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein", "relativistic"]
 Network = Literal["mlp", "dcgan", "dcgan64", "resnet"]
@@ -24,16 +19,10 @@ Augment = Literal["none", "auto", "flip", "diffaugment", "flip+diffaugment"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
 DURATIONS = ("steps", "images", "epochs", "minutes")
-FEW = 10_000
+FEW_PICTURES = 10_000
 """Fewer pictures than this a discriminator learns by heart (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
-LONGEST = 10**12
-LARGEST_JSON = 2**24
-"""Characters of a file of settings: ours have some thousands."""
-NO_LENGTH: dict[str, Any] = dict.fromkeys(DURATIONS)
-
-
-class UserError(ValueError):
-    """A mistake that the user can mend. Its text is one line: what is wrong, and what to do."""
+MAX_DURATION = 10**12
+NO_DURATION: dict[str, Any] = dict.fromkeys(DURATIONS)
 
 
 @dataclass(frozen=True)
@@ -166,7 +155,7 @@ class Config:
             _check(getattr(self, name) <= 65_536, name, getattr(self, name), "must be at most 65536")
         for name in DURATIONS:
             value = getattr(self, name)
-            _check(value is None or 0 < value <= LONGEST, name, value, "must be above 0 and at most 10^12")
+            _check(value is None or 0 < value <= MAX_DURATION, name, value, "must be above 0 and at most 10^12")
         if self.patience and not self.evaluate_every:
             raise UserError("--patience counts measurements: give --evaluate-every too")
         _check(self.ema >= 0, "ema", self.ema, "must be 0 (off) or above")
@@ -182,46 +171,12 @@ class Config:
         return None if self.image_size is None else _sides(self.image_size)
 
 
-def configure(preset: str | os.PathLike[str] = DEFAULT_PRESET, **settings: Any) -> Config:
-    """Return a preset with some of its settings replaced.
-
-    Args:
-        preset: a name in `PRESETS`, or the path of a run's `config.json`.
-        **settings: fields of `Config`. A duration replaces whichever duration the preset has.
-
-    Raises:
-        UserError: an unknown preset or setting, a value that cannot work, or two durations.
-    """
-    unknown = [name for name in settings if name not in Config.__dataclass_fields__]
-    if unknown:
-        raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
-    base = preset_config(os.fspath(preset))
-    settings = {name: _plain(value) for name, value in settings.items()}
-    if any(settings.get(name) is not None for name in DURATIONS):
-        base = replace(base, **NO_LENGTH)
-    return replace(base, **settings)
-
-
-def preset_config(preset: str) -> Config:
-    """Return the settings that a preset's name, or the path of a `config.json`, stands for."""
-    if preset in PRESETS:
-        return PRESETS[preset]
-    if preset.endswith(".json"):
-        if own := read_json(Path(preset)).get("own"):
-            raise UserError(f"{preset} is of a run with your own {own[0]}: train again with dcgan.train({own[0]}=...)")
-        return read_config(Path(preset))
-    raise UserError(
-        f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
-        "or a run's config.json"
-    )
-
-
 def read_config(path: Path) -> Config:
     """Read the settings of a run from its `config.json`."""
-    return from_json(read_json(path).get("settings"), path)
+    return config_from_json(read_json(path).get("settings"), path)
 
 
-def from_json(settings: object, path: Path) -> Config:
+def config_from_json(settings: object, path: Path) -> Config:
     """Build a Config from the parsed `settings` of the file at `path`."""
     if not isinstance(settings, dict):
         raise UserError(f"{path} holds no settings of a run")
@@ -235,51 +190,9 @@ def from_json(settings: object, path: Path) -> Config:
         raise UserError(f"{path}: {error}") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one of our JSON objects, refusing what is damaged or written by a newer version."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(LARGEST_JSON)  # what is cut off there is no JSON any more
-        data = json.loads(text)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path} is damaged: it is not JSON") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is damaged: it is not a JSON object")
-    version = data.get("format_version")
-    if not isinstance(version, int) or version < 1:
-        raise UserError(f"{path} was not written by dcgan: it has no format_version")
-    if version > FORMAT_VERSION:
-        raise UserError(f"{path} was written by a newer dcgan (format {version}): update with pip install -U dcgan")
-    return data
-
-
-def to_json(config: Config) -> dict[str, Any]:
+def config_to_json(config: Config) -> dict[str, Any]:
     """The settings as JSON's own types: `from_json` gives the same Config back."""
     return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
-
-
-def command(config: Config) -> str:
-    """The shell command that trains with just these settings."""
-    preset = config.preset if config.preset in PRESETS else "dcgan"
-    base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name == "preset" or value == getattr(base, field.name) or value is None:
-            continue
-        flag = "--" + field.name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return shlex.join(words)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the nearest known word, or nothing."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _sides(size: int | str) -> tuple[int, int]:
@@ -336,59 +249,3 @@ def _is(value: object, kind: type) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)
-
-
-# Last, because a Config checks itself with the functions above. What each preset follows, with its formulae and its
-# departures from the paper, is in docs/presets.md.
-PRESETS: dict[str, Config] = {
-    # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks. Not its maxout, dropout
-    # and momentum, but the form that courses teach: ReLU with BatchNorm in G, LeakyReLU in D, Adam.
-    "vanilla": Config(
-        preset="vanilla", network="mlp", d_norm="none", g_width=128, d_width=128, steps=20_000,
-    ),
-    # Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs" (2016), in the
-    # form of the study: unpadded 28x28 networks, BatchNorm scales drawn from N(0, 0.02), the losses' mean for D.
-    "dcgan": Config(preset="dcgan", steps=11_500),
-    # The same paper as it is: four strided layers at 64x64, z 100, 512 to 64 channels, BatchNorm scales N(1, 0.02).
-    # At other sizes as many layers as bring them to 4..7 pixels. z is normal, not uniform.
-    "dcgan64": Config(
-        preset="dcgan64", image_size=64, network="dcgan64", z_dim=100, g_width=64, d_width=64, steps=20_000,
-    ),
-    # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam with betas
-    # (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64, but narrower and at
-    # ten times the paper's rate: minutes instead of hours (docs/experiments.md).
-    "wgan-gp": Config(
-        preset="wgan-gp", image_size=None, network="dcgan64", d_norm="layer", g_width=32, d_width=16,
-        loss="wasserstein", gp=10.0, n_critic=5, lr=1e-3, betas=(0.0, 0.9), batch_size=64, steps=10_000,
-    ),
-    # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
-    # conditional BatchNorm (de Vries et al. 2017) too and D by projection (Miyato, Koyama 2018), not by concatenation.
-    "cgan": Config(
-        preset="cgan", image_size=None, network="dcgan64", conditional=True, g_width=32, d_width=32, lr=5e-4,
-        batch_size=64, steps=10_000,
-    ),
-    # Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): relativistic pairs, R1 and R2 at
-    # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks and batch, a higher rate and a tanh.
-    "r3gan": Config(
-        preset="r3gan", image_size=None, network="resnet", g_norm="none", d_norm="none", g_width=16, d_width=16,
-        loss="relativistic", r1=0.1, r2=0.1, lr=2e-3, betas=(0.0, 0.99), clip=2.0, burn_in=50_000, batch_size=64,
-        steps=10_000,
-    ),
-    # Our own, for minutes on a CPU (docs/presets.md): the layers of dcgan64, narrow, at ten times the paper's rate, and
-    # groups of look-alikes in the place of labels.
-    "fast": Config(
-        preset="fast", image_size=None, network="dcgan64", groups=128, mismatch=0.1, z_dim=192, augment="auto",
-        g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000,
-    ),
-}  # fmt: skip
-COMPARED = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
-"""What `dcgan compare` compares unless told otherwise: what the study's document speaks of, and two more."""
-PRESET_LINES = {
-    "fast": "the default, for a CPU: good digits in a minute; groups of look-alikes stand in for labels",
-    "vanilla": "fully connected networks, as GANs began: any size, Adam 2e-4, 20,000 steps",
-    "dcgan": "the study's network and settings: 28x28, BatchNorm, Adam 2e-4, 11,500 steps",
-    "dcgan64": "Radford et al. as published, 64x64; any size from 16 to 256",
-    "wgan-gp": "Wasserstein critic with gradient penalty: steadier, five critic updates a step",
-    "cgan": "you choose the class that is drawn: needs labels",
-    "r3gan": "the modern objective: relativistic pairs, R1 and R2, no normalisation",
-}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dcgan.files import whole_file
+from dcgan.files import atomic_file
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -25,7 +25,7 @@ def to_uint8(images: Tensor) -> Pixels:
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int | None = None) -> Pixels:
+def make_grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int | None = None) -> Pixels:
     """Lay pictures (N, H, W, C) out on black, `gap` pixels apart: one picture (H', W', C).
 
     They fill row after row; with `rows`, column after column, so that picture i stands in row i mod `rows`. Without
@@ -45,13 +45,13 @@ def grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int 
 
 def save_png(picture: Pixels, path: Path) -> None:
     """Write one picture (H, W, C), gray for one channel, as a PNG; it is there whole or not at all."""
-    with whole_file(path) as aside:
+    with atomic_file(path) as aside:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(aside, format="PNG")
 
 
 def save_gif(pixels: Pixels, path: Path, seconds_a_frame: float = 0.06) -> None:
     """Write pictures (N, H, W, C) as an animation that repeats; it is there whole or not at all."""
     first, *others = (Image.fromarray(p[..., 0] if p.shape[-1] == 1 else p) for p in pixels)
-    with whole_file(path) as aside:
+    with atomic_file(path) as aside:
         duration = round(1000 * seconds_a_frame)
         first.save(aside, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)

@@ -6,7 +6,7 @@ The losses are the engine's (`dcgan.losses`), so what a notebook computes by han
 import torch
 from torch import Tensor, nn
 
-from dcgan.losses import Criterion, bce_discriminator, non_saturating_generator
+from dcgan.training.losses import Criterion, bce_discriminator, non_saturating_generator
 
 
 def get_noise(n_samples: int, z_dim: int, device: str | torch.device = "cpu") -> Tensor:

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from dcgan.config import UserError
+from dcgan.errors import UserError
 from dcgan.files import printable
 
-PIECE = 2**22
+MAX_READ_BYTES = 2**22
 """Bytes that are read at a time, at least one picture."""
 MAX_CLASSES = 65_536
 IMAGE_KEYS, LABEL_KEYS = ("arr_0", "images", "x", "x_train", "data"), ("arr_1", "labels", "y", "y_train")
@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Rows:
+class ArrayPart:
     """Pictures of one shape, not yet read.
 
     Attributes:
@@ -58,7 +58,7 @@ class Rows:
     is_test: bool = False
 
 
-def read_npy(path: Path) -> list[Rows]:
+def read_npy(path: Path) -> list[ArrayPart]:
     """A `.npy` file: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W).
 
     Raises:
@@ -76,14 +76,14 @@ def read_npy(path: Path) -> list[Rows]:
     arrange, shape = _layout(array.shape, array.dtype, shown)
 
     def pieces() -> Iterator[Array]:
-        step = max(1, PIECE // max(1, math.prod(shape)))
+        step = max(1, MAX_READ_BYTES // max(1, math.prod(shape)))
         for start in range(0, len(array), step):
             yield arrange(np.asarray(array[start : start + step]))
 
-    return [Rows(len(array), shape, pieces)]
+    return [ArrayPart(len(array), shape, pieces)]
 
 
-def read_npz(path: Path) -> list[Rows]:
+def read_npz(path: Path) -> list[ArrayPart]:
     """An `.npz` file: pictures under `arr_0` or `images`, labels (N,) under `arr_1` or `labels`.
 
     Raises:
@@ -112,7 +112,7 @@ def read_npz(path: Path) -> list[Rows]:
             _header(file)
             yield from _pieces(file, shape, arrange, shown)
 
-    return [Rows(shape[0], one, pieces, labels)]
+    return [ArrayPart(shape[0], one, pieces, labels)]
 
 
 def _npz_header(archive: zipfile.ZipFile, key: str, shown: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -173,7 +173,7 @@ def _layout(
 def _pieces(file: IO[bytes], shape: tuple[int, ...], arrange: Callable[[Array], Array], shown: str) -> Iterator[Array]:
     """Read `shape` bytes in pieces of whole pictures."""
     one = math.prod(shape[1:])
-    step = max(1, PIECE // one)
+    step = max(1, MAX_READ_BYTES // one)
     try:
         for start in range(0, shape[0], step):
             count = min(step, shape[0] - start)
@@ -209,7 +209,7 @@ def find_idx(folder: Path) -> list[Path]:
     return []
 
 
-def read_idx(paths: list[Path]) -> list[Rows]:
+def read_idx(paths: list[Path]) -> list[ArrayPart]:
     """IDX files of pictures: with their labels where those lie beside them, `t10k` and `test` as the test part.
 
     Raises:
@@ -223,14 +223,16 @@ def read_idx(paths: list[Path]) -> list[Rows]:
             raise UserError(f"{shown} holds several sets, {_listed(names)}: put one set in a folder of its own")
     if len(parts) == 2 and (parts[0].labels is None) != (parts[1].labels is None):
         raise UserError(f"{shown} has labels for one of its two parts only: add or remove a labels file")
-    return sorted((Rows(p.count, p.shape, p.pieces, p.labels, p.is_test and len(parts) > 1) for p in parts), key=_last)
+    return sorted(
+        (ArrayPart(p.count, p.shape, p.pieces, p.labels, p.is_test and len(parts) > 1) for p in parts), key=_last
+    )
 
 
-def _last(part: Rows) -> bool:
+def _last(part: ArrayPart) -> bool:
     return part.is_test
 
 
-def _idx_rows(path: Path) -> Rows:
+def _idx_rows(path: Path) -> ArrayPart:
     shown = printable(str(path))
     shape = _idx_shape(path)
     arrange, one = _layout(shape, np.dtype(np.uint8), shown)
@@ -241,7 +243,7 @@ def _idx_rows(path: Path) -> Rows:
             yield from _pieces(file, shape, arrange, shown)
 
     is_test = bool(re.search("t10k|test", path.name, re.IGNORECASE))
-    return Rows(shape[0], one, pieces, _idx_labels(path, shape[0]), is_test)
+    return ArrayPart(shape[0], one, pieces, _idx_labels(path, shape[0]), is_test)
 
 
 def _opened(path: Path) -> Any:

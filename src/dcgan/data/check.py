@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcgan.data import Images
-from dcgan.data.resize import recoloured
-from dcgan.images import grid
+from dcgan.data.open import ImageSet
+from dcgan.data.resize import convert_channels
+from dcgan.images import make_grid
 
 THUMB = 16
 """Side of the thumbnails that near duplicates are found by."""
@@ -27,7 +27,7 @@ SHOWN = 100
 Array = npt.NDArray[Any]
 
 
-def examine(images: Images, names: Sequence[str] = ()) -> dict[str, Any]:
+def examine_set(images: ImageSet, names: Sequence[str] = ()) -> dict[str, Any]:
     """What is in a set, as JSON's own types.
 
     Args:
@@ -47,14 +47,14 @@ def examine(images: Images, names: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _classes(images: Images) -> dict[str, int]:
+def _classes(images: ImageSet) -> dict[str, int]:
     if images.labels is None:
         return {}
     counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
     return dict(zip(images.classes, counts, strict=True))
 
 
-def _sizes(images: Images) -> dict[str, Any]:
+def _sizes(images: ImageSet) -> dict[str, Any]:
     """Height x width of the pictures as they came."""
     if "sizes" not in images.about:
         return {"smallest": images.original, "largest": images.original, "commonest": {images.original: len(images)}}
@@ -74,13 +74,13 @@ def _x(size: Array) -> str:
     return "x".join(map(str, size.tolist()))
 
 
-def _modes(images: Images) -> dict[str, int]:
+def _modes(images: ImageSet) -> dict[str, int]:
     if "modes" not in images.about:
         return {"uint8": len(images)}
     return dict(Counter(images.modes[number] for number in images.about["modes"].tolist()).most_common())
 
 
-def _duplicates(images: Images, names: Sequence[str]) -> dict[str, Any]:
+def _duplicates(images: ImageSet, names: Sequence[str]) -> dict[str, Any]:
     """Pictures that are there more than once: byte for byte, and nearly."""
     digests = _digests(images)
     _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
@@ -101,14 +101,14 @@ def _duplicates(images: Images, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _digests(images: Images) -> Array:
+def _digests(images: ImageSet) -> Array:
     if "digests" in images.about:
         return images.about["digests"]
     rows = (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in images.pixels.numpy())
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(images), 16)
 
 
-def _named(pair: tuple[int, int], images: Images, names: Sequence[str]) -> list[str]:
+def _named(pair: tuple[int, int], images: ImageSet, names: Sequence[str]) -> list[str]:
     indices = images.about.get("indices")
     places = [int(indices[row]) if indices is not None else row for row in pair]
     return [names[place] if names else f"#{place}" for place in places]
@@ -118,7 +118,7 @@ def thumbnails(pixels: Tensor, rows: Array) -> Tensor:
     """Small pictures as floats in 0..255, (n, D), of some rows of uint8 (N, C, H, W); transparent ones on white."""
     parts = []
     for some in torch.split(torch.from_numpy(rows), 4096):
-        colours = recoloured(pixels[some], min(3, pixels.shape[1])).float()
+        colours = convert_channels(pixels[some], min(3, pixels.shape[1])).float()
         parts.append(F.interpolate(colours, (THUMB, THUMB), mode="area").flatten(1))
     return torch.cat(parts)
 
@@ -136,9 +136,9 @@ def near_pairs(thumbs: Tensor) -> list[tuple[int, int]]:
     return found
 
 
-def contact_sheet(images: Images) -> npt.NDArray[np.uint8]:
+def contact_sheet(images: ImageSet) -> npt.NDArray[np.uint8]:
     """Up to `SHOWN` pictures, spread evenly over the classes, as one picture (H, W, C)."""
     labels = torch.zeros(len(images)) if images.labels is None else images.labels
     order = torch.argsort(labels, stable=True)
     rows = order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]
-    return grid(images.pixels[rows].permute(0, 2, 3, 1).numpy())
+    return make_grid(images.pixels[rows].permute(0, 2, 3, 1).numpy())

@@ -26,7 +26,7 @@ HASH_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Options:
+class ResizeOptions:
     """How pictures are brought to one shape.
 
     Attributes:
@@ -43,7 +43,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """One decoded file.
 
     Attributes:
@@ -59,7 +59,7 @@ class Picture:
     digest: bytes
 
 
-def decode_all(places: Sequence[tuple[str, str | None]], options: Options) -> list[Picture | str]:
+def decode_all(places: Sequence[tuple[str, str | None]], options: ResizeOptions) -> list[DecodedImage | str]:
     """Decode files, each a path, or a path of a zip and a name inside. What cannot be read becomes its reason."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata that does not matter here
@@ -67,14 +67,14 @@ def decode_all(places: Sequence[tuple[str, str | None]], options: Options) -> li
         return [_decode_or_reason(place, options) for place in places]
 
 
-def _decode_or_reason(place: tuple[str, str | None], options: Options) -> Picture | str:
+def _decode_or_reason(place: tuple[str, str | None], options: ResizeOptions) -> DecodedImage | str:
     try:
-        return decode(read(*place), options)
+        return decode_image(read_file_bytes(*place), options)
     except Exception as error:  # Pillow's plugins raise anything on damaged files: see their reports of fuzzing
-        return reason(error)
+        return skip_reason(error)
 
 
-def read(path: str, member: str | None) -> bytes:
+def read_file_bytes(path: str, member: str | None) -> bytes:
     """The bytes of a file, or of a zip's member, never more than `MAX_BYTES`."""
     with _archive(path).open(member) if member is not None else open(path, "rb") as file:
         content: bytes = file.read(MAX_BYTES + 1)
@@ -90,7 +90,7 @@ def _archive(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def reason(error: Exception) -> str:
+def skip_reason(error: Exception) -> str:
     """Why a picture was left out, in a few printable words."""
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or of a kind that is not read"
@@ -100,14 +100,14 @@ def reason(error: Exception) -> str:
     return printable(" ".join(text.split())[:200]) or type(error).__name__
 
 
-def decode(content: bytes, options: Options) -> Picture:
+def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
     """Decode one picture's bytes. Of an animation it takes the first frame.
 
     Raises:
         Exception: almost any, for a damaged file.
     """
     digest = hashlib.blake2b(content, digest_size=HASH_BYTES).digest()
-    with Image.open(io.BytesIO(content), formats=formats()) as image:
+    with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
         mode, (width, height), turn = image.mode, image.size, _turn(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the wanted size, so the filter below decides.
         image.draft(None, (2 * max(options.height, options.width),) * 2)
@@ -115,17 +115,17 @@ def decode(content: bytes, options: Options) -> Picture:
         pixels = _pixels(_fitted(_eight_bit(upright), options), options.channels)
     if turn in _SIDEWAYS:
         width, height = height, width
-    return Picture(pixels, (height, width), mode, digest)
+    return DecodedImage(pixels, (height, width), mode, digest)
 
 
 def native_size(content: str | IO[bytes]) -> tuple[int, int]:
     """Height and width from a picture's header."""
-    with Image.open(content, formats=formats()) as image:
+    with Image.open(content, formats=readable_formats()) as image:
         return image.height, image.width
 
 
 @lru_cache(maxsize=1)
-def formats() -> tuple[str, ...]:
+def readable_formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this Pillow was built with."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -165,7 +165,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _fitted(image: Image.Image, options: Options) -> Image.Image:
+def _fitted(image: Image.Image, options: ResizeOptions) -> Image.Image:
     """Resize with antialiasing (bicubic) to the wanted frame."""
     width, height = image.size
     wide, high = options.width, options.height

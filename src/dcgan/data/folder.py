@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dcgan.config import UserError
+from dcgan.errors import UserError
 from dcgan.files import printable
 
-SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     f".{kind}"
     for kind in (
         *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm"),
@@ -26,7 +26,7 @@ MAX_LABELS = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ImageFile:
     """One picture file.
 
     Attributes:
@@ -57,7 +57,7 @@ class Listing:
         others: how many files are no pictures, by suffix.
     """
 
-    entries: list[Entry]
+    entries: list[ImageFile]
     classes: tuple[str, ...]
     skipped: list[tuple[str, str]]
     others: Counter[str]
@@ -119,7 +119,7 @@ def _name(root: Path, path: str) -> str:
 def _take(found: Listing, root: Path, path: str, about: os.stat_result | OSError) -> None:
     suffix = os.path.splitext(path)[1].lower()
     name = _name(root, path)
-    if suffix not in SUFFIXES:
+    if suffix not in IMAGE_SUFFIXES:
         found.others[printable(suffix) or "no suffix"] += 1
     elif isinstance(about, OSError):
         is_link = os.path.islink(path)
@@ -127,7 +127,7 @@ def _take(found: Listing, root: Path, path: str, about: os.stat_result | OSError
     elif not stat.S_ISREG(about.st_mode):
         found.skipped.append((name, "not a plain file"))
     else:
-        found.entries.append(Entry(name, path, None, (about.st_size, about.st_mtime_ns)))
+        found.entries.append(ImageFile(name, path, None, (about.st_size, about.st_mtime_ns)))
 
 
 def list_zip(path: Path) -> Listing:
@@ -165,14 +165,14 @@ def _take_member(found: Listing, path: Path, member: zipfile.ZipInfo) -> None:
     if "__MACOSX" in parts or any(part.startswith(".") for part in parts):
         return
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in IMAGE_SUFFIXES:
         found.others[printable(suffix) or "no suffix"] += 1
     elif stat.S_ISLNK(member.external_attr >> 16):
         found.skipped.append((name, "a link inside a zip"))
     elif member.flag_bits & 1:
         found.skipped.append((name, "encrypted"))
     else:
-        found.entries.append(Entry(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
+        found.entries.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
 
 
 def _stylegan_labels(archive: zipfile.ZipFile, shown: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ SHARE, MOST = 10, 10_000
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
-def choose(digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+def choose_split(digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
     """The part of each picture: TRAIN, VALIDATION or TEST, int8 (N,).
 
     In each class the pictures with the smallest digests are held out, the smaller half of them for validation. Equal
@@ -23,7 +23,7 @@ def choose(digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> npt
     n = len(labels)
     if n == 0:
         return np.zeros(0, np.int8)
-    keys = numbers(digests)
+    keys = digest_numbers(digests)
     order = np.lexsort((keys, labels))
     classes, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     # Whole-number arithmetic: a share of the class as large as the whole set's, rounded down.
@@ -37,13 +37,13 @@ def choose(digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> npt
     return parts
 
 
-def numbers(digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+def digest_numbers(digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """The first eight bytes of each digest as a number."""
     first = np.ascontiguousarray(digests[:, :8])
     return first.view(">u8").ravel().astype(np.uint64)
 
 
-def arrangement(parts: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+def split_order(parts: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     """Which row goes to each place, so that the parts lie one after the other and few rows move. int64 (N,)."""
     wanted = np.sort(parts)
     order = np.arange(len(parts))
@@ -52,7 +52,7 @@ def arrangement(parts: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     return order
 
 
-def rearrange(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> None:
+def permute_in_place(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> None:
     """`rows[:] = rows[order]` in place, with one row's memory: `rows` may be a file larger than memory."""
     done = order == np.arange(len(order))
     for start in np.flatnonzero(~done):

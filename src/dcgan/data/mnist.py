@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan.config import UserError
-from dcgan.data.unpacked import content
+from dcgan.data.mnist_bytes import read_unpacked
+from dcgan.errors import UserError
 
 UINT8 = 8
 PREFIX = {"train": "train", "test": "t10k"}
 
 
-def read(split: str) -> tuple[Tensor, Tensor]:
+def read_mnist(split: str) -> tuple[Tensor, Tensor]:
     """Pictures uint8 (N, 28, 28) and labels uint8 (N,) of the `train` or `test` part."""
-    images, labels = (content(f"{PREFIX[split]}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
+    images, labels = (read_unpacked(f"{PREFIX[split]}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
     return parse_idx(images, "MNIST"), parse_idx(labels, "MNIST")
 
 

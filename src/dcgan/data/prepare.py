@@ -13,25 +13,26 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from dcgan.config import UserError
-from dcgan.data import cache, heldout
-from dcgan.data.arrays import Rows
-from dcgan.data.decode import HASH_BYTES, Options, Picture
-from dcgan.data.folder import Entry, Listing
-from dcgan.data.workers import decoded
+from dcgan.cache import cache_folder, cache_key, new_cache_entry
+from dcgan.data import heldout, prepared
+from dcgan.data.arrays import ArrayPart
+from dcgan.data.decode import HASH_BYTES, DecodedImage, ResizeOptions
+from dcgan.data.decode_workers import decode_in_processes
+from dcgan.data.folder import ImageFile, Listing
+from dcgan.errors import UserError
 from dcgan.files import printable
 
-FEWEST = 2
+MIN_PICTURES = 2
 """Pictures without which nothing can be trained; the same for each class."""
 HAVE = ("no usable picture", "one usable picture")
-TOGETHER = 64
+WRITE_BATCH = 64
 """Rows that are written at once."""
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Piece:
+class PreparedBatch:
     """Some pictures of one shape, ready to be kept.
 
     Attributes:
@@ -53,7 +54,7 @@ class Piece:
     indices: Array
 
 
-def files(listing: Listing, options: Options, shown: str) -> cache.Kept:
+def prepare_files(listing: Listing, options: ResizeOptions, shown: str) -> prepared.PreparedSet:
     """Prepare the pictures of a folder or a zip, or find them prepared.
 
     Raises:
@@ -61,8 +62,8 @@ def files(listing: Listing, options: Options, shown: str) -> cache.Kept:
     """
     stamps = [(e.name, *e.stamp, e.label, e.is_test) for e in listing.entries]
     first = os.path.abspath(listing.entries[0].path)
-    name = cache.key("files", first, stamps, listing.classes, listing.skipped, vars(options))
-    if (kept := cache.read(name)) is not None:
+    name = cache_key("files", first, stamps, listing.classes, listing.skipped, vars(options))
+    if (kept := prepared.read_prepared(name)) is not None:
         return kept
     skipped = [(printable(n), why) for n, why in listing.skipped]
     pieces = _decoded(listing, options, skipped)
@@ -70,10 +71,12 @@ def files(listing: Listing, options: Options, shown: str) -> cache.Kept:
     return _keep(name, pieces, options, (listing.classes, used), skipped, shown)
 
 
-def arrays(parts: Sequence[Rows], stamp: object, options: Options, shown: str) -> cache.Kept:
+def prepare_arrays(
+    parts: Sequence[ArrayPart], stamp: object, options: ResizeOptions, shown: str
+) -> prepared.PreparedSet:
     """Prepare pictures that come as arrays, or find them prepared. `stamp` says when the files changed."""
-    name = cache.key("arrays", stamp, vars(options))
-    if (kept := cache.read(name)) is not None:
+    name = cache_key("arrays", stamp, vars(options))
+    if (kept := prepared.read_prepared(name)) is not None:
         return kept
     used = {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
     classes = tuple(map(str, range(1 + max(used, default=-1))))
@@ -82,7 +85,7 @@ def arrays(parts: Sequence[Rows], stamp: object, options: Options, shown: str) -
     return _keep(name, _barred(pieces, total, shown), options, (classes, used), [], shown)
 
 
-def _barred(pieces: Iterable[Piece], total: int, shown: str) -> Iterator[Piece]:
+def _barred(pieces: Iterable[PreparedBatch], total: int, shown: str) -> Iterator[PreparedBatch]:
     with _bar(total, shown) as bar:
         for piece in pieces:
             yield piece
@@ -95,23 +98,23 @@ def _bar(total: int, shown: str) -> "tqdm[Any]":
     return tqdm(total=total, desc=f"preparing {shown}", unit="img", delay=1, mininterval=wait, file=sys.stderr)
 
 
-def _decoded(listing: Listing, options: Options, skipped: list[tuple[str, str]]) -> Iterator[Piece]:
+def _decoded(listing: Listing, options: ResizeOptions, skipped: list[tuple[str, str]]) -> Iterator[PreparedBatch]:
     """Decode a listing's files. What cannot be read is added to `skipped`."""
-    results = decoded([(entry.path, entry.member) for entry in listing.entries], options)
+    results = decode_in_processes([(entry.path, entry.member) for entry in listing.entries], options)
     with _bar(len(listing.entries), "pictures") as bar:
         pairs = zip(enumerate(listing.entries), results, strict=True)
-        while together := list(itertools.islice(pairs, TOGETHER)):
-            good = [(entry, result) for entry, result in together if isinstance(result, Picture)]
+        while together := list(itertools.islice(pairs, WRITE_BATCH)):
+            good = [(entry, result) for entry, result in together if isinstance(result, DecodedImage)]
             skipped += [(printable(e.name), result) for (_, e), result in together if isinstance(result, str)]
             bar.update(len(together))
             if good:
                 yield _piece(good)
 
 
-def _piece(good: Sequence[tuple[tuple[int, Entry], Picture]]) -> Piece:
+def _piece(good: Sequence[tuple[tuple[int, ImageFile], DecodedImage]]) -> PreparedBatch:
     pictures = [picture for _, picture in good]
     channels = max(picture.pixels.shape[2] for picture in pictures)
-    return Piece(
+    return PreparedBatch(
         np.stack([_widened(picture.pixels.transpose(2, 0, 1)[None], channels)[0] for picture in pictures]),
         np.array([entry.label for (_, entry), _ in good], np.int64),
         np.frombuffer(b"".join(picture.digest for picture in pictures), np.uint8).reshape(-1, HASH_BYTES),
@@ -133,8 +136,8 @@ def _widened(pixels: Array, channels: int) -> Array:
     return np.concatenate([colours, np.full_like(colours[:, :1], 255)], axis=1)
 
 
-def _from_rows(part: Rows, options: Options) -> Iterator[Piece]:
-    from dcgan.data.resize import resized
+def _from_rows(part: ArrayPart, options: ResizeOptions) -> Iterator[PreparedBatch]:
+    from dcgan.data.resize import resize_images
 
     start = 0
     for rows in part.pieces():
@@ -142,8 +145,8 @@ def _from_rows(part: Rows, options: Options) -> Iterator[Piece]:
         labels = np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[indices]
         start += len(rows)
         digests = b"".join(hashlib.blake2b(np.ascontiguousarray(r).data, digest_size=HASH_BYTES).digest() for r in rows)
-        yield Piece(
-            resized(rows.transpose(0, 3, 1, 2), options),
+        yield PreparedBatch(
+            resize_images(rows.transpose(0, 3, 1, 2), options),
             labels,
             np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES),
             np.tile(np.array(part.shape[:2], np.int32), (len(rows), 1)),
@@ -155,14 +158,14 @@ def _from_rows(part: Rows, options: Options) -> Iterator[Piece]:
 
 def _keep(
     name: str,
-    pieces: Iterable[Piece],
-    options: Options,
+    pieces: Iterable[PreparedBatch],
+    options: ResizeOptions,
     classes: tuple[tuple[str, ...], set[int]],
     skipped: list[tuple[str, str]],
     shown: str,
-) -> cache.Kept:
+) -> prepared.PreparedSet:
     """Write everything into a new entry of the cache and open it. `classes`: their names, and which must be there."""
-    with cache.new_entry(name) as entry:
+    with new_cache_entry(name, is_valid=lambda name: prepared.read_prepared(name) is not None) as entry:
         with (entry / "pixels.npy").open("wb+") as file:
             writer = _Writer(file, options)
             for piece in pieces:
@@ -174,10 +177,10 @@ def _keep(
         np.savez(entry / "about.npz", **about)  # type: ignore[arg-type]
         content = hashlib.sha256(about["digests"].tobytes() + about["labels"].tobytes() + repr(options).encode())
         meta = {"parts": parts, "classes": classes[0], "modes": names, "skipped": skipped, "key": content.hexdigest()}
-        cache.seal(entry, meta)
-    kept = cache.read(name)
+        prepared.write_metadata(entry, meta)
+    kept = prepared.read_prepared(name)
     if kept is None:
-        raise UserError(f"the cache {cache.root()} does not keep what is written there: set DCGAN_CACHE to another")
+        raise UserError(f"the cache {cache_folder()} does not keep what is written there: set DCGAN_CACHE to another")
     return kept
 
 
@@ -187,13 +190,13 @@ class _Writer:
     HEADER = 128
     """Bytes of a `.npy` file before its data, for every shape that fits."""
 
-    def __init__(self, file: IO[bytes], options: Options) -> None:
+    def __init__(self, file: IO[bytes], options: ResizeOptions) -> None:
         self.file, self.frame, self.channels, self.count = file, (options.height, options.width), 0, 0
         self.about: dict[str, list[Array]] = {name: [] for name in ("labels", "digests", "sizes", "tests", "indices")}
         self.modes: dict[str, int] = {}
         self.mode_of: list[Array] = []
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: PreparedBatch) -> None:
         if piece.pixels.shape[1] > self.channels:
             self._widen(piece.pixels.shape[1])
         pixels = np.ascontiguousarray(_widened(piece.pixels, self.channels))
@@ -242,17 +245,17 @@ def _check_enough(
     if skipped:
         name, why = skipped[0]
         broken = f"; {len(skipped)} cannot be used, such as {name} ({why})"
-    if len(labels) < FEWEST:
-        raise UserError(f"{shown} has {HAVE[len(labels)]}, {FEWEST} are the least{broken}")
+    if len(labels) < MIN_PICTURES:
+        raise UserError(f"{shown} has {HAVE[len(labels)]}, {MIN_PICTURES} are the least{broken}")
     if not classes:
         return
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    few = [label for label in sorted(used) if counts[label] < FEWEST]
+    few = [label for label in sorted(used) if counts[label] < MIN_PICTURES]
     if few:
         more = f" and {len(few) - 1} more" if len(few) > 1 else ""
         raise UserError(
-            f"{shown}: the class {classes[few[0]]}{more} has {HAVE[counts[few[0]]]}, {FEWEST} are the least: add some, "
-            f"or put all pictures into one folder to train without classes{broken}"
+            f"{shown}: the class {classes[few[0]]}{more} has {HAVE[counts[few[0]]]}, {MIN_PICTURES} are the least: "
+            f"add some, or put all pictures into one folder to train without classes{broken}"
         )
 
 
@@ -261,12 +264,12 @@ def _arrange(path: Path, about: dict[str, Array]) -> dict[str, list[int]]:
     tests = about.pop("tests")
     own = np.flatnonzero(~tests)
     groups = np.full(len(tests), heldout.TEST, np.int8)
-    groups[own] = heldout.choose(about["digests"][own], about["labels"][own])
+    groups[own] = heldout.choose_split(about["digests"][own], about["labels"][own])
     if tests.any():  # it has a test part of its own, so nothing more is taken from training
         groups[own] = np.where(groups[own] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
-    order = heldout.arrangement(groups)
+    order = heldout.split_order(groups)
     pixels = np.load(path, mmap_mode="r+", allow_pickle=False)
-    heldout.rearrange(pixels, order)
+    heldout.permute_in_place(pixels, order)
     pixels.flush()
     del pixels
     for name, column in about.items():
@@ -275,7 +278,7 @@ def _arrange(path: Path, about: dict[str, Array]) -> dict[str, list[int]]:
     return {"train": [0, both if tests.any() else train], "validation": [train, both], "test": [both, len(groups)]}
 
 
-def subset(kept: cache.Kept, part: str) -> slice:
+def split_rows(kept: prepared.PreparedSet, part: str) -> slice:
     """The rows of `train`, `validation` or `test`, or of `all`."""
     if part == "all":
         return slice(0, len(kept.pixels))

@@ -8,21 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcgan.data.decode import Options
+from dcgan.data.decode import ResizeOptions
 
-TOGETHER = 4096
+RESIZE_BATCH = 4096
 
 
-def resized(pixels: npt.NDArray[np.uint8], options: Options) -> npt.NDArray[Any]:
+def resize_images(pixels: npt.NDArray[np.uint8], options: ResizeOptions) -> npt.NDArray[Any]:
     """uint8 (N, C, H, W) -> the size and channels of `options`, antialiased bicubic."""
     if pixels.shape[1:] == (options.channels or pixels.shape[1], options.height, options.width):
         return pixels
     whole = torch.from_numpy(np.array(pixels, order="C"))
-    return torch.cat([_resized(part, options) for part in torch.split(whole, TOGETHER)]).numpy()
+    return torch.cat([_resized(part, options) for part in torch.split(whole, RESIZE_BATCH)]).numpy()
 
 
-def _resized(pixels: Tensor, options: Options) -> Tensor:
-    pixels = recoloured(pixels, options.channels or pixels.shape[1])
+def _resized(pixels: Tensor, options: ResizeOptions) -> Tensor:
+    pixels = convert_channels(pixels, options.channels or pixels.shape[1])
     height, width = pixels.shape[-2:]
     high, wide = options.height, options.width
     if options.fit == "pad":
@@ -57,7 +57,7 @@ def _scaled(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return (torch.cat([colours, alpha], 1) * 255).round().to(torch.uint8)
 
 
-def recoloured(pixels: Tensor, channels: int) -> Tensor:
+def convert_channels(pixels: Tensor, channels: int) -> Tensor:
     """uint8 (N, C, H, W) with 1 (gray), 3 (RGB) or 4 (RGBA) channels; what was transparent is seen on white."""
     have = pixels.shape[1]
     if have == channels:

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from dcgan.latents import derive
+from dcgan.rng import derive_seed
 
 CPU = torch.device("cpu")
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 @lru_cache(maxsize=1)
 def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
     """A permutation of 0..n-1, int64 (n,): every picture once an epoch. A million take 15 ms and 8 MB."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, 1, epoch)))
+    return torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, 1, epoch)))
 
 
 @lru_cache(maxsize=1)
@@ -23,13 +23,13 @@ def _order_on(device: torch.device, n: int, seed: int, epoch: int) -> Tensor:
     return order.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else order.to(device)
 
 
-def next_batch(n: int, batch_size: int, images_seen: int, seed: int, device: torch.device = CPU) -> Tensor:
+def next_batch_indices(n: int, batch_size: int, images_seen: int, seed: int, device: torch.device = CPU) -> Tensor:
     """Indices of the batch after `images_seen` images, int64 (B,), B <= batch_size: an epoch's last batch is short."""
     epoch, start = divmod(images_seen, n)
     return _order_on(device, n, seed, epoch)[start : start + batch_size]
 
 
-def share(n: int, rank: int, ranks: int) -> tuple[slice, float]:
+def rank_share(n: int, rank: int, ranks: int) -> tuple[slice, float]:
     """Which part of a batch of `n` one of `ranks` processes works on, and what it counts for.
 
     Together they see just what one process would; shares differ by at most one picture. The weight times the mean over

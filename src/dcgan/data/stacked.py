@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from dcgan.data import mnist
-from dcgan.latents import derive
+from dcgan.rng import derive_seed
 
-COUNT = {"train": 128_000, "test": 26_000}
+STACK_COUNT = {"train": 128_000, "test": 26_000}
 """Stacks in each part; 26,000 is how many samples the modes are counted from."""
-PURPOSE = 5
+STACK_PURPOSE = 5
 """Of the draw, for `latents.derive`."""
 
 
-def read(split: str, seed: int) -> tuple[Tensor, Tensor]:
+def read_stacked(split: str, seed: int) -> tuple[Tensor, Tensor]:
     """Pictures uint8 (N, 3, 28, 28) and labels int64 (N,), the digits read as one number."""
-    pixels, labels = mnist.read(split)
-    source = np.random.Generator(np.random.Philox(key=derive(seed, PURPOSE, int(split == "test"))))
-    drawn = torch.from_numpy(source.integers(len(labels), size=(COUNT[split], 3)))
+    pixels, labels = mnist.read_mnist(split)
+    source = np.random.Generator(np.random.Philox(key=derive_seed(seed, STACK_PURPOSE, int(split == "test"))))
+    drawn = torch.from_numpy(source.integers(len(labels), size=(STACK_COUNT[split], 3)))
     return pixels[drawn], (labels.long()[drawn] * torch.tensor([100, 10, 1])).sum(1)

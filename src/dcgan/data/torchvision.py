@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dcgan.config import UserError
-from dcgan.data import cache
+from dcgan.cache import cache_folder
+from dcgan.errors import UserError
 from dcgan.files import printable
 
 Array = npt.NDArray[Any]
@@ -20,7 +20,7 @@ _IDX = tuple(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in
 
 
 @dataclass(frozen=True)
-class Known:
+class TorchvisionSet:
     """One of torchvision's sets.
 
     Attributes:
@@ -38,26 +38,28 @@ class Known:
     test: Mapping[str, Any] = field(default_factory=lambda: {"train": False})
 
 
-def _emnist(split: str) -> Known:
-    return Known("EMNIST", "EMNIST/raw", ("gzip.zip",), *({"split": split, "train": part} for part in (True, False)))
+def _emnist(split: str) -> TorchvisionSet:
+    return TorchvisionSet(
+        "EMNIST", "EMNIST/raw", ("gzip.zip",), *({"split": split, "train": part} for part in (True, False))
+    )
 
 
-KNOWN: dict[str, Known] = {
-    "fashion-mnist": Known("FashionMNIST", "FashionMNIST/raw", _IDX),
-    "kmnist": Known("KMNIST", "KMNIST/raw", _IDX),
+TORCHVISION_SETS: dict[str, TorchvisionSet] = {
+    "fashion-mnist": TorchvisionSet("FashionMNIST", "FashionMNIST/raw", _IDX),
+    "kmnist": TorchvisionSet("KMNIST", "KMNIST/raw", _IDX),
     "emnist": _emnist("balanced"),
     "emnist-letters": _emnist("letters"),
     "emnist-digits": _emnist("digits"),
     "emnist-byclass": _emnist("byclass"),
     "emnist-bymerge": _emnist("bymerge"),
-    "usps": Known("USPS", "", ("usps.bz2", "usps.t.bz2")),
-    "cifar10": Known("CIFAR10", "", ("cifar-10-python.tar.gz",)),
-    "cifar100": Known("CIFAR100", "", ("cifar-100-python.tar.gz",)),
-    "svhn": Known("SVHN", "", ("train_32x32.mat", "test_32x32.mat"), {"split": "train"}, {"split": "test"}),
+    "usps": TorchvisionSet("USPS", "", ("usps.bz2", "usps.t.bz2")),
+    "cifar10": TorchvisionSet("CIFAR10", "", ("cifar-10-python.tar.gz",)),
+    "cifar100": TorchvisionSet("CIFAR100", "", ("cifar-100-python.tar.gz",)),
+    "svhn": TorchvisionSet("SVHN", "", ("train_32x32.mat", "test_32x32.mat"), {"split": "train"}, {"split": "test"}),
 }
 
 
-def read(name: str, part: str) -> tuple[Array, Array, tuple[str, ...]]:
+def read_torchvision(name: str, part: str) -> tuple[Array, Array, tuple[str, ...]]:
     """Pictures uint8 (N, H, W, C), labels int64 (N,) and class names of the `train` or `test` part.
 
     The files are looked for in `./data`, where torchvision's own examples put them, and in the cache.
@@ -65,7 +67,7 @@ def read(name: str, part: str) -> tuple[Array, Array, tuple[str, ...]]:
     Raises:
         UserError: they are not there and cannot be downloaded, or scipy is missing (for `svhn`).
     """
-    known = KNOWN[name]
+    known = TORCHVISION_SETS[name]
     dataset = _open(name, known, getattr(known, part))
     pixels = np.asarray(dataset.data)
     if pixels.ndim == 3:
@@ -77,10 +79,10 @@ def read(name: str, part: str) -> tuple[Array, Array, tuple[str, ...]]:
     return pixels, labels, classes
 
 
-def _open(name: str, known: Known, arguments: Mapping[str, Any]) -> Any:
+def _open(name: str, known: TorchvisionSet, arguments: Mapping[str, Any]) -> Any:
     from torchvision import datasets
 
-    roots = [Path("data"), cache.root() / "torchvision"]
+    roots = [Path("data"), cache_folder() / "torchvision"]
     kind = getattr(datasets, known.dataset)
     try:
         if name == "svhn":  # before hundreds of megabytes are fetched that cannot be read

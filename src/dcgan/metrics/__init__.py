@@ -1,1 +1,1 @@
-"""How good samples are: features of pictures, and numbers from features. Nothing here touches the network unasked."""
+"""Feature extractors, and the metrics that are computed from features."""

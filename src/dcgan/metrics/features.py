@@ -22,20 +22,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcgan.config import UserError, did_you_mean
+from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable, sha256
 from dcgan.images import to_float
-from dcgan.latents import derive
 from dcgan.metrics import judge as judges
+from dcgan.rng import derive_seed
 
-CHUNK = 500
+EXTRACT_BATCH = 500
 """Pictures that go through a network at a time."""
-Seen = tuple[Tensor, Tensor | None]
+ExtractedBatch = tuple[Tensor, Tensor | None]
 """Features float32 (N, length), and class scores (N, classes) if the network is a classifier. On the CPU."""
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureExtractor:
     """What turns pictures into features.
 
     Attributes:
@@ -50,14 +50,14 @@ class Features:
 
     name: str
     length: int
-    see: Callable[[Tensor], Seen]
+    see: Callable[[Tensor], ExtractedBatch]
     shape: tuple[int, int, int] | None = None
     classes: tuple[str, ...] = ()
     stacked: bool = False
     key: str = ""
 
 
-def open_features(name: str, *, stacked: bool = False, device: str = "cpu") -> Features:
+def open_extractor(name: str, *, stacked: bool = False, device: str = "cpu") -> FeatureExtractor:
     """Make ready what turns pictures into features.
 
     Args:
@@ -71,33 +71,33 @@ def open_features(name: str, *, stacked: bool = False, device: str = "cpu") -> F
     if name in EXTRACTORS:
         return EXTRACTORS[name](device, stacked)
     if (Path(name) / "config.json").is_file():
-        return _judged(judges.load(Path(name)), f"judge:{printable(name)}", device, False)
+        return _judged(judges.load_judge(Path(name)), f"judge:{printable(name)}", device, False)
     raise UserError(
         f"there are no features {printable(name)!r}{did_you_mean(name, EXTRACTORS)}: give {', '.join(EXTRACTORS)}, "
         "or the folder of a judge of your own"
     )
 
 
-def _shipped(device: str, stacked: bool) -> Features:
-    return _judged(judges.shipped(), "judge", device, stacked)
+def _shipped(device: str, stacked: bool) -> FeatureExtractor:
+    return _judged(judges.load_shipped_judge(), "judge", device, stacked)
 
 
-def _judged(judge: judges.Judge, name: str, device: str, stacked: bool) -> Features:
+def _judged(judge: judges.Judge, name: str, device: str, stacked: bool) -> FeatureExtractor:
     judge = judge.to(device)
     channels, height, width = judge.shape
     shape = (3 * channels, height, width) if stacked else judge.shape
 
-    def see(pixels: Tensor) -> Seen:
+    def see(pixels: Tensor) -> ExtractedBatch:
         if not stacked:
-            features, scores = judges.look(judge, pixels)
+            features, scores = judges.judge_images(judge, pixels)
             return features, scores
         n = len(pixels)
-        features, scores = judges.look(judge, pixels.reshape(3 * n, channels, height, width))
+        features, scores = judges.judge_images(judge, pixels.reshape(3 * n, channels, height, width))
         return features.reshape(n, -1), scores.reshape(n, -1)  # (N, 3 * 64), (N, 3 * 10)
 
     length = judges.FEATURES * (3 if stacked else 1)
     names = judge.names or tuple(map(str, range(judge.classes)))
-    return Features(name, length, see, shape, names, stacked, _key(judge))
+    return FeatureExtractor(name, length, see, shape, names, stacked, _key(judge))
 
 
 def _key(network: nn.Module) -> str:
@@ -120,7 +120,7 @@ class RandomVgg(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        source = np.random.Generator(np.random.Philox(key=derive(RANDOM_SEED, 0)))
+        source = np.random.Generator(np.random.Philox(key=derive_seed(RANDOM_SEED, 0)))
         layers: list[nn.Module] = []
         before = 3
         for row in VGG16:
@@ -144,13 +144,13 @@ def _drawn(layer: nn.Conv2d | nn.Linear, inputs: int, source: np.random.Generato
     return layer
 
 
-def _random(device: str, stacked: bool) -> Features:
+def _random(device: str, stacked: bool) -> FeatureExtractor:
     network = RandomVgg().to(memory_format=torch.channels_last).to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def see(pixels: Tensor) -> Seen:
+    def see(pixels: Tensor) -> ExtractedBatch:
         parts = []
-        for piece in torch.split(pixels, CHUNK):
+        for piece in torch.split(pixels, EXTRACT_BATCH):
             images = to_float(_three_channels(piece).to(device))
             if images.shape[2:] != (RANDOM_SIDE, RANDOM_SIDE):
                 size = (RANDOM_SIDE, RANDOM_SIDE)
@@ -158,7 +158,7 @@ def _random(device: str, stacked: bool) -> Features:
             parts.append(network(images.to(memory_format=torch.channels_last)).cpu())
         return torch.cat(parts), None
 
-    return Features("random", RANDOM_LENGTH, see, key=_key(network))
+    return FeatureExtractor("random", RANDOM_LENGTH, see, key=_key(network))
 
 
 def _three_channels(pixels: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ def _three_channels(pixels: Tensor) -> Tensor:
 INCEPTION_LENGTH = 2048
 
 
-def _inception(device: str, stacked: bool) -> Features:
+def _inception(device: str, stacked: bool) -> FeatureExtractor:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     # torch-fidelity would unpickle whatever is in the file. It gets a copy made of tensors only.
@@ -192,13 +192,13 @@ def _inception(device: str, stacked: bool) -> Features:
         raise UserError(f"{path} is damaged, or not Inception's weights: remove it, and it is fetched again") from None
 
     @torch.no_grad()
-    def see(pixels: Tensor) -> Seen:
+    def see(pixels: Tensor) -> ExtractedBatch:
         parts = [network(_three_channels(piece).to(device)) for piece in torch.split(pixels, 64)]
         features, scores = (torch.cat([part[i].cpu() for part in parts]) for i in (0, 1))
         return features, scores
 
     # Its thousand classes are not the data's: the scores serve the Inception score only.
-    return Features("inception", INCEPTION_LENGTH, see, key=sha256(path)[:16])
+    return FeatureExtractor("inception", INCEPTION_LENGTH, see, key=sha256(path)[:16])
 
 
 def inception_weights() -> Path:
@@ -225,7 +225,7 @@ def inception_weights() -> Path:
     return path
 
 
-EXTRACTORS: dict[str, Callable[[str, bool], Features]] = {
+EXTRACTORS: dict[str, Callable[[str, bool], FeatureExtractor]] = {
     "judge": _shipped,
     "inception": _inception,
     "random": _random,

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dcgan.config import UserError
+from dcgan.errors import UserError
 
-NEIGHBOURS = 5
+NEIGHBOUR_K = 5
 """The k of precision, recall, density and coverage, as in Naeem et al. 2020."""
 KID_SUBSETS, KID_SIZE = 50, 1000
-LEAST = 100
+MIN_PICTURES = 100
 """Pictures on either side, whatever the features."""
 ROWS = 200
 """Rows of a distance matrix that are in memory at a time: more are no quicker."""
@@ -26,7 +26,7 @@ POINTS = 15
 
 
 @dataclass(frozen=True)
-class Statistics:
+class GaussianStatistics:
     """Mean (D,) and covariance (D, D) of features, in double precision."""
 
     mean: npt.NDArray[np.float64]
@@ -45,20 +45,20 @@ def check_enough(n: int, length: int, whose: str, remedy: str) -> None:
     Raises:
         UserError: too few.
     """
-    least = max(length + 1, LEAST)
+    least = max(length + 1, MIN_PICTURES)
     if n < least:
         raise UserError(f"{whose}: {length} features need at least {least:,} pictures, not {n:,}: {remedy}")
 
 
-def statistics(features: Tensor) -> Statistics:
+def gaussian_statistics(features: Tensor) -> GaussianStatistics:
     """Mean and covariance of features (N, D)."""
     from torch_fidelity.metric_fid import fid_features_to_statistics
 
     found = fid_features_to_statistics(features.double())
-    return Statistics(found["mu"], found["sigma"])
+    return GaussianStatistics(found["mu"], found["sigma"])
 
 
-def frechet(a: Statistics, b: Statistics) -> float:
+def frechet_distance(a: GaussianStatistics, b: GaussianStatistics) -> float:
     """The Fréchet distance of two Gaussians: |μ - m|² + tr(Σ + S - 2 √(ΣS)) (Heusel et al. 2017). 0 is best.
 
     Rounding can take it a little below 0; it is 0 then.
@@ -69,7 +69,7 @@ def frechet(a: Statistics, b: Statistics) -> float:
     return max(0.0, float(fid_statistics_to_metric(*stats, verbose=False)[KEY_METRIC_FID]))
 
 
-def frechet_infinite(fake: Tensor, real: Statistics, seed: int = 0) -> float:
+def extrapolated_frechet_distance(fake: Tensor, real: GaussianStatistics, seed: int = 0) -> float:
     """The Fréchet distance extrapolated to infinitely many generated samples (Chong and Forsyth 2020).
 
     It falls with n nearly as a + b / n, which is why distances of different n cannot be compared. The line is fitted
@@ -85,12 +85,13 @@ def frechet_infinite(fake: Tensor, real: Statistics, seed: int = 0) -> float:
     n, length = fake.shape
     sizes = np.linspace(max(n // 5, min(n, length + 1)), n, POINTS).astype(int)
     values = [
-        frechet(statistics(fake[torch.from_numpy(source.permutation(n)[:size])]), real) for size in sizes.tolist()
+        frechet_distance(gaussian_statistics(fake[torch.from_numpy(source.permutation(n)[:size])]), real)
+        for size in sizes.tolist()
     ]
     return float(np.polyfit(1 / sizes, values, 1)[1])
 
 
-def kid(fake: Tensor, real: Tensor, seed: int = 0) -> float:
+def kernel_distance(fake: Tensor, real: Tensor, seed: int = 0) -> float:
     """The kernel distance: the mean of unbiased squared MMDs with (xᵀy / D + 1)³ (Bińkowski et al. 2018).
 
     Its expectation does not depend on n. 0 on average for equal distributions, so it may be a little below.
@@ -128,7 +129,7 @@ def inception_score(scores: Tensor) -> float:
     return float(isc_features_to_metric(scores)[KEY_METRIC_ISC_MEAN])
 
 
-def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
+def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOUR_K) -> tuple[float, float]:
     """The share of fakes inside the real manifold, and of reals inside the fakes' (Kynkäänniemi et al. 2019).
 
     A set's manifold is a ball around each of its points that reaches to its k-th nearest neighbour in the set.
@@ -146,7 +147,7 @@ def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[f
     return float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
 
 
-def density_coverage(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[float, float]:
+def density_coverage(fake: Tensor, real: Tensor, k: int = NEIGHBOUR_K) -> tuple[float, float]:
     """How many real balls a fake lies in, over k; and the share of real balls with a fake inside (Naeem et al. 2020).
 
     Unlike precision and recall they are hardly moved by single outliers. Density may be above 1.

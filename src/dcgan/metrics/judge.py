@@ -24,11 +24,11 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from dcgan.config import FORMAT_VERSION, UserError, read_json
-from dcgan.data import Images, open_images
-from dcgan.files import printable, sha256, whole_folder
+from dcgan.data.open import ImageSet, open_images
+from dcgan.errors import UserError
+from dcgan.files import FORMAT_VERSION, atomic_folder, printable, read_json, sha256
 from dcgan.images import to_float
-from dcgan.latents import derive
+from dcgan.rng import derive_seed
 
 FEATURES = 64
 """Length of the penultimate features."""
@@ -96,7 +96,7 @@ def _layer(before: int, after: int) -> list[nn.Module]:
 
 
 @torch.no_grad()
-def look(judge: Judge, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def judge_images(judge: Judge, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, 64) and class scores (N, classes) of pictures uint8 (N, C, H, W): float32, on the CPU."""
     device, parts = judge.head.weight.device, []
     for piece in torch.split(pixels, CHUNK):
@@ -105,12 +105,12 @@ def look(judge: Judge, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([f for f, _ in parts]), torch.cat([s for _, s in parts])
 
 
-def accuracy(judge: Judge, pixels: Tensor, labels: Tensor) -> float:
+def judge_accuracy(judge: Judge, pixels: Tensor, labels: Tensor) -> float:
     """The share of pictures uint8 (N, C, H, W) whose class is recognised."""
-    return float((look(judge, pixels)[1].argmax(1) == labels).double().mean())
+    return float((judge_images(judge, pixels)[1].argmax(1) == labels).double().mean())
 
 
-def train(pixels: Tensor, labels: Tensor, classes: int, *, seed: int = 0, epochs: int = EPOCHS) -> Judge:
+def train_judge(pixels: Tensor, labels: Tensor, classes: int, *, seed: int = 0, epochs: int = EPOCHS) -> Judge:
     """Train a judge with a fixed recipe; the last weights are taken, nothing is selected.
 
     Jittered pictures, AdamW, one cycle of the learning rate (Smith 2018), targets smoothed a little.
@@ -126,7 +126,7 @@ def train(pixels: Tensor, labels: Tensor, classes: int, *, seed: int = 0, epochs
         The judge in evaluation mode, its weights rounded to half precision as they are stored.
     """
     judge = _new((int(pixels.shape[1]), int(pixels.shape[2]), int(pixels.shape[3])), classes, seed)
-    source = Generator().manual_seed(derive(seed, PURPOSE_ORDER))
+    source = Generator().manual_seed(derive_seed(seed, PURPOSE_ORDER))
     batches = max(1, len(pixels) // BATCH)
     epochs = max(epochs, math.ceil(LEAST_BATCHES / batches))
     optimizer = AdamW(judge.parameters(), lr=RATE, weight_decay=DECAY)
@@ -145,7 +145,7 @@ def train(pixels: Tensor, labels: Tensor, classes: int, *, seed: int = 0, epochs
 
 def _new(shape: tuple[int, int, int], classes: int, seed: int) -> Judge:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, PURPOSE_WEIGHTS))
+        torch.manual_seed(derive_seed(seed, PURPOSE_WEIGHTS))
         # channels_last: 77 -> 60 s an epoch of MNIST (one thread)
         return Judge(shape, classes).to(memory_format=torch.channels_last)
 
@@ -176,10 +176,10 @@ def jitter(images: Tensor, source: Generator) -> Tensor:
     return F.grid_sample(images, where, padding_mode="border", align_corners=False)
 
 
-def save(judge: Judge, folder: Path, about: dict[str, Any]) -> None:
+def save_judge(judge: Judge, folder: Path, about: dict[str, Any]) -> None:
     """Write a judge in half precision, what is known of it as `config.json`, and a card."""
     tensors = {name: t.half().contiguous() for name, t in judge.state_dict().items() if t.is_floating_point()}
-    with whole_folder(folder) as aside:
+    with atomic_folder(folder) as aside:
         save_file(tensors, aside / "model.safetensors")
         content = {
             "format_version": FORMAT_VERSION,
@@ -193,7 +193,7 @@ def save(judge: Judge, folder: Path, about: dict[str, Any]) -> None:
         (aside / "README.md").write_text(_card(judge, about), encoding="utf-8")
 
 
-def load(folder: Path) -> Judge:
+def load_judge(folder: Path) -> Judge:
     """Read a judge back, in evaluation mode. Sizes, names, shapes and the checksum are held against `config.json`.
 
     Raises:
@@ -234,10 +234,10 @@ def _whole(values: object, count: int, most: int) -> bool:
     return all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= most for v in values)
 
 
-def shipped() -> Judge:
+def load_shipped_judge() -> Judge:
     """The judge of MNIST's digits that is in the package."""
     with as_file(files("dcgan.metrics") / "judge_mnist") as folder:
-        return load(folder)
+        return load_judge(folder)
 
 
 def _card(judge: Judge, about: dict[str, Any]) -> str:
@@ -268,11 +268,11 @@ class Make:
     def __call__(self) -> dict[str, Any]:
         parts = [_labelled(self.data, split) for split in ("train", "test")]
         (real, labels), (held, answers) = parts
-        judge = train(real.pixels, labels, len(real.classes), seed=self.seed, epochs=self.epochs)
+        judge = train_judge(real.pixels, labels, len(real.classes), seed=self.seed, epochs=self.epochs)
         about = {
             "data": printable(self.data),
             "names": list(real.classes),
-            "accuracy": accuracy(judge, held.pixels, answers),
+            "accuracy": judge_accuracy(judge, held.pixels, answers),
             "train_pictures": len(real),
             "test_pictures": len(held),
             "seed": self.seed,
@@ -281,7 +281,7 @@ class Make:
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         }
-        save(judge, self.out, about)
+        save_judge(judge, self.out, about)
         return about
 
     def command(self) -> str:
@@ -290,7 +290,7 @@ class Make:
         return f"python -m dcgan.metrics.judge --data {printable(self.data)} --out DIR --seed {self.seed}{more}"
 
 
-def _labelled(spec: str, split: str) -> tuple[Images, Tensor]:
+def _labelled(spec: str, split: str) -> tuple[ImageSet, Tensor]:
     images = open_images(spec, split)
     if images.labels is None or len(images.classes) < 2 or not len(images):
         raise UserError(f"{printable(spec)} has no labels in its {split} part: a judge learns from classes")

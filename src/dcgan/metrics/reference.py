@@ -13,23 +13,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dcgan.config import UserError
-from dcgan.data import Images, cache
-from dcgan.latents import derive
-from dcgan.metrics.features import Features
+from dcgan.cache import cache_folder, cache_key, new_cache_entry
+from dcgan.data.open import ImageSet
+from dcgan.errors import UserError
+from dcgan.metrics.features import FeatureExtractor
+from dcgan.rng import derive_seed
 
-MOST = 10_000
+MAX_REFERENCE = 10_000
 """Real pictures that samples are held against, for `n` up to this; as many as `n` above."""
-POOL = 60_000
+MAX_FLOOR_POOL = 60_000
 """Real pictures of the other part, from which the floor is made."""
-TOGETHER = 1024
+EVALUATION_BATCH = 1024
 """Pictures that are seen at a time."""
 PURPOSE_ROWS = 13
 """For `latents.derive`."""
 
 
 @dataclass(frozen=True)
-class Set:
+class FeatureSet:
     """Pictures as the metrics see them.
 
     Attributes:
@@ -45,13 +46,13 @@ class Set:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: Tensor) -> "Set":
+    def take(self, rows: Tensor) -> "FeatureSet":
         """Some of them."""
         scores, labels = (None if t is None else t[rows] for t in (self.scores, self.labels))
-        return Set(self.features[rows], scores, labels)
+        return FeatureSet(self.features[rows], scores, labels)
 
 
-def joined(parts: list[Set]) -> Set:
+def concatenate_sets(parts: list[FeatureSet]) -> FeatureSet:
     """Several sets as one."""
 
     def whole(tensors: list[Tensor | None]) -> Tensor | None:
@@ -59,16 +60,18 @@ def joined(parts: list[Set]) -> Set:
         return torch.cat(there) if there else None
 
     features = torch.cat([p.features for p in parts])
-    return Set(features, whole([p.scores for p in parts]), whole([p.labels for p in parts]))
+    return FeatureSet(features, whole([p.scores for p in parts]), whole([p.labels for p in parts]))
 
 
-def rows_of(n: int, most: int) -> Tensor:
+def random_rows(n: int, most: int) -> Tensor:
     """Which of `n` pictures are taken, int64, in random order: always the same `most`, without replacement."""
-    source = np.random.Generator(np.random.Philox(key=derive(0, PURPOSE_ROWS)))
+    source = np.random.Generator(np.random.Philox(key=derive_seed(0, PURPOSE_ROWS)))
     return torch.from_numpy(source.permutation(n)[:most])
 
 
-def see(images: Images, split: str, features: Features, most: int, said: Callable[[int], object]) -> Set:
+def extract_reference(
+    images: ImageSet, split: str, features: FeatureExtractor, most: int, said: Callable[[int], object]
+) -> FeatureSet:
     """Up to `most` pictures of a part as the metrics see them, from the cache if they were seen before.
 
     Args:
@@ -78,23 +81,23 @@ def see(images: Images, split: str, features: Features, most: int, said: Callabl
         most: how many.
         said: is told of each number of pictures when they are done.
     """
-    rows = rows_of(len(images), most)
-    name = cache.key("features", images.key, split, list(images.pixels.shape), most, features.name, features.key)
-    kept = _read(cache.root() / name / "features.safetensors", len(rows), features)
+    rows = random_rows(len(images), most)
+    name = cache_key("features", images.key, split, list(images.pixels.shape), most, features.name, features.key)
+    kept = _read(cache_folder() / name / "features.safetensors", len(rows), features)
     if kept is None:
         parts = []
-        for piece in torch.split(rows, TOGETHER):
-            parts.append(Set(*features.see(images.pixels[piece])))
+        for piece in torch.split(rows, EVALUATION_BATCH):
+            parts.append(FeatureSet(*features.see(images.pixels[piece])))
             said(len(piece))
-        kept = joined(parts)
-        with contextlib.suppress(UserError), cache.new_entry(name) as entry:  # a cache that cannot be is no error
+        kept = concatenate_sets(parts)
+        with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # a cache that cannot be is no error
             _write(kept, entry / "features.safetensors")
     else:
         said(len(rows))
-    return Set(kept.features, kept.scores, None if images.labels is None else images.labels[rows])
+    return FeatureSet(kept.features, kept.scores, None if images.labels is None else images.labels[rows])
 
 
-def _tensors(seen: Set) -> dict[str, Tensor]:
+def _tensors(seen: FeatureSet) -> dict[str, Tensor]:
     found = {"features": seen.features} | ({} if seen.scores is None else {"scores": seen.scores})
     return {name: tensor.contiguous() for name, tensor in found.items()}
 
@@ -106,12 +109,12 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _write(seen: Set, path: Path) -> None:
+def _write(seen: FeatureSet, path: Path) -> None:
     tensors = _tensors(seen)
     save_file(tensors, path, {"sha256": _digest(tensors)})
 
 
-def _read(path: Path, n: int, features: Features) -> Set | None:
+def _read(path: Path, n: int, features: FeatureExtractor) -> FeatureSet | None:
     """What was kept, or None if nothing was or it is damaged."""
     try:
         with safe_open(path, "pt") as file:
@@ -121,10 +124,10 @@ def _read(path: Path, n: int, features: Features) -> Set | None:
         return None
     if not good or tensors["features"].shape != (n, features.length):
         return None
-    return Set(tensors["features"], tensors.get("scores"))
+    return FeatureSet(tensors["features"], tensors.get("scores"))
 
 
-def chunks(pool: Set, n: int, count: int) -> list[Set]:
+def floor_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet]:
     """`count` sets of `n` from a pool: disjoint where it is large enough, else drawn without replacement each.
 
     Nothing where the pool holds fewer than `n`.
@@ -133,17 +136,17 @@ def chunks(pool: Set, n: int, count: int) -> list[Set]:
         return []
     if len(pool) >= count * n:
         return [pool.take(torch.arange(i * n, (i + 1) * n)) for i in range(count)]
-    sources = [np.random.Generator(np.random.Philox(key=derive(i, PURPOSE_ROWS))) for i in range(count)]
+    sources = [np.random.Generator(np.random.Philox(key=derive_seed(i, PURPOSE_ROWS))) for i in range(count)]
     return [pool.take(torch.from_numpy(s.permutation(len(pool))[:n])) for s in sources]
 
 
-def kept_figures(name: str, make: Callable[[], dict[str, float]]) -> dict[str, float]:
+def cached_metrics(name: str, make: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Figures that were kept under a name, or made now and kept."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        found = json.loads((cache.root() / name / "figures.json").read_text(encoding="utf-8"))
+        found = json.loads((cache_folder() / name / "figures.json").read_text(encoding="utf-8"))
         if all(isinstance(value, float) for value in found.values()):
             return dict(found)
     figures = make()
-    with contextlib.suppress(UserError), cache.new_entry(name) as entry:
+    with contextlib.suppress(UserError), new_cache_entry(name) as entry:
         (entry / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
     return figures

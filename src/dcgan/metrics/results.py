@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 CONFIDENCE = 0.95
-FEWEST, MOST = 5, 20
+MIN_SEEDS, MAX_SEEDS = 5, 20
 """Independent sets of samples that an interval may be made from."""
-STUDENT = (
+STUDENT_QUANTILES = (
     2.776,
     2.571,
     2.447,
@@ -30,7 +30,7 @@ STUDENT = (
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """One metric.
 
     Attributes:
@@ -49,7 +49,7 @@ class Figure:
     real_against_real: float | None = None
 
 
-def figure(each: Sequence[float], whole: float | None = None, floor: float | None = None) -> Figure:
+def estimate(each: Sequence[float], whole: float | None = None, floor: float | None = None) -> Estimate:
     """A figure with the interval of Student's t over independent sets of samples.
 
     Args:
@@ -59,13 +59,13 @@ def figure(each: Sequence[float], whole: float | None = None, floor: float | Non
             of k parts is just that of the whole, as long as the spread falls with the root of the number.
         floor: see `Figure`.
     """
-    if not FEWEST <= len(each) <= MOST:
-        raise ValueError(f"an interval is made from {FEWEST} to {MOST} sets, not {len(each)}")
+    if not MIN_SEEDS <= len(each) <= MAX_SEEDS:
+        raise ValueError(f"an interval is made from {MIN_SEEDS} to {MAX_SEEDS} sets, not {len(each)}")
     mean = math.fsum(each) / len(each)
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in each) / (len(each) - 1))
-    half = STUDENT[len(each) - FEWEST] * spread / math.sqrt(len(each))
+    half = STUDENT_QUANTILES[len(each) - MIN_SEEDS] * spread / math.sqrt(len(each))
     middle = mean if whole is None else whole
-    return Figure(middle, middle - half, middle + half, tuple(each), floor)
+    return Estimate(middle, middle - half, middle + half, tuple(each), floor)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Evaluation:
     seeds: tuple[int, ...]
     intervals: str
     neighbours: int
-    metrics: Mapping[str, Figure]
+    metrics: Mapping[str, Estimate]
     classes: Mapping[str, float]
     notes: tuple[str, ...]
     seconds: float
@@ -121,16 +121,18 @@ class Evaluation:
             f"  {'':<30}{'figure':>10}   {'95% interval':<22}{'real against real':>18}",
         ]
         for name, found in self.metrics.items():
-            floor = "-" if found.real_against_real is None else number(found.real_against_real)
-            between = f"{number(found.low)} to {number(found.high)}"
-            lines.append(f"  {TITLES.get(name, name):<30}{number(found.mean):>10}   {between:<22}{floor:>18}")
+            floor = "-" if found.real_against_real is None else format_number(found.real_against_real)
+            between = f"{format_number(found.low)} to {format_number(found.high)}"
+            lines.append(
+                f"  {METRIC_TITLES.get(name, name):<30}{format_number(found.mean):>10}   {between:<22}{floor:>18}"
+            )
         if self.classes:
             shares = ", ".join(f"{name} {share:.1%}" for name, share in list(self.classes.items())[:20])
             lines += ["", f"  classes drawn: {shares}"]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
-TITLES = {
+METRIC_TITLES = {
     "frechet_inception_distance": "Fréchet distance ↓",
     "frechet_inception_distance_infinite": "Fréchet distance, n → ∞ ↓",
     "kernel_inception_distance_mean": "kernel distance (KID) ↓",
@@ -150,7 +152,7 @@ TITLES = {
 }
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Four digits that matter."""
     if not math.isfinite(value):
         return str(value)

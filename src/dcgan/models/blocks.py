@@ -12,9 +12,10 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.overrides import TorchFunctionMode
 
-from dcgan.config import Norm, UserError
+from dcgan.config import Norm
+from dcgan.errors import UserError
 
-SMALLEST, LARGEST = 16, 256
+MIN_SIDE, MAX_SIDE = 16, 256
 """The sides of pictures that networks of any size can draw."""
 
 
@@ -67,7 +68,7 @@ def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
     return layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
 
 
-class Unfilled(TorchFunctionMode):
+class SkipInitialization(TorchFunctionMode):
     """Networks are built without values for their weights, as on the device `meta`, where there are none.
 
     There torch's own way to draw them imports its compiler, 1.3 s before the first step or the first sample.
@@ -95,7 +96,7 @@ def init_weights(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def normalisation(kind: Norm, channels: int, *, affine: bool = True) -> nn.Module:
+def norm_layer(kind: Norm, channels: int, *, affine: bool = True) -> nn.Module:
     """The layer after a convolution with `channels` outputs; nothing for `none`, and for `spectral`: see `weighted`."""
     if kind == "batch":
         return nn.BatchNorm2d(channels, affine=affine)
@@ -105,12 +106,12 @@ def normalisation(kind: Norm, channels: int, *, affine: bool = True) -> nn.Modul
     return nn.GroupNorm(1, channels, affine=affine) if kind == "layer" else nn.Identity()
 
 
-def weighted(layer: nn.Module, kind: Norm) -> nn.Module:
+def with_weight_norm(layer: nn.Module, kind: Norm) -> nn.Module:
     """The layer itself; for `spectral`, its weight is divided by its largest singular value (Miyato et al. 2018)."""
     return spectral_norm(layer) if kind == "spectral" else layer
 
 
-POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
+EVALUATION_POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
 """Where polynomials are evaluated, and at infinity: of five sets these rounded least (docs/experiments.md)."""
 
 
@@ -122,7 +123,9 @@ def _polynomials(*sides: int) -> tuple[Tensor, Tensor, Tensor]:
     """
 
     def values(side: int) -> Tensor:
-        powers = torch.tensor(POINTS[: sum(sides) - 2], dtype=torch.float64).view(-1, 1) ** torch.arange(side)
+        powers = torch.tensor(EVALUATION_POINTS[: sum(sides) - 2], dtype=torch.float64).view(-1, 1) ** torch.arange(
+            side
+        )
         return torch.cat([powers, torch.eye(side, dtype=torch.float64)[-1:]])  # at infinity only the last one counts
 
     first, second, back = values(sides[0]), values(sides[1]), torch.linalg.inv(values(sum(sides) - 1))
@@ -161,7 +164,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Whether few points tell the result, in numbers that bear it: not in bf16."""
         height, width, *kernel = *x.shape[2:], *self.kernel_size
         is_square = height == width and kernel[0] == kernel[1] and x.dtype in (torch.float32, torch.float64)
-        return is_square and height + kernel[0] - 1 <= len(POINTS) + 1 and not torch.is_autocast_enabled("cpu")
+        return (
+            is_square and height + kernel[0] - 1 <= len(EVALUATION_POINTS) + 1 and not torch.is_autocast_enabled("cpu")
+        )
 
     def _multiplied(self, x: Tensor) -> Tensor:
         """With stride 1, picture and kernel are polynomials, and the result is their product (Toom 1963, Cook 1966).
@@ -202,7 +207,7 @@ class ConditionalNorm(nn.Module):
 
     def __init__(self, kind: Norm, channels: int, classes: int) -> None:
         super().__init__()
-        self.norm = normalisation(kind, channels, affine=False)
+        self.norm = norm_layer(kind, channels, affine=False)
         self.scale = nn.Embedding(classes, channels)
         self.shift = nn.Embedding(classes, channels)
         nn.init.normal_(self.scale.weight, 1.0, 0.02)
@@ -210,7 +215,7 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Pictures (N, C, H, W) and labels (N,), or weights of the classes (N, K) -> (N, C, H, W)."""
-        scale, shift = (look_up(table, labels)[..., None, None] for table in (self.scale, self.shift))
+        scale, shift = (embed_labels(table, labels)[..., None, None] for table in (self.scale, self.shift))
         return torch.addcmul(shift, self.norm(x), scale)
 
 
@@ -233,13 +238,13 @@ class LabelConv2d(nn.Conv2d):
         return out + F.embedding(labels, maps.sum((2, 3)).T)[..., None, None]
 
 
-def with_one_hot(x: Tensor, labels: Tensor, classes: int) -> Tensor:
+def append_one_hot(x: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Vectors (N, D) and labels (N,), or weights of the classes (N, K) -> (N, D + classes)."""
     weights = labels if labels.is_floating_point() else F.one_hot(labels, classes)
     return torch.cat([x, weights.to(x.dtype)], dim=1)
 
 
-def look_up(table: nn.Embedding, labels: Tensor) -> Tensor:
+def embed_labels(table: nn.Embedding, labels: Tensor) -> Tensor:
     """The rows of labels (N,), or the mixtures of rows by weights (N, K) -> (N, D)."""
     rows: Tensor = labels @ table.weight if labels.is_floating_point() else table(labels)
     return rows
@@ -253,8 +258,8 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """
     if len(shape) != 3 or not all(isinstance(side, int) for side in shape) or shape[0] < 1:
         raise UserError(f"a picture's shape is three whole numbers, (channels, height, width), not {shape}")
-    if not all(SMALLEST <= side <= LARGEST for side in shape[1:]):
-        raise UserError(f"pictures must be {SMALLEST} to {LARGEST} pixels high and wide, not {shape[1]}x{shape[2]}")
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in shape[1:]):
+        raise UserError(f"pictures must be {MIN_SIDE} to {MAX_SIDE} pixels high and wide, not {shape[1]}x{shape[2]}")
     return shape[0], shape[1], shape[2]
 
 
@@ -269,13 +274,13 @@ def doublings(size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
     return count, (math.ceil(size[0] / 2**count), math.ceil(size[1] / 2**count))
 
 
-def crop(images: Tensor, size: tuple[int, int]) -> Tensor:
+def center_crop(images: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of pictures (N, C, H', W') as (N, C, *size)."""
     top, left = ((have - want) // 2 for have, want in zip(images.shape[-2:], size, strict=True))
     return images[..., top : top + size[0], left : left + size[1]]
 
 
-def pad(images: Tensor, size: tuple[int, int]) -> Tensor:
+def center_pad(images: Tensor, size: tuple[int, int]) -> Tensor:
     """The opposite of `crop`: gray (0) around pictures, up to (N, C, *size)."""
     if images.shape[-2:] == size:
         return images

@@ -8,8 +8,9 @@ study's to the letter. With classes, a one-hot vector is put behind z and one-ho
 
 from torch import Tensor, nn
 
-from dcgan.config import Norm, UserError
-from dcgan.models.blocks import ConvTranspose2d, LabelConv2d, layer_sizes, normalisation, weighted, with_one_hot
+from dcgan.config import Norm
+from dcgan.errors import UserError
+from dcgan.models.blocks import ConvTranspose2d, LabelConv2d, append_one_hot, layer_sizes, norm_layer, with_weight_norm
 from dcgan.models.saved import SavedGenerator
 
 SIZE = 28
@@ -59,7 +60,7 @@ class Generator(SavedGenerator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, im_chan, 28, 28) in [-1, 1]."""
-        z = z if labels is None else with_one_hot(z, labels, self.classes)
+        z = z if labels is None else append_one_hot(z, labels, self.classes)
         images: Tensor = self.gen(z.view(*z.shape, 1, 1))
         return images
 
@@ -124,7 +125,7 @@ def _normalise(blocks: nn.Sequential, norm: Norm) -> None:
         return
     for block in blocks.children():
         assert isinstance(block, nn.Sequential)
-        block[0] = weighted(block[0], norm)
+        block[0] = with_weight_norm(block[0], norm)
         for i, layer in enumerate(block):
             if isinstance(layer, nn.BatchNorm2d):
-                block[i] = normalisation(norm, layer.num_features)
+                block[i] = norm_layer(norm, layer.num_features)

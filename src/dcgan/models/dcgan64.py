@@ -16,14 +16,14 @@ from dcgan.config import Norm
 from dcgan.models.blocks import (
     ConditionalNorm,
     ConvTranspose2d,
+    append_one_hot,
+    center_crop,
+    center_pad,
     checked_shape,
-    crop,
     doublings,
     init_weights,
-    normalisation,
-    pad,
-    weighted,
-    with_one_hot,
+    norm_layer,
+    with_weight_norm,
 )
 from dcgan.models.saved import SavedGenerator
 
@@ -61,9 +61,9 @@ class PaperGenerator(SavedGenerator):
         layers: list[nn.Module] = [ConvTranspose2d(z_dim + classes, widths[0], start, bias=False)]
         for a, b in zip(widths, [*widths[1:], self.picture_shape[0]], strict=True):
             layers.append(ConvTranspose2d(a, b, 4, 2, 1, bias=False))
-        self.layers = nn.ModuleList(weighted(layer, norm) for layer in layers)
+        self.layers = nn.ModuleList(with_weight_norm(layer, norm) for layer in layers)
         self.norms = nn.ModuleList(
-            ConditionalNorm(norm, c, classes) if classes else normalisation(norm, c) for c in widths
+            ConditionalNorm(norm, c, classes) if classes else norm_layer(norm, c) for c in widths
         )
         self.relu = nn.ReLU(inplace=True)
         self.tanh = nn.Tanh()
@@ -71,12 +71,12 @@ class PaperGenerator(SavedGenerator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, C, H, W) in [-1, 1]."""
         given = () if labels is None else (labels,)
-        z = z if labels is None else with_one_hot(z, labels, self.classes)
+        z = z if labels is None else append_one_hot(z, labels, self.classes)
         x = z.view(*z.shape, 1, 1)
         for layer, norm in zip(self.layers, self.norms, strict=False):
             x = self.relu(norm(layer(x), *given))
         images: Tensor = self.tanh(self.layers[-1](x))
-        return crop(images, self.picture_shape[1:])
+        return center_crop(images, self.picture_shape[1:])
 
 
 class PaperDiscriminator(nn.Module):
@@ -102,16 +102,16 @@ class PaperDiscriminator(nn.Module):
         widths = [width * min(2**i, WIDEST) for i in range(count)]
         layers: list[nn.Module] = []
         for i, (a, b) in enumerate(zip([picture_shape[0], *widths], widths, strict=False)):
-            layers.append(weighted(nn.Conv2d(a, b, 4, 2, 1, bias=False), norm))
-            layers += [normalisation(norm, b)] if i else []
+            layers.append(with_weight_norm(nn.Conv2d(a, b, 4, 2, 1, bias=False), norm))
+            layers += [norm_layer(norm, b)] if i else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.features = nn.Sequential(*layers)
-        self.score = weighted(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
+        self.score = with_weight_norm(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
         self.classes = nn.Embedding(classes, widths[-1] * end[0] * end[1]) if classes else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1)."""
-        features: Tensor = self.features(pad(image, self.padded))
+        features: Tensor = self.features(center_pad(image, self.padded))
         scores: Tensor = self.score(features).view(-1, 1)
         if self.classes is not None:
             scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dcgan.config import Config, UserError
+from dcgan.config import Config
+from dcgan.errors import UserError
 from dcgan.models import dcgan, dcgan64, mlp, resnet
 from dcgan.models.blocks import init_weights, layer_sizes
 from dcgan.models.saved import SavedGenerator

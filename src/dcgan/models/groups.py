@@ -17,50 +17,50 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.images import to_float
-from dcgan.latents import derive
 from dcgan.models.families import FAMILIES
 from dcgan.models.saved import SavedGenerator
+from dcgan.rng import derive_seed
 
-PICTURES_A_GROUP = 100
+IMAGES_PER_GROUP = 100
 """How many there should be on the average."""
-LOOKED_AT = 10_000
+MAX_CLUSTERED_IMAGES = 10_000
 """Pictures that the groups are found from."""
-TRIED = 2000
+MAX_START_CANDIDATES = 2000
 """Of these, pictures that a group may start from."""
-PIECE = 2**22
+MAX_BATCH_VALUES = 2**22
 """Values of pictures that are looked at together: as floats they take four bytes each."""
-ROUNDS = 10
-SIDE = 14
+KMEANS_ITERATIONS = 10
+FEATURE_SIDE = 14
 """Pictures are compared with sides of at most this many pixels."""
-SHARPNESS = 100.0
+VOTE_SHARPNESS = 100.0
 """How decided a vote is: where two groups are this near to a tie, within 1/100, what is drawn is between them."""
 
 
-def how_many(n: int, most: int, z_dim: int, classes: int = 0) -> int:
+def group_count(n: int, most: int, z_dim: int, classes: int = 0) -> int:
     """Into how many groups `n` pictures are sorted: each costs a number of z, of which a third is left.
 
     Each class gets as many as another; none at all where that would be one.
     """
-    count = min(most, max(min(n, LOOKED_AT * 10) // PICTURES_A_GROUP, 1), z_dim * 2 // 3)
+    count = min(most, max(min(n, MAX_CLUSTERED_IMAGES * 10) // IMAGES_PER_GROUP, 1), z_dim * 2 // 3)
     if not classes:
         return count
     return count // classes * classes if count >= 2 * classes else 0
 
 
-def find(pixels: Tensor, count: int, seed: int, labels: Tensor | None = None, classes: int = 0) -> Tensor:
+def find_centres(pixels: Tensor, count: int, seed: int, labels: Tensor | None = None, classes: int = 0) -> Tensor:
     """The mean pictures of groups of look-alikes, as `looks` gives them, (count, F): those of one class after another.
 
     K-means on up to 10,000 pictures uint8 (N, C, H, W). Of pictures that equal each other, or are fewer than their
     groups, some groups stay empty.
     """
-    source = torch.Generator().manual_seed(derive(seed, 15))
+    source = torch.Generator().manual_seed(derive_seed(seed, 15))
     labels, classes = _classes(pixels, labels, classes)
     each = count // classes
     found = []
     for label in range(classes):
         rows = (labels == label).nonzero()[:, 0]
-        some = rows[torch.randperm(len(rows), generator=source)[: LOOKED_AT // classes]].to(pixels.device)
-        points = torch.cat([looks(to_float(pixels[piece])) for piece in torch.split(some, _piece(pixels))])
+        some = rows[torch.randperm(len(rows), generator=source)[: MAX_CLUSTERED_IMAGES // classes]].to(pixels.device)
+        points = torch.cat([group_features(to_float(pixels[piece])) for piece in torch.split(some, _piece(pixels))])
         centres = _means(points, min(each, len(points)), source) if len(points) else points
         found.append(torch.cat([centres, points.new_zeros(each - len(centres), points.shape[1])]))
     return torch.cat(found)
@@ -68,8 +68,8 @@ def find(pixels: Tensor, count: int, seed: int, labels: Tensor | None = None, cl
 
 def _means(points: Tensor, count: int, source: torch.Generator) -> Tensor:
     """K-means: the centres (count, F) of groups of the points (N, F)."""
-    centres = _spread(points[: max(TRIED, count)], count, source)
-    for _ in range(ROUNDS):
+    centres = _spread(points[: max(MAX_START_CANDIDATES, count)], count, source)
+    for _ in range(KMEANS_ITERATIONS):
         members = F.one_hot(torch.cdist(points, centres).argmin(1), count).to(points.dtype)  # (N, K)
         counts = members.sum(0)[:, None]
         centres = torch.where(counts > 0, members.T @ points / counts.clamp(min=1), centres)
@@ -83,13 +83,13 @@ def _classes(pixels: Tensor, labels: Tensor | None, classes: int) -> tuple[Tenso
     return labels.cpu(), classes
 
 
-def sort(pixels: Tensor, centres: Tensor, labels: Tensor | None = None, classes: int = 0) -> Tensor:
+def assign_groups(pixels: Tensor, centres: Tensor, labels: Tensor | None = None, classes: int = 0) -> Tensor:
     """The group of each picture uint8 (N, C, H, W): of its class's the nearest centre, of all (K, F); int64 (N,)."""
     labels, classes = _classes(pixels, labels, classes)
     centres, each = centres.to(pixels.device), len(centres) // classes
     found = []
     for piece, own in zip(torch.split(pixels, _piece(pixels)), torch.split(labels, _piece(pixels)), strict=True):
-        far = torch.cdist(looks(to_float(piece)), centres).view(-1, classes, each)
+        far = torch.cdist(group_features(to_float(piece)), centres).view(-1, classes, each)
         own = own.to(pixels.device)
         found.append(own * each + far[torch.arange(len(own)), own].argmin(1))
     return torch.cat(found)
@@ -97,7 +97,7 @@ def sort(pixels: Tensor, centres: Tensor, labels: Tensor | None = None, classes:
 
 def _piece(pixels: Tensor) -> int:
     """How many pictures are looked at together."""
-    return max(1, PIECE // pixels[0].numel())
+    return max(1, MAX_BATCH_VALUES // pixels[0].numel())
 
 
 def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
@@ -109,13 +109,13 @@ def _spread(points: Tensor, count: int, source: torch.Generator) -> Tensor:
     return points[chosen]
 
 
-def looks(images: Tensor) -> Tensor:
+def group_features(images: Tensor) -> Tensor:
     """What is compared: pictures (N, C, H, W) in [-1, 1], made small -> (N, F)."""
-    height, width = (min(side, SIDE) for side in images.shape[-2:])
+    height, width = (min(side, FEATURE_SIDE) for side in images.shape[-2:])
     return F.adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
-def votes(shares: Tensor) -> Tensor:
+def vote_offsets(shares: Tensor) -> Tensor:
     """Numbers b (K,) such that z + b has its largest coordinate at k with probability `shares`[k], for z ~ N(0, I).
 
     A share of 0 becomes 1/10,000.
@@ -164,7 +164,9 @@ class GroupedGenerator(SavedGenerator):
         self.picture_shape = self.network.picture_shape
         channels, height, width = self.picture_shape
         self.register_buffer("votes", torch.zeros(self.groups))
-        self.register_buffer("centres", torch.zeros(self.groups, channels * min(height, SIDE) * min(width, SIDE)))
+        self.register_buffer(
+            "centres", torch.zeros(self.groups, channels * min(height, FEATURE_SIDE) * min(width, FEATURE_SIDE))
+        )
 
     def forward(self, z: Tensor, told: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim) -> pictures (N, C, H, W) in [-1, 1].
@@ -180,7 +182,7 @@ class GroupedGenerator(SavedGenerator):
 
         Of the classes `labels` (N,), if they are given.
         """
-        ballots = (z[:, : self.groups] + self.votes) * SHARPNESS
+        ballots = (z[:, : self.groups] + self.votes) * VOTE_SHARPNESS
         if labels is None:
             return ballots.softmax(1)
         each = ballots.view(-1, self.classes, self.groups // self.classes).softmax(2)
@@ -194,7 +196,7 @@ class GroupedGenerator(SavedGenerator):
 
     def sorted(self, pixels: Tensor, labels: Tensor | None = None) -> Tensor:
         """The group of each picture uint8 (N, C, H, W), int64 (N,), given their classes if there are any."""
-        return sort(pixels, self.centres, labels if self.classes else None, self.classes)
+        return assign_groups(pixels, self.centres, labels if self.classes else None, self.classes)
 
     @torch.no_grad()
     def meet(self, pixels: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -205,5 +207,5 @@ class GroupedGenerator(SavedGenerator):
         told = self.sorted(pixels, labels)
         counts = told.cpu().bincount(minlength=self.groups).view(max(1, self.classes), -1)
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
-        self.votes.copy_(torch.cat([votes(own) for own in shares]))
+        self.votes.copy_(torch.cat([vote_offsets(own) for own in shares]))
         return told

@@ -11,8 +11,9 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcgan.config import Norm, UserError
-from dcgan.models.blocks import checked_shape, weighted, with_one_hot
+from dcgan.config import Norm
+from dcgan.errors import UserError
+from dcgan.models.blocks import append_one_hot, checked_shape, with_weight_norm
 from dcgan.models.saved import SavedGenerator
 
 
@@ -44,12 +45,12 @@ class FlatGenerator(SavedGenerator):
         sizes = [z_dim + classes, width, width * 2, width * 4, width * 8]
         blocks = [_block(a, b, norm, nn.ReLU(inplace=True)) for a, b in itertools.pairwise(sizes)]
         self.layers = nn.Sequential(
-            *blocks, weighted(nn.Linear(sizes[-1], math.prod(self.picture_shape)), norm), nn.Tanh()
+            *blocks, with_weight_norm(nn.Linear(sizes[-1], math.prod(self.picture_shape)), norm), nn.Tanh()
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, C, H, W) in [-1, 1]."""
-        images: Tensor = self.layers(z if labels is None else with_one_hot(z, labels, self.classes))
+        images: Tensor = self.layers(z if labels is None else append_one_hot(z, labels, self.classes))
         return images.view(-1, *self.picture_shape)
 
 
@@ -70,12 +71,12 @@ class FlatDiscriminator(nn.Module):
         self.classes = classes
         sizes = [math.prod(picture_shape) + classes, width * 4, width * 2, width]
         blocks = [_block(a, b, norm, nn.LeakyReLU(0.2, inplace=True)) for a, b in itertools.pairwise(sizes)]
-        self.layers = nn.Sequential(*blocks, weighted(nn.Linear(width, 1), norm))
+        self.layers = nn.Sequential(*blocks, with_weight_norm(nn.Linear(width, 1), norm))
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1)."""
         flat = image.flatten(1)
-        scores: Tensor = self.layers(flat if labels is None else with_one_hot(flat, labels, self.classes))
+        scores: Tensor = self.layers(flat if labels is None else append_one_hot(flat, labels, self.classes))
         return scores
 
 
@@ -95,7 +96,7 @@ class BatchNorm(nn.BatchNorm1d):
 def _block(inputs: int, outputs: int, norm: Norm, activation: nn.Module) -> nn.Sequential:
     if norm == "instance":
         raise UserError("the network mlp has no pixels to normalise over: use batch, layer, none or spectral")
-    layers: list[nn.Module] = [weighted(nn.Linear(inputs, outputs), norm)]
+    layers: list[nn.Module] = [with_weight_norm(nn.Linear(inputs, outputs), norm)]
     if norm in ("batch", "layer"):
         layers.append(BatchNorm(outputs) if norm == "batch" else nn.LayerNorm(outputs))
     return nn.Sequential(*layers, activation)

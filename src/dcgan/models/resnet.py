@@ -11,8 +11,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from dcgan.config import Norm, UserError
-from dcgan.models.blocks import ConvTranspose2d, checked_shape, crop, doublings, look_up, pad
+from dcgan.config import Norm
+from dcgan.errors import UserError
+from dcgan.models.blocks import ConvTranspose2d, center_crop, center_pad, checked_shape, doublings, embed_labels
 from dcgan.models.saved import SavedGenerator
 
 WIDEST = 8
@@ -76,9 +77,9 @@ class ResidualGenerator(SavedGenerator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, z_dim), and labels (N,) if there are classes -> pictures (N, C, H, W) in [-1, 1]."""
-        z = z if self.label is None or labels is None else torch.cat([z, look_up(self.label, labels)], dim=1)
+        z = z if self.label is None or labels is None else torch.cat([z, embed_labels(self.label, labels)], dim=1)
         images: Tensor = self.last(self.stages(self.first(z.view(*z.shape, 1, 1))))
-        return crop(images, self.picture_shape[1:])
+        return center_crop(images, self.picture_shape[1:])
 
 
 class ResidualDiscriminator(nn.Module):
@@ -104,7 +105,7 @@ class ResidualDiscriminator(nn.Module):
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], and labels (N,) if there are classes -> scores (N, 1)."""
-        features: Tensor = self.features(pad(image, self.padded))
+        features: Tensor = self.features(center_pad(image, self.padded))
         scores: Tensor = self.score(features).view(-1, 1)
         if self.classes is not None:
             scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dcgan.config import FORMAT_VERSION, UserError, read_json
-from dcgan.files import sha256
-from dcgan.models.blocks import Unfilled
+from dcgan.errors import UserError
+from dcgan.files import FORMAT_VERSION, read_json, sha256
+from dcgan.models.blocks import SkipInitialization
 
 CARD = """---
 {{ card_data }}
@@ -130,7 +130,7 @@ class SavedGenerator(
             raise UserError(f"there is no {path}: give the folder of a saved model, or a Hub id")
         try:
             _check_bounded(arguments)
-            with torch.device("meta"), Unfilled():
+            with torch.device("meta"), SkipInitialization():
                 network = cls(**arguments)
             if math.prod(network.picture_shape) > LARGEST_PICTURE:
                 raise ValueError(network.picture_shape)

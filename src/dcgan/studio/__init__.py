@@ -1,1 +1,1 @@
-"""The studio: a web page on this machine to see a GAN learn, play with it and start trainings."""
+"""The studio: a web page on this machine to watch trainings, play with models and start trainings."""

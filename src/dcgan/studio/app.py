@@ -14,10 +14,11 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 import dcgan
-from dcgan.config import DEFAULT_PRESET, PRESET_LINES, UserError
-from dcgan.studio.queue import Queue
-from dcgan.studio.shelf import NotThere, Shelf
-from dcgan.studio.trainings import Busy, Trainings
+from dcgan.errors import UserError
+from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
+from dcgan.studio.drawing_queue import DrawingQueue
+from dcgan.studio.runs import NotFoundError, RunStore
+from dcgan.studio.trainings import BusyError, Trainings
 
 MOST_WATCHERS = 16
 PAUSE = 1.0
@@ -56,7 +57,7 @@ class Picture(BaseModel):
 
 def create_app(runs: Path) -> FastAPI:
     """The studio over a folder of runs, without the `Guard` that stands before it."""
-    shelf, trainings, queue = Shelf(runs), Trainings(runs), Queue()
+    shelf, trainings, queue = RunStore(runs), Trainings(runs), DrawingQueue()
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -81,7 +82,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 def _answer_errors(app: FastAPI) -> None:
     def answer(request: Request, error: Exception) -> Response:
-        status = 503 if isinstance(error, Busy) else 404 if isinstance(error, NotThere) else 400
+        status = 503 if isinstance(error, BusyError) else 404 if isinstance(error, NotFoundError) else 400
         text = str(error) if isinstance(error, UserError) else "the run's files cannot be read"
         return JSONResponse({"detail": text}, status, {"retry-after": "1"} if status == 503 else None)
 
@@ -89,13 +90,13 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(OSError, answer)
 
 
-def _routes_of_runs(app: FastAPI, shelf: Shelf, trainings: Trainings) -> None:
+def _routes_of_runs(app: FastAPI, shelf: RunStore, trainings: Trainings) -> None:
     @app.get("/api/runs")
     def runs() -> dict[str, Any]:
         """Every run, the newest first; the models that come with the package; and what can be started."""
         found = [shelf.summary(name) for name in shelf.names()]
         failed = {name: why for name in trainings.children if (why := trainings.failure(name))}
-        return {"runs": found, "shipped": shelf.shipped(), "failed": failed, "presets": PRESET_LINES}
+        return {"runs": found, "shipped": shelf.shipped(), "failed": failed, "presets": PRESET_DESCRIPTIONS}
 
     @app.post("/api/runs", status_code=201, responses=REFUSALS)
     def start(wanted: Start) -> dict[str, str]:
@@ -125,7 +126,7 @@ def _routes_of_runs(app: FastAPI, shelf: Shelf, trainings: Trainings) -> None:
         return FileResponse(shelf.grid(name, file), media_type="image/png", headers={"cache-control": "max-age=86400"})
 
 
-def _routes_of_watching(app: FastAPI, shelf: Shelf) -> None:
+def _routes_of_watching(app: FastAPI, shelf: RunStore) -> None:
     watchers = [0]
 
     @app.get("/api/runs/{name}/events", response_class=StreamingResponse, responses=REFUSALS)
@@ -133,7 +134,7 @@ def _routes_of_watching(app: FastAPI, shelf: Shelf) -> None:
         """The run as server-sent events: whole at first, and again whenever something has changed."""
         shelf.run(name)
         if watchers[0] >= MOST_WATCHERS:
-            raise Busy("busy: too many pages are watching")
+            raise BusyError("busy: too many pages are watching")
         return StreamingResponse(stream(name), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def stream(name: str) -> AsyncIterator[str]:
@@ -151,7 +152,7 @@ def _routes_of_watching(app: FastAPI, shelf: Shelf) -> None:
             watchers[0] -= 1
 
 
-def _routes_of_models(app: FastAPI, shelf: Shelf, queue: Queue) -> None:
+def _routes_of_models(app: FastAPI, shelf: RunStore, queue: DrawingQueue) -> None:
     @app.get("/api/models/{name}", responses=REFUSALS)
     async def about(name: str) -> dict[str, Any]:
         """What a generator draws, and its principal directions: of a run, or one that comes with the package."""
@@ -188,6 +189,6 @@ def _routes_of_models(app: FastAPI, shelf: Shelf, queue: Queue) -> None:
 
 
 def _pages(app: FastAPI) -> None:
-    for place, folder in (("/web", "web"), ("/", "studio/static")):
+    for place, folder in (("/web", "exporting/static"), ("/", "studio/static")):
         with as_file(files("dcgan").joinpath(folder)) as path:
             app.mount(place, StaticFiles(directory=path, html=True), name=folder)

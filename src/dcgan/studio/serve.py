@@ -10,9 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
-from dcgan.config import UserError
+from dcgan.errors import UserError
 from dcgan.studio.app import create_app
-from dcgan.studio.guard import App, Guard
+from dcgan.studio.security import App, SecurityMiddleware
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 WAIT_AT_END = 2
@@ -44,9 +44,9 @@ def guarded(runs: Path, host: str, port: int) -> tuple[App, str]:
         raise UserError(f"{runs} is no folder: give the folder that holds your runs")
     shown = f"[{host}]" if ":" in host else host
     if is_loopback(host):
-        return Guard(create_app(runs), LOOPBACK), f"http://{shown}:{port}/"
+        return SecurityMiddleware(create_app(runs), LOOPBACK), f"http://{shown}:{port}/"
     token = secrets.token_urlsafe(24)
-    return Guard(create_app(runs), None, token), f"http://{shown}:{port}/?token={token}"
+    return SecurityMiddleware(create_app(runs), None, token), f"http://{shown}:{port}/?token={token}"
 
 
 def is_loopback(host: str) -> bool:

@@ -8,16 +8,17 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dcgan import lock
-from dcgan.config import PRESETS, UserError
+from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.run import RunFolder
+from dcgan.presets import PRESETS
+from dcgan.run import lock
+from dcgan.run.folder import RunFolder
 
 MOST_AT_ONCE = 2
 LOGS = ".studio"
 
 
-class Busy(UserError):  # noqa: N818
+class BusyError(UserError):
     """As much is going on as this machine should do at once."""
 
 
@@ -54,7 +55,7 @@ class Trainings:
             UserError: it is running.
             Busy: enough are running.
         """
-        if lock.holder(folder.path) or self._lives(folder.path.name):
+        if lock.lock_holder(folder.path) or self._lives(folder.path.name):
             raise UserError(f"{printable(folder.path.name)} is running already")
         self._spawn(folder.path.name, ["resume", str(folder.path), f"--minutes={minutes}"])
 
@@ -64,7 +65,7 @@ class Trainings:
         Raises:
             UserError: it is not running.
         """
-        number = lock.holder(folder.path)
+        number = lock.lock_holder(folder.path)
         if number is None:
             raise UserError(f"{printable(folder.path.name)} is not running")
         os.kill(number, signal.SIGTERM)
@@ -93,7 +94,7 @@ class Trainings:
 
     def _spawn(self, name: str, words: list[str]) -> None:
         if sum(map(self._lives, self.children)) >= MOST_AT_ONCE:
-            raise Busy(f"{MOST_AT_ONCE} trainings are running: stop one first")
+            raise BusyError(f"{MOST_AT_ONCE} trainings are running: stop one first")
         (self.runs / LOGS).mkdir(parents=True, exist_ok=True)
         with self._log(name).open("wb") as log:
             # A session of its own: Ctrl-C in the studio's terminal, and its end, are no business of the training.

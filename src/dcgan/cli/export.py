@@ -1,0 +1,124 @@
+"""Commands that take things in and out of a trained model: `export`, `invert`."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from dcgan.cli.result import Result
+from dcgan.errors import UserError
+
+Format = Literal["onnx", "safetensors", "web"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Take a trained generator to other runtimes: ONNX, the Hub, or a web page that draws by itself."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    out: Path
+    """FILE.onnx; a folder for safetensors and web; FILE.html with --single-file."""
+    format: Format = "onnx"
+    """`onnx` is checked against PyTorch before it is called done; `safetensors` is the Hub's layout; `web` is a page
+    that runs the generator in the visitor's browser."""
+    for_torch_fidelity: FlagCreatePairsOff[bool] = False
+    """ONNX that draws uint8 with three channels, as torch-fidelity's command takes it."""
+    single_file: FlagCreatePairsOff[bool] = False
+    """The web page as one .html, which opens from the disk too."""
+    push: str | None = None
+    """USER/NAME on the Hub to put the safetensors to."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        self._check()
+        return {"onnx": self._onnx, "safetensors": self._safetensors, "web": self._web}[self.format]()
+
+    def _check(self) -> None:
+        """Refuse flags of another format, and a place that cannot be written to, before anything is loaded."""
+        from dcgan.sampling.output import check_output_path
+
+        of_format = {"--for-torch-fidelity": "onnx", "--single-file": "web", "--push": "safetensors"}
+        given = [self.for_torch_fidelity, self.single_file, self.push is not None]
+        for (flag, wanted), is_given in zip(of_format.items(), given, strict=True):
+            if is_given and self.format != wanted:
+                raise UserError(f"{flag} goes with --format {wanted}, not {self.format}")
+        kind = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
+        if kind and self.out.suffix.lower() != kind:
+            raise UserError(f"cannot write {self.out}: give a {kind}")
+        check_output_path(self.out, (kind,))
+
+    def _onnx(self) -> Result:
+        from dcgan.exporting.onnx import export_onnx
+        from dcgan.sampling.model import load
+
+        model = load(self.model)
+        difference = export_onnx(model, self.out, for_torch_fidelity=self.for_torch_fidelity)
+        network, size = model.generator, self.out.stat().st_size
+        shape = "x".join(map(str, network.picture_shape))
+        text = f"{self.out}: {size:,} bytes, z {network.z_dim}, pictures {shape}, within {difference:.1e} of PyTorch"
+        if self.for_torch_fidelity:
+            text += (
+                f"\n  fidelity --input1 {shlex.quote(str(self.out))} --input1-model-z-type normal "
+                f"--input1-model-z-size {network.z_dim} --input1-model-num-classes {network.classes} "
+                "--input1-model-num-samples 10000 --input2 FOLDER --fid"
+            )
+        return {"out": str(self.out), "bytes": size, "difference": difference}, text
+
+    def _safetensors(self) -> Result:
+        from dcgan.exporting.hub import push_to_hub, write_hub_folder
+        from dcgan.sampling.model import load
+
+        write_hub_folder(load(self.model), self.out)
+        found = {"out": str(self.out)}
+        if self.push is None:
+            return found, f"{self.out}: config.json, model.safetensors, README.md"
+        address = push_to_hub(self.out, self.push)
+        return {**found, "pushed": address}, f"{self.out}, and {address}"
+
+    def _web(self) -> Result:
+        from dcgan.exporting.web import write_web_bundle
+        from dcgan.sampling.model import load
+
+        size = write_web_bundle(load(self.model), self.out, single_file=self.single_file)
+        start = self.out if self.single_file else self.out / "index.html"
+        how = (
+            "open it in a browser"
+            if self.single_file
+            else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
+        )
+        return {"out": str(self.out), "bytes": size}, f"{start}: {size:,} bytes; {how}"
+
+
+@dataclass(frozen=True)
+class Invert:
+    """Find the latent whose picture is nearest to yours: the latent, its picture, and how far that is."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    picture: Annotated[Positional[Path], arg(metavar="PICTURE")]
+    """The picture's file. It is cropped and resized to what the model draws."""
+    out: Path
+    """The folder to write: latent.npz (z, and label if there are classes) and reconstruction.png."""
+    label: str | None = None
+    """Search only this class, by index or by name; without it every class."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.sampling.invert import draw_start_pool, invert, read_picture, write_inversion
+        from dcgan.sampling.model import load
+        from dcgan.sampling.output import check_output_path
+
+        check_output_path(self.out, ("",))
+        model = load(self.model)
+        model.generator.requires_grad_(False)
+        found = invert(model, read_picture(model, self.picture), draw_start_pool(model, self.label))
+        write_inversion(found, self.out)
+        of_class = {} if found.label is None else {"label": found.label, "class": model.classes[found.label]}
+        text = f"{self.out}: latent.npz and reconstruction.png, {found.error:.1f} of 255 from the picture (RMS)"
+        text += f", class {model.classes[found.label]}" if found.label is not None else ""
+        return {"out": str(self.out), "error": found.error, **of_class}, text

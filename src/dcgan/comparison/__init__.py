@@ -1,0 +1,1 @@
+"""Several presets side by side: trained over seeds at equal work, measured, and tested for a difference."""

@@ -1,0 +1,1 @@
+"""The devices that a run trains on, and the processes that drive them."""

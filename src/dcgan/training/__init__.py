@@ -1,0 +1,1 @@
+"""Training: from the settings to a finished run folder. `loop.fit` is the only training loop."""

@@ -1,0 +1,311 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dcgan
+from dcgan.cli.commands import COMMANDS
+from dcgan.cli.main import message_in_box, run
+from dcgan.models.build import build_networks
+from dcgan.run.folder import RunFolder
+from tests.conftest import SMALL, SMALL_FLAGS
+
+
+def children_s() -> float:
+    """Processor time of the processes that have ended, in seconds: what else the machine does is not in it."""
+    found = os.times()
+    return found.children_user + found.children_system
+
+
+def test_help_is_quick_and_loads_no_torch():
+    code = (
+        "import sys, dcgan.cli as c; c.run(['--help']); c.run(['train', '--help']); assert 'torch' not in sys.modules"
+    )
+    begin = children_s()
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert children_s() - begin < 2  # both pages, with the interpreter; measured: 0.1 s and 0.2 s
+    for name in COMMANDS:
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_defaults(command: str, capsys: pytest.CaptureFixture[str]):
+    assert run([command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert f"usage: dcgan {command}" in out
+    fields = dataclasses.fields(COMMANDS[command])
+    with_default = [f for f in fields if f.default is not dataclasses.MISSING]
+    settings = len(dataclasses.fields(dcgan.Config)) if "config" in [f.name for f in fields] else 0
+    assert out.count("(default:") + out.count("(default:\n") >= len(with_default) + settings
+    assert err == ""
+
+
+def test_help_lists_the_presets(capsys: pytest.CaptureFixture[str]):
+    run(["train", "--help"])
+    assert "dcgan: the study's network and settings" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"dcgan {dcgan.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "there is no command 'trian', did you mean 'train'?"),
+        (["train", "--preset", "dcgna"], "no preset 'dcgna', did you mean 'dcgan'?"),
+        (["train", "--preset=dcgna"], "no preset 'dcgna'"),
+        (["train", "--preset", "none.json"], "cannot read none.json"),
+        (["train", "--data", "mnits"], "no data 'mnits', did you mean 'mnist'?"),
+        (["train", "--colour", "red"], "--colour"),
+        (["train", "--los", "x"], "Perhaps you meant: --loss"),
+        (["train", "--lr", "fast"], "--lr: could not convert"),
+        (["train", "--lr"], "'--lr'"),
+        (["train", "--lr", "-1"], "--lr must be above 0"),
+        (["train", "--betas", "0.5"], "'--betas'"),
+        (["train", "--loss", "hings"], "minimax"),
+        (["train", "--steps", "many"], "'many'"),
+        (["train", "--preset="], "no preset ''"),
+        (["train", "--g-width", "65536"], "GB to train"),
+        (["train", "--epochs", "1e308"], "at most 10^12"),
+        (["train", "--steps", "0"], "--steps must be above 0"),
+        (["train", "--steps", "5", "--minutes", "1"], "--steps and --minutes"),
+        (["train", "--image-size", "5"], "from 16 to 256"),
+        (["train", "extra"], "extra"),
+        (["summary", "dcgna"], "no preset 'dcgna'"),
+        (["summary", "dcgan", "--image-size", "64"], "28x28 only"),
+        (["sample"], "MODEL --out"),
+        (["sample", "nowhere", "--out", "a.png"], "there is no nowhere"),
+        (["sample", "nowhere", "--out", "a.jpg"], "give a .png"),
+        (["resume", "nowhere"], "no run at nowhere"),
+        (["train", "--n-critic", "0"], "--n-critic must be above 0"),
+        (["train", "--gp", "10"], "--gp needs the slope at each picture alone, and BatchNorm in the discriminator"),
+        (["train", "--loss", "wasserstein"], "--loss wasserstein needs a critic of bounded slope: use --gp 10"),
+        (
+            ["train", "--preset", "wgan-gp", "--conditional", "--mismatch", "0.1"],
+            "--loss wasserstein does not bound what a wrong class costs: use --mismatch 0",
+        ),
+        (["train", "--loss", "hinge", "--label-smoothing", "0.1"], "hinge has no labels to smooth"),
+        (["train", "--network", "resnet"], "the network resnet has no normalisation: use --g-norm none"),
+        (["train", "--preset", "vanilla", "--g-norm", "instance"], "no pixels to normalise over"),
+        (["train", "--preset", "dcgan64", "--image-size", "300"], "from 16 to 256"),
+        (["train", "--init", "nowhere"], "there is no nowhere"),
+        (["interpolate", "nowhere", "--out", "a.gif"], "there is no nowhere"),
+        (["interpolate", "nowhere", "--out", "a.npz"], "give a .gif (an animation) or a .png"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_touches_nothing(
+    refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_and_an_unwritable_folder(refused, finished_run: RunFolder, tmp_path: Path):
+    assert "dcgan resume" in refused("train", "--out", str(finished_run.path))
+    (tmp_path / "file").touch()
+    assert "cannot write" in refused("train", "--out", str(tmp_path / "file" / "run"))
+
+
+def test_damaged_files(refused, finished_run: RunFolder, tmp_path: Path):
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").write_text("x")
+    assert "not JSON" in refused("sample", str(tmp_path), "--out", "a.png")
+    assert "not JSON" in refused("resume", str(tmp_path))
+    assert "not JSON" in refused("train", "--preset", str(tmp_path / "config.json"))
+
+
+def test_train_resume_sample_in_processes_of_their_own(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done = cli("train", "--steps", "3", *SMALL_FLAGS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("runs/fast-mnist-1: 3 steps")
+    assert "samples/00000048.png" in done.stdout
+    for shown in ("Loss_D", "Loss_G", "D(x)", "D(G(z))", "from 1/2", "img/s"):
+        assert shown in done.stderr
+    assert "Traceback" not in done.stderr
+
+    done = cli("resume", "runs/fast-mnist-1", "--steps", "5", "--json")
+    found = json.loads(done.stdout)
+    assert (found["run"], found["step"], found["images_seen"]) == ("runs/fast-mnist-1", 5, 80)
+    assert (tmp_path / found["samples"]).exists()
+
+    done = cli("sample", "runs/fast-mnist-1", "--n", "5", "--seed", "3", "--out", "few.npz", "--json")
+    assert json.loads(done.stdout) == {"out": "few.npz", "n": 5, "seed": 3, "shape": [5, 28, 28, 1]}
+    monkeypatch.chdir(tmp_path)
+    assert run(["sample", "runs/fast-mnist-1", "--n", "70", "--seed", "3", "--out", "many.npz"]) == 0
+    few, many = (np.load(tmp_path / name, allow_pickle=False)["arr_0"] for name in ("few.npz", "many.npz"))
+    assert (few == many[:5]).all()
+
+    assert run(["sample", "runs/fast-mnist-1", "--n", "9", "--truncation", "0.7", "--out", "grid.png"]) == 0
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.size == (92, 92)
+
+
+def test_the_command_line_is_the_python_call(
+    finished_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(["train", "--preset", "dcgan", "--out", str(tmp_path / "r"), "--steps", "7", *SMALL_FLAGS]) == 0
+    assert RunFolder(tmp_path / "r").config() == finished_run.config()
+    assert (tmp_path / "r/model/model.safetensors").read_bytes() == (
+        finished_run.model / "model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_runs_config_is_a_preset(finished_run: RunFolder, tmp_path: Path):
+    words = ["train", "--preset", str(finished_run.path / "config.json"), "--out", str(tmp_path / "r"), "--steps", "1"]
+    assert run(words) == 0
+    config = RunFolder(tmp_path / "r").config()
+    assert (config.steps, config.g_width) == (1, 4)
+
+
+def test_the_command_in_config_json_is_understood(finished_run: RunFolder):
+    from dcgan.cli.main import parse
+
+    words = json.loads((finished_run.path / "config.json").read_text())["command"].split()
+    assert parse(words[1:]).config == finished_run.config()
+
+
+@pytest.mark.parametrize("preset", dcgan.PRESETS)
+def test_a_summary_of_every_preset(preset: str, capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", preset]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Generator\n")
+    assert "\nDiscriminator\n" in text
+    assert run(["summary", preset, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for network in (found["generator"], found["discriminator"]):
+        assert f"{network['parameters']:,}" in text
+        assert f"{network['multiply_adds']:,}" in text
+
+
+def test_labels_and_walks(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "--preset", "cgan", "--steps", "2", "--out", "r", *SMALL_FLAGS]) == 0
+    with Image.open(tmp_path / "r/samples/00000032.png") as image:
+        assert image.size == (8 * 30 + 2, 10 * 30 + 2)
+
+    assert run(["sample", "r", "--n", "12", "--out", "all.npz"]) == 0
+    assert run(["sample", "r", "--n", "12", "--label", "7", "--out", "sevens.npz"]) == 0
+    with np.load(tmp_path / "all.npz") as every, np.load(tmp_path / "sevens.npz") as sevens:
+        assert every["arr_1"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+        assert sevens["arr_1"].tolist() == [7] * 12
+        assert (every["arr_0"][7] == sevens["arr_0"][7]).all()
+
+    capsys.readouterr()
+    for label in ("10", "seven", "-1"):
+        assert "--label takes 0 to 9 or a name, 0 to 9" in refused("sample", "r", f"--label={label}", "--out", "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+    assert (
+        run(["interpolate", "r", "--out", "walk.gif", "--stops", "3", "--frames", "2", "--label", "3", "--json"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out) == {"out": "walk.gif", "frames": 6, "seed": 0, "shape": [6, 28, 28, 1]}
+    assert run(["interpolate", "r", "--out", "strip.png", "--direction", "1", "--frames", "5"]) == 0
+    with Image.open(tmp_path / "strip.png") as image:
+        assert image.size == (5 * 30 + 2, 32)
+
+
+def test_a_label_for_a_model_without_classes(refused, finished_run: RunFolder, tmp_path: Path):
+    words = ["sample", str(finished_run.path), "--label", "3", "--out", str(tmp_path / "a.png")]
+    assert "takes no --label" in refused(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_with_parts_of_ones_own_is_for_python(refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from dcgan.training.losses import OBJECTIVES
+
+    folder = dcgan.train(out=tmp_path / "r", steps=1, loss=OBJECTIVES["hinge"], **SMALL)
+    capsys.readouterr()
+    assert "go on with dcgan.resume(" in refused("resume", str(folder.path), "--steps", "4")
+
+
+@pytest.mark.parametrize(("words", "classes", "groups"), [([], 0, 128), (["--conditional"], 10, 120)])
+def test_summary_of_the_default(words: list[str], classes: int, groups: int, capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", "--json", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["generator"]["input"] == [dcgan.PRESETS["fast"].z_dim]
+    assert found["generator"]["layers"][-1]["output"] == [1, 28, 28]
+    networks = build_networks(dcgan.PRESETS["fast"], (1, 28, 28), classes, groups)
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks]
+    assert [found[name]["parameters"] for name in ("generator", "discriminator")] == counts
+
+
+@pytest.mark.parametrize("words", [["dcgan"], ["--preset", "dcgan"]])
+def test_summary(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert run(["summary", *words]) == 0
+    text = capsys.readouterr().out
+    assert "(13 - 1)*2 - 2*0 + 1*(4 - 1) + 0 + 1 = 28" in text
+    assert "747,841" in text
+    assert "9,105" in text
+    assert run(["summary", *words, "--json", "--z-dim", "10"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["generator"]["parameters"] == 623_425
+    assert found["discriminator"]["layers"][0]["output"] == [16, 13, 13]
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="only POSIX tells a child's peak memory")
+def test_the_default_training_stays_under_its_memory(tmp_path: Path):
+    words = [sys.executable, "-m", "dcgan", "train", "--device", "cpu", "--steps", "3"]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    assert kib < 1.5 * 2**20
+
+
+def test_ctrl_c_leaves_a_usable_run(tmp_path: Path):
+    words = [sys.executable, "-m", "dcgan", "train", "--out", "r", *SMALL_FLAGS]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    log = tmp_path / "r" / "metrics.jsonl"
+    deadline = time.time() + 100
+    while not (log.exists() and "loss_d" in log.read_text()) and time.time() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.rstrip().endswith("dcgan: stopped and saved; go on with: dcgan resume r")
+    step = json.loads((tmp_path / "r" / "checkpoint" / "state.json").read_text())["step"]
+    assert step > 0
+    assert run(["resume", str(tmp_path / "r"), "--steps", str(step + 2)]) == 0
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission(refused, tmp_path: Path):
+    tmp_path.chmod(0o500)
+    assert "cannot write" in refused("train", "--out", str(tmp_path / "r"))
+
+
+FRAMED = """╭─ Unrecognized options ──────────────────────────────────────────────╮
+│ Unrecognized options: --los, x                                      │
+│ ─────────────────────────────────────────────────────────────────── │
+│ Perhaps you meant:                                                  │
+│     --loss {non-saturating}                                         │
+│         The objective.                                              │
+│ ─────────────────────────────────────────────────────────────────── │
+│ For full helptext, run dcgan train --help                           │
+╰─────────────────────────────────────────────────────────────────────╯
+"""
+BARE = (
+    FRAMED.translate({ord(c): " " for c in "│╭╮╰╯"})
+    .replace("─", "-")
+    .replace("- Unrecognized options -", "Unrecognized options ")
+)
+
+
+@pytest.mark.parametrize("box", [FRAMED, BARE, FRAMED.replace("U", "\x1b[31mU\x1b[0m")])
+def test_a_box_becomes_a_line(box: str):
+    assert message_in_box(box) == "Unrecognized options: --los, x; Perhaps you meant: --loss {non-saturating}"

@@ -1,0 +1,93 @@
+import gzip
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision import datasets
+
+from dcgan.cache import cache_folder
+from dcgan.data import torchvision
+from dcgan.data.open import open_images
+from dcgan.errors import UserError
+from tests.test_arrays import idx
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    import urllib.request
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("no network here")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.chdir(tmp_path)
+
+
+def fashion(root: Path, pack: bool = False) -> None:
+    folder = root / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part, n in (("train", 40), ("t10k", 10)):
+        for kind, array in (("images-idx3", np.full((n, 28, 28), n)), ("labels-idx1", np.arange(n) % 10)):
+            content = idx(array.astype(np.uint8))
+            name = f"{part}-{kind}-ubyte"
+            (folder / (f"{name}.gz" if pack else name)).write_bytes(gzip.compress(content) if pack else content)
+
+
+@pytest.mark.parametrize("in_cache", [False, True])
+def test_what_lies_on_the_disk_needs_no_network(tmp_path: Path, in_cache: bool):
+    fashion(cache_folder() / "torchvision" if in_cache else tmp_path / "data")
+    train, test = open_images("fashion-mnist"), open_images("fashion-mnist", "test", size=(32, 40))
+    assert train.pixels.shape == (40, 1, 28, 28)
+    assert test.pixels.shape == (10, 1, 32, 40)
+    assert train.classes[0] == "T-shirt/top"
+    assert train.key != test.key
+
+
+def test_packed_files_put_by_hand_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fashion(tmp_path / "data", pack=True)
+    monkeypatch.setattr(datasets.FashionMNIST, "resources", [(name, None) for name, _ in datasets.MNIST.resources])
+    assert len(open_images("fashion-mnist")) == 40
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist", "emnist", "cifar10", "cifar100", "usps"])
+def test_without_files_and_network_one_line_says_which_files_go_where(name: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(UserError) as error:
+        open_images(name)
+    text = str(error.value)
+    assert "\n" not in text
+    assert all(file in text for file in torchvision.TORCHVISION_SETS[name].files)
+    assert str(cache_folder() / "torchvision") in text
+    assert capsys.readouterr().out == ""
+
+
+def test_svhn_names_its_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(UserError, match=r"pip install 'dcgan\[svhn\]'"):
+        open_images("svhn")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("cifar10", np.zeros((20, 32, 32, 3), np.uint8), (20, 3, 32, 32)),
+        ("svhn", np.zeros((20, 3, 32, 32), np.uint8), (20, 3, 32, 32)),
+        ("usps", np.zeros((20, 16, 16), np.uint8), (20, 1, 16, 16)),
+    ],
+)
+def test_every_layout(monkeypatch: pytest.MonkeyPatch, name: str, data: np.ndarray, expected: tuple):
+    class Fake:
+        def __init__(self, root: str, download: bool, **arguments: object) -> None:
+            self.data, self.targets, self.labels = data, [0] * 20, np.zeros(20)
+
+    for module in ("scipy", "scipy.io"):  # an extra, which need not be here
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    monkeypatch.setattr(datasets, torchvision.TORCHVISION_SETS[name].dataset, Fake)
+    assert open_images(name).pixels.shape == expected
+
+
+def test_every_name_is_one_of_torchvisions():
+    for known in torchvision.TORCHVISION_SETS.values():
+        assert hasattr(datasets, known.dataset)

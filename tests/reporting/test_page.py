@@ -1,0 +1,266 @@
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from dcgan.cli.main import run as command
+from dcgan.errors import UserError
+from dcgan.reporting.charts import POINTS, layout_chart
+from dcgan.reporting.gather import PROBABILITIES
+from dcgan.reporting.page import write_run_report
+from dcgan.run.folder import RunFolder
+from dcgan.training.losses import OBJECTIVES
+from tests.conftest import Run
+
+NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&{{ 7*7 }}"
+FIGURES = {
+    "format_version": 1,
+    "step": 7,
+    "n": 110,
+    "reference": 400,
+    "split": "test",
+    "data": NASTY,
+    "features": "judge",
+    "intervals": "5 independent sample seeds",
+    "notes": [NASTY],
+    "rows": ["seven", NASTY],
+    "classes": {"seven": 0.75, NASTY: 0.25},
+    "metrics": {
+        "frechet_inception_distance": {"mean": 2.932, "low": 2.91, "high": 2.954, "real_against_real": 0.02593},
+        NASTY: {"mean": 1, "low": 0, "high": 2, "real_against_real": None},
+        "damaged": {"mean": "high"},
+    },
+}
+
+
+@pytest.fixture
+def evaluated(finished_run: RunFolder, tmp_path: Path) -> RunFolder:
+    """A run with an evaluation, events, and a name that is HTML."""
+    folder = RunFolder(tmp_path / NASTY.replace("/", "-"))
+    shutil.copytree(finished_run.path, folder.path)
+    folder.evaluation.mkdir()
+    (folder.evaluation / "figures.json").write_text(json.dumps(FIGURES))
+    for name, size in (("classes.png", (242, 62)), ("neighbours.png", (182, 242))):
+        Image.new("L", size, 99).save(folder.evaluation / name)
+    at = {"step": 4, "images_seen": 64}
+    folder.append({"event": "health", **at, "diagnosis": NASTY, "evidence": "diversity 0.1", "advice": "a lower --lr"})
+    folder.append({"event": "measured", **at, "frechet_inception_distance": 3.25, "features": "random", "split": NASTY})
+    return folder
+
+
+def text_of(folder: RunFolder) -> str:
+    """What the page says, its style, scripts and pictures left out."""
+    html = write_run_report(folder.path).path.read_text()
+    return re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|data:image/[^\"]*", "", html)
+
+
+def test_every_training_ends_with_a_report(finished_run: RunFolder):
+    html = finished_run.report.read_text()
+    assert "dcgan train --preset dcgan" in html
+    assert "This run was not evaluated" in html
+    assert html.count("<polyline") == 6  # two losses, two scores, diversity and nearness
+    assert html.count("<figure data-when") == 4  # steps 0, 3, 6 and 7
+
+
+def test_the_report_of_an_evaluated_run(evaluated: RunFolder):
+    text = text_of(evaluated)
+    for found in ("2.932", "2.91\xa0to 2.954", "0.02593", "model of step 7", "seven", "75.0%", "3.25 at step 4"):
+        assert found in text
+    assert "damaged" not in text  # a metric that is no figure
+
+
+def test_nothing_is_injected(evaluated: RunFolder):
+    text = text_of(evaluated)
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") == 9
+    assert "<img src=x" not in text
+    assert "<script>alert" not in text
+    assert "{{ 7*7 }}" in text  # and 49 nowhere
+    assert "default-src &#39;none&#39;" in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_in_a_browser(browser: Browser, evaluated: RunFolder, width: int, scheme: str):
+    """No error, no request that leaves the file, nothing wider than the screen, and a word for every picture."""
+    write_run_report(evaluated.path)
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(evaluated.report.as_uri())
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [evaluated.report.as_uri()]
+    assert page.title() == evaluated.path.name
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.evaluate("[...document.images].map(i => [i.alt, i.naturalWidth])")
+    assert len(images) == 1 + 4 + 2 + 1
+    assert all(alt and size > 0 for alt, size in images)
+    assert page.locator("svg[role=img]:not([aria-label])").count() == 0
+    assert is_dark(page) == (scheme == "dark")
+    page.close()
+
+
+def is_dark(page: Page) -> bool:
+    """Whether the page's ground is darker than its text."""
+    ground, text = page.evaluate(
+        "['backgroundColor', 'color'].map(n => getComputedStyle(document.body)[n].match(/\\d+/g).map(Number))"
+    )
+    return sum(ground) < sum(text)
+
+
+def test_the_slider_goes_through_the_grids(browser: Browser, finished_run: RunFolder):
+    page = browser.new_page()
+    page.goto(finished_run.report.as_uri())
+    shown = page.locator("#over-time figure:visible")
+    assert "after 112 images" in shown.inner_text()
+    page.locator("#when").focus()
+    page.keyboard.press("Home")
+    assert "after 0 images" in shown.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "after 48 images" in shown.inner_text()
+    assert page.locator("#when").get_attribute("aria-valuetext") == "48 images"
+    page.close()
+
+
+def test_without_scripts_and_in_print_the_grids_stand_side_by_side(browser: Browser, finished_run: RunFolder):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(finished_run.report.as_uri())
+    assert page.locator("#over-time figure:visible").count() == 4
+    context.close()
+    page = browser.new_page()
+    page.goto(finished_run.report.as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator("#over-time figure:visible").count() == 4
+    assert not page.locator("#when").is_visible()
+    assert not is_dark(page)  # paper is white
+    page.close()
+
+
+def test_damage_is_named_and_the_rest_shown(evaluated: RunFolder):
+    whole = evaluated.log.read_text().splitlines()
+    evaluated.log.write_text("\n".join([*whole[:2], '{"step": 3, "los', "\x00", *whole[2:]]))
+    (evaluated.samples / "00000048.png").write_bytes(b"no picture")
+    (evaluated.path / "reals.png").unlink()
+    (evaluated.evaluation / "figures.json").write_text("{")
+    written = write_run_report(evaluated.path)
+    text = text_of(evaluated)
+    assert len(written.faults) == 4
+    for fault in ("2 lines are damaged and left out (line 3, 4)", "00000048.png cannot", "reals.png cannot", "damaged"):
+        assert any(fault in named for named in written.faults), fault
+        assert fault in text
+    assert str(evaluated.path.parent) not in text  # a page that is sent on does not say where it lay
+    assert text.count("<figure data-when") == 3
+    assert text.count("<polyline") == 7
+    assert "was not evaluated" in text
+
+
+@pytest.mark.parametrize("settings", ["{", '{"format_version": 1, "settings": {"lr": "high"}}'])
+def test_settings_that_cannot_be_read_do_not_hide_the_run(evaluated: RunFolder, settings: str):
+    (evaluated.path / "config.json").write_text(settings)
+    written = write_run_report(evaluated.path)
+    assert len(written.faults) == 1
+    assert "config.json" in written.faults[0]
+    text = text_of(evaluated)
+    assert "<h2>Settings</h2>" not in text
+    assert text.count("<polyline") == 7
+
+
+def test_a_run_without_samples_or_measurements(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.path, tmp_path / "r", ignore=shutil.ignore_patterns("samples", "metrics.jsonl"))
+    (tmp_path / "r" / "samples").mkdir()
+    written = write_run_report(tmp_path / "r")
+    assert written.faults == ("metrics.jsonl holds no measurements", "samples/ holds no grids of samples")
+    text = text_of(RunFolder(tmp_path / "r"))
+    assert "<polyline" not in text
+    assert "<h2>Settings</h2>" in text
+
+
+def test_figures_of_another_moment_say_so(evaluated: RunFolder):
+    (evaluated.evaluation / "figures.json").write_text(json.dumps(FIGURES | {"step": 3}))
+    assert "The log ends at step 7: these figures are of another moment." in text_of(evaluated)
+
+
+def test_large_pictures_and_long_logs_stay_below_5_mb(finished_run: RunFolder, tmp_path: Path):
+    """Noise is what compresses least: 64 grids of eight rows of 64x64 RGB, and 20,000 lines."""
+    folder = RunFolder(tmp_path / "r")
+    shutil.copytree(finished_run.path, folder.path)
+    noise = np.random.default_rng(0).integers(256, size=(530, 530, 3), dtype=np.uint8)
+    for path in (folder.path / "reals.png", *(folder.samples / f"{i:08d}.png" for i in range(1, 65))):
+        Image.fromarray(noise).save(path, compress_level=0)
+    first = next(folder.lines())
+    folder.write_log([first | {"step": i, "images_seen": 16 * i, "loss_g": i % 7} for i in range(20_000)])
+    written = write_run_report(folder.path)
+    assert written.faults == ()
+    assert 1_000_000 < written.size < 5_000_000
+    html = folder.report.read_text()
+    assert html.count("<figure data-when") == 30
+    assert "after 0 images" in html
+    assert "after 112 images" in html  # the last
+
+
+def test_a_conditional_run_shows_its_classes(finished_run: RunFolder, tmp_path: Path):
+    folder = RunFolder(tmp_path / "r")
+    shutil.copytree(finished_run.path, folder.path)
+    content = json.loads((folder.path / "config.json").read_text())
+    content["settings"]["conditional"] = True
+    (folder.path / "config.json").write_text(json.dumps(content))
+    model = json.loads((folder.model / "config.json").read_text())
+    model["trained"]["classes"] = ["cat", "dog", NASTY]
+    (folder.model / "config.json").write_text(json.dumps(model))
+    text = text_of(folder)
+    assert "A row for each class that was asked for" in text
+    assert "generated pictures of class dog" in text
+
+
+def test_probabilities_are_those_of_the_losses():
+    assert tuple(name for name, objective in OBJECTIVES.items() if objective.is_bce) == PROBABILITIES
+
+
+def test_the_command(finished_run: RunFolder, tmp_path: Path, cli: Run, refused: Callable[..., str]):
+    shutil.copytree(finished_run.path, tmp_path / "r")
+    (tmp_path / "r" / "metrics.jsonl").write_text("")
+    done = cli("report", "r", "--json")
+    found = json.loads(done.stdout)
+    assert found["report"] == "r/report.html"
+    assert found["bytes"] == (tmp_path / "r" / "report.html").stat().st_size
+    assert found["faults"] == ["metrics.jsonl holds no measurements"]
+    assert "no run at" in refused("report", str(tmp_path))
+    assert "saved model, not a run" in refused("report", str(finished_run.model))
+
+
+def test_a_preset_that_is_a_file_still_has_a_report(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.path, tmp_path / "r")
+    content = json.loads((tmp_path / "r" / "config.json").read_text())
+    content["settings"]["preset"] = "mine.json"
+    (tmp_path / "r" / "config.json").write_text(json.dumps(content))
+    assert command(["report", str(tmp_path / "r")]) == 0
+    with pytest.raises(UserError, match="no run"):
+        write_run_report(tmp_path / "missing")
+
+
+def test_a_spike_is_cut_off_and_many_points_are_averaged():
+    points = [(float(i), float(i % 2)) for i in range(3000)]
+    found = layout_chart("Losses", {"loss": [*points, (3000.0, 1e9)]})
+    assert "cut off" in found.note
+    assert [label for _, label in found.y_ticks] == ["0", "0.25", "0.5", "0.75", "1"]
+    (line,) = found.lines
+    assert len(line.points.split()) == POINTS
+    assert len(line.band.split()) == 2 * POINTS
+    heights = [float(point.split(",")[1]) for point in line.points.split()[:-1]]
+    assert max(heights) - min(heights) < 10  # means of ten are all a half, while the band goes from 0 to 1
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.5])
+def test_a_single_point_has_a_chart(value: float):
+    found = layout_chart("Losses", {"loss": [(0.0, value)]})
+    assert len(found.y_ticks) >= 2
+    assert found.alt == f"Losses over 1 images seen: loss from {value:.4g} to {value:.4g}"

@@ -1,0 +1,312 @@
+import json
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import dcgan
+from dcgan import UserError
+from dcgan.data.open import open_images
+from dcgan.presets import configure
+from dcgan.run.folder import RunFolder
+from dcgan.sampling.output import write_samples
+from dcgan.training import start
+from dcgan.training.state import State, set_up
+from tests.conftest import SMALL
+
+
+def lines(folder: RunFolder) -> list[dict]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.entries()]
+
+
+def tensors(folder: RunFolder) -> bytes:
+    return (folder.checkpoint / "state.safetensors").read_bytes() + (folder.model / "model.safetensors").read_bytes()
+
+
+def test_the_run_folder(finished_run: RunFolder):
+    assert sorted(p.name for p in finished_run.path.iterdir()) == [
+        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html",
+        "samples",
+    ]  # fmt: skip
+    assert sorted(p.name for p in finished_run.samples.iterdir()) == [f"{16 * s:08d}.png" for s in (0, 3, 6, 7)]
+    assert [line["step"] for line in finished_run.lines()] == [2, 4, 6, 7]
+    last = list(finished_run.lines())[-1]
+    measured = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
+    assert set(last) == {"step", "images_seen", "seconds", *measured}
+    assert [event["step"] for event in finished_run.events()] == [0, 3, 6]
+    assert last["images_seen"] == 7 * 16
+    assert last["seconds"] > 0
+    assert 0 < last["d_real"] < 1
+
+
+PRESETS = {name: {**SMALL, "ema": 100, "save_every": 50} for name in dcgan.PRESETS}
+PRESETS["dcgan64"]["image_size"] = 28
+PRESETS["r3gan"]["burn_in"] = 100  # between the stop and the end, so that what was burnt in is not forgotten
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("change", [{}, {"conditional": True}, {"d_lr": 1e-3, "g_norm": "spectral"}])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_goes_on_as_if_it_had_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, change: dict
+):
+    digits = open_images("mnist", "test")  # 40 of them: five steps go over the end of an epoch, whose batch is short
+    few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
+    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: few)
+    if preset == "r3gan":
+        change = {name: value for name, value in change.items() if name != "g_norm"}
+    settings = PRESETS[preset] | change
+    whole = dcgan.train(preset, out=tmp_path / "whole", steps=5, **settings)
+    part = dcgan.train(preset, out=tmp_path / "part", steps=2, **settings)
+    resumed = dcgan.resume(part, steps=5)
+    assert tensors(resumed) == tensors(whole)
+    assert lines(resumed) == lines(whole)
+
+
+def test_a_grid_of_a_conditional_run_is_drawn_again_from_its_model(tmp_path: Path):
+
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, conditional=True, **SMALL)
+    model = dcgan.load(folder)
+    assert model.classes == tuple("0123456789")
+    write_samples(model.sample(80, seed=0), tmp_path / "a.png", rows=10)
+    assert (tmp_path / "a.png").read_bytes() == max(folder.samples.iterdir()).read_bytes()
+    assert "10 classes" in (folder.model / "README.md").read_text()
+
+
+def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: Path):
+    config = configure("dcgan", init=str(finished_run.path), **SMALL)
+    state, saved = set_up(config), dcgan.load(finished_run).generator
+    for network in (state.generator, state.ema.network):
+        for ours, theirs in zip(network.parameters(), saved.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+    fresh = set_up(configure("dcgan", **SMALL))
+    for ours, theirs in zip(state.discriminator.parameters(), fresh.discriminator.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_run_that_started_from_a_model_goes_on_without_it(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.model, tmp_path / "start")
+    settings = {**SMALL, "init": str(tmp_path / "start")}
+    whole = dcgan.train("dcgan", out=tmp_path / "whole", steps=4, **settings)
+    part = dcgan.train("dcgan", out=tmp_path / "part", steps=2, **settings)
+    shutil.rmtree(tmp_path / "start")
+    resumed = dcgan.resume(part, steps=4)
+    assert tensors(resumed) == tensors(whole)
+    assert resumed.config().init == settings["init"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"g_width": 8}, r"gen.0.0.weight is \(8, 16, 3, 3\) there and \(8, 32, 3, 3\) here; .*--preset dcgan$"),
+        ({"conditional": True}, "does not fit this generator"),
+        ({"network": "dcgan64"}, "does not fit this generator"),
+        ({"init": "nowhere"}, "there is no nowhere"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_no_start(finished_run: RunFolder, tmp_path: Path, settings: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        dcgan.train("dcgan", out=tmp_path / "r", steps=1, **{**SMALL, "init": str(finished_run.path), **settings})
+    assert list(tmp_path.iterdir()) == []
+
+
+class MyGenerator(torch.nn.Module):
+    z_dim = 5
+
+    def __init__(self, size: int = 28) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.size = torch.nn.Linear(5, size * size), size
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return self.layer(z).tanh().view(-1, 1, self.size, self.size)
+
+
+class MyDiscriminator(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.layer = torch.nn.Linear(784, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.flatten(1))
+
+
+def my_loss() -> dcgan.Objective:
+    return dcgan.Objective(lambda real, fake: (fake - real).exp().mean(), lambda fake: -fake.mean())
+
+
+def test_parts_of_ones_own_go_into_the_same_loop(tmp_path: Path):
+    def own() -> dict:
+        return {"generator": MyGenerator(), "discriminator": MyDiscriminator(), "loss": my_loss()}
+
+    settings = {**SMALL, "r1": 0.1, "save_every": 2}
+    mine = own()
+    before = mine["generator"].layer.weight.clone()
+    whole = dcgan.train(out=tmp_path / "whole", steps=4, **mine, **settings)
+    assert not torch.equal(mine["generator"].layer.weight, before)  # trained in place
+    part = dcgan.train(out=tmp_path / "part", steps=3, **own(), **settings)
+    resumed = dcgan.resume(part, steps=4, **own())
+    assert tensors(resumed) == tensors(whole)
+    assert whole.config().z_dim == 5
+    content = json.loads((whole.path / "config.json").read_text())
+    assert content["own"] == ["generator", "discriminator", "loss"]
+    assert "command" not in content
+
+
+def test_a_model_of_ones_own_class_says_so(tmp_path: Path):
+    from safetensors.torch import load_model
+
+    folder = dcgan.train(out=tmp_path / "r", steps=2, generator=MyGenerator(), **{**SMALL, "ema": 0})
+    with pytest.raises(UserError, match=r"your own class tests.test_training.MyGenerator: make one and fill it"):
+        dcgan.load(folder)
+    again = MyGenerator()
+    load_model(again, folder.model / "model.safetensors")
+    with pytest.raises(UserError, match=r"go on with dcgan.resume\('.*r', generator=...\)"):
+        dcgan.resume(folder, steps=4)
+    with pytest.raises(UserError, match="your own generator"):
+        dcgan.train(str(folder.path / "config.json"))
+
+
+def test_a_known_network_with_a_loss_of_ones_own_can_be_loaded(tmp_path: Path):
+    folder = dcgan.train(out=tmp_path / "r", steps=2, loss=my_loss(), **SMALL)
+    model = dcgan.load(folder)
+    assert model.sample(2).shape == (2, 28, 28, 1)
+    assert model.trained["command"] is None
+    assert "train it again" not in (folder.model / "README.md").read_text()
+    with pytest.raises(UserError, match=r"loss=..."):
+        dcgan.resume(folder, steps=4)
+
+
+def test_a_run_without_parts_of_ones_own_takes_none(finished_run: RunFolder):
+    with pytest.raises(UserError, match=r"no parts of your own: go on with dcgan.resume\('[^,]*'\)"):
+        dcgan.resume(finished_run, steps=9, generator=MyGenerator())
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"generator": MyGenerator(20)}, r"draws \(1, 20, 20\), the pictures are \(1, 28, 28\)"),
+        (
+            {"discriminator": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3))},
+            r"scores \(2, 1\), not \(2, 3\)",
+        ),
+    ],
+)
+def test_parts_of_ones_own_that_do_not_fit(tmp_path: Path, own: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        dcgan.train(out=tmp_path / "r", steps=1, **own, **SMALL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_are_brought_to_the_networks_size(tmp_path: Path):
+    folder = dcgan.train("dcgan64", out=tmp_path / "r", steps=1, **{**SMALL, "image_size": 32})
+    assert dcgan.load(folder).sample(1).shape == (1, 32, 32, 1)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_resumed_run_equals_one_that_never_stopped(finished_run: RunFolder, tmp_path: Path, stop: int):
+    part = dcgan.train("dcgan", out=tmp_path / "part", steps=stop, **SMALL)
+    whole = dcgan.resume(part, steps=7)
+    assert tensors(whole) == tensors(finished_run)
+    assert lines(whole) == lines(finished_run)
+    assert whole.config() == finished_run.config()
+
+
+def test_the_same_settings_give_the_same_run_and_another_seed_another(finished_run: RunFolder, tmp_path: Path):
+    again = dcgan.train("dcgan", out=tmp_path / "again", steps=7, **SMALL)
+    other = dcgan.train("dcgan", out=tmp_path / "other", steps=7, seed=1, **SMALL)
+    assert tensors(again) == tensors(finished_run)
+    assert tensors(other) != tensors(finished_run)
+
+
+def test_a_runs_config_reproduces_it(finished_run: RunFolder, tmp_path: Path):
+    again = dcgan.train(str(finished_run.path / "config.json"), out=tmp_path / "again")
+    assert tensors(again) == tensors(finished_run)
+
+
+def test_a_finished_run_says_so(finished_run: RunFolder):
+    with pytest.raises(UserError, match=r"finished at step 7.*--steps"):
+        dcgan.resume(finished_run)
+    with pytest.raises(UserError, match="finished"):
+        dcgan.resume(finished_run, steps=7)
+
+
+@pytest.mark.parametrize(
+    ("length", "seen"),
+    [({"images": 33}, 48), ({"epochs": 0.001}, 64), ({"steps": 2}, 32), ({"steps": 1, "n_critic": 3}, 48)],
+)
+def test_every_length(tmp_path: Path, length: dict, seen: int):
+    folder = dcgan.train("dcgan", out=tmp_path / "r", **SMALL, **length)
+    assert list(folder.lines())[-1]["images_seen"] == seen
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_length_in_minutes_is_kept_once_measured(tmp_path: Path):
+    folder = dcgan.train("dcgan", out=tmp_path / "r", minutes=0.005, **SMALL)
+    state = json.loads((folder.checkpoint / "state.json").read_text())
+    assert state["planned"] == state["images_seen"] == 30 * 16  # steps of a hundredth of a second each
+    assert state["seconds"] == pytest.approx(0.3)
+    with pytest.raises(UserError, match="finished"):
+        dcgan.resume(folder)
+
+
+def test_nothing_is_written_when_a_setting_cannot_work(tmp_path: Path):
+    for wrong in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}, {"gp": 10.0}, {"loss": "wasserstein"}):
+        with pytest.raises(UserError):
+            dcgan.train("dcgan", out=tmp_path / "r", **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_length_must_be_known(tmp_path: Path):
+    with pytest.raises(UserError, match="how long"):
+        start.train_config(dcgan.Config(), tmp_path / "r")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
+    update, steps = start.update, []
+
+    def interrupted(state: State) -> None:
+        update(state)
+        steps.append(state.step)
+        if state.step == 4:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(start, "train_step", interrupted)
+    handler = signal.getsignal(number)
+    with pytest.raises(start.Stopped, match="dcgan resume") as stop:
+        dcgan.train("dcgan", out=tmp_path / "r", steps=7, **SMALL)
+    assert stop.value.status == 128 + number
+    assert steps == [1, 2, 3, 4]
+    monkeypatch.setattr(start, "train_step", update)
+    assert (tmp_path / "r" / "curves.png").exists()
+    assert dcgan.load(tmp_path / "r").trained["step"] == 4
+    assert signal.getsignal(number) is handler
+    resumed = dcgan.resume(tmp_path / "r")
+    assert list(resumed.lines())[-1]["step"] == 7
+
+
+def test_training_works_outside_the_main_thread(tmp_path: Path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        folder = pool.submit(dcgan.train, "dcgan", out=tmp_path / "r", steps=1, **SMALL).result()
+    assert folder.model.exists()
+
+
+def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.path, tmp_path / "r")
+    (tmp_path / "r" / "checkpoint" / "state.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="damaged"):
+        dcgan.resume(tmp_path / "r", steps=9)
+    assert (tmp_path / "r" / "metrics.jsonl").read_text() == finished_run.log.read_text()
+
+
+@pytest.mark.parametrize("preset", ["dcgan", "cgan", "wgan-gp", "r3gan"])
+def test_bf16(tmp_path: Path, preset: str):
+    folder = dcgan.train(preset, out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
+    assert dcgan.load(folder).sample(1).shape == (1, 28, 28, 1)
