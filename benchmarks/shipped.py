@@ -55,7 +55,7 @@ def _command(trained: dict[str, Any]) -> str:
 
 
 def _measured(run: RunFolder, figures: dict[str, Any]) -> str:
-    lines = list(run.lines())
+    lines = list(run.log.measurements())
     rows = "\n".join(
         f"| {METRIC_TITLES.get(key, key)} | {format_number(f['mean'])} | "
         f"{format_number(f['low'])} to {format_number(f['high'])} | "

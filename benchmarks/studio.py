@@ -61,7 +61,7 @@ def burst(address: str, model: str, body: bytes, until: float) -> list[tuple[int
 
 
 def seen(run: RunFolder) -> int:
-    return int(list(run.lines())[-1]["images_seen"])
+    return int(list(run.log.measurements())[-1]["images_seen"])
 
 
 def rate(run: RunFolder, window: float) -> float:
@@ -92,7 +92,7 @@ def measure(args: argparse.Namespace, runs: Path) -> dict[str, Any]:
         try:
             with studio(runs) as address:
                 os.nice(19)  # the client; its children have begun
-                while not (run.log.exists() and list(run.lines())):
+                while not (run.log.path.exists() and list(run.log.measurements())):
                     time.sleep(0.5)
                 time.sleep(WARM_UP)
                 pairs = [

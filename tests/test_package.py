@@ -50,7 +50,7 @@ def test_the_package_is_typed_and_licensed():
 
 
 def _train(out: str) -> int:
-    return int(list(dcgan.train("dcgan", out=out, steps=2, **SMALL).lines())[-1]["step"])
+    return int(list(dcgan.train("dcgan", out=out, steps=2, **SMALL).log.measurements())[-1]["step"])
 
 
 def test_it_works_under_spawn(tmp_path: Path):

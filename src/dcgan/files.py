@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are written as a whole or not at all, and the JSON objects that the package writes."""
 
 import hashlib
 import json
@@ -11,99 +11,103 @@ from typing import Any
 
 from dcgan.errors import UserError
 
+FORMAT_VERSION = 1
+"""Version of `config.json`, of the saved model and of the checkpoint. Files of a newer version are refused by name;
+files of an older version stay readable."""
+MAX_JSON_CHARS = 2**24
+"""A JSON object of ours has some thousands of characters. What is longer is refused without reading all of it."""
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a path to write to; rename it to `path` when the block ends well, remove it when it does not."""
-    aside = path.with_name(f".{path.name}.new")
+    """Give a temporary path to write to; rename the file to `path` if the block ends without an error."""
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        yield aside
-        fsync_file(aside)
-        os.replace(aside, path)
+        yield temporary
+        fsync_file(temporary)
+        os.replace(temporary, path)
         fsync_folder(path.parent)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; put it in the place of `path` when the block ends well.
+    """Give an empty temporary folder to fill; it replaces the folder `path` if the block ends without an error.
 
-    A folder cannot be replaced in one step everywhere: the old one is moved to `.NAME.old` first, and
-    `recover_folder` puts it back if the program died between the two steps.
+    Not every system can replace a folder in one step. The old folder is therefore first renamed to `.NAME.old`, and
+    `recover_interrupted_folder` renames it back if the process dies between the two steps.
     """
-    aside, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    temporary, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
-        yield aside
-        for file in aside.iterdir():
-            file.chmod(aside.stat().st_mode & 0o666)  # safetensors lets nobody but the owner read
+        yield temporary
+        for file in temporary.iterdir():
+            file.chmod(temporary.stat().st_mode & 0o666)  # safetensors makes its files readable by their owner only
             fsync_file(file)
-        fsync_folder(aside)
+        fsync_folder(temporary)
         recover_interrupted_folder(path)
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
             path.rename(old)
-        aside.rename(path)
-        fsync_folder(path.parent)  # the new one is on the disk under its name before the old one goes
+        temporary.rename(path)
+        fsync_folder(path.parent)  # the new folder must be on the disk under its name before the old one is removed
         shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def recover_interrupted_folder(path: Path) -> None:
-    """Finish what a killed `whole_folder` left: the old folder comes back where the new one did not arrive."""
+    """Rename `.NAME.old` back to `path` if an interrupted `atomic_folder` left no folder there."""
     old = path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
         old.rename(path)
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file's content, in hexadecimal."""
+    """Return the SHA-256 checksum of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync_file(path: Path) -> None:
-    """Ask the operating system to put a file's bytes on the disk before its name is changed."""
+    """Ask the operating system to write a file's content to the disk now."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def fsync_folder(folder: Path) -> None:
-    """Ask the operating system to put a folder's list of names on the disk: a rename is there only then."""
-    if os.name == "nt":  # which opens no folder, and writes names in order
+    """Ask the operating system to write a folder's list of names to the disk now: only then is a rename permanent."""
+    if os.name == "nt":  # Windows cannot open a folder, and writes names in order
         return
-    opened = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def printable(text: str) -> str:
-    """A file's name as it may be shown or kept: control characters and bytes that are no text become escapes.
-
-    Names come from anywhere. One with a newline or a terminal's escape code must not break a line, a JSON file or
-    a screen.
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write one of our JSON objects, with the format version in front; the file is written as a whole or not at all."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(to_json_text(content), encoding="utf-8")
 
 
-FORMAT_VERSION = 1
-"""Of `config.json`, the saved model and the state. Newer versions are refused by name; older ones stay readable."""
-
-
-MAX_JSON_CHARS = 2**24
-"""Characters of a file of settings: ours have some thousands."""
+def to_json_text(content: dict[str, Any]) -> str:
+    """Return the text of one of our JSON objects, with the format version in front."""
+    return json.dumps({"format_version": FORMAT_VERSION, **content}, indent=2) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read one of our JSON objects, refusing what is damaged or written by a newer version."""
+    """Read one of our JSON objects.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or was written by a newer version or by another program.
+    """
     try:
         with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_JSON_CHARS)  # what is cut off there is no JSON any more
+            text = file.read(MAX_JSON_CHARS)  # a longer text is cut off here, and is then not valid JSON
         data = json.loads(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
@@ -115,5 +119,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(version, int) or version < 1:
         raise UserError(f"{path} was not written by dcgan: it has no format_version")
     if version > FORMAT_VERSION:
-        raise UserError(f"{path} was written by a newer dcgan (format {version}): update with pip install -U dcgan")
+        raise UserError(f"{path} was written by a newer dcgan (format {version}): update this installation")
     return data
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which control characters and bytes that are no text are escaped, as in `\x1b`.
+
+    File names come from anywhere. A name with a newline or a terminal's escape code must not break a line, a JSON
+    file or a terminal.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

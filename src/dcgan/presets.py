@@ -6,65 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from dcgan.config import DURATIONS, NO_DURATION, Config, _plain, read_config
+from dcgan.config import DURATIONS, NO_DURATION, Config, plain_value, read_config
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import read_json
 
 DEFAULT_PRESET = "fast"
-
-
-def configure(preset: str | os.PathLike[str] = DEFAULT_PRESET, **settings: Any) -> Config:
-    """Return a preset with some of its settings replaced.
-
-    Args:
-        preset: a name in `PRESETS`, or the path of a run's `config.json`.
-        **settings: fields of `Config`. A duration replaces whichever duration the preset has.
-
-    Raises:
-        UserError: an unknown preset or setting, a value that cannot work, or two durations.
-    """
-    unknown = [name for name in settings if name not in Config.__dataclass_fields__]
-    if unknown:
-        raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
-    base = preset_config(os.fspath(preset))
-    settings = {name: _plain(value) for name, value in settings.items()}
-    if any(settings.get(name) is not None for name in DURATIONS):
-        base = replace(base, **NO_DURATION)
-    return replace(base, **settings)
-
-
-def preset_config(preset: str) -> Config:
-    """Return the settings that a preset's name, or the path of a `config.json`, stands for."""
-    if preset in PRESETS:
-        return PRESETS[preset]
-    if preset.endswith(".json"):
-        if own := read_json(Path(preset)).get("own"):
-            raise UserError(f"{preset} is of a run with your own {own[0]}: train again with dcgan.train({own[0]}=...)")
-        return read_config(Path(preset))
-    raise UserError(
-        f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
-        "or a run's config.json"
-    )
-
-
-def train_command(config: Config) -> str:
-    """The shell command that trains with just these settings."""
-    preset = config.preset if config.preset in PRESETS else "dcgan"
-    base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name == "preset" or value == getattr(base, field.name) or value is None:
-            continue
-        flag = "--" + field.name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
-    return shlex.join(words)
-
-
-# Last, because a Config checks itself with the functions above. What each preset follows, with its formulae and its
-# departures from the paper, is in docs/presets.md.
+# docs/presets.md says what each preset follows, with its formulae and its departures from the paper.
 PRESETS: dict[str, Config] = {
     # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks. Not its maxout, dropout
     # and momentum, but the form that courses teach: ReLU with BatchNorm in G, LeakyReLU in D, Adam.
@@ -106,12 +53,8 @@ PRESETS: dict[str, Config] = {
         g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000,
     ),
 }  # fmt: skip
-
-
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
-"""What `dcgan compare` compares unless told otherwise: what the study's document speaks of, and two more."""
-
-
+"""What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {
     "fast": "the default, for a CPU: good digits in a minute; groups of look-alikes stand in for labels",
     "vanilla": "fully connected networks, as GANs began: any size, Adam 2e-4, 20,000 steps",
@@ -121,3 +64,54 @@ PRESET_DESCRIPTIONS = {
     "cgan": "you choose the class that is drawn: needs labels",
     "r3gan": "the modern objective: relativistic pairs, R1 and R2, no normalisation",
 }
+"""A line for each preset in `dcgan train --help`."""
+
+
+def configure(preset: str | os.PathLike[str] = DEFAULT_PRESET, **settings: Any) -> Config:
+    """Return a preset with some of its settings replaced.
+
+    Args:
+        preset: a name in `PRESETS`, or the path of a run's `config.json`.
+        **settings: fields of `Config`. A duration replaces whichever duration the preset has.
+
+    Raises:
+        UserError: an unknown preset or setting, a value that cannot work, or two durations.
+    """
+    unknown = [name for name in settings if name not in Config.__dataclass_fields__]
+    if unknown:
+        raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
+    base = preset_config(os.fspath(preset))
+    settings = {name: plain_value(value) for name, value in settings.items()}
+    if any(settings.get(name) is not None for name in DURATIONS):
+        base = replace(base, **NO_DURATION)
+    return replace(base, **settings)
+
+
+def preset_config(preset: str) -> Config:
+    """Return the settings that a preset's name, or the path of a `config.json`, stands for."""
+    if preset in PRESETS:
+        return PRESETS[preset]
+    if preset.endswith(".json"):
+        if own := read_json(Path(preset)).get("own"):
+            raise UserError(f"{preset} is of a run with your own {own[0]}: train again with dcgan.train({own[0]}=...)")
+        return read_config(Path(preset))
+    raise UserError(
+        f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
+        "or a run's config.json"
+    )
+
+
+def train_command(config: Config) -> str:
+    """The shell command that trains with just these settings."""
+    preset = config.preset if config.preset in PRESETS else "dcgan"
+    base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "preset" or value == getattr(base, field.name) or value is None:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
+    return shlex.join(words)

@@ -205,7 +205,7 @@ def test_training_on_an_array_a_zip_and_idx_files(tmp_path: Path):
     (tmp_path / "idx" / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((20, 28, 28), np.uint8)))
     for name in ("a.npy", "s.zip", "idx"):
         run = train_on(tmp_path / name, tmp_path / f"run of {name}")
-        assert next(run.lines())["step"] == 2
+        assert next(run.log.measurements())["step"] == 2
         assert not (run.path / "skipped.json").exists()
 
 
@@ -238,7 +238,7 @@ def test_a_name_that_is_no_text_breaks_nothing(tmp_path: Path, monkeypatch: pyte
     run = dcgan.train("dcgan", data=name, **{**SMALL, "steps": 2})
     assert str(run.path).isprintable()
     assert (run.model / "README.md").read_text().count("caf\\udce9 \\x1b[31m") >= 1
-    assert list(dcgan.resume(run, steps=3).lines())[-1]["step"] == 3
+    assert list(dcgan.resume(run, steps=3).log.measurements())[-1]["step"] == 3
 
 
 def test_a_network_that_cannot_draw_the_size_is_refused_before_anything_is_prepared(tmp_path: Path):

@@ -49,7 +49,7 @@ def state_of(folder: RunFolder) -> dict:
 
 
 def content(folder: RunFolder) -> tuple[bytes, list[dict]]:
-    entries = [{k: v for k, v in entry.items() if k != "seconds"} for entry in folder.entries()]
+    entries = [{k: v for k, v in entry.items() if k != "seconds"} for entry in folder.log.entries()]
     return (folder.checkpoint / "state.safetensors").read_bytes(), entries
 
 
@@ -67,7 +67,7 @@ def test_two_go_on_as_if_they_had_never_stopped(place: Path):
     assert content(part) == content(whole)
     assert state_of(whole)["step"] == 7
     assert state_of(whole)["where"].startswith("2 x cpu")
-    assert [line["step"] for line in whole.lines()] == [2, 4, 6, 7]
+    assert [line["step"] for line in whole.log.measurements()] == [2, 4, 6, 7]
     assert {path.name for path in whole.path.iterdir()} == {
         "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html", "samples",
     }  # fmt: skip
@@ -80,7 +80,7 @@ def test_two_stop_together_where_one_is_told_to(place: Path):
 
 def test_two_go_back_together_from_what_only_one_has_seen(place: Path):
     folder = RunFolder(place / "spoiled")
-    (event,) = (event for event in folder.events() if event["event"] == "recovery")
+    (event,) = (event for event in folder.log.events() if event["event"] == "recovery")
     assert event["failed_step"] == 5
     assert state_of(folder)["step"] == 7
 
@@ -100,7 +100,7 @@ def once_begun(folder: Path, act: Callable[[], None]) -> threading.Thread:
 
     def wait() -> None:
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and len(list(RunFolder(folder).lines())) < 2:
+        while time.monotonic() < end and len(list(RunFolder(folder).log.measurements())) < 2:
             time.sleep(0.01)
         act()
 

@@ -196,8 +196,8 @@ def test_large_pictures_and_long_logs_stay_below_5_mb(finished_run: RunFolder, t
     noise = np.random.default_rng(0).integers(256, size=(530, 530, 3), dtype=np.uint8)
     for path in (folder.path / "reals.png", *(folder.samples / f"{i:08d}.png" for i in range(1, 65))):
         Image.fromarray(noise).save(path, compress_level=0)
-    first = next(folder.lines())
-    folder.write_log([first | {"step": i, "images_seen": 16 * i, "loss_g": i % 7} for i in range(20_000)])
+    first = next(folder.log.measurements())
+    folder.log.replace([first | {"step": i, "images_seen": 16 * i, "loss_g": i % 7} for i in range(20_000)])
     written = write_run_report(folder.path)
     assert written.faults == ()
     assert 1_000_000 < written.size < 5_000_000

@@ -69,23 +69,23 @@ LINE = dict.fromkeys(REQUIRED_METRICS, 1)
 
 def test_torn_and_foreign_lines_are_left_out(tmp_path: Path):
     folder = folder_module.RunFolder(tmp_path)
-    assert list(folder.entries()) == []
+    assert list(folder.log.entries()) == []
     event = {"event": "pictures", "step": 1, "images_seen": 1}
     foreign = [{}, [1], {"step": 1}, LINE | {"loss_d": "low"}, LINE | {"step": -1}, LINE | {"step": True}]
     texts = ["\udcff", "[" * 100_000, "9" * 9999, '{"step": NaN}', *map(json.dumps, foreign)]
     texts += [json.dumps(LINE | {"loss_g": 1e999}), json.dumps(event | {"event": 3}), json.dumps(event)]
-    folder.log.write_text("\n".join([*texts, json.dumps(LINE), '{"step": 6, "lo']), errors="surrogateescape")
-    assert list(folder.entries()) == [event, LINE]
-    assert list(folder.lines()) == [LINE]
-    assert list(folder.events()) == [event]
+    folder.log.path.write_text("\n".join([*texts, json.dumps(LINE), '{"step": 6, "lo']), errors="surrogateescape")
+    assert list(folder.log.entries()) == [event, LINE]
+    assert list(folder.log.measurements()) == [LINE]
+    assert list(folder.log.events()) == [event]
 
 
 def test_the_log_is_replaced_whole(tmp_path: Path):
     folder = folder_module.RunFolder(tmp_path)
     folder.append(LINE)
-    folder.write_log([LINE, LINE])
+    folder.log.replace([LINE, LINE])
     folder.append(LINE)
-    assert list(folder.entries()) == [LINE] * 3
+    assert list(folder.log.entries()) == [LINE] * 3
     with pytest.raises(ValueError, match="not JSON"):
         folder.append({"loss_d": float("nan")})
 
@@ -97,8 +97,8 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path):
         left.touch()
     (tmp_path / ".checkpoint.new").mkdir()
     (tmp_path / ".checkpoint.new" / "state.json").touch()
-    folder.log.touch()
-    folder.sweep()
+    folder.log.path.touch()
+    folder.remove_unfinished_files()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["metrics.jsonl", "samples"]
 
 

@@ -65,7 +65,7 @@ def test_a_run_is_shown(client: TestClient, finished_run: RunFolder):
     assert (run["name"], run["state"], run["preset"], run["data"]) == ("small", "done", "dcgan", "mnist")
     assert run["last"]["step"] == 7
     detail = client.get("/api/runs/small").json()
-    assert [line["step"] for line in detail["lines"]] == [line["step"] for line in finished_run.lines()]
+    assert [line["step"] for line in detail["lines"]] == [line["step"] for line in finished_run.log.measurements()]
     assert detail["scores"] == "probability"
     assert detail["samples"] == sorted(p.name for p in finished_run.samples.iterdir())
     picture = client.get(f"/api/runs/small/samples/{run['preview']}")

@@ -182,7 +182,7 @@ def said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
 
     def train(preset: str, **settings: object) -> list[dict]:
         folder = dcgan.train(preset, out=tmp_path / "r", **{**SMALL, **settings})
-        found = [event for event in folder.events() if "diagnosis" in event]
+        found = [event for event in folder.log.events() if "diagnosis" in event]
         err = capsys.readouterr().err
         assert all(err.count(f": {event['diagnosis']}: ") == 1 for event in found)
         return found

@@ -78,7 +78,7 @@ def test_what_is_not_finite_takes_the_run_back_and_it_goes_on(
 ):
     INJECTED[what](monkeypatch)
     folder = train(tmp_path / "r", 9)
-    events = [e for e in folder.events() if e["event"] == "recovery"]
+    events = [e for e in folder.log.events() if e["event"] == "recovery"]
     failed = STEP if what != "the generator's loss" else STEP + 1
     assert len(events) == 1
     evidence, advice = events[0].pop("evidence"), events[0].pop("advice")
@@ -89,7 +89,7 @@ def test_what_is_not_finite_takes_the_run_back_and_it_goes_on(
     at = {"step": 6, "images_seen": 96, "failed_step": failed}
     assert events[0] == {"event": "recovery", "diagnosis": "not-finite", "lr_scale": 0.5, "in_a_row": 1, **at}
     assert "step 6 with 0.5 times the learning rate" in capsys.readouterr().err
-    assert [line["step"] for line in folder.lines()] == [2, 4, 6, 8, 9]
+    assert [line["step"] for line in folder.log.measurements()] == [2, 4, 6, 8, 9]
     assert all(t.isfinite().all() for t in load_file(folder.checkpoint / "state.safetensors").values())
     saved = json.loads((folder.checkpoint / "state.json").read_text())
     assert (saved["recoveries"], saved["lr_scale"], saved["in_a_row"]) == (1, 0.5, 0)
@@ -123,7 +123,7 @@ def test_three_in_a_row_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UserError, match=r"not finite at step \d: 3 such events in a row.*lower --lr"):
         train(tmp_path / "r", 10)
     folder = RunFolder(tmp_path / "r")
-    events = [e for e in folder.events() if e["event"] == "recovery"]
+    events = [e for e in folder.log.events() if e["event"] == "recovery"]
     assert [(e["in_a_row"], e["lr_scale"]) for e in events] == [(1, 0.5), (2, 0.25), (3, 0.125)]
     assert json.loads((folder.checkpoint / "state.json").read_text())["step"] == 6
     assert dcgan.load(folder).trained["step"] == 6
@@ -141,7 +141,7 @@ def test_events_that_are_not_in_a_row_do_not_end_the_run(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(step, "next_reals", reals)
     folder = train(tmp_path / "r", 16)
-    events = [e for e in folder.events() if e["event"] == "recovery"]
+    events = [e for e in folder.log.events() if e["event"] == "recovery"]
     assert [e["in_a_row"] for e in events] == [1, 1, 1, 1]
     assert events[-1]["lr_scale"] == 1 / 16
 
@@ -153,7 +153,7 @@ def test_a_run_with_a_recovery_goes_on_to_the_bit(tmp_path: Path, monkeypatch: p
         dcgan.resume(part, steps=steps)
     name = "state.safetensors"
     assert (part.checkpoint / name).read_bytes() == (whole.checkpoint / name).read_bytes()
-    logs = [[{k: v for k, v in e.items() if k != "seconds"} for e in folder.entries()] for folder in (whole, part)]
+    logs = [[{k: v for k, v in e.items() if k != "seconds"} for e in folder.log.entries()] for folder in (whole, part)]
     assert logs[0] == logs[1]
     assert "recovery" in [e.get("event") for e in logs[0]]
 
@@ -179,5 +179,5 @@ def test_on_a_gpu_no_step_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(start, "find_fault", cause)
     in_data(monkeypatch)
     folder = train(tmp_path / "r", 10)
-    events = [e for e in folder.events() if e["event"] == "recovery"]
+    events = [e for e in folder.log.events() if e["event"] == "recovery"]
     assert [(e["step"], e["failed_step"]) for e in events] == [(6, 8)]

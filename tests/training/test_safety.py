@@ -74,7 +74,7 @@ def test_how_often_is_logged_and_saved_may_change(run: RunFolder):
     path = run.path / "config.json"
     change(path, settings=json.loads(path.read_text())["settings"] | {"log_every": 1, "save_every": 4})
     resumed = dcgan.resume(run, steps=9)
-    assert [line["step"] for line in resumed.lines()] == [2, 4, 6, 8, 9]
+    assert [line["step"] for line in resumed.log.measurements()] == [2, 4, 6, 8, 9]
 
 
 def test_a_finished_run_offers_steps(untouched):
@@ -112,7 +112,7 @@ def test_a_longer_plan_is_kept_from_the_first_moment(run: RunFolder, monkeypatch
     with pytest.raises(SystemExit):
         dcgan.resume(run, steps=9)
     monkeypatch.undo()
-    assert list(dcgan.resume(run).lines())[-1]["step"] == 9
+    assert list(dcgan.resume(run).log.measurements())[-1]["step"] == 9
 
 
 def test_past_the_plan_the_last_rate_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -159,7 +159,7 @@ def test_a_full_disk_ends_in_a_line_and_keeps_the_state(run: RunFolder):
     assert done.stderr.splitlines()[-1].startswith("dcgan: ")
     assert done.stdout == ""
     assert json.loads((run.checkpoint / "state.json").read_text())["step"] == 7
-    assert list(dcgan.resume(run, steps=9).lines())[-1]["step"] == 9
+    assert list(dcgan.resume(run, steps=9).log.measurements())[-1]["step"] == 9
 
 
 @pytest.fixture
@@ -183,9 +183,9 @@ def test_a_disk_that_is_full_and_then_is_not(disk: Path, finished_run: RunFolder
             pass
     said = refused("resume", str(disk / "r"), "--steps", "12")
     assert "No space left on device" in said
-    assert list(RunFolder(disk / "r").lines()) == list(finished_run.lines())
+    assert list(RunFolder(disk / "r").log.measurements()) == list(finished_run.log.measurements())
     (disk / "filler").unlink()
-    assert list(dcgan.resume(disk / "r", steps=9).lines())[-1]["step"] == 9
+    assert list(dcgan.resume(disk / "r", steps=9).log.measurements())[-1]["step"] == 9
 
 
 def test_a_disk_that_cannot_be_written(disk: Path, finished_run: RunFolder, refused):

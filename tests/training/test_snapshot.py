@@ -34,9 +34,9 @@ def test_what_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path, log
 
 
 def test_a_judge_reads_the_grids_of_digits(finished_run: RunFolder, tmp_path: Path):
-    events = [event for event in finished_run.events() if event["event"] == "pictures"]
+    events = [event for event in finished_run.log.events() if event["event"] == "pictures"]
     assert [sum(event["classes"]) for event in events] == [64, 64, 64]
     pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
     np.save(tmp_path / "a.npy", pixels)
     other = dcgan.train("dcgan", out=tmp_path / "r", data=str(tmp_path / "a.npy"), steps=1, **SMALL)
-    assert all("classes" not in event for event in other.events())
+    assert all("classes" not in event for event in other.log.events())

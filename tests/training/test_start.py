@@ -19,7 +19,7 @@ from tests.conftest import SMALL
 
 
 def lines(folder: RunFolder) -> list[dict]:
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.entries()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.log.entries()]
 
 
 def tensors(folder: RunFolder) -> bytes:
@@ -32,11 +32,11 @@ def test_the_run_folder(finished_run: RunFolder):
         "samples",
     ]  # fmt: skip
     assert sorted(p.name for p in finished_run.samples.iterdir()) == [f"{16 * s:08d}.png" for s in (0, 3, 6, 7)]
-    assert [line["step"] for line in finished_run.lines()] == [2, 4, 6, 7]
-    last = list(finished_run.lines())[-1]
+    assert [line["step"] for line in finished_run.log.measurements()] == [2, 4, 6, 7]
+    last = list(finished_run.log.measurements())[-1]
     measured = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
     assert set(last) == {"step", "images_seen", "seconds", *measured}
-    assert [event["step"] for event in finished_run.events()] == [0, 3, 6]
+    assert [event["step"] for event in finished_run.log.events()] == [0, 3, 6]
     assert last["images_seen"] == 7 * 16
     assert last["seconds"] > 0
     assert 0 < last["d_real"] < 1
@@ -241,7 +241,7 @@ def test_a_finished_run_says_so(finished_run: RunFolder):
 )
 def test_every_length(tmp_path: Path, length: dict, seen: int):
     folder = dcgan.train("dcgan", out=tmp_path / "r", **SMALL, **length)
-    assert list(folder.lines())[-1]["images_seen"] == seen
+    assert list(folder.log.measurements())[-1]["images_seen"] == seen
 
 
 @pytest.mark.usefixtures("clock")
@@ -287,7 +287,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytes
     assert dcgan.load(tmp_path / "r").trained["step"] == 4
     assert signal.getsignal(number) is handler
     resumed = dcgan.resume(tmp_path / "r")
-    assert list(resumed.lines())[-1]["step"] == 7
+    assert list(resumed.log.measurements())[-1]["step"] == 7
 
 
 def test_training_works_outside_the_main_thread(tmp_path: Path):
@@ -303,7 +303,7 @@ def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
     (tmp_path / "r" / "checkpoint" / "state.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="damaged"):
         dcgan.resume(tmp_path / "r", steps=9)
-    assert (tmp_path / "r" / "metrics.jsonl").read_text() == finished_run.log.read_text()
+    assert (tmp_path / "r" / "metrics.jsonl").read_text() == finished_run.log.path.read_text()
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "cgan", "wgan-gp", "r3gan"])

@@ -23,7 +23,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(folder: RunFolder) -> list[dict]:
-    return [line for line in folder.events() if line["event"] == "measured"]
+    return [line for line in folder.log.events() if line["event"] == "measured"]
 
 
 def distances(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
@@ -87,8 +87,8 @@ def test_a_resumed_run_measures_as_one_that_never_stopped(tmp_path: Path, stop: 
     resumed = dcgan.resume(part, steps=9)
     assert tensors(resumed) == tensors(whole)
     assert state(resumed) == state(whole)
-    assert [{**line, "seconds": 0} for line in resumed.entries()] == [
-        {**line, "seconds": 0} for line in whole.entries()
+    assert [{**line, "seconds": 0} for line in resumed.log.entries()] == [
+        {**line, "seconds": 0} for line in whole.log.entries()
     ]
     # the origin names the length that was asked for at first in its command
     assert origin(resumed)["step"] == origin(whole)["step"]

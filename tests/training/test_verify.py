@@ -48,7 +48,7 @@ def test_the_command(cli, tmp_path: Path):
 
 def test_what_differs_is_named(finished_run: RunFolder, tmp_path: Path):
     hashes, entries = compare_runs(finished_run, finished_run)
-    assert entries == len(list(finished_run.entries()))
+    assert entries == len(list(finished_run.log.entries()))
     assert len(set(hashes.values())) > 10
     other = dcgan.train("dcgan", out=tmp_path / "r", steps=7, seed=1, **SMALL)
     with pytest.raises(UserError, match=r"NOT the same .*: model/gen.0.0.bias differs"):
@@ -61,10 +61,10 @@ def test_a_log_that_differs_is_named(finished_run: RunFolder, tmp_path: Path, ch
 
     shutil.copytree(finished_run.path, tmp_path / "r")
     other = RunFolder(tmp_path / "r")
-    entries = list(other.entries())
+    entries = list(other.log.entries())
     if change:
         entries[1][change] += 1e-12
-    other.write_log(entries if change else entries[:-1])
+    other.log.replace(entries if change else entries[:-1])
     with pytest.raises(UserError, match=message):
         compare_runs(finished_run, other)
 

@@ -90,7 +90,7 @@ def _result(folder: "RunFolder") -> Result | None:
     if not is_first_process():
         return None
     path = folder.path
-    grid, last = max(folder.samples.iterdir()), max(folder.lines(), key=lambda line: int(line["step"]))
+    grid, last = max(folder.samples.iterdir()), max(folder.log.measurements(), key=lambda line: int(line["step"]))
     found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
     text = [
         f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",

@@ -34,7 +34,7 @@ def draw_comparison_curves(plan: Plan, out: Path) -> None:
             parts, _ = read_parts(folder)
             measured = [(_work(plan, part), part["frechet_inception_distance"]) for part in parts]
             distance.plot(*_columns(measured), marker="o", ms=3, label=label, **style)
-            lines = list(folder.lines())
+            lines = list(folder.log.measurements())
             for axes, name in ((loss_g, "loss_g"), (loss_d, "loss_d")):
                 axes.plot(*_columns([(_work(plan, line), line[name]) for line in lines]), **style)
     _scale(distance, "log", lambda low, high: high > 5 * low)

@@ -105,7 +105,7 @@ def _is_finished(folder: RunFolder) -> bool:
 
 def has_diverged(folder: RunFolder) -> bool:
     """Whether its numbers stopped being finite for good: a result of the recipe, not a mistake of the user's."""
-    events = [event for event in folder.events() if event["event"] == "recovery"]
+    events = [event for event in folder.log.events() if event["event"] == "recovery"]
     return bool(events) and events[-1].get("in_a_row") == MOST_IN_A_ROW
 
 
@@ -121,7 +121,7 @@ def probe_run(data: str, folder: RunFolder) -> LogEntry:
 
     Nothing is chosen by it, so that the test part may be looked at.
     """
-    lines = list(folder.lines())
+    lines = list(folder.log.measurements())
     last = lines[-1]
     found = {name: last[name] for name in ("step", "images_seen", "seconds")}
     for name in ("loss_d", "loss_g", "d_real", "d_fake"):

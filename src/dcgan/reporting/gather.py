@@ -122,12 +122,12 @@ def _read(make: Callable[[], T], otherwise: T, faults: list[str]) -> T:
 
 def _log(folder: RunFolder, faults: list[str]) -> tuple[list[LogEntry], list[LogEntry]]:
     """The log's measurements and its events, without the damaged lines."""
-    damaged: list[int] = _read(folder.damaged, [], faults)
+    damaged: list[int] = _read(folder.log.damaged_line_numbers, [], faults)
     if damaged:
         where = ", ".join(map(str, damaged[:5])) + (", …" if len(damaged) > 5 else "")
         are = f"{len(damaged)} lines are damaged and" if len(damaged) > 1 else "one line is damaged and"
         faults.append(f"metrics.jsonl: {are} left out (line {where})")
-    entries: list[LogEntry] = _read(lambda: list(folder.entries()), [], faults)
+    entries: list[LogEntry] = _read(lambda: list(folder.log.entries()), [], faults)
     lines = [entry for entry in entries if "event" not in entry]
     if not lines:
         faults.append("metrics.jsonl holds no measurements")

@@ -1,34 +1,46 @@
-"""The run folder: its files, its log, and how a new one gets its name."""
+"""The run folder: its files, its settings, and how a new run gets its folder."""
 
 import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast, get_args
 
-from dcgan.config import Config, config_to_json, read_config
+from dcgan.config import Config, ScoreKind, config_to_json, read_config
 from dcgan.errors import UserError
-from dcgan.files import FORMAT_VERSION, atomic_file, fsync_file, read_json
+from dcgan.files import atomic_file, read_json, write_json
 from dcgan.presets import train_command
-from dcgan.run import lock
-from dcgan.run.log import LogEntry, parse_entry
+from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
+from dcgan.run.log import MetricsLog
 
-WRITTEN_FIRST = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl")
-BEFORE_THE_FIRST_STATE = {
-    lock.LOCK_NAME,
+FILES_BEFORE_CHECKPOINT = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl")
+UNSTARTED_FILES = {
+    LOCK_NAME,
+    HOLDER_NAME,
     ".checkpoint.new",
-    *WRITTEN_FIRST,
-    *(f".{name}.new" for name in WRITTEN_FIRST),
+    *FILES_BEFORE_CHECKPOINT,
+    *(f".{name}.new" for name in FILES_BEFORE_CHECKPOINT),
 }
-"""What a run holds that was killed before its first state was whole: it may be started anew in the same place."""
+"""What a run folder may hold whose process was killed before its first checkpoint. A new run may start there."""
+RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "lightning-fabric", "numpy")
+"""Packages whose versions are written into `config.json`."""
+MAX_RUN_NUMBER = 1_000_000
+SCORE_KINDS_OF_0_1: dict[str, ScoreKind] = {
+    "minimax": "probability",
+    "non-saturating": "probability",
+    "relativistic": "relative",
+}
+"""Version 0.1.0 did not write the kind of the scores into `config.json`. These are its objectives whose scores are not
+`raw`; the table is never extended."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where everything of one run lies. See `cli.md` in the project's contract, or the README, for the files."""
+    """The folder of one run, and where each of its files is. The README lists the files."""
 
     path: Path
 
@@ -36,8 +48,13 @@ class RunFolder:
         return str(self.path)
 
     @property
+    def config_path(self) -> Path:
+        """Every setting, the versions, and the command that trains the run again."""
+        return self.path / "config.json"
+
+    @property
     def samples(self) -> Path:
-        """One grid a save, named by images seen."""
+        """A folder with the fixed-noise grid of each snapshot, named by images seen."""
         return self.path / "samples"
 
     @property
@@ -51,9 +68,9 @@ class RunFolder:
         return self.path / "checkpoint"
 
     @property
-    def log(self) -> Path:
-        """One JSON line a log step."""
-        return self.path / "metrics.jsonl"
+    def log(self) -> MetricsLog:
+        """The metrics log, `metrics.jsonl`."""
+        return MetricsLog(self.path / "metrics.jsonl")
 
     @property
     def evaluation(self) -> Path:
@@ -61,107 +78,85 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def curves(self) -> Path:
+        """Losses and scores over images seen, as a PNG."""
+        return self.path / "curves.png"
+
+    @property
     def report(self) -> Path:
-        """All of this on one page."""
+        """The report of the run, one HTML file."""
         return self.path / "report.html"
 
     def config(self) -> Config:
-        """The settings that the run was started with."""
-        return read_config(self.path / "config.json")
+        """Return the settings that the run was started with."""
+        return read_config(self.config_path)
 
-    def own(self) -> list[str]:
-        """Which parts of the run were the user's own objects: `generator`, `discriminator`, `loss`."""
-        own = read_json(self.path / "config.json").get("own", [])
-        return [name for name in own if isinstance(name, str)] if isinstance(own, list) else []
+    def custom_parts(self) -> list[str]:
+        """Return which parts of the run were the user's own objects: `generator`, `discriminator`, `loss`."""
+        names = read_json(self.config_path).get("own", [])
+        return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
-    def write_config(self, config: Config, own: Sequence[str] = ()) -> None:
-        """Write every setting with the versions and the command that reproduce the run.
+    def score_kind(self) -> ScoreKind:
+        """Return what the discriminator's scores in the log are: `probability`, `relative` or `raw`."""
+        content = read_json(self.config_path)
+        if (kind := content.get("score_kind")) in get_args(ScoreKind):
+            return cast(ScoreKind, kind)
+        is_custom = "loss" in self.custom_parts()
+        settings = content.get("settings")
+        loss = settings.get("loss") if isinstance(settings, dict) and not is_custom else None
+        return SCORE_KINDS_OF_0_1.get(str(loss), "raw")
 
-        No command can reproduce a run with parts of the user's `own`: their names are written instead.
+    def write_config(self, config: Config, score_kind: ScoreKind, custom_parts: Sequence[str] = ()) -> None:
+        """Write every setting, the versions, and the command that trains the run again.
+
+        No command can train a run again that has parts of the user's own: their names are written instead of it.
         """
-        packages = ("dcgan", "torch", "torchvision", "lightning-fabric", "numpy")
         content = {
-            "format_version": FORMAT_VERSION,
-            **({"own": list(own)} if own else {"command": train_command(config)}),
+            **({"own": list(custom_parts)} if custom_parts else {"command": train_command(config)}),
+            "score_kind": score_kind,
             "settings": config_to_json(config),
-            "versions": {name: version(name) for name in packages},
+            "versions": {name: version(name) for name in RECORDED_PACKAGES},
         }
-        with atomic_file(self.path / "config.json") as aside:
-            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(self.config_path, content)
 
-    def write_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
-        """List the data's files that could not be used, with the reason of each, in `skipped.json`."""
+    def write_skipped_files(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Write the data's files that cannot be used, with the reason of each, to `skipped.json`."""
         content = [{"file": name, "reason": reason} for name, reason in skipped]
-        with atomic_file(self.path / "skipped.json") as aside:
-            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        with atomic_file(self.path / "skipped.json") as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
-    def append(self, line: LogEntry) -> None:
-        """Add one line to the log."""
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
-
-    def entries(self) -> Iterator[LogEntry]:
-        """The log's lines and events, in order; a torn or foreign one is left out."""
-        return (entry for entry in self._parsed() if entry is not None)
-
-    def damaged(self) -> list[int]:
-        """The numbers, from 1, of the log's lines that `entries` leaves out."""
-        return [number for number, entry in enumerate(self._parsed(), 1) if entry is None]
-
-    def _parsed(self) -> Iterator[LogEntry | None]:
-        if not self.log.exists():
-            return
-        with self.log.open(encoding="utf-8", errors="replace") as file:
-            yield from map(parse_entry, file)
-
-    def lines(self) -> Iterator[LogEntry]:
-        """The log's lines of measurements, in order."""
-        return (line for line in self.entries() if "event" not in line)
-
-    def events(self) -> Iterator[LogEntry]:
-        """What happened, in order: the log's lines with an `event`."""
-        return (line for line in self.entries() if "event" in line)
-
-    def write_log(self, entries: Sequence[LogEntry]) -> None:
-        """Put these in the place of the whole log."""
-        with atomic_file(self.log) as aside:
-            aside.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
-
-    def flush_log(self) -> None:
-        """Bring the log to the disk."""
-        if self.log.exists():
-            fsync_file(self.log)
-
-    def sweep(self) -> None:
-        """Remove what a killed process left half written."""
+    def remove_unfinished_files(self) -> None:
+        """Remove the temporary files that a killed process left."""
         for folder in (self.path, self.samples):
             for path in folder.glob(".*.new"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def make_run_folder(out: Path | None, config: Config) -> Path:
-    """Make a folder for a new run: `out`, or the next free `runs/PRESET-DATA-NUMBER`.
+    """Make the folder of a new run: `out`, or the next free `runs/PRESET-DATA-NUMBER`.
 
     Raises:
-        UserError: `out` holds a run or other files already, or cannot be written.
+        UserError: `out` already holds a run or other files, or cannot be written.
     """
     try:
-        return _fresh(out) if out else _next(Path("runs"), config)
+        return _make_given_folder(out) if out else _make_next_folder(Path("runs"), config)
     except OSError as error:
         raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
 
 
-def create_run(out: Path | None, config: Config, own: Sequence[str] = ()) -> RunFolder:
-    """Begin a new run at `out`, or at the next free `runs/PRESET-DATA-NUMBER`.
+def create_run(
+    out: Path | None, config: Config, score_kind: ScoreKind = "raw", custom_parts: Sequence[str] = ()
+) -> RunFolder:
+    """Start a new run in the folder that `make_run_folder` makes.
 
     Raises:
-        UserError: as `place`.
+        UserError: as `make_run_folder`.
     """
     folder = RunFolder(make_run_folder(out, config))
     try:
-        folder.log.unlink(missing_ok=True)  # of a run that was killed before its first state
+        folder.log.path.unlink(missing_ok=True)  # a run that was killed before its first checkpoint may have left one
         folder.samples.mkdir(exist_ok=True)
-        folder.write_config(config, own)
+        folder.write_config(config, score_kind, custom_parts)
     except OSError as error:
         raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
     return folder
@@ -171,7 +166,7 @@ def open_run(path: Path) -> RunFolder:
     """Open an existing run folder.
 
     Raises:
-        UserError: there is none at `path`, or its settings cannot be read.
+        UserError: there is no run at `path`, or its settings cannot be read.
     """
     if not (path / "config.json").is_file():
         raise UserError(f"there is no run at {path}: it has no config.json")
@@ -180,24 +175,24 @@ def open_run(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def _fresh(out: Path) -> Path:
+def _make_given_folder(out: Path) -> Path:
     if any((out / name).exists() for name in ("checkpoint", ".checkpoint.old")):
         resume = f"dcgan resume {shlex.quote(str(out))}"
-        raise UserError(f"{out} already holds a run: go on with `{resume}`, or give another --out")
-    if out.exists() and not (out.is_dir() and {p.name for p in out.iterdir()} <= BEFORE_THE_FIRST_STATE):
+        raise UserError(f"{out} already holds a run: continue it with `{resume}`, or give another --out")
+    if out.exists() and not (out.is_dir() and {p.name for p in out.iterdir()} <= UNSTARTED_FILES):
         raise UserError(f"{out} is not an empty folder: give another --out")
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
-def _next(runs: Path, config: Config) -> Path:
+def _make_next_folder(runs: Path, config: Config) -> Path:
     runs.mkdir(exist_ok=True)
     data = re.sub(r"[^\w.-]+", "_", Path(config.data).expanduser().absolute().stem, flags=re.ASCII)
     stem = f"{Path(config.preset).stem}-{data}"
-    for number in range(1, 1_000_000):
+    for number in range(1, MAX_RUN_NUMBER):
         path = runs / f"{stem}-{number}"
         try:
-            path.mkdir()  # fails if it is there: two trainings that start at once get two folders
+            path.mkdir()  # fails if the folder exists: two trainings that start at once get two folders
         except FileExistsError:
             continue
         return path

@@ -1,89 +1,88 @@
-"""A lock on a folder: two processes never write to one run. It dies with its process, however that dies."""
+"""The lock of a run folder: two processes never write to one run.
 
+The operating system keeps the lock on an open file (`filelock`), so it ends with its process, however that ends. Which
+process holds it stands in a second file, for people and for the studio; that file alone locks nothing.
+"""
+
+import json
 import os
-import sys
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from dcgan.errors import UserError
 from dcgan.files import printable
 
-LOCK_NAME = ".lock"
-PLACE_OF_NUMBER = 1
-"""Where the number of the process stands in the file: Windows lets nobody read the first byte, which is locked."""
+LOCK_NAME, HOLDER_NAME = ".lock", ".lock-holder.json"
+WAIT_S = 1.0
+"""How long a new run waits for the lock: `lock_holder` in another process may have it for a moment."""
+MAX_HOLDER_CHARS = 1000
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """The process that holds the lock of a run folder."""
+
+    process_id: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"process {self.process_id} on {printable(self.host)}"
 
 
 @contextmanager
 def lock_run(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder while the block runs.
-
-    The operating system keeps the lock, on an open file: a killed process has none, whatever file it left behind.
+    """Hold the lock of a run folder while the block runs.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
-    path = folder / LOCK_NAME
+    holder_path, shown = folder / HOLDER_NAME, printable(str(folder))
+    lock = _lock(folder)
     try:
-        file = _opened(path)
-    except BlockingIOError:
-        raise UserError(f"another process is training in {printable(str(folder))}: wait until it ends") from None
+        lock.acquire(timeout=WAIT_S)
+    except Timeout:
+        holder = _read_holder(holder_path) or "another process"
+        raise UserError(f"{holder} is training in {shown}: wait until it ends") from None
     except OSError as error:
-        raise UserError(f"cannot write to {printable(str(folder))}: {error.strerror}") from None
+        raise UserError(f"cannot write to {shown}: {error.strerror}") from None
     try:
-        os.lseek(file, PLACE_OF_NUMBER, os.SEEK_SET)
-        os.write(file, f"{os.getpid()}\n".encode())
+        holder_path.write_text(json.dumps(asdict(LockHolder(os.getpid(), socket.gethostname()))), encoding="utf-8")
         yield
     finally:
-        with suppress(OSError):  # Windows removes no open file; the next process locks the one that is there
-            path.unlink()
-        os.close(file)
+        with suppress(OSError):
+            holder_path.unlink(missing_ok=True)
+        lock.release()
 
 
-def lock_holder(folder: Path) -> int | None:
-    """The number of the process that holds the lock of a folder; None if nobody does."""
-    path = folder / LOCK_NAME
-    try:
-        number = int(path.read_bytes()[PLACE_OF_NUMBER:])
-        os.kill(number, 0)
-        file = os.open(path, os.O_RDWR)
-    except (OSError, ValueError, OverflowError):
+def lock_holder(folder: Path) -> LockHolder | None:
+    """Return the process that holds the lock of a run folder; None if no process does."""
+    if not (folder / LOCK_NAME).is_file():
         return None
+    lock = _lock(folder)
     try:
-        _lock(file)  # it can be had: whoever wrote the number is gone, and another process bears it now
-    except BlockingIOError:
-        return number
-    finally:
-        os.close(file)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _read_holder(folder / HOLDER_NAME)
+    except OSError:
+        return None
+    lock.release()
     return None
 
 
-def _opened(path: Path) -> int:
-    """The lock file, opened and locked. Whoever held it may have removed it meanwhile: then it is made again."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT)
-        try:
-            _lock(file)
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)
+def _lock(folder: Path) -> FileLock:
+    # One lock for the whole process: a training is started in one thread and may be watched from another.
+    return FileLock(folder / LOCK_NAME, thread_local=False)
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise BlockingIOError(error.errno, error.strerror) from None
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _read_holder(path: Path) -> LockHolder | None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = json.loads(file.read(MAX_HOLDER_CHARS))
+        return LockHolder(int(content["process_id"]), str(content["host"]))
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -1,31 +1,88 @@
-"""The metrics log of a run, `metrics.jsonl`: one JSON object a line, read back line by line."""
+"""The metrics log of a run, `metrics.jsonl`: one JSON object a line, which is a measurement or an event.
+
+A measurement has a number for each of `REQUIRED_METRICS`. An event has the key `event` and says what happened between
+two measurements.
+"""
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dcgan.files import atomic_file, fsync_file
+
 LogEntry = dict[str, Any]
-
-
+"""A line of the log."""
 REQUIRED_METRICS = ("step", "images_seen", "seconds", "loss_d", "loss_g", "d_real", "d_fake")
-"""What every log step has a number for. A line with an `event` instead says what happened between them."""
+"""What every measurement has a finite number for."""
+
+
+@dataclass(frozen=True)
+class MetricsLog:
+    """The log of one run. Lines that are damaged, or that another program wrote, are passed over when it is read."""
+
+    path: Path
+
+    def append(self, entry: LogEntry) -> None:
+        """Add one line at the end.
+
+        Raises:
+            ValueError: a number in it is not finite.
+        """
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, allow_nan=False) + "\n")
+
+    def replace(self, entries: Sequence[LogEntry]) -> None:
+        """Write a new log with just these entries in the place of the old one."""
+        with atomic_file(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+
+    def fsync(self) -> None:
+        """Ask the operating system to write the log to the disk now."""
+        if self.path.exists():
+            fsync_file(self.path)
+
+    def entries(self) -> Iterator[LogEntry]:
+        """Yield the measurements and events in the order in which they were written."""
+        return (entry for entry in self._parsed_lines() if entry is not None)
+
+    def measurements(self) -> Iterator[LogEntry]:
+        """Yield the measurements in the order in which they were written."""
+        return (entry for entry in self.entries() if "event" not in entry)
+
+    def events(self) -> Iterator[LogEntry]:
+        """Yield the events in the order in which they happened."""
+        return (entry for entry in self.entries() if "event" in entry)
+
+    def damaged_line_numbers(self) -> list[int]:
+        """Return the numbers, from 1, of the lines that `entries` passes over."""
+        return [number for number, entry in enumerate(self._parsed_lines(), 1) if entry is None]
+
+    def _parsed_lines(self) -> Iterator[LogEntry | None]:
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            yield from map(parse_entry, file)
 
 
 def parse_entry(text: str) -> LogEntry | None:
-    """One line of the log, or None if it is no line of ours."""
+    """Return the entry that a line of the log holds, or None if the line is damaged or another program's."""
     try:
-        line = json.loads(text)
+        entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(line, dict) or not all(_is_count(line.get(name)) for name in ("step", "images_seen")):
+    if not isinstance(entry, dict) or not all(_is_count(entry.get(name)) for name in ("step", "images_seen")):
         return None
-    is_whole = isinstance(line.get("event"), str) or all(_is_finite(line.get(name)) for name in REQUIRED_METRICS)
-    return line if is_whole else None
+    is_event = isinstance(entry.get("event"), str)
+    return entry if is_event or all(is_finite_number(entry.get(name)) for name in REQUIRED_METRICS) else None
+
+
+def is_finite_number(value: object) -> bool:
+    """Return whether a value from a JSON file is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -136,7 +136,7 @@ BCE = ("minimax", "non-saturating")
 
 
 def _discriminator(folder: RunFolder, model: Model) -> nn.Module:
-    if folder.own():
+    if folder.custom_parts():
         raise UserError("a network of the user's own")
     read_checkpoint(folder.checkpoint, {})
     config, shape = folder.config(), model.generator.picture_shape

@@ -158,15 +158,15 @@ def grid_names(folder: RunFolder) -> list[str]:
 
 
 def _entries(folder: RunFolder) -> list[LogEntry]:
-    if folder.log.exists() and folder.log.stat().st_size > LARGEST_LOG:
-        raise UserError(f"{folder.log.name} is larger than {LARGEST_LOG >> 20} MiB")
-    return [line for line in folder.entries() if "event" not in line]
+    if folder.log.path.exists() and folder.log.path.stat().st_size > LARGEST_LOG:
+        raise UserError(f"{folder.log.path.name} is larger than {LARGEST_LOG >> 20} MiB")
+    return [line for line in folder.log.entries() if "event" not in line]
 
 
 def history(folder: RunFolder) -> dict[str, Any]:
     """Lines of the log, thinned; what happened; and the grids, thinned."""
     lines, grids = _entries(folder), grid_names(folder)
-    said = [event for event in folder.events() if event["event"] in ("health", "measured", "recovery")]
+    said = [event for event in folder.log.events() if event["event"] in ("health", "measured", "recovery")]
     return {"lines": thinned(lines, MOST_POINTS), "events": said[-50:], "samples": thinned(grids, MOST_GRIDS)}
 
 

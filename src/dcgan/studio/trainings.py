@@ -68,7 +68,7 @@ class Trainings:
         number = lock.lock_holder(folder.path)
         if number is None:
             raise UserError(f"{printable(folder.path.name)} is not running")
-        os.kill(number, signal.SIGTERM)
+        os.kill(number.process_id, signal.SIGTERM)
 
     def failure(self, name: str) -> str | None:
         """What a training that this studio started said last, if it ended badly."""

@@ -164,7 +164,7 @@ def check_same_parts(folder: RunFolder, own: CustomParts) -> None:
     Raises:
         UserError: it was started with others.
     """
-    if (names := folder.own()) == own.names:
+    if (names := folder.custom_parts()) == own.names:
         return
     call = ", ".join([repr(str(folder.path)), *(f"{name}=..." for name in names)])
     what = f"your own {' and '.join(names)}" if names else "no parts of your own"

@@ -111,7 +111,7 @@ def roll_back(state: State, folder: RunFolder, what: str) -> str:
     }
     state.entries[back["entries"] :] = [event]
     if state.fabric.is_global_zero:
-        folder.write_log(state.entries)
+        folder.log.replace(state.entries)
     back["entries"] = len(state.entries)  # the event stays, however often the run comes back here
     if state.in_a_row == MOST_IN_A_ROW:
         raise UserError(

@@ -86,7 +86,7 @@ def save_state(state: State, folder: RunFolder) -> None:
     if state.healthy.counters["step"] != state.step:
         tensors |= {f"healthy/{name}": tensor for name, tensor in state.healthy.tensors.items()}
         healthy = state.healthy.counters
-    folder.flush_log()  # what the state counts on is on the disk before the state is
+    folder.log.fsync()  # what the state counts on is on the disk before the state is
     checkpoint.save_checkpoint(folder.checkpoint, tensors, state.counters() | {"healthy": healthy})
 
 

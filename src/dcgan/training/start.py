@@ -93,7 +93,7 @@ def _train(fabric: Devices, tell: Callable[[str], None], *, config: Config, out:
             folder = folder_module.create_run(path, state.config, own.names)
             print_data_notice(state)
             if state.data.skipped:
-                folder.write_skipped(state.data.skipped)
+                folder.write_skipped_files(state.data.skipped)
             save_png(make_grid(first_reals(state)), path / "reals.png")
         tell(str(path))
         fit(state, folder, received)
@@ -149,8 +149,8 @@ def _resume(
         state = _restored(fabric, folder, own, given)
         with stop_signals() as received:
             if fabric.is_global_zero:
-                folder.write_log(state.entries)
-                folder.sweep()
+                folder.log.replace(state.entries)
+                folder.remove_unfinished_files()
                 if length:  # the new plan is in the state from now on, wherever the run is cut off
                     save_state(state, folder)
                     folder.write_config(state.config, own.names)
@@ -176,7 +176,7 @@ def _restored(fabric: Devices, folder: RunFolder, own: CustomParts, given: dict[
         raise UserError(
             f"{folder.path} cannot go on: {printable(config.data)} holds other pictures now than when it began"
         )
-    state.entries = list(folder.entries())[: saved["entries"]]
+    state.entries = list(folder.log.entries())[: saved["entries"]]
     restore_progress(state, saved, checkpoint.restore_tensors(folder.checkpoint, state.parts()))
     if networks.tells_groups(state.config, own):
         assert isinstance(state.ema.network, GroupedGenerator)

@@ -115,7 +115,7 @@ def compare_runs(whole: RunFolder, part: RunFolder) -> tuple[dict[str, str], int
     for name in sorted(hashes.keys() | others.keys()):
         if hashes.get(name) != others.get(name):
             raise UserError(f"a resumed run is NOT the same as one that never stopped: {name} differs")
-    logs = [[_timeless(entry) for entry in folder.entries()] for folder in (whole, part)]
+    logs = [[_timeless(entry) for entry in folder.log.entries()] for folder in (whole, part)]
     for i, (one, other) in enumerate(zip(*logs, strict=False)):
         if one != other:
             raise UserError(f"a resumed run is NOT the same as one that never stopped: line {i + 1} of the log differs")
@@ -175,5 +175,5 @@ def _killed(process: "subprocess.Popen[str]", folder: RunFolder, last: int, chan
 
 def _logged(folder: RunFolder) -> tuple[int, float]:
     """The last step in the log, and how long training took until then; -1 before there is any."""
-    entries = list(folder.entries())
+    entries = list(folder.log.entries())
     return max((e["step"] for e in entries), default=-1), max((e.get("seconds", 0.0) for e in entries), default=0.0)
