@@ -62,7 +62,7 @@ def correlations(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
     Of the presets whose Loss_G is -log D(G(z)): a critic's loss is another quantity.
     """
-    same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].is_bce]
+    same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].score_kind == "probability"]
     within = {
         f"{run['preset']}-{run['seed']}": spearman([(p["loss_g"], p[DISTANCE]) for p in run["parts"]]) for run in same
     }
@@ -101,7 +101,7 @@ def agreement(each: dict[str, Any]) -> dict[str, Any]:
 
 def ends(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """(e) Where D really ends, of the presets whose scores are probabilities."""
-    same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].is_bce]
+    same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].score_kind == "probability"]
     return {
         preset: {
             name: vars(spread_over_seeds([run["parts"][-1][name] for run in group]))

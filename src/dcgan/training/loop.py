@@ -63,7 +63,7 @@ def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
         if state.step % config.save_every:
             save_snapshot(state, folder)
     if is_first:
-        draw_curves(list(folder.log.measurements()), folder.path / "curves.png", is_bce=state.objective.is_bce)
+        draw_curves(list(folder.log.measurements()), folder.path / "curves.png", is_bce=state.objective.score_kind == "probability")
         page.write_report(folder)
     if stop and not is_finished(state):
         raise TrainingStopped(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}", stop)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcgan.config import ScoreKind
 from dcgan.errors import UserError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -24,18 +25,19 @@ class Objective:
     Attributes:
         discriminator: (scores of reals, scores of fakes) -> scalar.
         generator: (scores of fakes) -> scalar; if `is_paired`, (scores of fakes, scores of as many reals) -> scalar.
-        is_bce: scores are logits, D(x) = σ(score), and D(x) = D(G(z)) = 1/2 is the optimum.
+        score_kind: what people read the scores as. `probability`: the scores are logits, D(x) = σ(score), and the
+            optimum is D(x) = D(G(z)) = 1/2. `relative`: only differences of scores mean something. `raw`: neither.
         is_paired: the generator's loss needs scores of reals too.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[..., Tensor]
-    is_bce: bool = False
+    score_kind: ScoreKind = "raw"
     is_paired: bool = False
 
     def shown(self, scores: Tensor) -> Tensor:
         """Scores as people read them: probabilities of "real" where they are logits, else as they are."""
-        return scores.sigmoid() if self.is_bce else scores
+        return scores.sigmoid() if self.score_kind == "probability" else scores
 
 
 def bce_discriminator(
@@ -105,12 +107,14 @@ def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "minimax": Objective(bce_discriminator, minimax_generator, is_bce=True),
-    "non-saturating": Objective(bce_discriminator, non_saturating_generator, is_bce=True),
+    "minimax": Objective(bce_discriminator, minimax_generator, score_kind="probability"),
+    "non-saturating": Objective(bce_discriminator, non_saturating_generator, score_kind="probability"),
     "least-squares": Objective(least_squares_discriminator, least_squares_generator),
     "hinge": Objective(hinge_discriminator, critic_generator),
     "wasserstein": Objective(wasserstein_discriminator, critic_generator),
-    "relativistic": Objective(relativistic_discriminator, relativistic_generator, is_paired=True),
+    "relativistic": Objective(
+        relativistic_discriminator, relativistic_generator, is_paired=True, score_kind="relative"
+    ),
 }
 
 
@@ -123,7 +127,7 @@ def make_objective(name: str, label_smoothing: float = 0.0) -> Objective:
     plain = OBJECTIVES[name]
     if not label_smoothing:
         return plain
-    if not plain.is_bce:
+    if plain.score_kind != "probability":
         raise UserError(f"--label-smoothing goes with --loss minimax or non-saturating, {name} has no labels to smooth")
     return replace(plain, discriminator=partial(bce_discriminator, label_smoothing=label_smoothing))
 

@@ -123,7 +123,7 @@ def _rows(pixels: Tensor) -> PixelRows:
 
 def add_entry(state: State, folder: RunFolder, entry: LogEntry) -> None:
     """Add a line or an event to the log, and to what the run remembers of it."""
-    folder.append(entry)
+    folder.log.append(entry)
     state.entries.append(entry)
 
 
@@ -155,10 +155,10 @@ def log_metrics(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
         add_entry(state, folder, line)
         report_health(state, folder)
     else:  # an end off the beat: a run that is extended goes on with the sum, and without this line
-        folder.append(line)
+        folder.log.append(line)
     d_real, d_fake = means["d_real"], means["d_fake"]
     text = f"Loss_D {means['loss_d']:.3f}, Loss_G {means['loss_g']:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
-    if state.objective.is_bce:
+    if state.objective.score_kind == "probability":
         text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
     bar.set_postfix_str(text, refresh=False)
 

@@ -90,7 +90,7 @@ def _train(fabric: Devices, tell: Callable[[str], None], *, config: Config, out:
     with stop_signals() as received, lock_run(path) if fabric.is_global_zero else nullcontext():
         folder = RunFolder(path)
         if fabric.is_global_zero:
-            folder = folder_module.create_run(path, state.config, own.names)
+            folder = folder_module.create_run(path, state.config, state.objective.score_kind, own.names)
             print_data_notice(state)
             if state.data.skipped:
                 folder.write_skipped_files(state.data.skipped)
@@ -153,7 +153,7 @@ def _resume(
                 folder.remove_unfinished_files()
                 if length:  # the new plan is in the state from now on, wherever the run is cut off
                     save_state(state, folder)
-                    folder.write_config(state.config, own.names)
+                    folder.write_config(state.config, state.objective.score_kind, own.names)
             fit(state, folder, received)
     return str(path)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dcgan.config import DURATIONS, FEW_PICTURES, Augment, Config, config_to_json
+from dcgan.config import DURATIONS, FEW_PICTURES, Config, config_to_json
 from dcgan.data.open import ImageSet, open_images
 from dcgan.devices.connect import (
     COMPILE_BACKEND,
@@ -203,7 +203,7 @@ def _try_out(state: State) -> None:
     networks.try_out(state.generator, state.discriminator, z, to_float(data.pixels[:2]).to(device), given)
 
 
-def resolve_augment(wanted: Augment, n: int) -> Augment:
+def resolve_augment(wanted: str, n: int) -> str:
     """What `auto` stands for where there are `n` pictures."""
     if wanted != "auto":
         return wanted

@@ -91,7 +91,7 @@ def verify_resume(config: Config, *, steps: int = STEPS, seed: int | None = None
     with tempfile.TemporaryDirectory(prefix="dcgan-verify-") as place:
         given, whole, part = Path(place) / "given", RunFolder(Path(place) / "whole"), RunFolder(Path(place) / "part")
         given.mkdir()
-        RunFolder(given).write_config(config)
+        RunFolder(given).write_config(config, "raw")
         words = ["train", "--preset", str(given / "config.json"), "--steps", str(steps), "--out"]
         _finish(_dcgan(*words, str(whole.path)))
         killed_after = _killed(_dcgan(*words, str(part.path)), part, chance.randrange(max(1, steps - MARGIN)), chance)
