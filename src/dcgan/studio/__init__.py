@@ -1,1 +1,1 @@
-"""The studio: a web page on this machine to watch trainings, play with models and start trainings."""
+"""The studio: web pages on this machine to watch trainings, to play with models and to start trainings."""

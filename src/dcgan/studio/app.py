@@ -1,4 +1,4 @@
-"""The studio's routes. What they do is in `shelf` (runs), `trainings` (processes) and `easel` (models)."""
+"""The HTTP routes of the studio. What they do is in `runs` (files), `trainings` (processes) and `models` (pictures)."""
 
 import asyncio
 import json
@@ -20,15 +20,31 @@ from dcgan.studio.drawing_queue import DrawingQueue
 from dcgan.studio.runs import NotFoundError, RunStore
 from dcgan.studio.trainings import BusyError, Trainings
 
-MOST_WATCHERS = 16
-PAUSE = 1.0
-"""Seconds between two looks at a run that is watched."""
+MAX_WATCHERS = 16
+"""How many pages may watch runs at the same time."""
+POLL_INTERVAL_S = 1.0
+"""How often the files of a watched run are read."""
+RETRY_AFTER_S = 1
+"""When a refused request may be sent again."""
+STATIC_FOLDERS = {"/web": "exporting/static", "/": "studio/static"}
+"""The folders of the package whose files are served, by the start of their address."""
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "A mistake that the text names"},
+    404: {"description": "There is no such thing"},
+    503: {"description": "Busy: try again"},
+}
+"""What the description of the API says about refused requests."""
+
 Byte = Annotated[int, Field(ge=0, le=255)]
 Coordinate = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+Latent = Annotated[list[Coordinate], Field(min_length=1, max_length=4096)]
+Label = Annotated[int, Field(ge=0, le=65_535)]
 Minutes = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+Seed = Annotated[int, Query(ge=0, lt=2**53)]
+"""JavaScript's integers are exact up to 2**53."""
 
 
-class Start(BaseModel):
+class StartRequest(BaseModel):
     """A training to start."""
 
     preset: str = Field(default=DEFAULT_PRESET, max_length=40)
@@ -36,159 +52,161 @@ class Start(BaseModel):
     minutes: Minutes = 3.0
 
 
-class GoOn(BaseModel):
-    """A run to go on with, until it has had so much training."""
+class ResumeRequest(BaseModel):
+    """How long a resumed run trains, counted from its start."""
 
     minutes: Minutes
 
 
-class Latents(BaseModel):
-    """Latents to draw, and their classes where there are some."""
+class DrawRequest(BaseModel):
+    """Latents to draw, and their classes if the model has classes."""
 
-    z: list[Annotated[list[Coordinate], Field(min_length=1, max_length=4096)]] = Field(min_length=1, max_length=64)
-    labels: list[Annotated[int, Field(ge=0, le=65_535)]] | None = Field(default=None, max_length=64)
+    z: list[Latent] = Field(min_length=1, max_length=64)
+    labels: list[Label] | None = Field(default=None, max_length=64)
 
 
-class Picture(BaseModel):
-    """A picture as the model draws them, (H, W, C) in that order."""
+class InvertRequest(BaseModel):
+    """A picture of the size that the model draws, (H, W, C) in that order."""
 
     pixels: list[Byte] = Field(min_length=1, max_length=4 * 256 * 256)
 
 
 def create_app(runs: Path) -> FastAPI:
-    """The studio over a folder of runs, without the `Guard` that stands before it."""
-    shelf, trainings, queue = RunStore(runs), Trainings(runs), DrawingQueue()
+    """Return the studio over a folder of runs, without the checks of `security.protect`."""
+    store, trainings, queue = RunStore(runs), Trainings(runs), DrawingQueue()
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         queue.close()
 
-    app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=life, docs_url=None, redoc_url=None)
-    _answer_errors(app)
-    _routes_of_runs(app, shelf, trainings)
-    _routes_of_watching(app, shelf)
-    _routes_of_models(app, shelf, queue)
-    _pages(app)
+    app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_error_responses(app)
+    _add_run_routes(app, store, trainings)
+    _add_event_route(app, store)
+    _add_model_routes(app, store, queue)
+    _add_static_files(app)
     return app
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A mistake that the text names"},
-    404: {"description": "There is no such thing"},
-    503: {"description": "Busy: try again"},
-}
-
-
-def _answer_errors(app: FastAPI) -> None:
-    def answer(request: Request, error: Exception) -> Response:
+def _add_error_responses(app: FastAPI) -> None:
+    def respond(request: Request, error: Exception) -> Response:
         status = 503 if isinstance(error, BusyError) else 404 if isinstance(error, NotFoundError) else 400
         text = str(error) if isinstance(error, UserError) else "the run's files cannot be read"
-        return JSONResponse({"detail": text}, status, {"retry-after": "1"} if status == 503 else None)
+        return JSONResponse({"detail": text}, status, {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None)
 
-    app.add_exception_handler(UserError, answer)
-    app.add_exception_handler(OSError, answer)
+    app.add_exception_handler(UserError, respond)
+    app.add_exception_handler(OSError, respond)
 
 
-def _routes_of_runs(app: FastAPI, shelf: RunStore, trainings: Trainings) -> None:
+def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None:
     @app.get("/api/runs")
-    def runs() -> dict[str, Any]:
-        """Every run, the newest first; the models that come with the package; and what can be started."""
-        found = [shelf.summary(name) for name in shelf.names()]
-        failed = {name: why for name in trainings.children if (why := trainings.failure(name))}
-        return {"runs": found, "shipped": shelf.shipped(), "failed": failed, "presets": PRESET_DESCRIPTIONS}
+    def list_runs() -> dict[str, Any]:
+        """Return every run, the newest first, the models that come with the package, and the presets."""
+        return {
+            "runs": [store.summary(name) for name in store.names()],
+            "shipped": store.shipped_names(),
+            "failed": trainings.failure_messages(),
+            "presets": PRESET_DESCRIPTIONS,
+        }
 
     @app.post("/api/runs", status_code=201, responses=REFUSALS)
-    def start(wanted: Start) -> dict[str, str]:
+    def start_training(content: StartRequest) -> dict[str, str]:
         """Start a training in a process of its own."""
-        return {"name": trainings.start(wanted.preset, wanted.data, wanted.minutes)}
+        return {"name": trainings.start(content.preset, content.data, content.minutes)}
 
     @app.get("/api/runs/{name}", responses=REFUSALS)
-    def detail(name: str) -> dict[str, Any]:
-        """One run: what it is, its log thinned, and its grids."""
-        return shelf.detail(name)
+    def get_run(name: str) -> dict[str, Any]:
+        """Return what one run is, its thinned-out measurements, and its grids."""
+        return store.details(name)
 
     @app.post("/api/runs/{name}/stop", responses=REFUSALS)
-    def stop(name: str) -> dict[str, str]:
-        """Ask a training to save and stop."""
-        trainings.stop(shelf.run(name))
+    def stop_training(name: str) -> dict[str, str]:
+        """Ask a training to save its state and stop."""
+        trainings.stop(store.run(name))
         return {"name": name}
 
     @app.post("/api/runs/{name}/resume", responses=REFUSALS)
-    def go_on(name: str, wanted: GoOn) -> dict[str, str]:
-        """Go on with a run."""
-        trainings.resume(shelf.run(name), wanted.minutes)
+    def resume_training(name: str, content: ResumeRequest) -> dict[str, str]:
+        """Resume a run."""
+        trainings.resume(store.run(name), content.minutes)
         return {"name": name}
 
     @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=REFUSALS)
-    def grid(name: str, file: str) -> FileResponse:
-        """One grid of samples."""
-        return FileResponse(shelf.grid(name, file), media_type="image/png", headers={"cache-control": "max-age=86400"})
+    def get_grid(name: str, file: str) -> FileResponse:
+        """Return one grid of samples."""
+        headers = {"cache-control": "max-age=86400"}
+        return FileResponse(store.grid_path(name, file), media_type="image/png", headers=headers)
 
 
-def _routes_of_watching(app: FastAPI, shelf: RunStore) -> None:
-    watchers = [0]
+def _add_event_route(app: FastAPI, store: RunStore) -> None:
+    watcher_count = 0
 
     @app.get("/api/runs/{name}/events", response_class=StreamingResponse, responses=REFUSALS)
-    def events(name: str) -> StreamingResponse:
-        """The run as server-sent events: whole at first, and again whenever something has changed."""
-        shelf.run(name)
-        if watchers[0] >= MOST_WATCHERS:
+    def watch_run(name: str) -> StreamingResponse:
+        """Send the run as server-sent events: all of it at first, and again whenever something has changed."""
+        store.run(name)
+        if watcher_count >= MAX_WATCHERS:
             raise BusyError("busy: too many pages are watching")
-        return StreamingResponse(stream(name), media_type="text/event-stream", headers={"cache-control": "no-store"})
+        headers = {"cache-control": "no-store"}
+        return StreamingResponse(stream_events(name), media_type="text/event-stream", headers=headers)
 
-    async def stream(name: str) -> AsyncIterator[str]:
-        watchers[0] += 1
-        said = ""
+    async def stream_events(name: str) -> AsyncIterator[str]:
+        nonlocal watcher_count
+        watcher_count += 1
+        last_sent = ""
         try:
             while True:
-                found = json.dumps(await asyncio.to_thread(shelf.detail, name))
-                yield f"data: {found}\n\n" if found != said else ": here\n\n"
-                said = found
-                await asyncio.sleep(PAUSE)
+                content = json.dumps(await asyncio.to_thread(store.details, name))
+                # A line that starts with a colon is a comment: it shows the browser that the server still runs.
+                yield f"data: {content}\n\n" if content != last_sent else ": no change\n\n"
+                last_sent = content
+                await asyncio.sleep(POLL_INTERVAL_S)
         except UserError:
             yield "event: gone\ndata: {}\n\n"
         finally:
-            watchers[0] -= 1
+            watcher_count -= 1
 
 
-def _routes_of_models(app: FastAPI, shelf: RunStore, queue: DrawingQueue) -> None:
+def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
     @app.get("/api/models/{name}", responses=REFUSALS)
-    async def about(name: str) -> dict[str, Any]:
-        """What a generator draws, and its principal directions: of a run, or one that comes with the package."""
-        found: dict[str, Any] = await queue.do("about", shelf.model(name))
-        return found
+    async def get_model(name: str) -> dict[str, Any]:
+        """Return what a generator draws and its principal directions. It is a run's, or comes with the package."""
+        folder = store.model_folder(name)
+        return await queue.run(lambda models: models.describe(folder))
 
     @app.get("/api/models/{name}/latents", responses=REFUSALS)
-    async def latents(
+    async def get_latents(
         name: str,
-        seed: Annotated[int, Query(ge=0, lt=2**53)] = 0,
+        seed: Seed = 0,
         n: Annotated[int, Query(ge=1, le=64)] = 16,
         truncation: Annotated[float | None, Query(gt=0, le=10, allow_inf_nan=False)] = None,
     ) -> dict[str, Any]:
-        """The latents that `dcgan sample` draws from with this seed."""
-        return {"z": await queue.do("latents", shelf.model(name), seed, n, truncation)}
+        """Return the latents that `dcgan sample` draws from with this seed."""
+        folder = store.model_folder(name)
+        return {"z": await queue.run(lambda models: models.latents(folder, seed, n, truncation))}
 
     @app.post("/api/models/{name}/draw", responses=REFUSALS | {200: {"content": {"application/octet-stream": {}}}})
-    async def draw(name: str, wanted: Latents) -> Response:
-        """The pictures of latents, uint8 (N, H, W, C)."""
-        pixels = await queue.do("draw", shelf.model(name), wanted.z, wanted.labels)
+    async def draw(name: str, content: DrawRequest) -> Response:
+        """Return the pictures of latents, uint8 (N, H, W, C)."""
+        folder = store.model_folder(name)
+        pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels))
         return Response(pixels, media_type="application/octet-stream")
 
     @app.post("/api/models/{name}/invert", responses=REFUSALS)
-    async def invert(name: str, wanted: Picture) -> dict[str, Any]:
-        """The latent whose picture is nearest."""
-        found: dict[str, Any] = await queue.do("invert", shelf.model(name), wanted.pixels)
-        return found
+    async def invert(name: str, content: InvertRequest) -> dict[str, Any]:
+        """Return the latent whose picture is nearest to a picture."""
+        folder = store.model_folder(name)
+        return await queue.run(lambda models: models.invert(folder, content.pixels))
 
     @app.get("/api/models/{name}/quiz", responses=REFUSALS)
-    async def quiz(name: str, seed: Annotated[int, Query(ge=0, lt=2**53)] = 0) -> dict[str, Any]:
-        """Twenty pictures, real ones and generated ones."""
-        found: dict[str, Any] = await queue.do("quiz", shelf.model(name), seed)
-        return found
+    async def get_quiz(name: str, seed: Seed = 0) -> dict[str, Any]:
+        """Return twenty pictures, real ones and generated ones."""
+        folder = store.model_folder(name)
+        return await queue.run(lambda models: models.quiz(folder, seed))
 
 
-def _pages(app: FastAPI) -> None:
-    for place, folder in (("/web", "exporting/static"), ("/", "studio/static")):
+def _add_static_files(app: FastAPI) -> None:
+    for address, folder in STATIC_FOLDERS.items():
         with as_file(files("dcgan").joinpath(folder)) as path:
-            app.mount(place, StaticFiles(directory=path, html=True), name=folder)
+            app.mount(address, StaticFiles(directory=path, html=True), name=folder)

@@ -1,68 +1,75 @@
-"""A short queue in front of the one thread that computes: a training beside the studio keeps its core."""
+"""A short queue before the one thread that draws pictures, so that a training beside the studio keeps its core."""
 
 import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from dcgan.studio.trainings import BusyError
 
 if TYPE_CHECKING:
     from dcgan.studio.models import ModelStore
 
-MOST_WAITING = 32
-NICER = 8
-"""How much the drawing thread stands back: beside a training on every core it gets about a seventh of one of them."""
+Answer = TypeVar("Answer")
+MAX_WAITING = 32
+"""How many requests may wait or be drawn at the same time; further ones are refused."""
+NICENESS_INCREASE = 8
+"""By how much the drawing thread's niceness is above the process's: beside a training on every core, the thread gets
+about a seventh of one of them."""
+MAX_NICENESS = 19
 
 
 class DrawingQueue:
-    """Runs the methods of an `Easel` in its thread, in order. torch is imported there: the first page does not wait."""
+    """Runs work on a `ModelStore` in one thread, in order.
+
+    That thread imports torch, so that the first page does not wait for it.
+    """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="easel")
-        self._easel: ModelStore | None = None
-        self._count, self._guard = 0, threading.Lock()
-        self._thread.submit(self._prepare)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="drawing")
+        self._models: ModelStore | None = None
+        self._waiting, self._waiting_lock = 0, threading.Lock()
+        self._thread.submit(self._prepare_models)
 
-    async def do(self, method: str, *arguments: Any) -> Any:
-        """What a method of the easel returns.
+    async def run(self, work: Callable[["ModelStore"], Answer]) -> Answer:
+        """Return what `work` returns for the store of models.
 
         Raises:
-            Busy: too much is waiting already.
-            UserError: what the method raises.
+            BusyError: `MAX_WAITING` requests are waiting already.
+            UserError: what `work` raises.
         """
-        with self._guard:
-            if self._count >= MOST_WAITING:
+        with self._waiting_lock:
+            if self._waiting >= MAX_WAITING:
                 raise BusyError("busy: too many pictures are waiting to be drawn; try again in a moment")
-            self._count += 1
-        future = self._thread.submit(self._run, method, arguments)
-        future.add_done_callback(self._left)
+            self._waiting += 1
+        future = self._thread.submit(lambda: work(self._prepare_models()))
+        future.add_done_callback(self._count_finished)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Let what waits go, and end the thread."""
+        """Cancel the work that waits, and end the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        return getattr(self._prepare(), method)(*arguments)
-
-    def _prepare(self) -> "ModelStore":
-        if self._easel is None:
+    def _prepare_models(self) -> "ModelStore":
+        if self._models is None:
+            # Importing torch takes a core for a second or two: it is done in this thread, after the studio has started.
             from dcgan.studio.models import ModelStore
 
-            self._easel = ModelStore()
-            lower_thread_priority()  # only now: importing torch takes a core for a second or two
-        return self._easel
+            self._models = ModelStore()
+            lower_thread_priority()  # after the import, which would otherwise take several times as long
+        return self._models
 
-    def _left(self, _: object) -> None:
-        with self._guard:
-            self._count -= 1
+    def _count_finished(self, _: object) -> None:
+        with self._waiting_lock:
+            self._waiting -= 1
 
 
 def lower_thread_priority() -> None:
-    """Lower this thread's priority. Not the process's: the trainings that it starts would inherit it."""
-    if sys.platform == "linux":  # elsewhere a priority is a whole process's
+    """Lower this thread's priority, but not the process's, which the trainings that it starts would inherit."""
+    if sys.platform == "linux":  # on other systems a priority belongs to the whole process
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + NICER))
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS_INCREASE
+        os.setpriority(os.PRIO_PROCESS, thread, min(MAX_NICENESS, niceness))

@@ -1,4 +1,4 @@
-"""What the studio computes, with models that are kept ready. Only the thread of `queue` comes in here."""
+"""What the studio computes with models that stay in memory. Only the thread of `drawing_queue` calls it."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -16,130 +16,156 @@ from dcgan.models import build
 from dcgan.models.groups import GroupedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import invert as invert_module
-from dcgan.sampling.model import Model, generate_pixels, load
+from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.model import Model, load
 from dcgan.training.checkpoint import read_checkpoint, restore_tensors
 
-MOST_MODELS = 4
-QUESTIONS = 20
+MAX_LOADED_MODELS = 4
+QUIZ_LENGTH = 20
+"""How many pictures a quiz has."""
+REAL_SHARE = 0.5
+"""The probability that a picture of a quiz is real."""
+Z_DECIMALS = 4
+"""To how many decimals a latent is rounded that the page puts into its address."""
 
 
 class ModelStore:
-    """Draws and inverts with models, each by the folder of its run or its own."""
+    """Draws and inverts pictures with models, each named by the folder of its run or by its own folder."""
 
     def __init__(self) -> None:
-        torch.set_num_threads(1)  # of this thread
+        torch.set_num_threads(1)  # of this thread only
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
-        self._pools: dict[int, invert_module.StartPool] = {}
+        self._start_pools: dict[int, invert_module.SamplePool] = {}
 
-    def model(self, place: Path) -> Model:
-        """The model as it is on the disk now, from memory if that has not changed.
+    def model(self, folder: Path) -> Model:
+        """Return the model as it is on the disk now, from memory if it has not changed since it was loaded.
 
         Raises:
             UserError: there is none, or it is damaged.
         """
-        path = RunFolder(place).model / "config.json"
-        key = (str(place), path.stat().st_mtime if path.is_file() else 0.0)
+        path = RunFolder(folder).model / "config.json"
+        key = (str(folder), path.stat().st_mtime if path.is_file() else 0.0)
         if key not in self._models:
-            found = load(place)
-            found.generator.requires_grad_(False)
-            self._models[key] = found
-            while len(self._models) > MOST_MODELS:
-                _, old = self._models.popitem(last=False)
-                self._pools.pop(id(old), None)
+            model = load(folder)
+            model.generator.requires_grad_(False)
+            self._models[key] = model
+            self._forget_oldest()
         self._models.move_to_end(key)
         return self._models[key]
 
-    def about(self, place: Path) -> dict[str, Any]:
-        """What the play page knows of a generator."""
-        return web.describe_generator(self.model(place))
+    def _forget_oldest(self) -> None:
+        while len(self._models) > MAX_LOADED_MODELS:
+            _, model = self._models.popitem(last=False)
+            self._start_pools.pop(id(model), None)
 
-    def latents(self, place: Path, seed: int, n: int, truncation: float | None) -> list[list[float]]:
-        """Latents as `dcgan sample` draws from them."""
-        found: list[list[float]] = self.model(place).latents(n, seed, truncation).tolist()
-        return found
+    def describe(self, folder: Path) -> dict[str, Any]:
+        """Return what the play page needs to know about a generator."""
+        return web.describe_generator(self.model(folder))
 
-    def draw(self, place: Path, z: list[list[float]], labels: list[int] | None) -> bytes:
-        """The pictures of latents, uint8 (N, H, W, C) in that order.
+    def latents(self, folder: Path, seed: int, n: int, truncation: float | None) -> list[list[float]]:
+        """Return the latents that `dcgan sample` draws from with this seed, n lists of z_dim numbers."""
+        latents: list[list[float]] = self.model(folder).latents(n, seed, truncation).tolist()
+        return latents
+
+    def draw(self, folder: Path, z: list[list[float]], labels: list[int] | None) -> bytes:
+        """Return the pictures of latents, uint8 (N, H, W, C) in that order.
 
         Raises:
-            UserError: latents or labels are not what the model takes.
+            UserError: the latents or labels do not fit the model.
         """
-        model = self.model(place)
-        size, classes = model.generator.z_dim, model.generator.classes
-        if any(len(latent) != size for latent in z):
-            raise UserError(f"each latent must have {size} numbers")
+        model = self.model(folder)
+        z_dim, classes = model.generator.z_dim, model.generator.classes
+        if any(len(latent) != z_dim for latent in z):
+            raise UserError(f"each latent must have {z_dim} numbers")
         if classes and (labels is None or len(labels) != len(z) or not all(0 <= label < classes for label in labels)):
             raise UserError(f"give a label from 0 to {classes - 1} for each latent")
-        given = torch.tensor(labels) if classes else None
-        return generate_pixels(model.generator, torch.tensor(z, dtype=torch.float32), given).tobytes()
+        label_tensor = torch.tensor(labels) if classes else None
+        return generate_pixels(model.generator, torch.tensor(z, dtype=torch.float32), label_tensor).tobytes()
 
-    def invert(self, place: Path, pixels: list[int]) -> dict[str, Any]:
-        """The nearest latent of a picture, (H, W, C) in that order.
+    def invert(self, folder: Path, pixels: list[int]) -> dict[str, Any]:
+        """Return the latent whose picture is nearest to a picture, which is given as (H, W, C) in that order.
 
         Raises:
             UserError: the picture has another size.
         """
-        model = self.model(place)
+        model = self.model(folder)
         channels, height, width = model.generator.picture_shape
         if len(pixels) != channels * height * width:
             raise UserError(f"the picture must have {height}x{width}x{channels} values")
-        if id(model) not in self._pools:
-            self._pools[id(model)] = invert_module.draw_start_pool(model)
-        picture = np.array(pixels, np.uint8).reshape(height, width, channels)
-        found = invert_module.invert(model, picture, self._pools[id(model)])
-        about = {"z": [round(value, 4) for value in found.z.tolist()], "label": found.label, "error": found.error}
-        return about | {"pixels": found.pixels.flatten().tolist()}
-
-    def quiz(self, place: Path, seed: int) -> dict[str, Any]:
-        """Twenty pictures, about half of them real, with what the discriminator says of each where there is one."""
-        model = self.model(place)
-        channels, height, width = model.generator.picture_shape
-        data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
-        if not data:
-            raise UserError("the model does not say what it was trained on")
-        real = open_images(str(data), "test", size=(height, width), channels=channels, fit=fit)
-        source = np.random.default_rng(seed)
-        is_real = source.random(QUESTIONS) < 0.5
-        rows = torch.from_numpy(source.choice(len(real), QUESTIONS, replace=len(real) < QUESTIONS))
-        fakes = torch.from_numpy(model.sample(QUESTIONS, int(source.integers(2**31)))).permute(0, 3, 1, 2)
-        mixed = torch.where(torch.from_numpy(is_real)[:, None, None, None], real.pixels[rows].cpu(), fakes)
-        labels = model.labels(QUESTIONS)
-        if labels is not None and real.labels is not None:
-            labels = torch.where(torch.from_numpy(is_real), real.labels[rows].cpu(), labels)
+        image = np.array(pixels, np.uint8).reshape(height, width, channels)
+        inversion = invert_module.invert_image(model, image, self._start_pool(model))
         return {
-            "shape": [channels, height, width],
-            "pictures": mixed.permute(0, 2, 3, 1).flatten(1).tolist(),
+            "z": [round(value, Z_DECIMALS) for value in inversion.z.tolist()],
+            "label": inversion.label,
+            "error": inversion.error,
+            "pixels": inversion.pixels.flatten().tolist(),
+        }
+
+    def _start_pool(self, model: Model) -> invert_module.SamplePool:
+        if id(model) not in self._start_pools:
+            self._start_pools[id(model)] = invert_module.draw_sample_pool(model)
+        return self._start_pools[id(model)]
+
+    def quiz(self, folder: Path, seed: int) -> dict[str, Any]:
+        """Return real and generated pictures in random order, about half of each, and the discriminator's answers.
+
+        Raises:
+            UserError: the model does not say what it was trained on, or that data cannot be read.
+        """
+        model = self.model(folder)
+        images, labels, is_real = _draw_quiz(model, seed)
+        answers = _discriminator_answers(RunFolder(folder), model, images, labels)
+        return {
+            "shape": list(model.generator.picture_shape),
+            "pictures": images.permute(0, 2, 3, 1).flatten(1).tolist(),  # (N, C, H, W) -> (N, H·W·C)
             "is_real": is_real.tolist(),
-            "says_real": _verdicts(RunFolder(place), model, mixed, labels),
+            "says_real": answers,
         }
 
 
-@torch.no_grad()
-def _verdicts(folder: RunFolder, model: Model, pictures: Tensor, labels: Tensor | None) -> list[bool] | None:
-    """Whether the run's discriminator takes each picture for a real one; None where the run has none to ask.
+def _draw_quiz(model: Model, seed: int) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Return a quiz: its pictures, uint8 (N, C, H, W), their labels (N,) if the model has classes, and is_real (N,)."""
+    channels, height, width = model.generator.picture_shape
+    data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
+    if not data:
+        raise UserError("the model does not say what it was trained on")
+    reals = open_images(str(data), "test", size=(height, width), channels=channels, fit=fit)
+    rng = np.random.default_rng(seed)
+    is_real = torch.from_numpy(rng.random(QUIZ_LENGTH) < REAL_SHARE)
+    rows = torch.from_numpy(rng.choice(len(reals), QUIZ_LENGTH, replace=len(reals) < QUIZ_LENGTH))
+    fakes = torch.from_numpy(model.sample(QUIZ_LENGTH, int(rng.integers(2**31)))).permute(0, 3, 1, 2)
+    images = torch.where(is_real[:, None, None, None], reals.pixels[rows].cpu(), fakes)
+    labels = model.labels(QUIZ_LENGTH)
+    if labels is not None and reals.labels is not None:
+        labels = torch.where(is_real, reals.labels[rows].cpu(), labels)
+    return images, labels, is_real
 
-    Its scores have no fixed border for most objectives: the half of the pictures with the higher scores counts as real.
+
+@torch.no_grad()
+def _discriminator_answers(folder: RunFolder, model: Model, images: Tensor, labels: Tensor | None) -> list[bool] | None:
+    """Return whether the run's discriminator calls each picture real; None if the run has no discriminator to ask.
+
+    The scores of most objectives have no fixed threshold between real and fake. For these, the half of the pictures
+    with the higher scores counts as real.
     """
     try:
-        network = _discriminator(folder, model)
+        discriminator = _load_discriminator(folder, model)
     except (UserError, OSError):
         return None
     if isinstance(model.generator, GroupedGenerator):
-        labels = model.generator.sorted(pictures, labels)
-    inputs = [to_float(pictures)] if labels is None else [to_float(pictures), labels]
-    scores = network.eval()(*inputs).flatten()
-    found: list[bool] = (scores > (0.0 if folder.config().loss in BCE else scores.median())).tolist()
-    return found
+        labels = model.generator.assign_groups(images, labels)
+    inputs = [to_float(images)] if labels is None else [to_float(images), labels]
+    scores = discriminator.eval()(*inputs).flatten()
+    threshold = 0.0 if folder.score_kind() == "probability" else scores.median()  # a logit of 0 is a probability of 1/2
+    answers: list[bool] = (scores > threshold).tolist()
+    return answers
 
 
-BCE = ("minimax", "non-saturating")
-
-
-def _discriminator(folder: RunFolder, model: Model) -> nn.Module:
+def _load_discriminator(folder: RunFolder, model: Model) -> nn.Module:
     if folder.custom_parts():
-        raise UserError("a network of the user's own")
-    read_checkpoint(folder.checkpoint, {})
+        raise UserError("the discriminator may be the user's own class")
+    read_checkpoint(folder.checkpoint)
     config, shape = folder.config(), model.generator.picture_shape
-    _, network = build.build_networks(config, shape, model.generator.classes, model.generator.groups)
-    restore_tensors(folder.checkpoint, {"discriminator": network})
-    return network
+    _, discriminator = build.build_networks(config, shape, model.generator.classes, model.generator.groups)
+    restore_tensors(folder.checkpoint, {"discriminator": discriminator})
+    return discriminator

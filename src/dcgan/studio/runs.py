@@ -1,24 +1,29 @@
-"""The runs in a folder, as the studio shows them. Whatever lies there, reading it never fails: it is broken then."""
+"""The runs in a folder, as the studio shows them. Damaged files never raise an error: the run is shown as broken."""
 
 import itertools
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.models import shipped as shipped_module
-from dcgan.run import lock
 from dcgan.run.folder import RunFolder, open_run
+from dcgan.run.lock import lock_holder
 from dcgan.run.log import LogEntry
 
-GRID = re.compile(r"\d{8,18}\.png")
-MOST_RUNS, MOST_POINTS, MOST_GRIDS = 500, 400, 400
-"""Of what is shown: a page must stay quick, however long a run was."""
-LARGEST_LOG = 2**26
+Item = TypeVar("Item")
+GRID_NAME = re.compile(r"\d{8,18}\.png")
+"""The name of a snapshot's grid: the images seen."""
+MAX_RUNS, MAX_POINTS, MAX_GRIDS, MAX_EVENTS = 500, 400, 400, 50
+"""How many of each a page shows at most, so that it stays fast however long a run was."""
+MAX_LOG_BYTES = 2**26
+MAX_MESSAGE_CHARS = 300
+MAX_NAME_CHARS = 80
+SHOWN_EVENTS = ("health", "measured", "recovery")
+"""Events of the metrics log that the page of a run shows."""
 
 
 class NotFoundError(UserError):
@@ -32,83 +37,84 @@ class RunStore:
     path: Path
 
     def names(self) -> list[str]:
-        """Of every run, broken or not, the newest first."""
+        """Return the names of all runs, broken ones included, the newest first."""
         if not self.path.is_dir():
             return []
-        found = [p for p in self.path.iterdir() if self._is_run(p)]
-        return [p.name for p in sorted(found, key=_changed, reverse=True)[:MOST_RUNS]]
+        runs = [path for path in self.path.iterdir() if self._is_run(path)]
+        return [path.name for path in sorted(runs, key=_modification_time, reverse=True)[:MAX_RUNS]]
 
     def _is_run(self, path: Path) -> bool:
-        # a link may lead anywhere: only what lies in this folder is shown
         try:
-            is_ours = path.is_dir() and path.resolve().parent == self.path.resolve()
-            return (
-                is_ours
-                and not path.name.startswith(".")
-                and any((path / n).exists() for n in ("config.json", "samples"))
-            )
+            # A symbolic link may lead anywhere: only what is really in this folder is shown.
+            is_inside = path.is_dir() and path.resolve().parent == self.path.resolve()
+            is_hidden = path.name.startswith(".")
+            return is_inside and not is_hidden and any((path / name).exists() for name in ("config.json", "samples"))
         except OSError:
             return False
 
     def run(self, name: str) -> RunFolder:
-        """A run by its name.
+        """Return the folder of a run.
 
         Raises:
-            NotThere: the name is that of no folder in here.
+            NotFoundError: no run has this name.
         """
         if name not in self.names():
-            raise NotFoundError(f"there is no run {printable(name)[:80]!r}")
+            raise NotFoundError(f"there is no run {printable(name)[:MAX_NAME_CHARS]!r}")
         return RunFolder(self.path / name)
 
-    def shipped(self) -> list[str]:
-        """The models that come with the package; a run of the same name goes first."""
-        return [name for name in shipped_module.SHIPPED_NAMES if name not in self.names()]
+    def shipped_names(self) -> list[str]:
+        """Return the names of the models that come with the package, without those that a run has too."""
+        run_names = self.names()
+        return [name for name in shipped_module.SHIPPED_NAMES if name not in run_names]
 
-    def model(self, name: str) -> Path:
-        """The folder of a run, or of a model that comes with the package.
-
-        Raises:
-            NotThere: the name is that of neither.
-        """
-        return shipped_module.folder_of_shipped(name) if name in self.shipped() else self.run(name).path
-
-    def summary(self, name: str) -> dict[str, Any]:
-        """What the list of runs shows of one."""
-        folder = RunFolder(self.path / name)
-        try:
-            return {"name": printable(name), **_summary(folder)}
-        except (UserError, OSError, ValueError, LookupError, TypeError) as error:
-            return {"name": printable(name), "state": "broken", "problem": self._said(error)}
-
-    def detail(self, name: str) -> dict[str, Any]:
-        """All that the page of one run shows."""
-        folder = self.run(name)
-        about = self.summary(name)
-        if about["state"] == "broken":
-            return {**about, "lines": [], "events": [], "samples": []}
-        try:
-            return about | {"scores": scores_of(folder.config()), **history(folder)}
-        except (UserError, OSError) as error:
-            nothing: dict[str, Any] = {"lines": [], "events": [], "samples": []}
-            return {**about, "state": "broken", "problem": self._said(error), **nothing}
-
-    def _said(self, error: Exception) -> str:
-        """An error's text without where the folder lies."""
-        return printable(str(error).replace(f"{self.path}/", ""))[:300]
-
-    def grid(self, name: str, file: str) -> Path:
-        """The path of one grid of samples.
+    def model_folder(self, name: str) -> Path:
+        """Return the folder of a run, or of a model that comes with the package.
 
         Raises:
-            NotThere: there is none of that name.
+            NotFoundError: neither has this name.
         """
-        path = self.run(name).samples / file
-        if not GRID.fullmatch(file) or path.is_symlink() or not path.is_file():
-            raise NotFoundError(f"there is no picture {printable(file)[:80]!r}")
+        return shipped_module.shipped_folder(name) if name in self.shipped_names() else self.run(name).path
+
+    def grid_path(self, name: str, file_name: str) -> Path:
+        """Return the path of one grid of a run.
+
+        Raises:
+            NotFoundError: there is no grid of this name.
+        """
+        path = self.run(name).samples / file_name
+        if not GRID_NAME.fullmatch(file_name) or path.is_symlink() or not path.is_file():
+            raise NotFoundError(f"there is no picture {printable(file_name)[:MAX_NAME_CHARS]!r}")
         return path
 
+    def summary(self, name: str) -> dict[str, Any]:
+        """Return what the list of runs shows of a run."""
+        try:
+            return {"name": printable(name), **_summary(RunFolder(self.path / name))}
+        except (UserError, OSError, ValueError, LookupError, TypeError) as error:
+            return {"name": printable(name), **self._broken(error)}
 
-def _changed(path: Path) -> float:
+    def details(self, name: str) -> dict[str, Any]:
+        """Return all that the page of a run shows.
+
+        Raises:
+            NotFoundError: no run has this name.
+        """
+        folder, summary = self.run(name), self.summary(name)
+        empty: dict[str, Any] = {"lines": [], "events": [], "samples": []}
+        if summary["state"] == "broken":
+            return summary | empty
+        try:
+            return summary | {"scores": folder.score_kind(), **_history(folder)}
+        except (UserError, OSError) as error:
+            return summary | self._broken(error) | empty
+
+    def _broken(self, error: Exception) -> dict[str, str]:
+        # The page does not show in which folder of this machine the runs are.
+        problem = printable(str(error).replace(f"{self.path}/", ""))[:MAX_MESSAGE_CHARS]
+        return {"state": "broken", "problem": problem}
+
+
+def _modification_time(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
@@ -117,11 +123,10 @@ def _changed(path: Path) -> float:
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     config = open_run(folder.path).config()
-    grids = grid_names(folder)
-    last = next(iter(reversed(_entries(folder))), None)
-    planned = _planned(folder)
-    is_done = planned is not None and last is not None and last["images_seen"] >= planned
-    state = "running" if lock.lock_holder(folder.path) else "done" if is_done else "stopped"
+    grids, measurements = _grid_names(folder), _measurements(folder)
+    last, planned_images = measurements[-1] if measurements else None, _planned_images(folder)
+    is_done = planned_images is not None and last is not None and last["images_seen"] >= planned_images
+    state = "running" if lock_holder(folder.path) else "done" if is_done else "stopped"
     return {
         "state": state,
         "preset": Path(config.preset).stem,
@@ -129,57 +134,54 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
         "loss": config.loss,
         "preview": grids[-1] if grids else None,
         "has_model": (folder.model / "model.safetensors").is_file(),
-        "planned": planned,
+        "planned": planned_images,
         "last": last,
-        "left": _seconds_left(planned, last) if state == "running" else None,
+        "left": _seconds_left(planned_images, last) if state == "running" else None,
     }
 
 
-def _planned(folder: RunFolder) -> int | None:
-    """How many images the run goes on to, as its last state says."""
-    if not (folder.checkpoint / "state.json").is_file():
-        return None
-    planned = read_json(folder.checkpoint / "state.json").get("planned")
+def _planned_images(folder: RunFolder) -> int | None:
+    """Return how many images the run trains on in all, as its checkpoint says."""
+    path = folder.checkpoint / "state.json"
+    planned = read_json(path).get("planned") if path.is_file() else None
     return int(planned) if isinstance(planned, int | float) and math.isfinite(planned) else None
 
 
-def _seconds_left(planned: int | None, last: LogEntry | None) -> float | None:
-    if planned is None or last is None or not last["images_seen"] or last.get("seconds") is None:
+def _seconds_left(planned_images: int | None, last: LogEntry | None) -> float | None:
+    if planned_images is None or last is None or not last["images_seen"] or last.get("seconds") is None:
         return None
-    left: float = max(0.0, (planned - last["images_seen"]) * last["seconds"] / last["images_seen"])
-    return left
+    seconds_left: float = (planned_images - last["images_seen"]) * last["seconds"] / last["images_seen"]
+    return max(0.0, seconds_left)
 
 
-def grid_names(folder: RunFolder) -> list[str]:
-    """The grids of samples in order of time."""
+def _grid_names(folder: RunFolder) -> list[str]:
+    """Return the file names of a run's grids in the order of the images seen."""
     if not folder.samples.is_dir():
         return []
-    return sorted((p.name for p in folder.samples.iterdir() if GRID.fullmatch(p.name)), key=lambda n: int(n[:-4]))
+    names = [path.name for path in folder.samples.iterdir() if GRID_NAME.fullmatch(path.name)]
+    return sorted(names, key=lambda name: int(name.removesuffix(".png")))
 
 
-def _entries(folder: RunFolder) -> list[LogEntry]:
-    if folder.log.path.exists() and folder.log.path.stat().st_size > LARGEST_LOG:
-        raise UserError(f"{folder.log.path.name} is larger than {LARGEST_LOG >> 20} MiB")
-    return [line for line in folder.log.entries() if "event" not in line]
+def _measurements(folder: RunFolder) -> list[LogEntry]:
+    path = folder.log.path
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        raise UserError(f"{path.name} is larger than {MAX_LOG_BYTES >> 20} MiB")
+    return list(folder.log.measurements())
 
 
-def history(folder: RunFolder) -> dict[str, Any]:
-    """Lines of the log, thinned; what happened; and the grids, thinned."""
-    lines, grids = _entries(folder), grid_names(folder)
-    said = [event for event in folder.log.events() if event["event"] in ("health", "measured", "recovery")]
-    return {"lines": thinned(lines, MOST_POINTS), "events": said[-50:], "samples": thinned(grids, MOST_GRIDS)}
+def _history(folder: RunFolder) -> dict[str, Any]:
+    """Return a run's measurements and grids, at most so many of each, and its latest events."""
+    events = [event for event in folder.log.events() if event["event"] in SHOWN_EVENTS]
+    return {
+        "lines": thin_out(_measurements(folder), MAX_POINTS),
+        "events": events[-MAX_EVENTS:],
+        "samples": thin_out(_grid_names(folder), MAX_GRIDS),
+    }
 
 
-def thinned(values: list[Any], most: int) -> list[Any]:
-    """Every k-th value and the last one, at most `most`."""
-    if len(values) <= most:
-        return values
-    kept = itertools.islice(values, 0, len(values) - 1, math.ceil(len(values) / (most - 1)))
-    return [*kept, values[-1]]
-
-
-def scores_of(config: Config) -> str:
-    """What d_real and d_fake of the log are: `probability`, `relative` or `raw`."""
-    if config.loss in ("minimax", "non-saturating"):
-        return "probability"
-    return "relative" if config.loss == "relativistic" else "raw"
+def thin_out(items: list[Item], max_count: int) -> list[Item]:
+    """Return every k-th item and the last one, at most `max_count` (2 or more) in all."""
+    if len(items) <= max_count:
+        return items
+    step = math.ceil(len(items) / (max_count - 1))
+    return [*itertools.islice(items, 0, len(items) - 1, step), items[-1]]

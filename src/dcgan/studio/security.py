@@ -1,128 +1,148 @@
-"""What stands before every request: who may ask, from where, and how much."""
+"""The checks before every request: the host that it names, the page that sends it, its size, and its token."""
 
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST_BODY = 4 * 2**20
-COOKIE = "dcgan-token"
-HEADERS = {
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""What the Host header of a request may be when only this machine reaches the studio."""
+MAX_BODY_BYTES = 4 * 2**20
+TOKEN_COOKIE = "dcgan-token"
+SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+"""Headers of every response."""
+
+Refusal = tuple[int, str]
+"""The HTTP status of a refused request, and the reason."""
+TOO_LARGE: Refusal = (413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
+
+
+def protect(app: ASGIApp, token: str | None = None) -> ASGIApp:
+    """Return an application behind the checks of this module.
+
+    Args:
+        app: the application.
+        token: what every request must contain where other machines reach the studio. None where only this machine does:
+            the Host header must then name this machine. A page of another site, whose name an attacker has bound to
+            this address (DNS rebinding), fails that check.
+    """
+    if token is not None:
+        return SecurityMiddleware(app, token)
+    return TrustedHostMiddleware(SecurityMiddleware(app), LOOPBACK_NAMES, www_redirect=False)
 
 
 @dataclass(frozen=True)
 class SecurityMiddleware:
-    """Refuses what a page of another origin, or a stranger, could send.
+    """Refuses requests that a page of another site, or somebody without the token, sends.
 
     Attributes:
-        app: what is guarded.
-        hosts: names in the Host header that are ours; None where any is, and the token decides.
-        token: what every request must know, by cookie, header, or once in the address; None on loopback.
+        app: the application that gets the other requests.
+        token: what every request must contain, in a cookie, a header or the address; None if none is needed.
     """
 
-    app: App
-    hosts: frozenset[str] | None
+    app: ASGIApp
     token: str | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        if refusal := self._refusal(scope, headers):
-            await _answer(send, *refusal)
-            return
-        await self._pass(scope, receive, send, self._new_cookie(scope))
-
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        host = headers.get("host", "")
-        if self.hosts is not None and _name(host) not in self.hosts:
-            return 421, "this host is not served: open the address that dcgan studio printed"  # DNS rebinding
-        if scope["method"] not in ("GET", "HEAD"):
-            if headers.get("origin", f"http://{host}") != f"http://{host}":
-                return 403, "requests of other pages are refused"
-            if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                return 415, "send application/json"  # a form of another page cannot
-        length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length[:20]) > LARGEST_BODY:
-            return 413, f"at most {LARGEST_BODY >> 20} MiB"
-        if self.token is not None and not self._knows(scope, headers):
-            return 401, "open the address that dcgan studio printed: it holds the token"
-        return None
-
-    def _knows(self, scope: Scope, headers: dict[str, str]) -> bool:
-        given = [headers.get("authorization", "").removeprefix("Bearer "), _cookie(headers), _in_address(scope)]
-        return any(hmac.compare_digest(word.encode(), str(self.token).encode()) for word in given)
-
-    def _new_cookie(self, scope: Scope) -> str | None:
-        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/" if _in_address(scope) else None
-
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, cookie: str | None) -> None:
-        body = await _whole_body(receive)
+        request = Request(scope)
+        refusal = self._refuse(request)
+        body = None if refusal else await _read_body(receive)
         if body is None:
-            await _answer(send, 413, f"at most {LARGEST_BODY >> 20} MiB")
+            await _respond(refusal or TOO_LARGE, scope, receive, send)
             return
-        waiting = [body]
+        await self.app(scope, _replay(body, receive), self._add_headers(request, send))
 
-        async def again() -> Message:
-            return {"type": "http.request", "body": waiting.pop()} if waiting else await receive()
+    def _refuse(self, request: Request) -> Refusal | None:
+        return _refuse_other_page(request) or _refuse_content_length(request) or self._refuse_without_token(request)
 
-        async def sealed(message: Message) -> None:
+    def _refuse_without_token(self, request: Request) -> Refusal | None:
+        if self.token is None or any(_is_equal(token, self.token) for token in _sent_tokens(request)):
+            return None
+        return 401, "open the address that dcgan studio printed: it contains the token"
+
+    def _add_headers(self, request: Request, send: Send) -> Send:
+        """Return a `send` that adds our headers to the response."""
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = HEADERS | ({"set-cookie": cookie} if cookie and self.token else {})
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                if self.token is not None and _token_in_address(request):
+                    # From now on the cookie has the token, so that the addresses of the pages do not need it.
+                    headers.append("set-cookie", f"{TOKEN_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/")
             await send(message)
 
-        await self.app(scope, again, sealed)
+        return send_with_headers
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    """A request's body; None as soon as it is larger than it may be."""
-    parts, size, more = [], 0, True
-    while more:
+def _refuse_other_page(request: Request) -> Refusal | None:
+    """Refuse what changes something and comes from a page of another site."""
+    if request.method in ("GET", "HEAD"):
+        return None
+    own_origin = f"http://{request.headers.get('host', '')}"
+    if request.headers.get("origin", own_origin) != own_origin:
+        return 403, "requests of pages of other sites are refused"
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return 415, "send application/json"  # a form on another site's page cannot send this type
+    return None
+
+
+def _refuse_content_length(request: Request) -> Refusal | None:
+    """Refuse a body that is too large by its own header. A body without the header is counted when it is read."""
+    length = request.headers.get("content-length", "0")
+    is_number = length.isascii() and length.isdigit()
+    return None if is_number and int(length[:20]) <= MAX_BODY_BYTES else TOO_LARGE
+
+
+def _sent_tokens(request: Request) -> tuple[str, str, str]:
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return bearer, request.cookies.get(TOKEN_COOKIE, ""), _token_in_address(request)
+
+
+def _token_in_address(request: Request) -> str:
+    return request.query_params.get("token", "")
+
+
+def _is_equal(sent: str, token: str) -> bool:
+    """Compare in a time that does not depend on how many characters are right."""
+    return hmac.compare_digest(sent.encode(), token.encode())
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return a request's body, or None as soon as it is larger than `MAX_BODY_BYTES`."""
+    body, has_more = bytearray(), True
+    while has_more:
         message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > LARGEST_BODY:
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
             return None
-        more = message.get("more_body", False)
-    return b"".join(parts)
+        has_more = message.get("more_body", False)
+    return bytes(body)
 
 
-def _name(host: str) -> str:
-    """`localhost:8000` -> `localhost`, `[::1]:8000` -> `[::1]`."""
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body that was read already, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
 
 
-def _cookie(headers: dict[str, str]) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return str(found.value) if found else ""
-
-
-def _in_address(scope: Scope) -> str:
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=50)
-    return str(query.get("token", [""])[0])
-
-
-async def _answer(send: Send, status: int, text: str) -> None:
-    body = f'{{"detail": "{text}"}}'.encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _respond(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    status, reason = refusal
+    await JSONResponse({"detail": reason}, status)(scope, receive, send)
