@@ -1,0 +1,36 @@
+import pytest
+from starlette.testclient import TestClient
+
+from dcgan.studio.security import MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[::2]"])
+def test_another_name_of_this_address_is_refused(client: TestClient, host: str):
+    response = client.get("/api/runs", headers={"host": host})
+    assert (response.status_code, response.text) == (400, "Invalid host header")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:7860", "127.0.0.1:7860", "[::1]", "[::1]:7860"])
+def test_the_names_of_this_machine_are_served(client: TestClient, host: str):
+    assert client.get("/api/runs", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost", "http://localhost:1"])
+def test_another_page_starts_no_training(client: TestClient, started_commands: list[list[str]], origin: str):
+    assert client.post("/api/runs", json={}, headers={"origin": origin}).status_code == 403
+    assert client.post("/api/runs", content="{}", headers={"content-type": "text/plain"}).status_code == 415
+    assert started_commands == []
+    assert client.post("/api/runs", json={}, headers={"origin": "http://localhost"}).status_code == 201
+
+
+def test_large_bodies_are_refused(client: TestClient):
+    headers = {"content-type": "application/json"}
+    assert client.post("/api/runs", content=b" " * (MAX_BODY_BYTES + 1), headers=headers).status_code == 413
+    chunks = (b" " * 2**20 for _ in range(9))
+    assert client.post("/api/runs", content=chunks, headers=headers).status_code == 413
+    assert client.post("/api/runs", content=b"{}", headers=headers | {"content-length": "x"}).status_code == 413
+
+
+def test_every_response_forbids_to_load_from_other_sites(client: TestClient):
+    for path in ("/", "/api/runs", "/web/play.js"):
+        assert "default-src 'self'" in client.get(path).headers["content-security-policy"]
