@@ -16,8 +16,8 @@ import time
 TRAIN = """
 import sys, time
 from dcgan import cli
-from dcgan.data import unpacked
-unpacked.begin("mnist")  # as the command does, before anything of torch's
+from dcgan.data import mnist
+mnist.unpack_in_background("mnist")  # as the command does, before anything of torch's
 import torch
 begin = time.perf_counter()
 from dcgan import training

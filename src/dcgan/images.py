@@ -1,57 +1,84 @@
-"""Pictures as arrays: uint8 (N, H, W, C) outside, float in [-1, 1] (N, C, H, W) in the networks."""
+"""Images as arrays: uint8 (N, H, W, C) outside the networks, float (N, C, H, W) in [-1, 1] inside them.
+
+torch is imported for type checkers only. The processes that decode files import this module, and they start faster
+without torch.
+"""
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch import Tensor
 
 from dcgan.files import atomic_file
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Pixels = npt.NDArray[np.uint8]
+GRID_GAP = 2
+"""Pixels between the pictures of a grid, and around them."""
+ArrayOrTensor = TypeVar("ArrayOrTensor", npt.NDArray[Any], "Tensor")
 
 
-def to_float(pixels: Tensor) -> Tensor:
-    """uint8 in 0..255 -> float32 in [-1, 1], any shape."""
+def to_float(pixels: "Tensor") -> "Tensor":
+    """Return uint8 values 0 to 255, of any shape, as float32 values in [-1, 1]."""
     return pixels.float().div_(127.5).sub_(1)
 
 
-def to_uint8(images: Tensor) -> Pixels:
-    """Float images in [-1, 1], (N, C, H, W) -> uint8 (N, H, W, C), rounded to the nearest."""
-    pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+def to_uint8(images: "Tensor") -> Pixels:
+    """Return float images (N, C, H, W) in [-1, 1] as uint8 (N, H, W, C), rounded to the nearest value."""
+    pixels = images.detach().add(1).mul(127.5).round().clamp(0, 255).byte()
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def make_grid(pixels: Pixels, columns: int | None = None, gap: int = 2, *, rows: int | None = None) -> Pixels:
-    """Lay pictures (N, H, W, C) out on black, `gap` pixels apart: one picture (H', W', C).
+def composite_on_white(color: ArrayOrTensor, alpha: ArrayOrTensor) -> ArrayOrTensor:
+    """Return how transparent pixels look on a white background, as floats in 0 to 255 that are not rounded.
 
-    They fill row after row; with `rows`, column after column, so that picture i stands in row i mod `rows`. Without
-    either the grid is as square as the number allows.
+    Rounded, the result has the same bytes as Pillow's `alpha_composite` for every color and every alpha.
+
+    Args:
+        color: uint8 or float values in 0 to 255, as a NumPy array or as a tensor.
+        alpha: opacity in 0 (transparent) to 255 (opaque), of a shape that broadcasts to that of `color`.
+    """
+    opacity = alpha / 255
+    return color * opacity + 255 * (1 - opacity)
+
+
+def make_grid(pixels: Pixels, columns: int | None = None, gap: int = GRID_GAP, *, rows: int | None = None) -> Pixels:
+    """Return one image (H', W', C) that shows the images (N, H, W, C) on black, `gap` pixels apart.
+
+    The images fill row after row. If `rows` is given they fill column after column, so that image i stands in row
+    i mod `rows`. If neither is given the grid is as square as the number of images allows.
     """
     n, height, width, channels = pixels.shape
-    is_down = rows is not None
+    fills_columns = rows is not None
     columns = math.ceil(n / rows) if rows else columns or math.ceil(math.sqrt(n))
     rows = rows or math.ceil(n / columns)
-    sheet = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
-    for i, picture in enumerate(pixels):
-        row, column = (i % rows, i // rows) if is_down else divmod(i, columns)
+    grid = np.zeros((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8)
+    for i, image in enumerate(pixels):
+        row, column = (i % rows, i // rows) if fills_columns else divmod(i, columns)
         top, left = gap + row * (height + gap), gap + column * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+        grid[top : top + height, left : left + width] = image
+    return grid
 
 
-def save_png(picture: Pixels, path: Path) -> None:
-    """Write one picture (H, W, C), gray for one channel, as a PNG; it is there whole or not at all."""
-    with atomic_file(path) as aside:
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(aside, format="PNG")
+def to_pillow(pixels: Pixels) -> Image.Image:
+    """Return one image (H, W, C) as Pillow's: gray for one channel, RGB for three, RGBA for four."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def save_gif(pixels: Pixels, path: Path, seconds_a_frame: float = 0.06) -> None:
-    """Write pictures (N, H, W, C) as an animation that repeats; it is there whole or not at all."""
-    first, *others = (Image.fromarray(p[..., 0] if p.shape[-1] == 1 else p) for p in pixels)
-    with atomic_file(path) as aside:
-        duration = round(1000 * seconds_a_frame)
-        first.save(aside, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+def save_png(pixels: Pixels, path: Path) -> None:
+    """Write one image (H, W, C) as a PNG; the file is written as a whole or not at all."""
+    with atomic_file(path) as temporary:
+        to_pillow(pixels).save(temporary, format="PNG")
+
+
+def save_gif(pixels: Pixels, path: Path, seconds_per_frame: float = 0.06) -> None:
+    """Write images (N, H, W, C) as an animation that repeats; the file is written as a whole or not at all."""
+    first, *others = map(to_pillow, pixels)
+    duration_ms = round(1000 * seconds_per_frame)
+    with atomic_file(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration_ms, loop=0)

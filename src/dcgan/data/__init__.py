@@ -1,1 +1,1 @@
-"""The pictures to train on: opened from a name, a folder or a file, and prepared once."""
+"""Image sets: opened from a name, a folder or a file, and prepared once."""

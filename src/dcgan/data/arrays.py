@@ -1,30 +1,33 @@
-"""Pictures that come as arrays: `.npy`, `.npz` and IDX files. They are read a piece at a time, whatever their size."""
+"""Images that are stored as arrays: `.npy` and `.npz` files. They are read in chunks, whatever their size."""
 
-import gzip
+import contextlib
 import lzma
 import math
-import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib import format as npy
+from numpy.lib import format as npy_format
 
 from dcgan.errors import UserError
 from dcgan.files import printable
 
-MAX_READ_BYTES = 2**22
-"""Bytes that are read at a time, at least one picture."""
+MAX_CHUNK_BYTES = 2**22
+"""Bytes that are read at a time; a chunk has at least one image."""
+MAX_SIDE = 16_384
+"""Pixels of a side of a stored image."""
 MAX_CLASSES = 65_536
-IMAGE_KEYS, LABEL_KEYS = ("arr_0", "images", "x", "x_train", "data"), ("arr_1", "labels", "y", "y_train")
-UNPACK: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
-DAMAGE = (
+IMAGE_KEYS = ("arr_0", "images", "x", "x_train", "data")
+"""Names that the array of images may have in an `.npz` file."""
+LABEL_KEYS = ("arr_1", "labels", "y", "y_train")
+"""Names that the array of labels may have in an `.npz` file."""
+DAMAGE_ERRORS = (
     ValueError,
     EOFError,
     zipfile.BadZipFile,
@@ -35,259 +38,199 @@ DAMAGE = (
     MemoryError,
     tokenize.TokenError,
 )
+"""What NumPy and the unpackers raise for damaged files."""
 
 Array = npt.NDArray[Any]
+ImageShape = tuple[int, int, int]
+"""(H, W, C) of an image."""
 
 
 @dataclass(frozen=True)
-class ArrayPart:
-    """Pictures of one shape, not yet read.
+class StoredImages:
+    """Images of one shape in a file, not yet read.
 
     Attributes:
-        count: how many.
-        shape: (H, W, C) of each, C 1, 3 or 4.
-        pieces: reads them in order as uint8 (k, H, W, C); raises UserError where the file is damaged.
+        count: the number of images.
+        shape: (H, W, C) of each image; C is 1, 3 or 4.
+        read_chunks: reads the images in order as uint8 (k, H, W, C); raises UserError where the file is damaged.
         labels: int64 (N,), or None.
-        is_test: they are the set's own test part.
+        is_test: whether these images are the set's own test split.
     """
 
     count: int
-    shape: tuple[int, int, int]
-    pieces: Callable[[], Iterator[Array]]
+    shape: ImageShape
+    read_chunks: Callable[[], Iterator[Array]]
     labels: Array | None = None
     is_test: bool = False
 
 
-def read_npy(path: Path) -> list[ArrayPart]:
-    """A `.npy` file: uint8 (N, H, W), (N, H, W, C) or (N, C, H, W).
+def read_npy(path: Path) -> StoredImages:
+    """Read the header of a `.npy` file of uint8 (N, H, W), (N, H, W, C) or (N, C, H, W).
 
     Raises:
-        UserError: it is damaged, or of another type or shape.
+        UserError: the file is damaged, or holds another type or shape.
     """
-    shown = printable(str(path))
-    try:
+    name = printable(str(path))
+    with refuse_damage(name, "is damaged, or no array of numbers"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError as error:
-        raise UserError(f"cannot read {shown}: {error.strerror or error}") from None
-    except DAMAGE as error:
-        raise UserError(f"{shown} is damaged, or no array of numbers: {_first_line(error)}") from None
     if not isinstance(array, np.ndarray):
-        raise UserError(f"{shown} holds no array: name it .npz if it is one")
-    arrange, shape = _layout(array.shape, array.dtype, shown)
+        raise UserError(f"{name} is not a single array: if it is an .npz file, rename it")
+    arrange, image_shape = image_layout(array.shape, array.dtype, name)
 
-    def pieces() -> Iterator[Array]:
-        step = max(1, MAX_READ_BYTES // max(1, math.prod(shape)))
-        for start in range(0, len(array), step):
-            yield arrange(np.asarray(array[start : start + step]))
+    def read_chunks() -> Iterator[Array]:
+        for rows in _chunk_slices(len(array), math.prod(image_shape)):
+            yield arrange(np.asarray(array[rows]))
 
-    return [ArrayPart(len(array), shape, pieces)]
+    return StoredImages(len(array), image_shape, read_chunks)
 
 
-def read_npz(path: Path) -> list[ArrayPart]:
-    """An `.npz` file: pictures under `arr_0` or `images`, labels (N,) under `arr_1` or `labels`.
+def read_npz(path: Path) -> StoredImages:
+    """Read the headers of an `.npz` file: images under `arr_0` or `images`, labels (N,) under `arr_1` or `labels`.
 
     Raises:
-        UserError: it is damaged, or an array is of another type or shape.
+        UserError: the file is damaged, or an array has another type or shape.
     """
-    shown = printable(str(path))
-    try:
-        with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-            key = next((k for k in IMAGE_KEYS if k in keys), keys[0] if len(keys) == 1 else None)
-            if key is None:
-                raise UserError(f"{shown} names its pictures neither arr_0 nor images: it holds {_listed(keys)}")
-            shape, dtype = _npz_header(archive, key, shown)
-            label_key = next((k for k in LABEL_KEYS if k in keys), None)
-            labels = _npz_labels(archive, label_key, shape[0], shown) if label_key and shape else None
-    except OSError as error:
-        raise UserError(f"cannot read {shown}: {error.strerror or error}") from None
-    except UserError:
-        raise
-    except DAMAGE as error:
-        raise UserError(f"{shown} is damaged, or no .npz: {_first_line(error)}") from None
-    arrange, one = _layout(shape, dtype, shown)
+    name = printable(str(path))
+    with refuse_damage(name, "is damaged, or no .npz"), zipfile.ZipFile(path) as archive:
+        keys = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
+        key = next((k for k in IMAGE_KEYS if k in keys), keys[0] if len(keys) == 1 else None)
+        if key is None:
+            raise UserError(f"{name} has no array arr_0 or images: it holds {list_names(keys)}")
+        shape, dtype = _read_npz_header(archive, key, name)
+        label_key = next((k for k in LABEL_KEYS if k in keys), None)
+        labels = _read_npz_labels(archive, label_key, shape[0], name) if label_key and shape else None
+    arrange, image_shape = image_layout(shape, dtype, name)
 
-    def pieces() -> Iterator[Array]:
+    def read_chunks() -> Iterator[Array]:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
-            _header(file)
-            yield from _pieces(file, shape, arrange, shown)
+            _read_npy_header(file)
+            yield from read_image_chunks(file, shape, arrange, name)
 
-    return [ArrayPart(shape[0], one, pieces, labels)]
-
-
-def _npz_header(archive: zipfile.ZipFile, key: str, shown: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    with archive.open(f"{key}.npy") as file:
-        shape, fortran, dtype = _header(file)
-    if fortran and len(shape) > 1:
-        raise UserError(f"{shown}: the array {printable(key)} is in Fortran order: save np.ascontiguousarray(array)")
-    return shape, dtype
+    return StoredImages(shape[0], image_shape, read_chunks, labels)
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    return tuple(shape), fortran, dtype
-
-
-def _npz_labels(archive: zipfile.ZipFile, key: str, count: int, shown: str) -> Array:
-    shape, dtype = _npz_header(archive, key, shown)
-    if dtype.kind not in "iu" or math.prod(shape) != count or len(shape) not in (1, 2):
-        raise UserError(
-            f"{shown}: the labels {printable(key)} are {dtype} {shape}, not a whole number for each "
-            f"of the {count} pictures"
-        )
-    with archive.open(f"{key}.npy") as file:
-        _header(file)
-        labels = np.frombuffer(_read(file, count * dtype.itemsize), dtype).astype(np.int64)
-    return checked_labels(labels, shown)
-
-
-def checked_labels(labels: Array, shown: str) -> Array:
-    """Labels as they are, if they are class numbers."""
-    if len(labels) and not (labels.min() >= 0 and labels.max() < MAX_CLASSES):
-        raise UserError(
-            f"{shown}: its labels go from {labels.min()} to {labels.max()}; they must be 0 to {MAX_CLASSES}"
-        )
-    return labels
-
-
-def _layout(
-    shape: tuple[int, ...], dtype: np.dtype[Any], shown: str
-) -> tuple[Callable[[Array], Array], tuple[int, int, int]]:
-    """How an array of this shape becomes (N, H, W, C), and the (H, W, C) of each picture."""
-    if dtype != np.uint8:
-        raise UserError(f"{shown} holds {dtype}, not uint8 from 0 to 255: convert it and save it again")
-    wanted = "(N, H, W), (N, H, W, C) or (N, C, H, W) with C 1, 3 or 4"
-    if len(shape) not in (3, 4) or 0 in shape[1:] or max(shape[1:3]) > 16_384:
-        raise UserError(f"{shown} has the shape {shape}, not {wanted}")
-    if len(shape) == 3:
-        return lambda rows: rows[..., None], (shape[1], shape[2], 1)
-    if shape[3] in (1, 3, 4):
-        return lambda rows: rows, (shape[1], shape[2], shape[3])
-    if shape[1] in (1, 3, 4):
-        return lambda rows: rows.transpose(0, 2, 3, 1), (shape[2], shape[3], shape[1])
-    raise UserError(f"{shown} has the shape {shape}, not {wanted}")
-
-
-def _pieces(file: IO[bytes], shape: tuple[int, ...], arrange: Callable[[Array], Array], shown: str) -> Iterator[Array]:
-    """Read `shape` bytes in pieces of whole pictures."""
-    one = math.prod(shape[1:])
-    step = max(1, MAX_READ_BYTES // one)
-    try:
-        for start in range(0, shape[0], step):
-            count = min(step, shape[0] - start)
-            yield arrange(np.frombuffer(_read(file, count * one), np.uint8).reshape(count, *shape[1:]))
-        if file.read(1):
-            raise ValueError("it is longer than its header says")
-    except UserError:
-        raise
-    except (*DAMAGE, OSError) as error:
-        raise UserError(f"{shown} is damaged: {_first_line(error)}") from None
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    content = file.read(size)
-    if len(content) != size:
-        raise ValueError("it ends before its header says")
-    return content
-
-
-IDX_IMAGES = re.compile(r"(?P<stem>.*)images?[-.]idx[34]-ubyte(?P<pack>\.gz|\.xz)?", re.IGNORECASE)
-
-
-def find_idx(folder: Path) -> list[Path]:
-    """The IDX files of pictures in a folder, or in the folder `raw` below it as torchvision lays them out."""
-    for place in (folder, folder / "raw"):
-        if place.is_dir():
-            found = sorted(p for p in place.iterdir() if IDX_IMAGES.fullmatch(p.name) and p.is_file())
-            plain = {p.name for p in found}
-            # Packed and unpacked side by side is one set, not two.
-            found = [p for p in found if not (p.suffix in UNPACK and p.stem in plain)]
-            if found:
-                return found
-    return []
-
-
-def read_idx(paths: list[Path]) -> list[ArrayPart]:
-    """IDX files of pictures: with their labels where those lie beside them, `t10k` and `test` as the test part.
+@contextlib.contextmanager
+def refuse_damage(name: str, problem: str = "is damaged") -> Iterator[None]:
+    """Turn the errors of a block that reads the file `name` into one line: "NAME PROBLEM: reason".
 
     Raises:
-        UserError: several sets in one folder, or a file that is damaged or no IDX of uint8.
+        UserError: the block raised it, or the file is damaged or cannot be read.
     """
-    parts = [_idx_rows(path) for path in paths]
-    shown = printable(str(paths[0].parent))
-    for is_test in (False, True):
-        names = [path.name for path, part in zip(paths, parts, strict=True) if part.is_test == is_test]
-        if len(names) > 1:
-            raise UserError(f"{shown} holds several sets, {_listed(names)}: put one set in a folder of its own")
-    if len(parts) == 2 and (parts[0].labels is None) != (parts[1].labels is None):
-        raise UserError(f"{shown} has labels for one of its two parts only: add or remove a labels file")
-    return sorted(
-        (ArrayPart(p.count, p.shape, p.pieces, p.labels, p.is_test and len(parts) > 1) for p in parts), key=_last
+    try:
+        yield
+    except UserError:
+        raise
+    except (*DAMAGE_ERRORS, OSError) as error:  # gzip raises an OSError without a system's reason
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"cannot read {name}: {error.strerror}") from None
+        raise UserError(f"{name} {problem}: {_first_line(error)}") from None
+
+
+def image_layout(shape: Sequence[int], dtype: np.dtype[Any], name: str) -> tuple[Callable[[Array], Array], ImageShape]:
+    """Return what turns rows of an array into images (k, H, W, C), and the (H, W, C) of one image.
+
+    Raises:
+        UserError: the array in the file `name` does not have the type or the shape of images.
+    """
+    if dtype != np.uint8:
+        raise UserError(f"{name} holds {dtype}, not uint8 from 0 to 255: convert it and save it again")
+    if len(shape) in (3, 4) and 0 not in shape[1:] and max(shape[1:3]) <= MAX_SIDE:
+        if len(shape) == 3:
+            return lambda rows: rows[..., None], (shape[1], shape[2], 1)
+        if shape[3] in (1, 3, 4):
+            return lambda rows: rows, (shape[1], shape[2], shape[3])
+        if shape[1] in (1, 3, 4):
+            return lambda rows: rows.transpose(0, 2, 3, 1), (shape[2], shape[3], shape[1])
+    raise UserError(
+        f"{name} has the shape {tuple(shape)}, not (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1, 3 or 4"
     )
 
 
-def _last(part: ArrayPart) -> bool:
-    return part.is_test
+def read_image_chunks(
+    file: IO[bytes], shape: Sequence[int], arrange: Callable[[Array], Array], name: str
+) -> Iterator[Array]:
+    """Read an array of uint8 of this shape, which is all that is left of the file, in chunks of whole images."""
+    image_bytes = math.prod(shape[1:])
+    with refuse_damage(name):
+        for rows in _chunk_slices(shape[0], image_bytes):
+            count = rows.stop - rows.start
+            yield arrange(np.frombuffer(read_exactly(file, count * image_bytes), np.uint8).reshape(count, *shape[1:]))
+        check_end(file)
 
 
-def _idx_rows(path: Path) -> ArrayPart:
-    shown = printable(str(path))
-    shape = _idx_shape(path)
-    arrange, one = _layout(shape, np.dtype(np.uint8), shown)
+def read_exactly(file: IO[bytes], size: int) -> bytes:
+    """Read `size` bytes, with no more memory than the file has bytes, whatever its header says.
 
-    def pieces() -> Iterator[Array]:
-        with _opened(path) as file:
-            file.read(4 + 4 * len(shape))
-            yield from _pieces(file, shape, arrange, shown)
-
-    is_test = bool(re.search("t10k|test", path.name, re.IGNORECASE))
-    return ArrayPart(shape[0], one, pieces, _idx_labels(path, shape[0]), is_test)
-
-
-def _opened(path: Path) -> Any:
-    return UNPACK[path.suffix](path) if path.suffix in UNPACK else path.open("rb")
+    Raises:
+        ValueError: the file has fewer bytes.
+    """
+    chunks = []
+    while size:
+        chunk = file.read(min(size, MAX_CHUNK_BYTES))
+        if not chunk:
+            raise ValueError("it ends before its header says")
+        chunks.append(chunk)
+        size -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _idx_shape(path: Path) -> tuple[int, ...]:
-    """The shape in an IDX file's header: 0, 0, type, rank, then each size as a big-endian number."""
-    shown = printable(str(path))
-    try:
-        with _opened(path) as file:
-            head = file.read(4)
-            if len(head) < 4 or head[:3] != b"\0\0\x08":
-                raise UserError(f"{shown} is not an IDX file of uint8")
-            sizes = _read(file, 4 * head[3])
-    except UserError:
-        raise
-    except (*DAMAGE, OSError) as error:
-        raise UserError(f"{shown} is damaged: {_first_line(error)}") from None
-    return tuple(np.frombuffer(sizes, ">u4").tolist())
+def check_end(file: IO[bytes]) -> None:
+    """Raise ValueError unless all bytes of a file have been read."""
+    if file.read(1):
+        raise ValueError("it is longer than its header says")
 
 
-def _idx_labels(path: Path, count: int) -> Array | None:
-    """The labels beside a file of pictures, packed or not."""
-    match = IDX_IMAGES.fullmatch(path.name)
-    stem = re.escape(match["stem"]) if match else ""
-    named = re.compile(rf"{stem}labels?[-.]idx1-ubyte(\.gz|\.xz)?", re.IGNORECASE)
-    beside = sorted(p for p in path.parent.iterdir() if named.fullmatch(p.name))
-    if not beside:
-        return None
-    shown, shape = printable(str(beside[0])), _idx_shape(beside[0])
-    if shape != (count,):
-        raise UserError(f"{shown} has labels of the shape {shape}, but there are {count} pictures in {path.name}")
-    with _opened(beside[0]) as file:
-        file.read(8)
-        [labels] = list(_pieces(file, (1, count), lambda rows: rows, shown)) if count else [np.zeros((1, 0))]
-    return np.asarray(labels[0], np.int64)
+def list_names(names: Sequence[str]) -> str:
+    """Return up to four names for an error line."""
+    text = ", ".join(map(printable, names[:4]))
+    return f"{text}, …" if len(names) > 4 else text or "nothing"
+
+
+def _chunk_slices(count: int, image_bytes: int) -> Iterator[slice]:
+    """Return the rows of each chunk."""
+    step = max(1, MAX_CHUNK_BYTES // max(1, image_bytes))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def _read_npz_header(archive: zipfile.ZipFile, key: str, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(f"{key}.npy") as file:
+        shape, is_fortran, dtype = _read_npy_header(file)
+    if is_fortran and len(shape) > 1:
+        raise UserError(f"{name}: the array {printable(key)} is in Fortran order: save np.ascontiguousarray(array)")
+    return shape, dtype
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return an array's shape, whether it is in Fortran order, and its type."""
+    version = npy_format.read_magic(file)
+    read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    return tuple(shape), is_fortran, dtype
+
+
+def _read_npz_labels(archive: zipfile.ZipFile, key: str, count: int, name: str) -> Array:
+    shape, dtype = _read_npz_header(archive, key, name)
+    if dtype.kind not in "iu" or math.prod(shape) != count or len(shape) not in (1, 2):
+        raise UserError(
+            f"{name}: the labels {printable(key)} are {dtype} {shape}, not a whole number for each "
+            f"of the {count} pictures"
+        )
+    with archive.open(f"{key}.npy") as file:
+        _read_npy_header(file)
+        labels = np.frombuffer(read_exactly(file, count * dtype.itemsize), dtype).astype(np.int64)
+    _check_labels(labels, name)
+    return labels
+
+
+def _check_labels(labels: Array, name: str) -> None:
+    """Refuse labels that are not class numbers."""
+    if len(labels) and not (labels.min() >= 0 and labels.max() < MAX_CLASSES):
+        raise UserError(
+            f"{name}: its labels go from {labels.min()} to {labels.max()}; they must be 0 to {MAX_CLASSES - 1}"
+        )
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return printable(text.splitlines()[0][:200])
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(printable, names[:4]))
-    return f"{shown}, …" if len(names) > 4 else shown or "nothing"

@@ -1,6 +1,5 @@
-"""What is in a set: counts, sizes, kinds of files, what is broken, what is there twice, and a contact sheet."""
+"""The content of an image set: counts, sizes, kinds of files, unusable files, duplicates, and a contact sheet."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,134 +10,145 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcgan.data.digests import Digests, digest_images
 from dcgan.data.open import ImageSet
 from dcgan.data.resize import convert_channels
 from dcgan.images import make_grid
 
-THUMB = 16
-"""Side of the thumbnails that near duplicates are found by."""
-NEAR = 5.0
-"""Thumbnails that differ by less than this (root mean square, of 255) show the same picture, saved another way."""
-COMPARED = 20_000
-"""Pictures that are compared with each other at most: 20,000 make 200 million pairs, which take seconds."""
-SHOWN = 100
-"""Pictures on the contact sheet."""
+THUMBNAIL_SIDE = 16
+"""Pixels of a side of the thumbnails by which near duplicates are found."""
+NEAR_DUPLICATE_DISTANCE = 5.0
+"""Thumbnails that differ by less than this (root mean square, of 255) show the same image, saved in another way."""
+MAX_COMPARED = 20_000
+"""Images that are compared with each other: 20,000 make 200 million pairs, which take seconds."""
+MAX_LISTED_PAIRS = 20
+"""Pairs of duplicates that are named."""
+MAX_COMMON_SIZES = 5
+"""The commonest sizes that are named."""
+CONTACT_SHEET_COUNT = 100
+"""Images on the contact sheet."""
+THUMBNAIL_BATCH_SIZE, DISTANCE_BATCH_SIZE = 4096, 1024
+"""Images at a time of which thumbnails are made, and whose distances from all others are computed."""
 
 Array = npt.NDArray[Any]
 
 
-def examine_set(images: ImageSet, names: Sequence[str] = ()) -> dict[str, Any]:
-    """What is in a set, as JSON's own types.
+def examine_set(images: ImageSet, file_names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what is in a set, as JSON types.
 
     Args:
-        images: all of it.
-        names: of the files, by `images.about["indices"]`.
+        images: all images of the set.
+        file_names: names of the files; `images.columns["indices"]` are indices into them.
     """
-    n, (channels, height, width) = len(images), images.pixels.shape[1:]
+    channels, height, width = images.pixels.shape[1:]
     return {
-        "pictures": n,
+        "pictures": len(images),
         "channels": channels,
         "size": [height, width],
-        "classes": _classes(images),
-        "sizes": _sizes(images),
-        "modes": _modes(images),
-        "broken": [{"file": name, "reason": reason} for name, reason in images.skipped],
-        **_duplicates(images, names),
+        "classes": _count_classes(images),
+        "sizes": _summarize_sizes(images),
+        "modes": _count_modes(images),
+        "broken": [{"file": name, "reason": reason} for name, reason in images.skipped_files],
+        **_find_duplicates(images, file_names),
     }
 
 
-def _classes(images: ImageSet) -> dict[str, int]:
+def make_contact_sheet(images: ImageSet) -> npt.NDArray[np.uint8]:
+    """Return up to `CONTACT_SHEET_COUNT` images, spread evenly over the classes, as one image (H, W, C)."""
+    labels = torch.zeros(len(images)) if images.labels is None else images.labels
+    order = torch.argsort(labels, stable=True)
+    rows = order[torch.linspace(0, len(order) - 1, min(CONTACT_SHEET_COUNT, len(order))).long()]
+    return make_grid(images.pixels[rows].permute(0, 2, 3, 1).numpy())
+
+
+def _count_classes(images: ImageSet) -> dict[str, int]:
     if images.labels is None:
         return {}
     counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
     return dict(zip(images.classes, counts, strict=True))
 
 
-def _sizes(images: ImageSet) -> dict[str, Any]:
-    """Height x width of the pictures as they came."""
-    if "sizes" not in images.about:
-        return {"smallest": images.original, "largest": images.original, "commonest": {images.original: len(images)}}
-    sizes = images.about["sizes"]
-    each, counts = np.unique(sizes, axis=0, return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:5]
-    by_area = each[np.argsort(each.prod(axis=1, dtype=np.int64), kind="stable")]
+def _summarize_sizes(images: ImageSet) -> dict[str, Any]:
+    """Return the smallest, the largest and the commonest sizes before the images were resized, height first."""
+    if "sizes" not in images.columns:
+        size = images.original_size
+        return {"smallest": size, "largest": size, "commonest": {size: len(images)}}
+    sizes, counts = np.unique(images.columns["sizes"], axis=0, return_counts=True)
+    commonest = np.argsort(-counts, kind="stable")[:MAX_COMMON_SIZES]
+    by_area = sizes[np.argsort(sizes.prod(axis=1, dtype=np.int64), kind="stable")]
     return {
-        "smallest": _x(by_area[0]),
-        "largest": _x(by_area[-1]),
-        "commonest": {_x(each[i]): int(counts[i]) for i in most},
-        "different": len(each),
+        "smallest": _size_text(by_area[0]),
+        "largest": _size_text(by_area[-1]),
+        "commonest": {_size_text(sizes[i]): int(counts[i]) for i in commonest},
+        "different": len(sizes),
     }
 
 
-def _x(size: Array) -> str:
+def _size_text(size: Array) -> str:
     return "x".join(map(str, size.tolist()))
 
 
-def _modes(images: ImageSet) -> dict[str, int]:
-    if "modes" not in images.about:
+def _count_modes(images: ImageSet) -> dict[str, int]:
+    if "modes" not in images.columns:
         return {"uint8": len(images)}
-    return dict(Counter(images.modes[number] for number in images.about["modes"].tolist()).most_common())
+    return dict(Counter(images.mode_names[number] for number in images.columns["modes"].tolist()).most_common())
 
 
-def _duplicates(images: ImageSet, names: Sequence[str]) -> dict[str, Any]:
-    """Pictures that are there more than once: byte for byte, and nearly."""
-    digests = _digests(images)
-    _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
-    group = group.ravel()
-    repeats = np.flatnonzero(first[group] != np.arange(len(group)))
-    pairs = [(int(first[group[i]]), int(i)) for i in repeats]
-    # One of each: those that are equal are told above.
-    different = np.sort(first)
-    step = max(1, -(-len(different) // COMPARED))
-    rows = different[::step]
-    near = [(int(rows[i]), int(rows[j])) for i, j in near_pairs(thumbnails(images.pixels, rows))]
+def _find_duplicates(images: ImageSet, file_names: Sequence[str]) -> dict[str, Any]:
+    """Return pairs of images with equal files or pixels, and pairs that look nearly the same."""
+    first, copies = _find_copies(_digests(images))
+    # Near duplicates are searched among the first ones only, because their copies are listed already.
+    step = max(1, -(-len(first) // MAX_COMPARED))
+    rows = first[::step]
+    near = [(int(rows[i]), int(rows[j])) for i, j in find_near_pairs(make_thumbnails(images.pixels, rows))]
     return {
-        "duplicates": len(pairs),
-        "duplicate_pairs": [_named(pair, images, names) for pair in pairs[:20]],
+        "duplicates": len(copies),
+        "duplicate_pairs": [_name_pair(pair, images, file_names) for pair in copies[:MAX_LISTED_PAIRS]],
         "near_duplicates": len(near),
-        "near_duplicate_pairs": [_named(pair, images, names) for pair in near[:20]],
+        "near_duplicate_pairs": [_name_pair(pair, images, file_names) for pair in near[:MAX_LISTED_PAIRS]],
         "compared": len(rows),
     }
 
 
-def _digests(images: ImageSet) -> Array:
-    if "digests" in images.about:
-        return images.about["digests"]
-    rows = (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in images.pixels.numpy())
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(images), 16)
+def _find_copies(digests: Digests) -> tuple[Array, list[tuple[int, int]]]:
+    """Return the rows of the first image with each digest, in order, and (first row, row) of each other image."""
+    _, first, group = np.unique(digests, axis=0, return_index=True, return_inverse=True)
+    first_of_row = first[group.ravel()]
+    copies = np.flatnonzero(first_of_row != np.arange(len(first_of_row)))
+    return np.sort(first), [(int(first_of_row[row]), int(row)) for row in copies]
 
 
-def _named(pair: tuple[int, int], images: ImageSet, names: Sequence[str]) -> list[str]:
-    indices = images.about.get("indices")
-    places = [int(indices[row]) if indices is not None else row for row in pair]
-    return [names[place] if names else f"#{place}" for place in places]
+def _digests(images: ImageSet) -> Digests:
+    digests = images.columns.get("digests")
+    return digest_images(images.pixels.numpy()) if digests is None else digests
 
 
-def thumbnails(pixels: Tensor, rows: Array) -> Tensor:
-    """Small pictures as floats in 0..255, (n, D), of some rows of uint8 (N, C, H, W); transparent ones on white."""
+def _name_pair(pair: tuple[int, int], images: ImageSet, file_names: Sequence[str]) -> list[str]:
+    columns = images.columns
+    indices = [int(columns["indices"][row]) if "indices" in columns else row for row in pair]
+    return [file_names[index] if file_names else f"#{index}" for index in indices]
+
+
+def make_thumbnails(pixels: Tensor, rows: Array) -> Tensor:
+    """Return thumbnails, floats (n, D) in 0 to 255, of some rows of images uint8 (N, C, H, W).
+
+    Transparent images are composited on white.
+    """
     parts = []
-    for some in torch.split(torch.from_numpy(rows), 4096):
-        colours = convert_channels(pixels[some], min(3, pixels.shape[1])).float()
-        parts.append(F.interpolate(colours, (THUMB, THUMB), mode="area").flatten(1))
+    for batch_rows in torch.split(torch.from_numpy(rows), THUMBNAIL_BATCH_SIZE):
+        color = convert_channels(pixels[batch_rows], min(3, pixels.shape[1])).float()
+        parts.append(F.interpolate(color, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), mode="area").flatten(1))
     return torch.cat(parts)
 
 
-def near_pairs(thumbs: Tensor) -> list[tuple[int, int]]:
-    """Pairs i < j of thumbnails (n, D) that differ by less than `NEAR`, root mean square."""
-    n, size = thumbs.shape
-    squares = thumbs.square().sum(1)
-    found: list[tuple[int, int]] = []
-    for start in range(0, n, 1024):
-        block = thumbs[start : start + 1024]
-        distances = squares[start : start + 1024, None] + squares[None] - 2 * block @ thumbs.T
-        rows, columns = torch.nonzero(distances < size * NEAR**2, as_tuple=True)
-        found += [(i, j) for i, j in zip((rows + start).tolist(), columns.tolist(), strict=True) if i < j]
-    return found
-
-
-def contact_sheet(images: ImageSet) -> npt.NDArray[np.uint8]:
-    """Up to `SHOWN` pictures, spread evenly over the classes, as one picture (H, W, C)."""
-    labels = torch.zeros(len(images)) if images.labels is None else images.labels
-    order = torch.argsort(labels, stable=True)
-    rows = order[torch.linspace(0, len(order) - 1, min(SHOWN, len(order))).long()]
-    return make_grid(images.pixels[rows].permute(0, 2, 3, 1).numpy())
+def find_near_pairs(thumbnails: Tensor) -> list[tuple[int, int]]:
+    """Return pairs i < j of thumbnails (n, D) whose root mean square difference is below `NEAR_DUPLICATE_DISTANCE`."""
+    n, size = thumbnails.shape
+    squares = thumbnails.square().sum(1)
+    pairs: list[tuple[int, int]] = []
+    for start in range(0, n, DISTANCE_BATCH_SIZE):
+        batch = slice(start, start + DISTANCE_BATCH_SIZE)
+        distances = squares[batch, None] + squares[None] - 2 * thumbnails[batch] @ thumbnails.T
+        rows, columns = torch.nonzero(distances < size * NEAR_DUPLICATE_DISTANCE**2, as_tuple=True)
+        pairs += [(i, j) for i, j in zip((rows + start).tolist(), columns.tolist(), strict=True) if i < j]
+    return pairs

@@ -1,6 +1,8 @@
-"""A picture file's bytes -> pixels of one size, by Pillow. No torch here, so that decoding processes start fast."""
+"""The bytes of an image file -> pixels of one size, by Pillow.
 
-import hashlib
+Nothing here imports torch, so that the processes that decode start fast.
+"""
+
 import io
 import math
 import warnings
@@ -14,25 +16,32 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from dcgan.config import MIN_SIDE
+from dcgan.data.digests import digest
 from dcgan.files import printable
-
-Pixels = npt.NDArray[np.uint8]
+from dcgan.images import Pixels, composite_on_white, to_pillow
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
-"""What is read. Pillow knows more, but some of those start other programs (EPS) or are no pictures."""
-MAX_BYTES = 256 * 2**20
-"""A larger file is left out before it is in memory: Pillow's own limit is on pixels, not on bytes."""
-HASH_BYTES = 16
+"""The formats that are read. Pillow knows more, but some of those start other programs (EPS) or are not images."""
+MAX_FILE_BYTES = 256 * 2**20
+"""A larger file is skipped before it is in memory: Pillow's own limit is on pixels, not on bytes."""
+MAX_SUGGESTED_SIDE = 64
+"""Pixels of a side up to which a size is suggested: a laptop trains on such images in hours."""
+
+FileLocation = tuple[str, str | None]
+"""A file's path and None, or a zip's path and the name of a member."""
+PillowBox = tuple[float, float, float, float]
+"""Left, upper, right and lower edge of a part of an image, in pixels."""
 
 
 @dataclass(frozen=True)
 class ResizeOptions:
-    """How pictures are brought to one shape.
+    """How images are brought to one shape.
 
     Attributes:
-        height: of the prepared pictures, in pixels.
-        width: likewise.
-        channels: 1 gray, 3 RGB, 4 RGBA; None keeps what each picture needs.
+        height: height of the resized images in pixels.
+        width: width of the resized images in pixels.
+        channels: 1 is gray, 3 is RGB, 4 is RGBA; None keeps the channels that each image needs.
         fit: `crop` the middle, `pad` to the frame, or `stretch`.
     """
 
@@ -41,6 +50,14 @@ class ResizeOptions:
     channels: int | None
     fit: str
 
+    def key_text(self) -> str:
+        """Return the options as text for the content key of an image set.
+
+        Checkpoints hold such keys, and a run is resumed only if its key is still the same. So this is the text that
+        version 0.1.0 wrote, whatever the class and its attributes are called.
+        """
+        return f"Options(height={self.height}, width={self.width}, channels={self.channels}, fit={self.fit!r})"
+
 
 @dataclass(frozen=True)
 class DecodedImage:
@@ -48,50 +65,54 @@ class DecodedImage:
 
     Attributes:
         pixels: uint8 (H, W, C); C is 1, 3 or 4.
-        size: (height, width) before it was resized, upright.
-        mode: Pillow's name of what the file holds, such as `RGB` or `I;16`.
-        digest: of the file's bytes, so that it does not depend on the options.
+        original_size: (height, width) of the upright image before it was resized.
+        mode: Pillow's name for the kind of pixels in the file, such as `RGB` or `I;16`.
+        digest: digest of the file's bytes; it does not depend on the options.
     """
 
     pixels: Pixels
-    size: tuple[int, int]
+    original_size: tuple[int, int]
     mode: str
     digest: bytes
 
 
-def decode_all(places: Sequence[tuple[str, str | None]], options: ResizeOptions) -> list[DecodedImage | str]:
-    """Decode files, each a path, or a path of a zip and a name inside. What cannot be read becomes its reason."""
+def decode_files(locations: Sequence[FileLocation], options: ResizeOptions) -> list[DecodedImage | str]:
+    """Decode files; the result for a file that cannot be read is the reason."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd metadata that does not matter here
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does not matter here
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return [_decode_or_reason(place, options) for place in places]
+        return [_decode_or_reason(location, options) for location in locations]
 
 
-def _decode_or_reason(place: tuple[str, str | None], options: ResizeOptions) -> DecodedImage | str:
+def _decode_or_reason(location: FileLocation, options: ResizeOptions) -> DecodedImage | str:
     try:
-        return decode_image(read_file_bytes(*place), options)
-    except Exception as error:  # Pillow's plugins raise anything on damaged files: see their reports of fuzzing
+        return decode_image(read_file_bytes(*location), options)
+    except Exception as error:  # Pillow's plugins raise any error on damaged files, as reports of fuzzing show
         return skip_reason(error)
 
 
 def read_file_bytes(path: str, member: str | None) -> bytes:
-    """The bytes of a file, or of a zip's member, never more than `MAX_BYTES`."""
-    with _archive(path).open(member) if member is not None else open(path, "rb") as file:
-        content: bytes = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES >> 20} MiB")
+    """Return the bytes of a file or of a member of a zip.
+
+    Raises:
+        ValueError: there are none, or more than `MAX_FILE_BYTES`.
+    """
+    with _open_zip(path).open(member) if member is not None else open(path, "rb") as file:
+        content: bytes = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
     if not content:
         raise ValueError("the file is empty")
     return content
 
 
 @lru_cache(maxsize=1)
-def _archive(path: str) -> zipfile.ZipFile:
+def _open_zip(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
 def skip_reason(error: Exception) -> str:
-    """Why a picture was left out, in a few printable words."""
+    """Return why an image is skipped, in a few printable words."""
     if isinstance(error, UnidentifiedImageError):
         return "not a picture, or of a kind that is not read"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -101,37 +122,38 @@ def skip_reason(error: Exception) -> str:
 
 
 def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
-    """Decode one picture's bytes. Of an animation it takes the first frame.
+    """Decode the bytes of one file; the first frame is used if it is an animation.
 
     Raises:
-        Exception: almost any, for a damaged file.
+        Exception: almost any, if the file is damaged.
     """
-    digest = hashlib.blake2b(content, digest_size=HASH_BYTES).digest()
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
-        mode, (width, height), turn = image.mode, image.size, _turn(image)
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8: still at least twice the wanted size, so the filter below decides.
+        mode, (width, height), transpose = image.mode, image.size, _exif_transpose(image)
+        # A JPEG can be decoded at 1/2, 1/4 or 1/8. The result is at least twice as large as wanted, so the filter in
+        # `_resize_to_fit` decides how the image looks.
         image.draft(None, (2 * max(options.height, options.width),) * 2)
-        upright = image.transpose(turn) if turn is not None else image
-        pixels = _pixels(_fitted(_eight_bit(upright), options), options.channels)
-    if turn in _SIDEWAYS:
+        upright = image.transpose(transpose) if transpose is not None else image
+        pixels = _to_pixels(_resize_to_fit(_to_8_bits(upright), options), options.channels)
+    if transpose in _SIDEWAYS_TRANSPOSES:
         width, height = height, width
-    return DecodedImage(pixels, (height, width), mode, digest)
+    return DecodedImage(pixels, (height, width), mode, digest(content))
 
 
-def native_size(content: str | IO[bytes]) -> tuple[int, int]:
-    """Height and width from a picture's header."""
-    with Image.open(content, formats=readable_formats()) as image:
+def read_image_size(file: str | IO[bytes]) -> tuple[int, int]:
+    """Return the height and width in an image file's header."""
+    with Image.open(file, formats=readable_formats()) as image:
         return image.height, image.width
 
 
 @lru_cache(maxsize=1)
 def readable_formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow was built with."""
+    """Return those of `FORMATS` that this Pillow was built with."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-_TURNS = {
+EXIF_ORIENTATION_TAG = 0x0112
+_EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -140,24 +162,25 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF's orientation -> what makes the picture upright."""
-_SIDEWAYS = {_TURNS[number] for number in (5, 6, 7, 8)}
+"""EXIF's orientation -> what makes the image upright."""
+_SIDEWAYS_TRANSPOSES = {_EXIF_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8)}
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
+    """Return what makes an image upright; None if it is upright already."""
     if image.format not in ("JPEG", "MPO", "TIFF", "WEBP", "PNG", "AVIF"):
         return None
     try:
-        return _TURNS.get(image.getexif().get(0x0112, 1))
-    except Exception:  # damaged metadata does not make the picture unusable
+        return _EXIF_TRANSPOSES.get(image.getexif().get(EXIF_ORIENTATION_TAG, 1))
+    except Exception:  # damaged metadata does not make the image unusable
         return None
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Any mode -> L, RGB or RGBA."""
-    if image.mode.startswith("I"):  # 16 bits, which old Pillows call I
-        wide = np.asarray(image).astype(np.int64).clip(0, 65_535)
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to L, RGB or RGBA."""
+    if image.mode.startswith("I"):  # 16 bits; old versions of Pillow call this mode I
+        values = np.asarray(image).astype(np.int64).clip(0, 65_535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
     if image.has_transparency_data:
@@ -165,58 +188,70 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _fitted(image: Image.Image, options: ResizeOptions) -> Image.Image:
-    """Resize with antialiasing (bicubic) to the wanted frame."""
-    width, height = image.size
-    wide, high = options.width, options.height
-    if options.fit == "pad":
-        scale = min(wide / width, high / height)
-        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
-            image = image.convert("RGB")
-        frame = Image.new(image.mode, (wide, high))  # black, or transparent around what is transparent
-        frame.paste(_resized(image, inner, None), ((wide - inner[0]) // 2, (high - inner[1]) // 2))
-        return frame
+def _resize_to_fit(image: Image.Image, options: ResizeOptions) -> Image.Image:
+    """Resize an image to the size of the options with an antialiased bicubic filter."""
+    frame_size = (options.width, options.height)
     if options.fit == "stretch":
-        return _resized(image, (wide, high), None)
-    scale = min(width / wide, height / high)
-    left, top = (width - wide * scale) / 2, (height - high * scale) / 2
-    return _resized(image, (wide, high), (left, top, left + wide * scale, top + high * scale))
+        return _resize(image, frame_size, None)
+    if options.fit == "pad":
+        return _resize_and_pad(image, options)
+    width, height = image.size
+    scale = min(width / options.width, height / options.height)
+    left, top = (width - options.width * scale) / 2, (height - options.height * scale) / 2
+    return _resize(image, frame_size, (left, top, left + options.width * scale, top + options.height * scale))
 
 
-def _resized(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None) -> Image.Image:
+def _resize_and_pad(image: Image.Image, options: ResizeOptions) -> Image.Image:
+    """Resize a whole image into a black frame, or into a transparent one if the image is transparent."""
+    height, width = size_within(image.height, image.width, options)
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        image = image.convert("RGB")
+    frame = Image.new(image.mode, (options.width, options.height))
+    frame.paste(_resize(image, (width, height), None), ((options.width - width) // 2, (options.height - height) // 2))
+    return frame
+
+
+def size_within(height: int, width: int, options: ResizeOptions) -> tuple[int, int]:
+    """Return the largest (height, width) with the same aspect ratio that fits into the size of the options."""
+    scale = min(options.width / width, options.height / height)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _resize(image: Image.Image, size: tuple[int, int], box: PillowBox | None) -> Image.Image:
     if image.size == size and (box is None or box == (0, 0, *size)):
         return image
-    if box is not None:  # rounding must not reach over the edge
+    if box is not None:  # rounding must not move the box over the edge
         box = (max(0, box[0]), max(0, box[1]), min(image.width, box[2]), min(image.height, box[3]))
     return image.resize(size, Image.Resampling.BICUBIC, box=box)
 
 
-def _pixels(image: Image.Image, channels: int | None) -> Pixels:
-    """The picture as uint8 (H, W, C); without `channels`, the fewest that lose nothing."""
+def _to_pixels(image: Image.Image, channels: int | None) -> Pixels:
+    """Return an image as uint8 (H, W, C); if `channels` is None, with the fewest channels that lose nothing."""
     if channels in (1, 3) and image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        pixels = np.asarray(image)
+        image = to_pillow(composite_on_white(pixels[..., :3], pixels[..., 3:]).round().astype(np.uint8))
     if channels is not None:
         image = image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
     pixels = np.asarray(image)
     if image.mode == "L":
         return pixels[..., None]
     if image.mode == "RGBA" and (channels == 4 or pixels[..., 3].min() < 255):
-        return pixels * (pixels[..., 3:] > 0)  # colours that nobody can see are noise: nothing to learn there
+        return pixels * (pixels[..., 3:] > 0)  # colors that nobody can see are noise, from which nothing is learnt
     pixels = pixels[..., :3]
     if channels is None and (pixels == pixels[..., :1]).all():
         return pixels[..., :1]
     return pixels
 
 
-def suggested_size(sizes: npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
-    """The (height, width) to train at, for pictures of `sizes` (N, 2): theirs if equal and 16 to 64, else a square.
+def suggest_size(sizes: npt.NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """Return the (height, width) to train at, for images of `sizes` (N, 2).
 
-    The square is the largest of 16, 32 and 64 that half of the pictures fill without being enlarged: what a laptop
-    trains in hours.
+    Images that all have one size from 16 to 64 keep it. For others it is a square: the largest of 16, 32 and 64 that
+    half of the images fill without being enlarged.
     """
     height, width = (int(side) for side in sizes[0])
-    if (sizes == sizes[0]).all() and min(height, width) >= 16 and max(height, width) <= 64:
+    if (sizes == sizes[0]).all() and min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SUGGESTED_SIDE:
         return height, width
-    side = min(64, max(16, 2 ** int(math.log2(max(1, float(np.median(sizes.min(axis=1))))))))
+    median_side = max(1, float(np.median(sizes.min(axis=1))))
+    side = min(MAX_SUGGESTED_SIDE, max(MIN_SIDE, 2 ** int(math.log2(median_side))))
     return side, side

@@ -1,8 +1,8 @@
-"""Decoding in several processes. `python -m dcgan.data.decode_workers` is one of them.
+"""Decoding in several processes. `python -m dcgan.data.decode_workers` runs one of them.
 
-They are plain child processes with pipes, not `multiprocessing`: that would run a user's script again in every child
-(spawn) or copy a process full of threads (fork). A child ends when its input does, so none outlives its parent, and
-what goes through the pipes is JSON and bare bytes.
+They are plain child processes with pipes, not `multiprocessing`, which would run the user's script again in every
+child (spawn) or copy a process full of threads (fork). A child ends when its input ends, so none outlives its parent.
+JSON and raw bytes go through the pipes.
 """
 
 import contextlib
@@ -20,38 +20,37 @@ from typing import IO, cast
 
 import numpy as np
 
-from dcgan.data.decode import DecodedImage, ResizeOptions, decode_all
+from dcgan.data.decode import DecodedImage, FileLocation, ResizeOptions, decode_files
 
-Place = tuple[str, str | None]
-"""A file's path, or a zip's path and a name inside."""
-Result = DecodedImage | str
-"""A picture, or the reason why it was left out."""
-CHUNK = 32
-"""Files in one request: enough to hide the pipes' cost, few enough to keep every process busy at the end."""
-WORTH = 128
-"""Files for which starting one more process pays (it takes 0.3 s, in which one decodes some hundred small files)."""
+DecodeResult = DecodedImage | str
+"""A decoded image, or the reason why the file is skipped."""
+FILES_PER_REQUEST = 32
+"""Enough files to hide the cost of the pipes, few enough to keep every process busy at the end."""
+MIN_FILES_PER_WORKER = 128
+"""Files for which one more process pays: it takes 0.3 s to start, in which one process decodes about a hundred small
+files."""
 
 
-def decode_in_processes(places: Sequence[Place], options: ResizeOptions) -> Iterator[Result]:
-    """Decode files in as many processes as there are cores; the results come in the files' order."""
-    workers = min(usable_cores(), len(places) // WORTH)
-    chunks = (places[i : i + CHUNK] for i in range(0, len(places), CHUNK))
-    if workers < 2:
+def decode_in_processes(locations: Sequence[FileLocation], options: ResizeOptions) -> Iterator[DecodeResult]:
+    """Decode files in as many processes as there are cores; the results have the order of the files."""
+    worker_count = min(usable_core_count(), len(locations) // MIN_FILES_PER_WORKER)
+    chunks = (locations[i : i + FILES_PER_REQUEST] for i in range(0, len(locations), FILES_PER_REQUEST))
+    if worker_count < 2:
         for chunk in chunks:
-            yield from decode_all(chunk, options)
+            yield from decode_files(chunk, options)
         return
-    with ThreadPoolExecutor(workers) as threads, contextlib.closing(_Ask(workers, options)) as ask:
-        waiting: deque[Future[list[Result]]] = deque()
+    with ThreadPoolExecutor(worker_count) as threads, contextlib.closing(_WorkerPool(worker_count, options)) as pool:
+        pending: deque[Future[list[DecodeResult]]] = deque()
         for chunk in chunks:
-            waiting.append(threads.submit(ask, chunk))
-            if len(waiting) > 2 * workers:  # bounds the memory
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+            pending.append(threads.submit(pool.decode, chunk))
+            if len(pending) > 2 * worker_count:  # limits the memory
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
+def usable_core_count() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -64,23 +63,23 @@ class _Worker:
             [sys.executable, "-m", "dcgan.data.decode_workers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # C libraries complain there of files whose reason we give ourselves
+            stderr=subprocess.DEVNULL,  # C libraries write here about files for which we give a reason ourselves
             env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         )
         self._send(asdict(options))
 
-    def ask(self, places: Sequence[Place]) -> list[Result]:
-        """Have files decoded.
+    def decode(self, locations: Sequence[FileLocation]) -> list[DecodeResult]:
+        """Let the process decode files.
 
         Raises:
             OSError: the process died.
         """
-        self._send(places)
+        self._send(locations)
         output = cast(IO[bytes], self.process.stdout)
-        head = output.readline()
-        if not head.endswith(b"\n"):
+        header = output.readline()
+        if not header.endswith(b"\n"):
             raise BrokenPipeError
-        return [_received(answer, output) for answer in json.loads(head)]
+        return [_receive_result(answer, output) for answer in json.loads(header)]
 
     def _send(self, message: object) -> None:
         pipe = cast(IO[bytes], self.process.stdin)
@@ -93,55 +92,58 @@ class _Worker:
             self.process.communicate()
 
 
-def _received(answer: object, output: IO[bytes]) -> Result:
+def _receive_result(answer: object, output: IO[bytes]) -> DecodeResult:
+    """Read the pixels that belong to one entry of an answer's header."""
     if isinstance(answer, str):
         return answer
-    shape, size, mode, digest = cast(tuple[list[int], list[int], str, str], answer)
-    content = output.read(int(np.prod(shape)))
-    pixels = np.frombuffer(content, np.uint8).reshape(shape)
-    return DecodedImage(pixels, (size[0], size[1]), mode, bytes.fromhex(digest))
+    shape, (height, width), mode, digest = cast(tuple[list[int], list[int], str, str], answer)
+    pixels = np.frombuffer(output.read(int(np.prod(shape))), np.uint8).reshape(shape)
+    return DecodedImage(pixels, (height, width), mode, bytes.fromhex(digest))
 
 
-class _Ask:
-    """Calls go to an idle process. One that dies is replaced, and the file that killed it is named."""
+class _WorkerPool:
+    """Child processes: each request goes to an idle one. One that dies is replaced, and its file is named."""
 
     def __init__(self, count: int, options: ResizeOptions) -> None:
-        self.options, self.stopped = options, False
+        self.options, self.is_closed = options, False
         self.idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self.all = [_Worker(options) for _ in range(count)]
-        for worker in self.all:
+        self.workers = [_Worker(options) for _ in range(count)]
+        for worker in self.workers:
             self.idle.put(worker)
 
-    def __call__(self, places: Sequence[Place]) -> list[Result]:
+    def decode(self, locations: Sequence[FileLocation]) -> list[DecodeResult]:
+        """Decode files in an idle process; wait for one if all are busy."""
         worker = self.idle.get()
         try:
-            return worker.ask(places)
+            return worker.decode(locations)
         except (OSError, ValueError) as error:
-            if self.stopped:
+            if self.is_closed:
                 raise
             worker.stop()
             worker = _Worker(self.options)
-            self.all.append(worker)
-            if len(places) == 1:
+            self.workers.append(worker)
+            if len(locations) == 1:
                 return [f"the decoder crashed on it ({type(error).__name__})"]
         finally:
             self.idle.put(worker)
-        return [result for place in places for result in self([place])]
+        return [result for location in locations for result in self.decode([location])]
 
     def close(self) -> None:
-        self.stopped = True
-        for worker in self.all:
+        self.is_closed = True
+        for worker in self.workers:
             worker.stop()
 
 
 def main() -> None:
-    """Serve one parent: a line of options, then a line of places each time, until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us
+    """Serve one parent process: read a line of options, then a line of locations each time, until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent stops this child
     options = ResizeOptions(**json.loads(sys.stdin.buffer.readline()))
     for line in sys.stdin.buffer:
-        results = decode_all([(path, member) for path, member in json.loads(line)], options)
-        head = [r if isinstance(r, str) else (r.pixels.shape, r.size, r.mode, r.digest.hex()) for r in results]
-        sys.stdout.buffer.write(json.dumps(head).encode() + b"\n")
+        results = decode_files([(path, member) for path, member in json.loads(line)], options)
+        header = [
+            r if isinstance(r, str) else (r.pixels.shape, r.original_size, r.mode, r.digest.hex()) for r in results
+        ]
+        sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
         for result in results:
             if not isinstance(result, str):
                 sys.stdout.buffer.write(np.ascontiguousarray(result.pixels).data)

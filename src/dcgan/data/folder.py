@@ -1,4 +1,4 @@
-"""Which pictures are in a folder or a zip, what class each has, and which of them the maker set aside for testing."""
+"""The image files in a folder or a zip: their classes, and which of them are the set's own test split."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dcgan.data.arrays import MAX_CLASSES
 from dcgan.errors import UserError
 from dcgan.files import printable
 
@@ -20,83 +21,117 @@ IMAGE_SUFFIXES = frozenset(
         *("pbm", "pnm", "tga", "ico", "jp2", "j2k", "avif", "mpo"),
     )
 )
-TRAIN, TEST = {"train", "training"}, {"test", "testing", "val", "valid", "validation"}
-MAX_LABELS = 64 * 2**20
+TRAIN_FOLDERS = {"train", "training"}
+"""Names of the folder of a set's training split."""
+TEST_FOLDERS = {"test", "testing", "val", "valid", "validation"}
+"""Names of the folder of a set's test split."""
+MAC_OS_FOLDER = "__MACOSX"
+"""A folder of metadata that macOS adds to zips."""
+MAX_LABELS_BYTES = 64 * 2**20
 """Bytes of a `dataset.json` that are read."""
+
+SkippedFile = tuple[str, str]
+"""Name and reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One picture file.
+    """One image file.
 
     Attributes:
         name: the path below the set's root, with slashes, as it is on the disk.
-        path: of the file, or of the zip that holds it.
-        member: its name in the zip; None for a file.
-        stamp: size and modification time, or in a zip size and checksum.
-        label: the class's number, -1 without classes.
-        is_test: it lies in the set's own test part.
+        path: the path of the file, or of the zip that holds it.
+        member: the name in the zip; None for a file.
+        fingerprint: size and modification time of a file, size and checksum of a member of a zip.
+        label: the number of the class, -1 without classes.
+        is_test: whether the image is in the set's own test split.
     """
 
     name: str
     path: str
     member: str | None
-    stamp: tuple[int, int]
+    fingerprint: tuple[int, int]
     label: int = -1
     is_test: bool = False
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found.
+    """What a folder or a zip holds.
 
     Attributes:
-        entries: the pictures, in an order that follows from their names, the set's own test part last.
+        files: the images, in an order that follows from their names, the set's own test split last.
         classes: a printable name for each label; empty without classes.
-        skipped: (name, reason) of what is no readable picture though it should be one.
-        others: how many files are no pictures, by suffix.
+        skipped_files: (name, reason) of each file that should be a readable image and is not.
+        other_suffixes: the number of files of each suffix that are not images.
     """
 
-    entries: list[ImageFile]
+    files: list[ImageFile]
     classes: tuple[str, ...]
-    skipped: list[tuple[str, str]]
-    others: Counter[str]
+    skipped_files: list[SkippedFile]
+    other_suffixes: Counter[str]
 
 
 def list_folder(root: Path) -> Listing:
-    """List the pictures below a folder. Hidden files are passed over; links are followed, each folder once.
+    """List the images below a folder. Hidden files are left out; links are followed, and each folder is read once.
 
     Raises:
-        UserError: the folder cannot be read, or holds no picture.
+        UserError: the folder cannot be read, or holds no image.
     """
-    found = Listing([], (), [], Counter())
+    listing = Listing([], (), [], Counter())
     try:
         os.scandir(root).close()
     except OSError as error:
         raise UserError(f"cannot read {printable(str(root))}: {error.strerror}") from None
-    for path, about in _walk(root, found.skipped):
-        _take(found, root, path, about)
-    return _sorted_out(found, printable(str(root)))
+    for path, status in _walk(root, listing.skipped_files):
+        _add_file(listing, root, path, status)
+    return _find_classes(listing, printable(str(root)))
 
 
-def _walk(root: Path, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, os.stat_result | OSError]]:
-    """Every visible file below a folder, with what the system says of it: a folder's files, then its folders."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [os.fspath(root)]
-    while waiting:
-        folder = waiting.pop()
+def list_zip(path: Path) -> Listing:
+    """List the images in a zip, with the labels of StyleGAN's `dataset.json` if there is one.
+
+    Raises:
+        UserError: the zip is damaged, holds no image, has an entry that points outside it, or its labels cannot be
+            read.
+    """
+    zip_name = printable(str(path))
+    listing = Listing([], (), [], Counter())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            for member in sorted(members, key=lambda m: m.filename):
+                _add_zip_member(listing, path, member)
+            labels = _read_stylegan_labels(archive, zip_name)
+    except UserError:
+        raise
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+        raise UserError(f"{zip_name} is damaged, or no zip: {printable(str(error))}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {zip_name}: {error.strerror or error}") from None
+    if labels is None:
+        return _find_classes(listing, zip_name)
+    return _add_labels(listing, labels, zip_name)
+
+
+def _walk(root: Path, skipped_files: list[SkippedFile]) -> Iterator[tuple[str, os.stat_result | OSError]]:
+    """Return every visible file below a folder with its status: first the files of a folder, then its folders."""
+    visited: set[tuple[int, int]] = set()
+    pending = [os.fspath(root)]
+    while pending:
+        folder = pending.pop()
         try:
-            about = os.stat(folder)
-            if (about.st_dev, about.st_ino) in seen:
-                continue  # a link that leads back up, or two links to one folder
-            seen.add((about.st_dev, about.st_ino))
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in visited:
+                continue  # a link to a folder above, or the second link to one folder
+            visited.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as scan:
                 children = sorted((child for child in scan if not child.name.startswith(".")), key=lambda c: c.name)
         except OSError as error:
-            skipped.append((_name(root, folder) + "/", f"the folder cannot be read: {error.strerror}"))
+            skipped_files.append((_relative_name(root, folder) + "/", f"the folder cannot be read: {error.strerror}"))
             continue
         folders = [child.path for child in children if _is_folder(child)]
-        waiting += [path for path in reversed(folders) if os.path.basename(path) != "__MACOSX"]
+        pending += [path for path in reversed(folders) if os.path.basename(path) != MAC_OS_FOLDER]
         for child in children:
             if not _is_folder(child):
                 try:
@@ -108,133 +143,121 @@ def _walk(root: Path, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, os.
 def _is_folder(child: "os.DirEntry[str]") -> bool:
     try:
         return child.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # a link that leads to itself
         return False
 
 
-def _name(root: Path, path: str) -> str:
+def _relative_name(root: Path, path: str) -> str:
     return os.path.relpath(path, root).replace(os.sep, "/")
 
 
-def _take(found: Listing, root: Path, path: str, about: os.stat_result | OSError) -> None:
+def _add_file(listing: Listing, root: Path, path: str, status: os.stat_result | OSError) -> None:
+    """Add a file to the listing: to the images, to the skipped files or to the others."""
     suffix = os.path.splitext(path)[1].lower()
-    name = _name(root, path)
+    name = _relative_name(root, path)
     if suffix not in IMAGE_SUFFIXES:
-        found.others[printable(suffix) or "no suffix"] += 1
-    elif isinstance(about, OSError):
+        listing.other_suffixes[printable(suffix) or "no suffix"] += 1
+    elif isinstance(status, OSError):
         is_link = os.path.islink(path)
-        found.skipped.append((name, "a link to a file that is not there" if is_link else str(about.strerror)))
-    elif not stat.S_ISREG(about.st_mode):
-        found.skipped.append((name, "not a plain file"))
+        reason = "a link to a file that is not there" if is_link else str(status.strerror)
+        listing.skipped_files.append((name, reason))
+    elif not stat.S_ISREG(status.st_mode):
+        listing.skipped_files.append((name, "not a plain file"))
     else:
-        found.entries.append(ImageFile(name, path, None, (about.st_size, about.st_mtime_ns)))
+        listing.files.append(ImageFile(name, path, None, (status.st_size, status.st_mtime_ns)))
 
 
-def list_zip(path: Path) -> Listing:
-    """List the pictures in a zip, with StyleGAN's `dataset.json` labels where it has one.
-
-    Raises:
-        UserError: it is damaged, holds no picture, an entry points outside it, or its labels cannot be read.
-    """
-    shown = printable(str(path))
-    found = Listing([], (), [], Counter())
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            for member in sorted(members, key=lambda m: m.filename):
-                _take_member(found, path, member)
-            labels = _stylegan_labels(archive, shown)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{shown} is damaged, or no zip: {printable(str(error))}") from None
-    except OSError as error:
-        raise UserError(f"cannot read {shown}: {error.strerror or error}") from None
-    if labels is None:
-        return _sorted_out(found, shown)
-    return _labelled(found, labels, shown)
-
-
-def _take_member(found: Listing, path: Path, member: zipfile.ZipInfo) -> None:
+def _add_zip_member(listing: Listing, path: Path, member: zipfile.ZipInfo) -> None:
+    """Add an entry of a zip to the listing: to the images, to the skipped files or to the others."""
     name = member.filename.replace("\\", "/")
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
         raise UserError(
-            f"{printable(str(path))} holds an entry that points outside it: {printable(name)}; make the zip anew"
+            f"{printable(str(path))} holds an entry that points outside it: {printable(name)}; make the zip again"
         )
-    if "__MACOSX" in parts or any(part.startswith(".") for part in parts):
+    if MAC_OS_FOLDER in parts or any(part.startswith(".") for part in parts):
         return
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        found.others[printable(suffix) or "no suffix"] += 1
+        listing.other_suffixes[printable(suffix) or "no suffix"] += 1
     elif stat.S_ISLNK(member.external_attr >> 16):
-        found.skipped.append((name, "a link inside a zip"))
+        listing.skipped_files.append((name, "a link inside a zip"))
     elif member.flag_bits & 1:
-        found.skipped.append((name, "encrypted"))
+        listing.skipped_files.append((name, "encrypted"))
     else:
-        found.entries.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
+        listing.files.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
 
 
-def _stylegan_labels(archive: zipfile.ZipFile, shown: str) -> dict[str, Any] | None:
-    """`{"labels": [["00000/img00000000.png", 6], ...]}` as a dict, None where there are no labels."""
+def _read_stylegan_labels(archive: zipfile.ZipFile, zip_name: str) -> dict[str, Any] | None:
+    """Return `{"labels": [["00000/img00000000.png", 6], ...]}` as a dict; None if there are no labels."""
     if "dataset.json" not in archive.namelist():
         return None
     with archive.open("dataset.json") as file:
-        content = file.read(MAX_LABELS + 1)
+        content = file.read(MAX_LABELS_BYTES + 1)
     try:
-        if len(content) > MAX_LABELS:
+        if len(content) > MAX_LABELS_BYTES:
             raise ValueError
         labels = json.loads(content)["labels"]
         return None if labels is None else {str(name).replace("\\", "/"): label for name, label in labels}
     except (ValueError, LookupError, TypeError, RecursionError):
         raise UserError(
-            f'{shown}: its dataset.json is damaged: it needs {{"labels": [["NAME", NUMBER], ...]}}'
+            f'{zip_name}: its dataset.json is damaged: it needs {{"labels": [["NAME", NUMBER], ...]}}'
         ) from None
 
 
-def _labelled(found: Listing, labels: dict[str, Any], shown: str) -> Listing:
-    entries, skipped = [], list(found.skipped)
-    for entry in found.entries:
-        label = labels.get(entry.name)
+def _add_labels(listing: Listing, labels: dict[str, Any], zip_name: str) -> Listing:
+    """Return the listing with the labels of a `dataset.json`; a file without a label is skipped."""
+    files, skipped_files = [], list(listing.skipped_files)
+    for file in listing.files:
+        label = labels.get(file.name)
         if isinstance(label, list) and all(value in (0, 1) for value in label) and sum(label) == 1:
-            label = label.index(1)  # one-hot, as some tools write it
+            label = label.index(1)  # one-hot, which some tools write
         if label is None:
-            skipped.append((entry.name, "dataset.json has no label for it"))
-        elif isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < 65_536:
-            raise UserError(f"{shown}: the label of {printable(entry.name)} in dataset.json is no class number")
+            skipped_files.append((file.name, "dataset.json has no label for it"))
+        elif isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < MAX_CLASSES:
+            raise UserError(f"{zip_name}: the label of {printable(file.name)} in dataset.json is no class number")
         else:
-            entries.append(replace(entry, label=label))
-    classes = tuple(str(i) for i in range(1 + max((entry.label for entry in entries), default=-1)))
-    return _checked(replace(found, entries=entries, skipped=skipped, classes=classes), shown)
+            files.append(replace(file, label=label))
+    classes = tuple(str(i) for i in range(1 + max((file.label for file in files), default=-1)))
+    return _check_not_empty(replace(listing, files=files, skipped_files=skipped_files, classes=classes), zip_name)
 
 
-def _sorted_out(found: Listing, shown: str) -> Listing:
-    """Find classes and parts in the folders' names."""
-    depth = _shared_depth([entry.name.split("/") for entry in found.entries])
-    tops = {entry.name.split("/")[depth] for entry in found.entries if entry.name.count("/") > depth}
-    flat = any(entry.name.count("/") == depth for entry in found.entries)
-    lowered = {top.lower() for top in tops}
-    has_parts = not flat and lowered & TRAIN and lowered & TEST and lowered <= TRAIN | TEST
-    tests = {top for top in tops if top.lower() in TEST} if has_parts else set()
-    level = depth + 1 if has_parts else depth
-    named = [_class_of(entry.name.split("/"), level) for entry in found.entries]
-    names = sorted({name for name in named if name is not None}) if None not in named else []
-    numbers: dict[str | None, int] = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}
-    entries = [
-        replace(entry, label=numbers.get(name, -1), is_test=bool(tests) and entry.name.split("/")[depth] in tests)
-        for entry, name in zip(found.entries, named, strict=True)
+def _find_classes(listing: Listing, root_name: str) -> Listing:
+    """Return the listing with the classes and the test split that the names of the folders say."""
+    paths = [file.name.split("/") for file in listing.files]
+    depth = _common_depth(paths)
+    test_folders = _find_test_folders(paths, depth)
+    class_depth = depth + 1 if test_folders else depth
+    class_names = [_class_name(path, class_depth) for path in paths]
+    names = sorted({name for name in class_names if name is not None}) if None not in class_names else []
+    labels: dict[str | None, int] = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}
+    files = [
+        replace(file, label=labels.get(name, -1), is_test=bool(test_folders) and path[depth] in test_folders)
+        for file, path, name in zip(listing.files, paths, class_names, strict=True)
     ]
-    entries.sort(key=lambda entry: entry.is_test)  # stable: by name within each part
-    return _checked(replace(found, entries=entries, classes=tuple(map(printable, names)) if numbers else ()), shown)
+    files.sort(key=lambda file: file.is_test)  # the sort is stable: the order by name stays within each split
+    classes = tuple(map(printable, names)) if labels else ()
+    return _check_not_empty(replace(listing, files=files, classes=classes), root_name)
 
 
-def _class_of(parts: Sequence[str], level: int) -> str | None:
-    """The folder that names the class; None for a picture that lies in no folder."""
-    return parts[level] if len(parts) > level + 1 else None
+def _find_test_folders(paths: list[list[str]], depth: int) -> set[str]:
+    """Return the folders of a test split, if all images lie in folders of a training or a test split."""
+    if any(len(path) == depth + 1 for path in paths):
+        return set()
+    folders = {path[depth] for path in paths}
+    lowered = {folder.lower() for folder in folders}
+    if not (lowered & TRAIN_FOLDERS and lowered & TEST_FOLDERS and lowered <= TRAIN_FOLDERS | TEST_FOLDERS):
+        return set()
+    return {folder for folder in folders if folder.lower() in TEST_FOLDERS}
 
 
-def _shared_depth(paths: list[list[str]]) -> int:
-    """How many folders all pictures share: `pictures.zip` often holds one folder `pictures/` with everything."""
+def _class_name(path: Sequence[str], depth: int) -> str | None:
+    """Return the folder that names the class; None for an image that is in no such folder."""
+    return path[depth] if len(path) > depth + 1 else None
+
+
+def _common_depth(paths: list[list[str]]) -> int:
+    """Return how many folders all images share: `pictures.zip` often holds everything in one folder `pictures/`."""
     if not paths:
         return 0
     first, last = min(paths), max(paths)
@@ -244,15 +267,17 @@ def _shared_depth(paths: list[list[str]]) -> int:
     return depth
 
 
-def _checked(found: Listing, shown: str) -> Listing:
-    if not found.entries:
-        held = ", ".join(f"{n} {suffix}" for suffix, n in found.others.most_common(3))
-        why = f": it holds {held}" if held else " in it" if found.skipped else ": it is empty"
-        broken = f"; {len(found.skipped)} cannot be read, such as {_example(found.skipped)}" if found.skipped else ""
-        raise UserError(f"{shown} has no pictures{why}{broken}; put .png, .jpg, .webp, .gif, .bmp or .tif files there")
-    return found
-
-
-def _example(skipped: Sequence[tuple[str, str]]) -> str:
-    name, reason = skipped[0]
-    return f"{printable(name)} ({reason})"
+def _check_not_empty(listing: Listing, root_name: str) -> Listing:
+    """Refuse a listing without images; say what there is instead."""
+    if listing.files:
+        return listing
+    others = ", ".join(f"{count} {suffix}" for suffix, count in listing.other_suffixes.most_common(3))
+    skipped_files = listing.skipped_files
+    content = f": it holds {others}" if others else " in it" if skipped_files else ": it is empty"
+    skipped = ""
+    if skipped_files:
+        name, reason = skipped_files[0]
+        skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
+    raise UserError(
+        f"{root_name} has no pictures{content}{skipped}; put .png, .jpg, .webp, .gif, .bmp or .tif files there"
+    )

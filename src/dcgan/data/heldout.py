@@ -1,64 +1,65 @@
-"""Which pictures are never trained on: chosen by what is in them, so that it does not depend on names or order."""
+"""Which images are held out of training. The content of the images decides, so names and order do not matter."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-SHARE, MOST = 10, 10_000
-"""One picture in `SHARE` is held out, at most `MOST`."""
+from dcgan.data.digests import Digests, digest_numbers
+
+HELD_OUT_DIVISOR = 10
+"""One image in this many is held out."""
+MAX_HELD_OUT = 10_000
+"""At most this many images are held out."""
 TRAIN, VALIDATION, TEST = 0, 1, 2
+"""Numbers of the splits, in the order in which they lie in a prepared set."""
+
+Array = npt.NDArray[Any]
 
 
-def choose_split(digests: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
-    """The part of each picture: TRAIN, VALIDATION or TEST, int8 (N,).
+def choose_splits(digests: Digests, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """Return the split of each image: TRAIN, VALIDATION or TEST, int8 (N,).
 
-    In each class the pictures with the smallest digests are held out, the smaller half of them for validation. Equal
-    pictures have equal digests, so within a class no picture is on both sides; ties at the border stay in training.
+    In each class the images with the smallest digests are held out, the smaller half of them for validation. Equal
+    images have equal digests, so within a class no image is in two splits. Ties at the border stay in training.
 
     Args:
-        digests: of each picture's content, (N, 8 or more).
-        labels: a class for each, or the same number everywhere.
+        digests: of the content of the images, uint8 (N, 8 or more).
+        labels: the classes of the images, int64 (N,); the same number everywhere if there are no classes.
     """
     n = len(labels)
     if n == 0:
         return np.zeros(0, np.int8)
-    keys = digest_numbers(digests)
-    order = np.lexsort((keys, labels))
+    numbers = digest_numbers(digests)
+    order = np.lexsort((numbers, labels))
     classes, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    # Whole-number arithmetic: a share of the class as large as the whole set's, rounded down.
-    held = counts * min(n // SHARE, MOST) // n
-    ordered = keys[order]
-    test_from, train_from = ordered[starts + held // 2], ordered[starts + held]
-    at = np.searchsorted(classes, labels)
-    parts = np.full(n, TRAIN, np.int8)
-    parts[keys < train_from[at]] = TEST
-    parts[keys < test_from[at]] = VALIDATION
-    return parts
+    # Each class gives the same share as the whole set, rounded down. Whole numbers make that exact.
+    held_out = counts * min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT) // n
+    ordered = numbers[order]
+    first_test, first_train = ordered[starts + held_out // 2], ordered[starts + held_out]
+    class_rows = np.searchsorted(classes, labels)
+    splits = np.full(n, TRAIN, np.int8)
+    splits[numbers < first_train[class_rows]] = TEST
+    splits[numbers < first_test[class_rows]] = VALIDATION
+    return splits
 
 
-def digest_numbers(digests: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """The first eight bytes of each digest as a number."""
-    first = np.ascontiguousarray(digests[:, :8])
-    return first.view(">u8").ravel().astype(np.uint64)
-
-
-def split_order(parts: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-    """Which row goes to each place, so that the parts lie one after the other and few rows move. int64 (N,)."""
-    wanted = np.sort(parts)
-    order = np.arange(len(parts))
-    wrong = np.flatnonzero(parts != wanted)
-    order[wrong[np.argsort(wanted[wrong], kind="stable")]] = wrong[np.argsort(parts[wrong], kind="stable")]
+def order_by_split(splits: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """Return the row that goes to each position so that the splits follow each other and few rows move, int64 (N,)."""
+    wanted = np.sort(splits)
+    order = np.arange(len(splits))
+    wrong = np.flatnonzero(splits != wanted)
+    order[wrong[np.argsort(wanted[wrong], kind="stable")]] = wrong[np.argsort(splits[wrong], kind="stable")]
     return order
 
 
-def permute_in_place(rows: npt.NDArray[Any], order: npt.NDArray[np.int64]) -> None:
-    """`rows[:] = rows[order]` in place, with one row's memory: `rows` may be a file larger than memory."""
-    done = order == np.arange(len(order))
-    for start in np.flatnonzero(~done):
-        if done[start]:
+def permute_in_place(rows: Array, order: npt.NDArray[np.int64]) -> None:
+    """Do `rows[:] = rows[order]` with the memory of one row: `rows` may be a file that is larger than memory."""
+    is_done = order == np.arange(len(order))
+    for start in np.flatnonzero(~is_done):
+        if is_done[start]:
             continue
-        place, kept = int(start), rows[start].copy()
-        while (source := int(order[place])) != start:
-            rows[place], done[place], place = rows[source], True, source
-        rows[place], done[place] = kept, True
+        target, first_row = int(start), rows[start].copy()
+        while (source := int(order[target])) != start:
+            rows[target], is_done[target], target = rows[source], True, source
+        rows[target], is_done[target] = first_row, True

@@ -1,36 +1,55 @@
-"""The real MNIST, from the IDX files inside the package. Nothing here touches the network.
+"""The real MNIST, from the IDX files in the package. `mnist_idx/README.md` names its origin and license.
 
-torchvision's reader takes only unpacked files, and importing it costs 1.8 s; the format is a header of big-endian
-numbers before the bytes (`mnist_idx/README.md` names origin and licence).
+No network is used. torchvision's reader needs unpacked files, and importing torchvision costs 1.8 s. torch and NumPy
+are imported where the tensors are made, because the command line starts to unpack before they are loaded.
 """
 
-import numpy as np
-import torch
-from torch import Tensor
+import io
+import lzma
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from dcgan.data.mnist_bytes import read_unpacked
-from dcgan.errors import UserError
+if TYPE_CHECKING:
+    from torch import Tensor
 
-UINT8 = 8
-PREFIX = {"train": "train", "test": "t10k"}
+CLASS_NAMES = tuple("0123456789")
+FILE_PREFIXES = {"train": "train", "test": "t10k"}
+TRAINING_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 
-
-def read_mnist(split: str) -> tuple[Tensor, Tensor]:
-    """Pictures uint8 (N, 28, 28) and labels uint8 (N,) of the `train` or `test` part."""
-    images, labels = (read_unpacked(f"{PREFIX[split]}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
-    return parse_idx(images, "MNIST"), parse_idx(labels, "MNIST")
+_unpacking: "dict[str, Future[bytes]]" = {}
+"""Files that are being unpacked in the background."""
 
 
-def parse_idx(content: bytes, name: str) -> Tensor:
-    """An unpacked IDX file of uint8 -> a tensor of the shape in its header: 0, 0, type, rank, then each size.
+def read_mnist(split: str) -> tuple["Tensor", "Tensor"]:
+    """Return images uint8 (N, 28, 28) and labels uint8 (N,) of the split `train` or `test`."""
+    prefix = FILE_PREFIXES[split]
+    return _read_tensor(f"{prefix}-images-idx3-ubyte"), _read_tensor(f"{prefix}-labels-idx1-ubyte")
 
-    Raises:
-        UserError: `content` is no IDX file of bytes, or is shorter or longer than its header says.
+
+def unpack_in_background(data: str) -> None:
+    """Start to unpack what a training on MNIST needs first, if `data` is `mnist`.
+
+    lzma works without holding the interpreter, so this runs while torch is being imported and saves half a second.
     """
-    if len(content) < 4 or content[:3] != bytes([0, 0, UINT8]):
-        raise UserError(f"{name} is not an IDX file of uint8")
-    start = 4 + 4 * content[3]
-    shape = np.frombuffer(content[4:start].ljust(start - 4, b"\0"), ">u4").tolist()
-    if len(content) - start != int(np.prod(shape, dtype=object)):
-        raise UserError(f"{name} is damaged: its header says {shape}, its length does not")
-    return torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8).view(shape)
+    if data == "mnist":
+        _unpacking.update({name: _executor().submit(_unpack, name) for name in TRAINING_FILES})
+
+
+def _read_tensor(name: str) -> "Tensor":
+    import torch
+
+    from dcgan.data.idx import read_idx_array
+
+    content = _unpacking.pop(name).result() if name in _unpacking else _unpack(name)
+    return torch.tensor(read_idx_array(io.BytesIO(content), "MNIST"))
+
+
+def _unpack(name: str) -> bytes:
+    return lzma.decompress((files("dcgan.data") / "mnist_idx" / f"{name}.xz").read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1)

@@ -1,64 +1,91 @@
-"""Pictures to learn from: a spec such as `mnist`, a folder or a file becomes one uint8 array.
+"""Opening image sets: a name such as `mnist`, a folder or a file becomes one uint8 array."""
 
-Nothing heavy is imported here: the processes that decode import this package too.
-"""
-
+import contextlib
 import hashlib
+import io
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dcgan.data import heldout, mnist, stacked
+from dcgan.data.arrays import StoredImages, read_npy, read_npz
+from dcgan.data.decode import ResizeOptions, read_file_bytes, read_image_size, suggest_size
+from dcgan.data.digests import digest_images
+from dcgan.data.folder import ImageFile, Listing, list_folder, list_zip
+from dcgan.data.idx import find_idx_files, read_idx_files
+from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
+from dcgan.data.prepared import PreparedSet
+from dcgan.data.resize import resize_images
+from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from torch import Tensor
-
-    from dcgan.data.decode import ResizeOptions
-    from dcgan.data.prepared import PreparedSet
-
 BUILT_IN_SETS = ("mnist", "stacked-mnist")
+"""Sets that need no files but those of the package."""
 SPLITS = ("train", "validation", "test", "all")
-MIN_SIDE, MAX_SIDE = 16, 256
-"""Pixels of a side."""
+MAX_HEADERS_READ = 1000
+"""Image files whose size is read, spread evenly, to suggest a size for all."""
+FALLBACK_SIZE = (32, 32)
+"""Height and width that are suggested if no header can be read."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A part of a set of pictures.
+    """A split of an image set.
 
     Attributes:
-        name: the spec it was opened from.
-        pixels: uint8 (N, C, H, W); of a folder or file mapped from the cache, so that it may be larger than memory.
+        name: what the set was opened by: its name or path, printable.
+        pixels: uint8 (N, C, H, W). The pixels of a folder or a file are mapped from the cache, so they may be larger
+            than memory.
         labels: int64 (N,), or None without classes.
         classes: a printable name for each label; empty without classes.
-        key: of the content and of how it was prepared: equal keys, equal pictures in equal order.
-        original: the pictures' size before, such as `64x48` or `16x16 to 640x480`, height first.
-        skipped: (name, reason) of each file that cannot be used.
-        about: an array a picture of what it was: `digests`, `sizes`, `modes`, `indices` (its place in the listing or
-            the array); empty for the sets that go by a name.
-        modes: names for the numbers in `about["modes"]`.
+        content_key: stands for the content and for how it was prepared: sets with equal keys have equal images in
+            equal order.
+        original_size: the size of the images before, height first, such as `64x48` or `16x16 to 640x480`.
+        skipped_files: (name, reason) of each file that cannot be used.
+        columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, and `indices` (position in
+            the listing or in the array); empty for sets that are opened by name.
+        mode_names: names for the numbers in `columns["modes"]`.
     """
 
     name: str
-    pixels: "Tensor"
-    labels: "Tensor | None"
+    pixels: Tensor
+    labels: Tensor | None
     classes: tuple[str, ...]
-    key: str = ""
-    original: str = ""
-    skipped: tuple[tuple[str, str], ...] = ()
-    about: Mapping[str, "npt.NDArray[Any]"] = field(default_factory=dict)
-    modes: tuple[str, ...] = ()
+    content_key: str = ""
+    original_size: str = ""
+    skipped_files: tuple[tuple[str, str], ...] = ()
+    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    mode_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
+@dataclass(frozen=True)
+class _SizeOptions:
+    """The caller's options; what is None follows from the data."""
+
+    size: tuple[int, int] | None
+    channels: int | None
+    fit: str
+
+    def for_sizes(self, sizes: Sequence[Sequence[int]]) -> ResizeOptions:
+        """Return options with the caller's size, or with one that suits images of `sizes` (N, 2)."""
+        height, width = self.size or suggest_size(np.array(sizes))
+        return ResizeOptions(height, width, self.channels, self.fit)
+
+
 def open_images(
-    spec: str,
+    data: str,
     split: str = "train",
     *,
     size: tuple[int, int] | None = None,
@@ -66,200 +93,155 @@ def open_images(
     fit: str = "crop",
     seed: int = 0,
 ) -> ImageSet:
-    """Open a set of pictures. Files are prepared on the first call and found in the cache afterwards.
+    """Open an image set. Files are prepared on the first call; later calls find them in the cache.
 
     Args:
-        spec: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of pictures or of IDX files, or a `.zip`,
-            `.npz` or `.npy`.
-        split: `train`, or one of the held-out parts `validation` and `test`, or `all` of it. A set with a test part of
-            its own uses that, and its validation part is in `train` too; any other keeps a tenth out of `train`.
-        size: (height, width) to resize to; by default the pictures' own where they are equal and small enough.
-        channels: 1, 3 or 4; by default the fewest that lose nothing.
-        fit: `crop`, `pad` or `stretch` where the aspect is another.
-        seed: which stacks `stacked-mnist` draws.
+        data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images or of IDX files, or a `.zip`,
+            `.npz` or `.npy` file.
+        split: `train`, `validation`, `test` or `all`. A set that has its own test split uses that, and its validation
+            split is a part of `train`. Any other set holds a tenth of its images out of `train`: one half of it is the
+            validation split, the other half is the test split.
+        size: (height, width) of the images; without it they keep their size if it is the same for all and small enough.
+        channels: 1, 3 or 4; without it the fewest channels that lose nothing.
+        fit: `crop`, `pad` or `stretch` images of another aspect ratio.
+        seed: for the random stacks of `stacked-mnist`.
 
     Raises:
-        UserError: there is no such set, or it cannot be used.
+        UserError: the set does not exist or cannot be used.
     """
-    from dcgan.data.torchvision import TORCHVISION_SETS
-
     if split not in SPLITS:
-        raise UserError(f"there is no part {split!r} of a set; the parts are {', '.join(SPLITS)}")
-    if spec in BUILT_IN_SETS or spec in TORCHVISION_SETS:
-        return _named(spec, split, size, channels, fit, seed)
-    return _part(spec, _prepared(spec, size, channels, fit), split)
+        raise UserError(f"there is no split {split!r} of a set; the splits are {', '.join(SPLITS)}")
+    options = _SizeOptions(size, channels, fit)
+    if data in BUILT_IN_SETS or data in TORCHVISION_SETS:
+        return _open_named_set(data, split, options, seed)
+    return _select_split(data, _prepare_path(data, options), split)
 
 
-def list_file_names(spec: str) -> list[str]:
-    """Printable names of the files of a folder or a zip, by `about["indices"]`; none for what comes as arrays."""
-    from dcgan.data import arrays
-    from dcgan.data import folder as folder_module
+def list_file_names(data: str) -> list[str]:
+    """Return the printable names of the files of a folder or a zip, or no names for other sets.
 
-    path = Path(spec).expanduser()
-    if path.is_dir() and not arrays.find_idx(path):
-        return [printable(entry.name) for entry in folder_module.list_folder(path).entries]
+    `columns["indices"]` of an image set are indices into this list.
+    """
+    path = Path(data).expanduser()
+    if path.is_dir() and not find_idx_files(path):
+        return [printable(file.name) for file in list_folder(path).files]
     if path.suffix.lower() == ".zip":
-        return [printable(entry.name) for entry in folder_module.list_zip(path).entries]
+        return [printable(file.name) for file in list_zip(path).files]
     return []
 
 
-def _named(spec: str, split: str, size: tuple[int, int] | None, channels: int | None, fit: str, seed: int) -> ImageSet:
-    """A set that comes as arrays and fits into memory."""
-    import torch
-
-    from dcgan.data import heldout
-    from dcgan.data.decode import ResizeOptions, suggested_size
-    from dcgan.data.resize import resize_images
-
-    pixels, labels, classes, key = _arrays(spec, "test" if split == "test" else "train", seed)
+def _open_named_set(name: str, split: str, options: _SizeOptions, seed: int) -> ImageSet:
+    """Open a set that fits into memory and has its own test split."""
+    pixels, labels, classes, source_key = _read_named_set(name, "test" if split == "test" else "train", seed)
     if split == "all":
-        more = _arrays(spec, "test", seed)
-        pixels, labels = torch.cat([pixels, more[0]]), torch.cat([labels, more[1]])
+        test_pixels, test_labels, *_ = _read_named_set(name, "test", seed)
+        pixels, labels = torch.cat([pixels, test_pixels]), torch.cat([labels, test_labels])
     if split == "validation":
-        digests = _digests(pixels.numpy())
-        rows = torch.from_numpy(heldout.choose_split(digests, labels.numpy()) == heldout.VALIDATION)
+        splits = heldout.choose_splits(digest_images(pixels.numpy()), labels.numpy())
+        rows = torch.from_numpy(splits == heldout.VALIDATION)
         pixels, labels = pixels[rows], labels[rows]
     height, width = pixels.shape[-2:]
-    if size is None:
-        import numpy as np
-
-        size = suggested_size(np.array([[height, width]]))
-    options = ResizeOptions(*size, channels, fit)
-    if (channels or pixels.shape[1], *size) != tuple(pixels.shape[1:]):
-        pixels = torch.from_numpy(resize_images(pixels.numpy(), options))
-    key = hashlib.sha256(f"{key} {split} {options}".encode()).hexdigest()
-    return ImageSet(spec, pixels, labels, classes, key, f"{height}x{width}")
+    resize_options = options.for_sizes([(height, width)])
+    pixels = torch.from_numpy(resize_images(pixels.numpy(), resize_options))
+    content_key = hashlib.sha256(f"{source_key} {split} {resize_options.key_text()}".encode()).hexdigest()
+    return ImageSet(name, pixels, labels, classes, content_key, f"{height}x{width}")
 
 
-def _arrays(spec: str, part: str, seed: int) -> tuple["Tensor", "Tensor", tuple[str, ...], str]:
-    """Pixels (N, C, H, W), labels, classes and a content key."""
-    import torch
-
-    if spec == "mnist":  # its bytes come with the package, so the name is key enough
-        from dcgan.data import mnist
-
-        pixels, labels = mnist.read_mnist(part)
-        return pixels.unsqueeze(1), labels.long(), tuple("0123456789"), "mnist"
-    if spec == "stacked-mnist":
-        from dcgan.data import stacked
-
-        return *stacked.read_stacked(part, seed), tuple(f"{i:03d}" for i in range(1000)), f"stacked-mnist {seed}"
-    from dcgan.data import torchvision
-
-    array, numbers, classes = torchvision.read_torchvision(spec, part)
-    key = hashlib.sha256(array.tobytes() + numbers.tobytes()).hexdigest()
-    return torch.from_numpy(array.transpose(0, 3, 1, 2).copy()), torch.from_numpy(numbers), classes, key
+def _read_named_set(name: str, split: str, seed: int) -> tuple[Tensor, Tensor, tuple[str, ...], str]:
+    """Return pixels (N, C, H, W), labels (N,), classes, and a key of the content of the split `train` or `test`."""
+    if name == "mnist":  # the package holds its bytes, so the name is enough as a key
+        pixels, labels = mnist.read_mnist(split)
+        return pixels.unsqueeze(1), labels.long(), mnist.CLASS_NAMES, "mnist"
+    if name == "stacked-mnist":
+        return *stacked.read_stacked(split, seed), stacked.CLASS_NAMES, f"stacked-mnist {seed}"
+    array, label_array, classes = read_torchvision(name, split)
+    key = hashlib.sha256(array.tobytes() + label_array.tobytes()).hexdigest()
+    return torch.from_numpy(array.transpose(0, 3, 1, 2).copy()), torch.from_numpy(label_array), classes, key
 
 
-def _digests(pixels: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
-    import numpy as np
-
-    rows = (hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest() for row in pixels)
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(pixels), 16)
-
-
-def _prepared(spec: str, size: tuple[int, int] | None, channels: int | None, fit: str) -> "PreparedSet":
-    """The cache's entry of a folder or a file, made now if there is none."""
-    from dcgan.data import arrays, prepare
-    from dcgan.data import folder as folder_module
-
-    path, shown = Path(spec).expanduser(), printable(spec)
-    if not _is_there(path):
-        raise UserError(f"there is no data {spec!r}{_nearest(spec, path)}")
+def _prepare_path(data: str, options: _SizeOptions) -> PreparedSet:
+    """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
+    path, set_name = Path(data).expanduser(), printable(data)
+    if not _exists(path):
+        raise UserError(f"there is no data {data!r}{_suggestion(path)}")
     suffix = path.suffix.lower()
-    if path.is_dir() and not (idx := arrays.find_idx(path)):
-        listing = folder_module.list_folder(path)
-        return prepare.prepare_files(listing, _options(size or _listing_size(listing), channels, fit), shown)
     if path.is_dir():
-        parts, stamped = arrays.read_idx(idx), sorted(idx[0].parent.glob("*ubyte*"))
-    elif suffix == ".zip":
-        listing = folder_module.list_zip(path)
-        return prepare.prepare_files(listing, _options(size or _listing_size(listing), channels, fit), shown)
-    elif suffix in (".npy", ".npz"):
-        parts, stamped = (arrays.read_npy if suffix == ".npy" else arrays.read_npz)(path), [path]
-    else:
-        raise UserError(f"{shown} is a file of a kind that is not read: give a folder, a .zip, an .npz or an .npy")
-    stamp = [(os.path.abspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in stamped]
-    return prepare.prepare_arrays(parts, stamp, _options(size or _rows_size(parts), channels, fit), shown)
+        if idx_files := find_idx_files(path):
+            files = sorted(idx_files[0].parent.glob("*ubyte*"))
+            return _prepare_arrays(read_idx_files(idx_files), files, options, set_name)
+        return _prepare_listing(list_folder(path), options, set_name)
+    if suffix == ".zip":
+        return _prepare_listing(list_zip(path), options, set_name)
+    if suffix == ".npy":
+        return _prepare_arrays([read_npy(path)], [path], options, set_name)
+    if suffix == ".npz":
+        return _prepare_arrays([read_npz(path)], [path], options, set_name)
+    raise UserError(f"{set_name} is a file of a kind that is not read: give a folder, a .zip, an .npz or an .npy")
 
 
-def _is_there(path: Path) -> bool:
+def _prepare_listing(listing: Listing, options: _SizeOptions, set_name: str) -> PreparedSet:
+    sizes = [options.size] if options.size else _read_sizes(listing)
+    return prepare_files(listing, options.for_sizes(sizes), set_name)
+
+
+def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _SizeOptions, set_name: str) -> PreparedSet:
+    fingerprint = [(os.path.abspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return prepare_arrays(parts, fingerprint, options.for_sizes([part.shape[:2] for part in parts]), set_name)
+
+
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name too long, or with a zero byte
+    except (OSError, ValueError):  # the name is too long, or has a zero byte
         return False
 
 
-def _options(size: tuple[int, int], channels: int | None, fit: str) -> "ResizeOptions":
-    from dcgan.data.decode import ResizeOptions
-
-    return ResizeOptions(*size, channels, fit)
-
-
-def _listing_size(listing: Any) -> tuple[int, int]:
-    """The size to prepare at, from the headers of up to a thousand files spread evenly."""
-    import contextlib
-    import io
-    import warnings
-
-    import numpy as np
-
-    from dcgan.data.decode import native_size, read_file_bytes, suggested_size
-
+def _read_sizes(listing: Listing) -> list[tuple[int, int]]:
+    """Return (height, width) of up to `MAX_HEADERS_READ` files, from their headers."""
     sizes: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for entry in listing.entries[:: max(1, len(listing.entries) // 1000)]:
-            with contextlib.suppress(Exception):  # broken files are named when they are decoded
-                sizes.append(
-                    native_size(io.BytesIO(read_file_bytes(entry.path, entry.member)) if entry.member else entry.path)
-                )
-    return suggested_size(np.array(sizes or [(32, 32)]))
+        for file in listing.files[:: max(1, len(listing.files) // MAX_HEADERS_READ)]:
+            with contextlib.suppress(Exception):  # damaged files are named when they are decoded
+                sizes.append(_read_size(file))
+    return sizes or [FALLBACK_SIZE]
 
 
-def _rows_size(parts: Any) -> tuple[int, int]:
-    import numpy as np
-
-    from dcgan.data.decode import suggested_size
-
-    return suggested_size(np.array([part.shape[:2] for part in parts]))
+def _read_size(file: ImageFile) -> tuple[int, int]:
+    if file.member is None:
+        return read_image_size(file.path)
+    return read_image_size(io.BytesIO(read_file_bytes(file.path, file.member)))
 
 
-def _nearest(spec: str, path: Path) -> str:
-    """What was meant: a known name, or a file beside where the path leads."""
-    from dcgan.data.torchvision import TORCHVISION_SETS
-
+def _suggestion(path: Path) -> str:
+    """Return what may have been meant, for an error line: a known name, or a file in the same folder."""
     names = [*BUILT_IN_SETS, *TORCHVISION_SETS]
-    beside = [str(path.with_name(name)) for name in _names_in(path.parent)] if path.name else []
-    near = did_you_mean(str(path), [*beside, *names])
-    return f"{near}; known: a folder, a .zip, .npz or .npy, {', '.join(names)}"
+    neighbors = [str(path.with_name(name)) for name in _visible_names(path.parent)] if path.name else []
+    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: a folder, a .zip, .npz or .npy, {', '.join(names)}"
 
 
-def _names_in(folder: Path) -> Iterator[str]:
+def _visible_names(folder: Path) -> Iterator[str]:
     try:
         yield from (entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
     except (OSError, ValueError):
         return
 
 
-def _part(spec: str, kept: "PreparedSet", split: str) -> ImageSet:
-    import torch
-
-    from dcgan.data.prepare import split_rows
-
-    rows = split_rows(kept, split)
-    about = {name: column[rows] for name, column in kept.about.items()}
-    labels = torch.from_numpy(about.pop("labels")) if kept.meta["classes"] else None
-    sizes = kept.about["sizes"]
-    low, high = ("x".join(map(str, f(axis=0).tolist())) for f in (sizes.min, sizes.max))
+def _select_split(data: str, prepared: PreparedSet, split: str) -> ImageSet:
+    rows = split_rows(prepared, split)
+    columns = {name: column[rows] for name, column in prepared.columns.items()}
+    labels = torch.from_numpy(columns.pop("labels"))
+    sizes = prepared.columns["sizes"]
+    smallest, largest = ("x".join(map(str, extreme.tolist())) for extreme in (sizes.min(axis=0), sizes.max(axis=0)))
+    metadata = prepared.metadata
     return ImageSet(
-        printable(spec),
-        torch.from_numpy(kept.pixels[rows]),
-        labels,
-        tuple(kept.meta["classes"]),
-        str(kept.meta["key"]),
-        low if low == high else f"{low} to {high}",
-        tuple((name, why) for name, why in kept.meta["skipped"]),
-        about,
-        tuple(kept.meta["modes"]),
+        name=printable(data),
+        pixels=torch.from_numpy(prepared.pixels[rows]),
+        labels=labels if metadata["classes"] else None,
+        classes=tuple(metadata["classes"]),
+        content_key=str(metadata["key"]),
+        original_size=smallest if smallest == largest else f"{smallest} to {largest}",
+        skipped_files=tuple((name, reason) for name, reason in metadata["skipped"]),
+        columns=columns,
+        mode_names=tuple(metadata["modes"]),
     )

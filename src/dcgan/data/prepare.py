@@ -1,154 +1,158 @@
-"""Pictures as they lie on the disk -> one memory-mapped uint8 array in the cache, made once."""
+"""Image files or arrays are turned into one memory-mapped uint8 array in the cache, once."""
 
 import hashlib
 import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
-from dcgan.data import heldout, prepared
-from dcgan.data.arrays import ArrayPart
-from dcgan.data.decode import HASH_BYTES, DecodedImage, ResizeOptions
+from dcgan.data import heldout
+from dcgan.data.arrays import StoredImages
+from dcgan.data.decode import DecodedImage, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
-from dcgan.data.folder import ImageFile, Listing
+from dcgan.data.digests import digest_images, stack_digests
+from dcgan.data.folder import ImageFile, Listing, SkippedFile
+from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
+from dcgan.data.resize import resize_images
+from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
 from dcgan.errors import UserError
 from dcgan.files import printable
 
-MIN_PICTURES = 2
-"""Pictures without which nothing can be trained; the same for each class."""
-HAVE = ("no usable picture", "one usable picture")
-WRITE_BATCH = 64
+MIN_IMAGES = 2
+"""Fewer images cannot be trained on; the same holds for each class."""
+TOO_FEW_IMAGES = ("no usable picture", "one usable picture")
+"""The numbers of images below `MIN_IMAGES` as text."""
+WRITE_BATCH_SIZE = 64
 """Rows that are written at once."""
+PROGRESS_DELAY_S = 1
+"""The progress bar is hidden if preparing takes less time."""
+TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.5, 10
+"""Time between two updates of the progress bar on a terminal and in a file."""
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class PreparedBatch:
-    """Some pictures of one shape, ready to be kept.
-
-    Attributes:
-        pixels: uint8 (k, C, H, W).
-        labels: int64 (k,), -1 without classes.
-        digests: uint8 (k, 16), of each picture before it was resized.
-        sizes: int32 (k, 2): heights and widths before that.
-        modes: Pillow's name of each picture's kind, or `uint8` in an array.
-        tests: bool (k,): the picture is in the set's own test part.
-        indices: int64 (k,): the place in the listing or the array.
-    """
-
-    pixels: Array
-    labels: Array
-    digests: Array
-    sizes: Array
-    modes: list[str]
-    tests: Array
-    indices: Array
-
-
-def prepare_files(listing: Listing, options: ResizeOptions, shown: str) -> prepared.PreparedSet:
-    """Prepare the pictures of a folder or a zip, or find them prepared.
+def prepare_files(listing: Listing, options: ResizeOptions, set_name: str) -> PreparedSet:
+    """Prepare the images of a folder or a zip, unless the cache has them already.
 
     Raises:
-        UserError: too few of them can be used.
+        UserError: too few of the images can be used, or the cache cannot be written.
     """
-    stamps = [(e.name, *e.stamp, e.label, e.is_test) for e in listing.entries]
-    first = os.path.abspath(listing.entries[0].path)
-    name = cache_key("files", first, stamps, listing.classes, listing.skipped, vars(options))
-    if (kept := prepared.read_prepared(name)) is not None:
-        return kept
-    skipped = [(printable(n), why) for n, why in listing.skipped]
-    pieces = _decoded(listing, options, skipped)
-    used = {entry.label for entry in listing.entries}
-    return _keep(name, pieces, options, (listing.classes, used), skipped, shown)
+    fingerprints = [(file.name, *file.fingerprint, file.label, file.is_test) for file in listing.files]
+    first_path = os.path.abspath(listing.files[0].path)
+    entry_name = cache_key(
+        "files", first_path, fingerprints, listing.classes, listing.skipped_files, _options_for_key(options)
+    )
+    if (prepared := read_prepared(entry_name)) is not None:
+        return prepared
+    skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
+    batches = _decode_batches(listing, options, skipped_files)
+    used_labels = {file.label for file in listing.files}
+    return _write_entry(entry_name, batches, options, listing.classes, used_labels, skipped_files, set_name)
 
 
 def prepare_arrays(
-    parts: Sequence[ArrayPart], stamp: object, options: ResizeOptions, shown: str
-) -> prepared.PreparedSet:
-    """Prepare pictures that come as arrays, or find them prepared. `stamp` says when the files changed."""
-    name = cache_key("arrays", stamp, vars(options))
-    if (kept := prepared.read_prepared(name)) is not None:
-        return kept
-    used = {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
-    classes = tuple(map(str, range(1 + max(used, default=-1))))
-    pieces = itertools.chain.from_iterable(_from_rows(part, options) for part in parts)
-    total = sum(part.count for part in parts)
-    return _keep(name, _barred(pieces, total, shown), options, (classes, used), [], shown)
+    parts: Sequence[StoredImages], fingerprint: object, options: ResizeOptions, set_name: str
+) -> PreparedSet:
+    """Prepare images that are stored as arrays, unless the cache has them already.
+
+    Args:
+        parts: the images; the test split may be a separate part.
+        fingerprint: changes when the files change.
+        options: how the images are resized.
+        set_name: printable name of the set for the progress bar and for errors.
+
+    Raises:
+        UserError: there are too few images, a file is damaged, or the cache cannot be written.
+    """
+    entry_name = cache_key("arrays", fingerprint, _options_for_key(options))
+    if (prepared := read_prepared(entry_name)) is not None:
+        return prepared
+    used_labels = {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
+    classes = tuple(map(str, range(1 + max(used_labels, default=-1))))
+    stored_batches = itertools.chain.from_iterable(_read_batches(part, options) for part in parts)
+    batches = _with_progress_bar(stored_batches, sum(part.count for part in parts), set_name)
+    return _write_entry(entry_name, batches, options, classes, used_labels, [], set_name)
 
 
-def _barred(pieces: Iterable[PreparedBatch], total: int, shown: str) -> Iterator[PreparedBatch]:
-    with _bar(total, shown) as bar:
-        for piece in pieces:
-            yield piece
-            bar.update(len(piece.labels))
+def split_rows(prepared: PreparedSet, split: str) -> slice:
+    """Return the rows of `train`, `validation` or `test`, or all rows for `all`."""
+    if split == "all":
+        return slice(0, len(prepared.pixels))
+    begin, end = cast(list[int], prepared.metadata["parts"][split])
+    return slice(begin, end)
 
 
-def _bar(total: int, shown: str) -> "tqdm[Any]":
-    # Nothing is shown of what is done in a blink.
-    wait = 0.5 if os.isatty(2) else 10
-    return tqdm(total=total, desc=f"preparing {shown}", unit="img", delay=1, mininterval=wait, file=sys.stderr)
+def _options_for_key(options: ResizeOptions) -> dict[str, Any]:
+    """Return the options for the name of a cache entry: with these keys version 0.1.0 finds the same entries."""
+    return {"height": options.height, "width": options.width, "channels": options.channels, "fit": options.fit}
 
 
-def _decoded(listing: Listing, options: ResizeOptions, skipped: list[tuple[str, str]]) -> Iterator[PreparedBatch]:
-    """Decode a listing's files. What cannot be read is added to `skipped`."""
-    results = decode_in_processes([(entry.path, entry.member) for entry in listing.entries], options)
-    with _bar(len(listing.entries), "pictures") as bar:
-        pairs = zip(enumerate(listing.entries), results, strict=True)
-        while together := list(itertools.islice(pairs, WRITE_BATCH)):
-            good = [(entry, result) for entry, result in together if isinstance(result, DecodedImage)]
-            skipped += [(printable(e.name), result) for (_, e), result in together if isinstance(result, str)]
-            bar.update(len(together))
-            if good:
-                yield _piece(good)
+def _with_progress_bar(batches: Iterable[PreparedBatch], total: int, set_name: str) -> Iterator[PreparedBatch]:
+    with _progress_bar(total, set_name) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch.labels))
 
 
-def _piece(good: Sequence[tuple[tuple[int, ImageFile], DecodedImage]]) -> PreparedBatch:
-    pictures = [picture for _, picture in good]
-    channels = max(picture.pixels.shape[2] for picture in pictures)
-    return PreparedBatch(
-        np.stack([_widened(picture.pixels.transpose(2, 0, 1)[None], channels)[0] for picture in pictures]),
-        np.array([entry.label for (_, entry), _ in good], np.int64),
-        np.frombuffer(b"".join(picture.digest for picture in pictures), np.uint8).reshape(-1, HASH_BYTES),
-        np.array([picture.size for picture in pictures], np.int32),
-        [picture.mode for picture in pictures],
-        np.array([entry.is_test for (_, entry), _ in good]),
-        np.array([index for (index, _), _ in good], np.int64),
+def _progress_bar(total: int, set_name: str) -> "tqdm[Any]":
+    interval = TERMINAL_INTERVAL_S if os.isatty(2) else LOG_INTERVAL_S
+    return tqdm(
+        total=total,
+        desc=f"preparing {set_name}",
+        unit="img",
+        delay=PROGRESS_DELAY_S,
+        mininterval=interval,
+        file=sys.stderr,
     )
 
 
-def _widened(pixels: Array, channels: int) -> Array:
-    """uint8 (k, C, H, W) with more channels: gray repeated, then opaque."""
-    have = pixels.shape[1]
-    if have == channels:
-        return pixels
-    colours = np.repeat(pixels, 3, axis=1) if have == 1 else pixels
-    if channels == 3:
-        return colours
-    return np.concatenate([colours, np.full_like(colours[:, :1], 255)], axis=1)
+def _decode_batches(
+    listing: Listing, options: ResizeOptions, skipped_files: list[SkippedFile]
+) -> Iterator[PreparedBatch]:
+    """Decode the files of a listing. Files that cannot be read are added to `skipped_files`."""
+    results = decode_in_processes([(file.path, file.member) for file in listing.files], options)
+    with _progress_bar(len(listing.files), "pictures") as bar:
+        pairs = zip(enumerate(listing.files), results, strict=True)
+        while batch := list(itertools.islice(pairs, WRITE_BATCH_SIZE)):
+            decoded = [(i, file, result) for (i, file), result in batch if isinstance(result, DecodedImage)]
+            skipped_files += [(printable(file.name), result) for (_, file), result in batch if isinstance(result, str)]
+            bar.update(len(batch))
+            if decoded:
+                yield _batch_of_files(decoded)
 
 
-def _from_rows(part: ArrayPart, options: ResizeOptions) -> Iterator[PreparedBatch]:
-    from dcgan.data.resize import resize_images
+def _batch_of_files(decoded: Sequence[tuple[int, ImageFile, DecodedImage]]) -> PreparedBatch:
+    """Join decoded files, each with its index in the listing."""
+    indices, files, images = zip(*decoded, strict=True)
+    channels = max(image.pixels.shape[2] for image in images)
+    return PreparedBatch(
+        np.concatenate([add_channels(image.pixels.transpose(2, 0, 1)[None], channels) for image in images]),
+        np.array([file.label for file in files], np.int64),
+        stack_digests(image.digest for image in images),
+        np.array([image.original_size for image in images], np.int32),
+        [image.mode for image in images],
+        np.array([file.is_test for file in files]),
+        np.array(indices, np.int64),
+    )
 
+
+def _read_batches(part: StoredImages, options: ResizeOptions) -> Iterator[PreparedBatch]:
     start = 0
-    for rows in part.pieces():
+    for rows in part.read_chunks():
         indices = np.arange(start, start + len(rows))
-        labels = np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[indices]
         start += len(rows)
-        digests = b"".join(hashlib.blake2b(np.ascontiguousarray(r).data, digest_size=HASH_BYTES).digest() for r in rows)
         yield PreparedBatch(
             resize_images(rows.transpose(0, 3, 1, 2), options),
-            labels,
-            np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES),
+            np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[indices],
+            digest_images(rows),
             np.tile(np.array(part.shape[:2], np.int32), (len(rows), 1)),
             ["uint8"] * len(rows),
             np.full(len(rows), part.is_test),
@@ -156,131 +160,79 @@ def _from_rows(part: ArrayPart, options: ResizeOptions) -> Iterator[PreparedBatc
         )
 
 
-def _keep(
-    name: str,
-    pieces: Iterable[PreparedBatch],
+def _write_entry(
+    entry_name: str,
+    batches: Iterable[PreparedBatch],
     options: ResizeOptions,
-    classes: tuple[tuple[str, ...], set[int]],
-    skipped: list[tuple[str, str]],
-    shown: str,
-) -> prepared.PreparedSet:
-    """Write everything into a new entry of the cache and open it. `classes`: their names, and which must be there."""
-    with new_cache_entry(name, is_valid=lambda name: prepared.read_prepared(name) is not None) as entry:
-        with (entry / "pixels.npy").open("wb+") as file:
-            writer = _Writer(file, options)
-            for piece in pieces:
-                writer.add(piece)
-            about, names = writer.columns()
-            _check_enough(about["labels"], *classes, skipped, shown)
+    classes: tuple[str, ...],
+    used_labels: set[int],
+    skipped_files: list[SkippedFile],
+    set_name: str,
+) -> PreparedSet:
+    """Write all images into a new entry of the cache and open it. Each of `used_labels` must have enough images."""
+    with new_cache_entry(entry_name, is_valid=lambda name: read_prepared(name) is not None) as entry:
+        with (entry / PIXELS_FILE).open("wb+") as file:
+            writer = BatchWriter(file, options)
+            for batch in batches:
+                writer.add(batch)
+            columns, mode_names = writer.columns()
+            _check_enough(columns["labels"], classes, used_labels, skipped_files, set_name)
             writer.finish()
-        parts = _arrange(entry / "pixels.npy", about)
-        np.savez(entry / "about.npz", **about)  # type: ignore[arg-type]
-        content = hashlib.sha256(about["digests"].tobytes() + about["labels"].tobytes() + repr(options).encode())
-        meta = {"parts": parts, "classes": classes[0], "modes": names, "skipped": skipped, "key": content.hexdigest()}
-        prepared.write_metadata(entry, meta)
-    kept = prepared.read_prepared(name)
-    if kept is None:
+        parts = _sort_by_split(entry / PIXELS_FILE, columns)
+        np.savez(entry / COLUMNS_FILE, **columns)  # type: ignore[arg-type]
+        content = columns["digests"].tobytes() + columns["labels"].tobytes() + options.key_text().encode()
+        metadata = {"parts": parts, "classes": classes, "modes": mode_names, "skipped": skipped_files}
+        write_metadata(entry, metadata | {"key": hashlib.sha256(content).hexdigest()})
+    prepared = read_prepared(entry_name)
+    if prepared is None:
         raise UserError(f"the cache {cache_folder()} does not keep what is written there: set DCGAN_CACHE to another")
-    return kept
-
-
-class _Writer:
-    """Rows into a `.npy` file, one after the other; the channels grow when a picture needs more."""
-
-    HEADER = 128
-    """Bytes of a `.npy` file before its data, for every shape that fits."""
-
-    def __init__(self, file: IO[bytes], options: ResizeOptions) -> None:
-        self.file, self.frame, self.channels, self.count = file, (options.height, options.width), 0, 0
-        self.about: dict[str, list[Array]] = {name: [] for name in ("labels", "digests", "sizes", "tests", "indices")}
-        self.modes: dict[str, int] = {}
-        self.mode_of: list[Array] = []
-
-    def add(self, piece: PreparedBatch) -> None:
-        if piece.pixels.shape[1] > self.channels:
-            self._widen(piece.pixels.shape[1])
-        pixels = np.ascontiguousarray(_widened(piece.pixels, self.channels))
-        self.file.seek(self.HEADER + self.count * self._row())
-        if pixels.any():  # zeros stay a hole in the file, as they may be in a sparse source
-            self.file.write(pixels.data)
-        self.count += len(pixels)
-        for name, column in self.about.items():
-            column.append(getattr(piece, name))
-        self.mode_of.append(np.array([self.modes.setdefault(m, len(self.modes)) for m in piece.modes], np.uint8))
-
-    def _row(self) -> int:
-        return self.channels * self.frame[0] * self.frame[1]
-
-    def _widen(self, channels: int) -> None:
-        """Rewrite what is there with more channels, from the end, where a row only moves away from those unread."""
-        have, self.channels = self.channels, channels
-        old, new = have * self.frame[0] * self.frame[1], self._row()
-        for at in range(self.count - 1, -1, -1):
-            self.file.seek(self.HEADER + at * old)
-            row = np.frombuffer(self.file.read(old), np.uint8).reshape(1, have, *self.frame)
-            self.file.seek(self.HEADER + at * new)
-            self.file.write(np.ascontiguousarray(_widened(row, channels)).data)
-
-    def columns(self) -> tuple[dict[str, Array], list[str]]:
-        """What is known of each picture, and the names of the modes."""
-        if not self.count:
-            return {"labels": np.zeros(0, np.int64)}, []
-        about = {name: np.concatenate(column) for name, column in self.about.items()}
-        return about | {"modes": np.concatenate(self.mode_of)}, list(self.modes)
-
-    def finish(self) -> None:
-        """Write the header, and give the file its length."""
-        shape = (self.count, self.channels, *self.frame)
-        self.file.truncate(self.HEADER + self.count * self._row())
-        self.file.seek(0)
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self.file, header)
-        assert self.file.tell() == self.HEADER
+    return prepared
 
 
 def _check_enough(
-    labels: Array, classes: tuple[str, ...], used: set[int], skipped: Sequence[tuple[str, str]], shown: str
+    labels: Array, classes: tuple[str, ...], used_labels: set[int], skipped_files: Sequence[SkippedFile], set_name: str
 ) -> None:
-    broken = ""
-    if skipped:
-        name, why = skipped[0]
-        broken = f"; {len(skipped)} cannot be used, such as {name} ({why})"
-    if len(labels) < MIN_PICTURES:
-        raise UserError(f"{shown} has {HAVE[len(labels)]}, {MIN_PICTURES} are the least{broken}")
+    """Refuse a set, or a class of it, with too few images."""
+    skipped = ""
+    if skipped_files:
+        name, reason = skipped_files[0]
+        skipped = f"; {len(skipped_files)} cannot be used, such as {name} ({reason})"
+    if len(labels) < MIN_IMAGES:
+        raise UserError(f"{set_name} has {TOO_FEW_IMAGES[len(labels)]}, but needs at least {MIN_IMAGES}{skipped}")
     if not classes:
         return
     counts = np.bincount(labels, minlength=len(classes)).tolist()
-    few = [label for label in sorted(used) if counts[label] < MIN_PICTURES]
-    if few:
-        more = f" and {len(few) - 1} more" if len(few) > 1 else ""
+    small_classes = [label for label in sorted(used_labels) if counts[label] < MIN_IMAGES]
+    if small_classes:
+        more = f" and {len(small_classes) - 1} more" if len(small_classes) > 1 else ""
         raise UserError(
-            f"{shown}: the class {classes[few[0]]}{more} has {HAVE[counts[few[0]]]}, {MIN_PICTURES} are the least: "
-            f"add some, or put all pictures into one folder to train without classes{broken}"
+            f"{set_name}: the class {classes[small_classes[0]]}{more} has {TOO_FEW_IMAGES[counts[small_classes[0]]]}, "
+            f"but needs at least {MIN_IMAGES}: add some, or put all pictures into one folder to train without "
+            f"classes{skipped}"
         )
 
 
-def _arrange(path: Path, about: dict[str, Array]) -> dict[str, list[int]]:
-    """Order the rows: training, validation, test; return where each part begins and ends."""
-    tests = about.pop("tests")
-    own = np.flatnonzero(~tests)
-    groups = np.full(len(tests), heldout.TEST, np.int8)
-    groups[own] = heldout.choose_split(about["digests"][own], about["labels"][own])
-    if tests.any():  # it has a test part of its own, so nothing more is taken from training
-        groups[own] = np.where(groups[own] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
-    order = heldout.split_order(groups)
-    pixels = np.load(path, mmap_mode="r+", allow_pickle=False)
+def _sort_by_split(pixels_path: Path, columns: dict[str, Array]) -> dict[str, list[int]]:
+    """Sort the rows by training, validation and test; return where each split begins and ends."""
+    is_test = columns.pop("is_test")
+    has_own_test = bool(is_test.any())
+    rows = np.flatnonzero(~is_test)
+    splits = np.full(len(is_test), heldout.TEST, np.int8)
+    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows])
+    if has_own_test:  # no other images are taken from training
+        splits[rows] = np.where(splits[rows] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
+    order = heldout.order_by_split(splits)
+    pixels = np.load(pixels_path, mmap_mode="r+", allow_pickle=False)
     heldout.permute_in_place(pixels, order)
     pixels.flush()
     del pixels
-    for name, column in about.items():
-        about[name] = column[order]
-    train, both = (int(np.count_nonzero(groups <= part)) for part in (heldout.TRAIN, heldout.VALIDATION))
-    return {"train": [0, both if tests.any() else train], "validation": [train, both], "test": [both, len(groups)]}
-
-
-def split_rows(kept: prepared.PreparedSet, part: str) -> slice:
-    """The rows of `train`, `validation` or `test`, or of `all`."""
-    if part == "all":
-        return slice(0, len(kept.pixels))
-    begin, end = cast(list[int], kept.meta["parts"][part])
-    return slice(begin, end)
+    for name, column in columns.items():
+        columns[name] = column[order]
+    validation_begin, test_begin = (
+        int(np.count_nonzero(splits <= split)) for split in (heldout.TRAIN, heldout.VALIDATION)
+    )
+    return {
+        "train": [0, test_begin if has_own_test else validation_begin],  # its validation split is in training too
+        "validation": [validation_begin, test_begin],
+        "test": [test_begin, len(splits)],
+    }

@@ -1,4 +1,4 @@
-"""Prepared sets of pictures in the cache: how they are read, and how damage is noticed."""
+"""Prepared image sets in the cache: how they are read, and how damage is noticed."""
 
 import contextlib
 import hashlib
@@ -11,82 +11,80 @@ import numpy as np
 import numpy.typing as npt
 
 from dcgan.cache import CACHE_VERSION, cache_folder
-from dcgan.files import atomic_file
+from dcgan.files import atomic_file, sha256
 
+PIXELS_FILE, COLUMNS_FILE, METADATA_FILE = "pixels.npy", "about.npz", "meta.json"
 HASHED_BLOCKS, HASHED_BLOCK_BYTES = 64, 4096
-"""What is read of the pixels on every opening, spread evenly."""
+"""Blocks of the pixels that are read on every opening, spread evenly, and the bytes of a block."""
 
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """A prepared set.
+    """A prepared image set.
 
     Attributes:
-        pixels: uint8 (N, C, H, W), mapped from the disk: only what is used is read.
-        about: an array a picture, by name: `labels`, `digests`, `sizes`, `modes`, `indices`.
-        meta: JSON's own types: parts, classes, modes, skipped files, the content key.
+        pixels: uint8 (N, C, H, W), mapped from the disk: only the images that are used are read.
+        columns: arrays with one row for each image: `labels`, `digests`, `sizes`, `modes`, `indices`.
+        metadata: JSON types: `parts` (where each split begins and ends), `classes`, `modes`, `skipped` files and the
+            content `key`.
     """
 
     pixels: npt.NDArray[np.uint8]
-    about: dict[str, npt.NDArray[Any]]
-    meta: dict[str, Any]
+    columns: dict[str, npt.NDArray[Any]]
+    metadata: dict[str, Any]
 
 
-def write_metadata(entry: Path, meta: dict[str, Any]) -> None:
-    """Write an entry's last file: what it is, with the hashes by which damage is noticed."""
-    pixels = entry / "pixels.npy"
-    content = {**meta, "version": CACHE_VERSION, "sha256": _whole(pixels), "sample": _sample(pixels)}
-    content["about"] = _whole(entry / "about.npz")
-    content |= _stamp(pixels)
-    (entry / "meta.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
+def write_metadata(entry: Path, metadata: dict[str, Any]) -> None:
+    """Write the last file of an entry: its metadata with the hashes by which damage is noticed."""
+    pixels = entry / PIXELS_FILE
+    content = {**metadata, "version": CACHE_VERSION, "sha256": sha256(pixels), "sample": _hash_sample(pixels)}
+    content |= {"about": sha256(entry / COLUMNS_FILE)} | _file_status(pixels)
+    (entry / METADATA_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def read_prepared(name: str) -> PreparedSet | None:
-    """An entry, or None if there is none or it is damaged.
+    """Return an entry of the cache, or None if it does not exist or is damaged.
 
-    The size, and pieces of the content, are checked every time. All of the content is checked when the file was
-    touched since it was prepared.
+    The size and blocks of the content are checked every time. The whole content is checked if the file was touched
+    since it was prepared.
     """
     entry = cache_folder() / name
     try:
-        meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
-        pixels, about = entry / "pixels.npy", entry / "about.npz"
-        if meta["version"] != CACHE_VERSION or meta["about"] != _whole(about) or meta["sample"] != _sample(pixels):
+        metadata = json.loads((entry / METADATA_FILE).read_text(encoding="utf-8"))
+        pixels, columns = entry / PIXELS_FILE, entry / COLUMNS_FILE
+        if metadata["version"] != CACHE_VERSION:
             return None
-        if (stamp := _stamp(pixels)) != {name: meta[name] for name in stamp}:
-            if meta["sha256"] != _whole(pixels):
+        if metadata["about"] != sha256(columns) or metadata["sample"] != _hash_sample(pixels):
+            return None
+        if (status := _file_status(pixels)) != {key: metadata[key] for key in status}:
+            if metadata["sha256"] != sha256(pixels):
                 return None
-            _restamp(entry, meta | stamp)
-        with np.load(about, allow_pickle=False) as arrays:
-            columns = {column: arrays[column] for column in arrays.files}
-        # Copy on write: torch warns of memory that it may not write to, and nothing ever writes.
-        return PreparedSet(np.load(pixels, mmap_mode="c", allow_pickle=False), columns, meta)
+            _rewrite_metadata(entry, metadata | status)
+        with np.load(columns, allow_pickle=False) as arrays:
+            arrays_by_name = {column: arrays[column] for column in arrays.files}
+        # torch warns of memory that it may not write to, so the map is copy-on-write; nothing ever writes to it.
+        return PreparedSet(np.load(pixels, mmap_mode="c", allow_pickle=False), arrays_by_name, metadata)
     except (OSError, ValueError, LookupError, TypeError, EOFError):
         return None
 
 
-def _restamp(entry: Path, meta: dict[str, Any]) -> None:
-    """A copied cache has new times: note them, so that it is read as a whole once only."""
-    with contextlib.suppress(OSError), atomic_file(entry / "meta.json") as aside:
-        aside.write_text(json.dumps(meta) + "\n", encoding="utf-8")
+def _rewrite_metadata(entry: Path, metadata: dict[str, Any]) -> None:
+    """Note the new times of a cache that was copied, so that its whole content is checked only once."""
+    with contextlib.suppress(OSError), atomic_file(entry / METADATA_FILE) as temporary:
+        temporary.write_text(json.dumps(metadata) + "\n", encoding="utf-8")
 
 
-def _stamp(path: Path) -> dict[str, int]:
-    about = path.stat()
-    return {"bytes": about.st_size, "changed": about.st_mtime_ns}
+def _file_status(path: Path) -> dict[str, int]:
+    status = path.stat()
+    return {"bytes": status.st_size, "changed": status.st_mtime_ns}
 
 
-def _whole(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sample(path: Path) -> str:
-    """A hash of the size, the two ends and blocks between."""
+def _hash_sample(path: Path) -> str:
+    """Return a hash of a file's size, its two ends and blocks between them."""
     size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
+    hasher = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
         for i in range(HASHED_BLOCKS + 1):
             file.seek(max(0, size - HASHED_BLOCK_BYTES) * i // HASHED_BLOCKS)
-            digest.update(file.read(HASHED_BLOCK_BYTES))
-    return digest.hexdigest()
+            hasher.update(file.read(HASHED_BLOCK_BYTES))
+    return hasher.hexdigest()

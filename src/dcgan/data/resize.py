@@ -1,4 +1,4 @@
-"""Resizing many pictures of one shape at once, in torch: the same fits and the same filter as for single files."""
+"""Resizing many images of one shape at once, in torch, with the same fits and the same filter as for single files."""
 
 from typing import Any
 
@@ -8,68 +8,72 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcgan.data.decode import ResizeOptions
+from dcgan.data.decode import ResizeOptions, size_within
+from dcgan.images import composite_on_white
 
-RESIZE_BATCH = 4096
+RESIZE_BATCH_SIZE = 4096
+MIN_VISIBLE_ALPHA = 1 / 512
+"""Half a step of 8-bit opacity: what is more transparent becomes fully transparent when it is rounded."""
 
 
 def resize_images(pixels: npt.NDArray[np.uint8], options: ResizeOptions) -> npt.NDArray[Any]:
-    """uint8 (N, C, H, W) -> the size and channels of `options`, antialiased bicubic."""
+    """Return images uint8 (N, C, H, W) in the size and with the channels of the options, antialiased bicubic."""
     if pixels.shape[1:] == (options.channels or pixels.shape[1], options.height, options.width):
         return pixels
-    whole = torch.from_numpy(np.array(pixels, order="C"))
-    return torch.cat([_resized(part, options) for part in torch.split(whole, RESIZE_BATCH)]).numpy()
+    images = torch.from_numpy(np.array(pixels, order="C"))
+    return torch.cat([_resize_to_fit(batch, options) for batch in torch.split(images, RESIZE_BATCH_SIZE)]).numpy()
 
 
-def _resized(pixels: Tensor, options: ResizeOptions) -> Tensor:
+def _resize_to_fit(pixels: Tensor, options: ResizeOptions) -> Tensor:
     pixels = convert_channels(pixels, options.channels or pixels.shape[1])
     height, width = pixels.shape[-2:]
-    high, wide = options.height, options.width
+    frame_height, frame_width = options.height, options.width
     if options.fit == "pad":
-        scale = min(high / height, wide / width)
-        inner = (max(1, round(height * scale)), max(1, round(width * scale)))
-        top, left = (high - inner[0]) // 2, (wide - inner[1]) // 2
-        return F.pad(_scaled(pixels, inner), (left, wide - inner[1] - left, top, high - inner[0] - top))
+        inner_height, inner_width = size_within(height, width, options)
+        top, left = (frame_height - inner_height) // 2, (frame_width - inner_width) // 2
+        padding = (left, frame_width - inner_width - left, top, frame_height - inner_height - top)
+        return F.pad(_resize(pixels, (inner_height, inner_width)), padding)
     if options.fit == "crop":
-        scale = min(height / high, width / wide)
-        if scale < 1:  # enlarged: cut where pixels are smaller
-            return _middle(_scaled(pixels, (round(height / scale), round(width / scale))), high, wide)
-        pixels = _middle(pixels, round(high * scale), round(wide * scale))
-    return _scaled(pixels, (high, wide))
+        scale = min(height / frame_height, width / frame_width)
+        if scale < 1:  # the image is enlarged: crop afterwards, when its pixels are smaller
+            enlarged = _resize(pixels, (round(height / scale), round(width / scale)))
+            return _crop_middle(enlarged, frame_height, frame_width)
+        pixels = _crop_middle(pixels, round(frame_height * scale), round(frame_width * scale))
+    return _resize(pixels, (frame_height, frame_width))
 
 
-def _middle(pixels: Tensor, height: int, width: int) -> Tensor:
+def _crop_middle(pixels: Tensor, height: int, width: int) -> Tensor:
     top, left = (pixels.shape[-2] - height) // 2, (pixels.shape[-1] - width) // 2
     return pixels[..., top : top + height, left : left + width]
 
 
-def _scaled(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def _resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     if pixels.shape[-2:] == size:
         return pixels
     if pixels.shape[1] != 4:
         return F.interpolate(pixels, size, mode="bicubic", antialias=True)
-    # Transparent pixels must not bleed their colour: it counts as much as it is seen.
+    # The color of transparent pixels must not leak into others, so each color is weighted by its opacity.
     values = pixels.float() / 255
     alpha = values[:, 3:]
     values = F.interpolate(torch.cat([values[:, :3] * alpha, alpha], 1), size, mode="bicubic", antialias=True)
     alpha = values[:, 3:].clamp(0, 1)
-    colours = (values[:, :3] / alpha.clamp_min(1 / 512)).clamp(0, 1) * (alpha > 1 / 512)
-    return (torch.cat([colours, alpha], 1) * 255).round().to(torch.uint8)
+    color = (values[:, :3] / alpha.clamp_min(MIN_VISIBLE_ALPHA)).clamp(0, 1) * (alpha > MIN_VISIBLE_ALPHA)
+    return (torch.cat([color, alpha], 1) * 255).round().to(torch.uint8)
 
 
 def convert_channels(pixels: Tensor, channels: int) -> Tensor:
-    """uint8 (N, C, H, W) with 1 (gray), 3 (RGB) or 4 (RGBA) channels; what was transparent is seen on white."""
-    have = pixels.shape[1]
-    if have == channels:
+    """Return images uint8 (N, C, H, W) with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
+
+    Transparent pixels are composited on white; pixels that had no transparency become opaque.
+    """
+    if pixels.shape[1] == channels:
         return pixels
-    if have == 4:
-        alpha = pixels[:, 3:].float() / 255
-        pixels = (pixels[:, :3] * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
-        have = 3
-    if channels == 1:  # ITU-R 601-2 luma, as Pillow's
+    if pixels.shape[1] == 4:
+        pixels = composite_on_white(pixels[:, :3], pixels[:, 3:]).round().to(torch.uint8)
+    if channels == 1:  # ITU-R 601-2 luma, as in Pillow
         weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
         return (pixels * weights).sum(1, keepdim=True).round().to(torch.uint8)
-    colours = pixels.expand(-1, 3, -1, -1) if have == 1 else pixels
+    color = pixels.expand(-1, 3, -1, -1)  # gray becomes three equal channels
     if channels == 3:
-        return colours
-    return torch.cat([colours, torch.full_like(colours[:, :1], 255)], 1)
+        return color
+    return torch.cat([color, torch.full_like(color[:, :1], 255)], 1)

@@ -1,4 +1,4 @@
-"""torchvision's sets by name. What lies on the disk is used as it is; else torchvision downloads it."""
+"""torchvision's image sets by name. Files that are on the disk are used; other files are downloaded by torchvision."""
 
 import contextlib
 import sys
@@ -16,37 +16,37 @@ from dcgan.files import printable
 
 Array = npt.NDArray[Any]
 
-_IDX = tuple(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """One of torchvision's sets.
+    """One of torchvision's image sets.
 
     Attributes:
-        dataset: the class in `torchvision.datasets`.
-        folder: where its files go, below the root that it is given.
-        files: which files.
-        train: what the class is called with for the training part.
-        test: likewise for the test part.
+        class_name: name of the class in `torchvision.datasets`.
+        folder: folder of its files, below the root that the class is given.
+        file_names: names of its files.
+        train_arguments: arguments of the class for the training split.
+        test_arguments: arguments of the class for the test split.
     """
 
-    dataset: str
+    class_name: str
     folder: str
-    files: tuple[str, ...]
-    train: Mapping[str, Any] = field(default_factory=lambda: {"train": True})
-    test: Mapping[str, Any] = field(default_factory=lambda: {"train": False})
+    file_names: tuple[str, ...]
+    train_arguments: Mapping[str, Any] = field(default_factory=lambda: {"train": True})
+    test_arguments: Mapping[str, Any] = field(default_factory=lambda: {"train": False})
+
+
+_IDX_FILES = tuple(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 
 
 def _emnist(split: str) -> TorchvisionSet:
-    return TorchvisionSet(
-        "EMNIST", "EMNIST/raw", ("gzip.zip",), *({"split": split, "train": part} for part in (True, False))
-    )
+    train, test = ({"split": split, "train": is_train} for is_train in (True, False))
+    return TorchvisionSet("EMNIST", "EMNIST/raw", ("gzip.zip",), train, test)
 
 
 TORCHVISION_SETS: dict[str, TorchvisionSet] = {
-    "fashion-mnist": TorchvisionSet("FashionMNIST", "FashionMNIST/raw", _IDX),
-    "kmnist": TorchvisionSet("KMNIST", "KMNIST/raw", _IDX),
+    "fashion-mnist": TorchvisionSet("FashionMNIST", "FashionMNIST/raw", _IDX_FILES),
+    "kmnist": TorchvisionSet("KMNIST", "KMNIST/raw", _IDX_FILES),
     "emnist": _emnist("balanced"),
     "emnist-letters": _emnist("letters"),
     "emnist-digits": _emnist("digits"),
@@ -57,18 +57,19 @@ TORCHVISION_SETS: dict[str, TorchvisionSet] = {
     "cifar100": TorchvisionSet("CIFAR100", "", ("cifar-100-python.tar.gz",)),
     "svhn": TorchvisionSet("SVHN", "", ("train_32x32.mat", "test_32x32.mat"), {"split": "train"}, {"split": "test"}),
 }
+"""The sets that are known by name."""
 
 
-def read_torchvision(name: str, part: str) -> tuple[Array, Array, tuple[str, ...]]:
-    """Pictures uint8 (N, H, W, C), labels int64 (N,) and class names of the `train` or `test` part.
+def read_torchvision(name: str, split: str) -> tuple[Array, Array, tuple[str, ...]]:
+    """Return images uint8 (N, H, W, C), labels int64 (N,) and class names of the split `train` or `test`.
 
-    The files are looked for in `./data`, where torchvision's own examples put them, and in the cache.
+    The files are searched in `./data`, where torchvision's examples put them, and in the cache.
 
     Raises:
-        UserError: they are not there and cannot be downloaded, or scipy is missing (for `svhn`).
+        UserError: the files are on neither path and cannot be downloaded, or scipy is missing (for `svhn`).
     """
-    known = TORCHVISION_SETS[name]
-    dataset = _open(name, known, getattr(known, part))
+    entry = TORCHVISION_SETS[name]
+    dataset = _open_dataset(name, entry, entry.test_arguments if split == "test" else entry.train_arguments)
     pixels = np.asarray(dataset.data)
     if pixels.ndim == 3:
         pixels = pixels[..., None]
@@ -79,28 +80,29 @@ def read_torchvision(name: str, part: str) -> tuple[Array, Array, tuple[str, ...
     return pixels, labels, classes
 
 
-def _open(name: str, known: TorchvisionSet, arguments: Mapping[str, Any]) -> Any:
-    from torchvision import datasets
+def _open_dataset(name: str, entry: TorchvisionSet, arguments: Mapping[str, Any]) -> Any:
+    from torchvision import datasets  # imported here because it takes 1.8 s, and few trainings need it
 
     roots = [Path("data"), cache_folder() / "torchvision"]
-    kind = getattr(datasets, known.dataset)
+    dataset_class = getattr(datasets, entry.class_name)
     try:
-        if name == "svhn":  # before hundreds of megabytes are fetched that cannot be read
+        if name == "svhn":  # without scipy it could not be read after hundreds of megabytes were downloaded
             import scipy.io  # noqa: F401
         for root in roots:
             if root.is_dir():
                 with contextlib.suppress(RuntimeError):  # "Dataset not found"
-                    return kind(str(root), download=False, **arguments)
-        # A packed file that lies there already is unpacked, not fetched.
-        packed = [root for root in roots if (root / known.folder / known.files[0]).exists()]
+                    return dataset_class(str(root), download=False, **arguments)
+        # torchvision unpacks a packed file that is there already and does not download it.
+        packed = [root for root in roots if (root / entry.folder / entry.file_names[0]).exists()]
         root = packed[0] if packed else roots[-1]
         with contextlib.redirect_stdout(sys.stderr):
-            return kind(str(root), download=True, **arguments)
+            return dataset_class(str(root), download=True, **arguments)
     except ModuleNotFoundError as error:
         raise UserError(f"{name} needs {error.name}: pip install 'dcgan[svhn]'") from None
     except (OSError, RuntimeError, ValueError, EOFError) as error:
-        place = roots[-1] / known.folder
-        why = printable((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
+        folder = roots[-1] / entry.folder
+        reason = printable((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
         raise UserError(
-            f"{name} is not here and cannot be downloaded ({why}): put {', '.join(known.files)} into {place}"
+            f"{name} is not on the disk and cannot be downloaded ({reason}): put {', '.join(entry.file_names)} "
+            f"into {folder}"
         ) from None
