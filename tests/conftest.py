@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, sync_playwright
 
 import dcgan
 from dcgan.cache import cache_folder
-from dcgan.data import mnist_bytes
-from dcgan.metrics import judge
+from dcgan.data import mnist
+from dcgan.metrics.judge import network as judge
 from dcgan.run.folder import RunFolder
-from dcgan.training import start
+from dcgan.training import loop
 
 # Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -56,7 +56,7 @@ def _once() -> Iterator[None]:
     MNIST's lzma, the judge that looks at the grids, and Lightning's search for plugins among all installed packages.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist_bytes, "_unpack", kept(mnist_bytes._unpack))
+        patch.setattr(mnist, "_unpack", kept(mnist._unpack))
         patch.setattr(judge, "load_shipped_judge", kept(judge.load_shipped_judge))
         patch.setattr(registry, "entry_points", kept(registry.entry_points))
         yield
@@ -99,15 +99,15 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A training's own clock, instead of the machine's."""
     found = Clock()
-    monkeypatch.setattr(start, "time", found)
+    monkeypatch.setattr(loop, "time", found)
     return found
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings end without curves and report, which are half the time of a small one."""
-    monkeypatch.setattr(start, "draw_curves", lambda *arguments, **options: None)
-    monkeypatch.setattr(start.report, "write", lambda folder: None)
+    monkeypatch.setattr(loop, "draw_curves", lambda *arguments, **options: None)
+    monkeypatch.setattr(loop, "write_report", lambda folder: None)
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

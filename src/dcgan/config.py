@@ -1,4 +1,4 @@
-"""Every setting, in one place: the flags of the command line, a run's `config.json` and the arguments of Python's `train`.
+"""Every setting, in one place: the command line's flags, a run's `config.json` and the arguments of `dcgan.train`.
 
 Objectives, network families, augmentations and presets are named by text. Their names are looked up where they are
 defined (`training/losses.py`, `models/families.py`, `training/augment.py`, `presets.py`), so that a new one is an entry
@@ -28,7 +28,7 @@ DURATIONS = ("steps", "images", "epochs", "minutes")
 NO_DURATION: dict[str, Any] = dict.fromkeys(DURATIONS)
 MAX_DURATION = 10**12
 FEW_PICTURES = 10_000
-"""A discriminator memorises a data set of fewer pictures than this (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
+"""A discriminator memorizes a set of fewer pictures than this (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
 MIN_SIDE, MAX_SIDE = 16, 256
 """Pixels of a side of the pictures that are trained on."""
 MAX_SIZE = 65_536
@@ -37,13 +37,13 @@ MAX_SIZE = 65_536
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a run. A preset is an instance of this class; a flag or an argument replaces one of its fields."""
+    """All settings of a run. A preset is an instance of this class; a flag or an argument replaces one field."""
 
     preset: str = "dcgan"
     """The preset to start from: one of the list above, or the path of a run's config.json."""
     data: str = "mnist"
-    """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder of
-    pictures or of IDX files, or a .zip, .npz or .npy. See docs/data.md."""
+    """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
+    of pictures or of IDX files, or a .zip, .npz or .npy. See docs/data.md."""
     image_size: int | str | None = 28
     """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Pictures of another size are resized.
     Without it, pictures that all have one size up to 64x64 keep it; others become squares of 16, 32 or 64."""
@@ -58,8 +58,8 @@ class Config:
     """Use the labels: the generator then draws the class that it is given. During training the discriminator is given
     the class too, or with --groups the group within the class."""
     mismatch: float = 0.0
-    """With --conditional: the share of the discriminator's loss on fakes that comes from real pictures given with a wrong
-    class, from 0 (off) to below 1. The generator then draws the requested class more reliably, with slightly less
+    """With --conditional: the share of the discriminator's loss on fakes that comes from real pictures given with a
+    wrong class, from 0 (off) to below 1. The generator then draws the requested class more reliably, with slightly less
     variety."""
     groups: int = 0
     """Sort the pictures into this many groups of similar pictures (k-means) and give both networks the group as if it
@@ -96,8 +96,9 @@ class Config:
     n_critic: int = 1
     """Discriminator updates for each generator update."""
     share_z: bool = False
-    """Use the discriminator's last batch of fakes (and of reals, if the objective pairs them) for the generator's update
-    too, which saves one forward pass of the generator a step. The study draws fresh latents, and so does the default."""
+    """Use the discriminator's last batch of fakes (and of reals, if the objective pairs them) for the generator's
+    update too, which saves one forward pass of the generator a step. The study draws fresh latents, as the default
+    does."""
     batch_size: int = 128
     """Real pictures in one discriminator update, over all devices. The last, shorter batch of an epoch is used too."""
     lr: float = 2e-4
@@ -127,8 +128,8 @@ class Config:
     minutes: float | None = None
     """Train for this many minutes. The number of images is fixed once the speed has been measured."""
     evaluate_every: int = 0
-    """Steps between two evaluations of the averaged generator on the validation part; 0 is never. The model that is kept
-    is then the best one, not the last one. The time for it does not count as training time."""
+    """Steps between two evaluations of the averaged generator on the validation part; 0 is never. The model that is
+    kept is then the best one, not the last one. The time for it does not count as training time."""
     patience: int = 0
     """Stop when this many evaluations in a row were not better than the best one; 0 continues to the planned end."""
     seed: int = 0

@@ -47,7 +47,7 @@ class Evaluate:
         from dcgan.reporting.page import write_run_report
 
         options = {name: value for name, value in vars(self).items() if name not in ("model", "json")}
-        found = evaluate(self.model, keep=True, **options)
+        found = evaluate(self.model, save_in_run=True, **options)
         if (Path(self.model) / "evaluation").is_dir():
             with suppress(OSError):  # a run that cannot be written to has said so by now
                 write_run_report(Path(self.model))

@@ -109,14 +109,14 @@ class Invert:
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
-        from dcgan.sampling.invert import draw_start_pool, invert, read_picture, write_inversion
+        from dcgan.sampling.invert import draw_sample_pool, invert_image, read_image, write_inversion
         from dcgan.sampling.model import load
         from dcgan.sampling.output import check_output_path
 
         check_output_path(self.out, ("",))
         model = load(self.model)
         model.generator.requires_grad_(False)
-        found = invert(model, read_picture(model, self.picture), draw_start_pool(model, self.label))
+        found = invert_image(model, read_image(model, self.picture), draw_sample_pool(model, self.label))
         write_inversion(found, self.out)
         of_class = {} if found.label is None else {"label": found.label, "class": model.classes[found.label]}
         text = f"{self.out}: latent.npz and reconstruction.png, {found.error:.1f} of 255 from the picture (RMS)"

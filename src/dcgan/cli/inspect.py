@@ -21,8 +21,8 @@ class Summary:
     def __call__(self) -> Result:
         from dcgan.data.open import open_images
         from dcgan.models.build import build_networks, check_networks
-        from dcgan.models.groups import group_count
-        from dcgan.models.summary import as_json, as_table, summarize
+        from dcgan.models.groups import choose_group_count
+        from dcgan.models.summary import format_summary, summarize, summary_to_json
 
         config = self.config
         check_networks(config)
@@ -32,15 +32,15 @@ class Summary:
         shape = (channels, height, width)
         # as many groups as enough pictures have: these here are not all
         classes = len(data.classes) if config.conditional else 0
-        groups = group_count(10**6, config.groups, config.z_dim, classes)
+        groups = choose_group_count(10**6, config.groups, config.z_dim, classes)
         networks = build_networks(config, shape, classes, groups)
         found, text = {}, []
         for name, network, source in zip(
             ("generator", "discriminator"), networks, ((config.z_dim,), shape), strict=True
         ):
-            rows = summarize(network, source, labelled=bool(classes or groups))
-            found[name] = as_json(source, rows)
-            text.append(as_table(name.capitalize(), source, rows))
+            rows = summarize(network, source, has_labels=bool(classes or groups))
+            found[name] = summary_to_json(source, rows)
+            text.append(format_summary(name.capitalize(), source, rows))
         return found, "\n\n".join(text)
 
 

@@ -1,52 +1,57 @@
 """The command `dcgan`. Flags are made from the settings in `config.py`; torch is imported only once it is needed."""
 
-import contextlib
-import io
+import dataclasses
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import tyro
+from tyro import _errors as tyro_errors  # tyro's hook for errors; this module of tyro's is not yet public
 from tyro.conf import OmitArgPrefixes
 
 import dcgan
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS, DataCheck, Summary, VerifyResume
-from dcgan.config import DURATIONS, NO_DURATION
+from dcgan.config import DURATIONS, NO_DURATION, Config
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
-from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS, configure, preset_config
+from dcgan.models.families import FAMILIES
+from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS, PRESETS, configure, preset_config
+from dcgan.training.augment import AUGMENTATIONS, AUTO_AUGMENTATION, NO_AUGMENTATION
+from dcgan.training.losses import OBJECTIVES
+
+USER_ERROR_STATUS, CTRL_C_STATUS = 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 2 a user's mistake, 130 Ctrl-C."""
+    """Run one command and exit with status 0 if it is done, 2 after a user's mistake, 130 after Ctrl-C."""
     sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
 
 
 def run(argv: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
-        task = parse(argv)
-        if task is None:
+        command = parse(argv)
+        if command is None or (result := command()) is None:
             return 0
-        if (result := task()) is None:
-            return 0
-        found, text = result
-        print(json.dumps(found) if task.json else "\n".join(map(printable, text.split("\n"))))
+        content, text = result
+        print(json.dumps(content) if command.json else "\n".join(map(printable, text.split("\n"))))
     except UserError as error:
-        return _complain(str(error), 2, is_heard=getattr(error, "is_heard", False))
+        return _print_error(str(error), USER_ERROR_STATUS, is_reported_here=getattr(error, "is_reported_here", False))
     except OSError as error:
-        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}", 2)
+        return _print_error(f"{error.filename or 'a file'}: {error.strerror or error}", USER_ERROR_STATUS)
     except KeyboardInterrupt as stop:
-        return _complain(str(stop) or "stopped", getattr(stop, "status", 130))
+        return _print_error(str(stop) or "stopped", getattr(stop, "exit_status", CTRL_C_STATUS))
     return 0
 
 
 def parse(argv: list[str]) -> Any:
-    """The command that the words ask for, ready to call; None where help was asked for and printed."""
+    """Return the command that the words ask for, ready to call; None if help was asked for and printed.
+
+    Raises:
+        UserError: there is no such command, or its flags cannot be understood.
+    """
     if not argv or argv[0] in ("-h", "--help"):
         print(overview_text())
         return None
@@ -58,28 +63,38 @@ def parse(argv: list[str]) -> Any:
         raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
     command = COMMANDS[name]
     if command is DataCheck:
-        name, words = "data check", _after_check(words)
+        name, words = "data check", _without_check(words)
     if command is Summary and words and not words[0].startswith("-"):
         words = ["--preset", *words]  # `dcgan summary wgan-gp`
     if command not in WITH_SETTINGS:
-        return _parse(name, command, words)
-    # The preset decides what the other flags' defaults are, so it is read first. A duration that the user gives
-    # replaces the preset's, so none is a default here.
-    preset = _flag(words, "--preset")
+        return _parse_flags(name, command, words)
+    return _parse_settings(name, command, words)
+
+
+def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) -> Any:
+    """Parse the flags of a command that has every setting as a flag.
+
+    The preset decides the defaults of the other flags, so it is read first. A duration that the user gives replaces the
+    preset's, so the preset's is not a default here.
+    """
+    preset = _last_value(words, "--preset")
     preset = DEFAULT_PRESET if preset is None else preset
-    base = preset_config(preset)
-    shown = replace(base, **NO_DURATION)
-    task = _parse(name, command, words, default=command(shown))
-    if task is None:
+    defaults = dataclasses.replace(preset_config(preset), **NO_DURATION)
+    parsed = _parse_flags(name, command, words, default=command(defaults))
+    if parsed is None:
         return None
-    # A proof has a length of its own, so there the preset's is left out.
-    kept = () if command is VerifyResume else DURATIONS
-    given = {f: v for f, v in asdict(task.config).items() if f != "preset" and not (f in kept and v is None)}
-    return replace(task, config=configure(preset, **given))
+    # verify-resume has a duration of its own, so there the preset's is left out.
+    from_preset = () if command is VerifyResume else DURATIONS
+    settings = {
+        field: value
+        for field, value in dataclasses.asdict(parsed.config).items()
+        if field != "preset" and not (field in from_preset and value is None)
+    }
+    return dataclasses.replace(parsed, config=configure(preset, **settings))
 
 
-def _after_check(words: list[str]) -> list[str]:
-    """`check` is the only thing that is done with data."""
+def _without_check(words: list[str]) -> list[str]:
+    """Return the words after `check`, which is the only thing that can be done with data."""
     if words[:1] == ["check"]:
         return words[1:]
     if words[:1] in (["-h"], ["--help"]):
@@ -88,7 +103,7 @@ def _after_check(words: list[str]) -> list[str]:
 
 
 def overview_text() -> str:
-    """The page that `dcgan --help` prints."""
+    """Return the page that `dcgan --help` prints."""
     lines = [f"  {name:<13} {str(command.__doc__).splitlines()[0]}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
@@ -103,50 +118,101 @@ def overview_text() -> str:
     )
 
 
-def _parse(name: str, command: Callable[..., Any], words: list[str], **default: Any) -> Any:
-    """Let tyro read the words. Its boxed error becomes our one line."""
+def _description(command: Callable[..., Any]) -> str:
+    """Return what stands above a command's flags: what it does, and the names that settings can have."""
     description = str(command.__doc__)
-    if command in WITH_SETTINGS:
-        description += "\n\nPresets:\n" + "\n".join(f"  {k}: {line}" for k, line in PRESET_DESCRIPTIONS.items())
-    box = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(box):
-            return tyro.cli(
-                command, prog=f"dcgan {name}", description=description, args=words, config=(OmitArgPrefixes,), **default
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            return None
-        raise UserError(f"{message_in_box(box.getvalue())}; see dcgan {name} --help") from None
+    if command not in WITH_SETTINGS:
+        return description
+    presets = [f"  {name}: {PRESET_DESCRIPTIONS.get(name, 'settings of its own')}" for name in PRESETS]
+    augmentations = [NO_AUGMENTATION, AUTO_AUGMENTATION, *AUGMENTATIONS]
+    return "\n".join(
+        [
+            description,
+            "",
+            "Presets (--preset):",
+            *presets,
+            "",
+            f"Objectives (--loss): {', '.join(OBJECTIVES)}",
+            f"Networks (--network): {', '.join(FAMILIES)}",
+            f"Augmentations (--augment): {', '.join(augmentations)}",
+        ]
+    )
 
 
-def message_in_box(box: str) -> str:
-    """The message in one of tyro's boxes, as one line: its first paragraph and what it thinks was meant.
+def _parse_flags(name: str, command: Callable[..., Any], words: list[str], **default: Any) -> Any:
+    """Let tyro parse the words; return the command, or None if help was printed.
 
-    Depending on the terminal the box has a frame or none, lines in Unicode or in ASCII, and colours.
+    Raises:
+        UserError: tyro rejects the words.
     """
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box).strip("\n")
-    rows = [row.rstrip("│ ")[2:] for row in plain.splitlines()[1:] if not row.startswith("╰")]
-    shallow = [row for row in rows if not row.startswith(" " * 5)]  # deeper rows are the flags' own help
-    paragraphs = [text.strip() for text in re.split(r"^[─-]+$", "\n".join(shallow), flags=re.MULTILINE)]
-    message, *others = filter(None, paragraphs)
-    kept = [message, *(text for text in others if text.startswith("Perhaps"))]
-    return "; ".join(" ".join(text.split()) for text in kept)
+
+    def reject(event: tyro_errors.ParseErrorEvent) -> NoReturn:
+        raise UserError(f"{_error_text(event, command)}; see dcgan {name} --help")
+
+    with tyro_errors.on_parse_error(reject):
+        try:
+            return tyro.cli(
+                command,
+                prog=f"dcgan {name}",
+                description=_description(command),
+                args=words,
+                config=(OmitArgPrefixes,),
+                **default,
+            )
+        except SystemExit:  # help was printed
+            return None
 
 
-def _flag(words: list[str], name: str) -> str | None:
-    """The value of `--name value` or `--name=value`, the last one given."""
-    found = None
-    for word, following in zip(words, [*words[1:], None], strict=False):
-        if word == name:
-            found = following
-        elif word.startswith(f"{name}="):
-            found = word.partition("=")[2]
-    return found
+def _error_text(event: tyro_errors.ParseErrorEvent, command: Callable[..., Any]) -> str:
+    """Return why tyro rejects the words, on one line."""
+    if isinstance(event, tyro_errors.UnrecognizedArgs):
+        word = event.tokens[0]
+        flag = word.partition("=")[0]
+        hint = did_you_mean(flag, _flags(command)) if word.startswith("--") else ""
+        return f"there is no flag {flag}{hint}" if word.startswith("-") else f"there is no argument for {word!r}"
+    if isinstance(event, tyro_errors.MissingArgs):
+        missing = " and ".join(_argument_name(context.arg) for context in event.missing_arguments)
+        return f"{missing} {'is' if len(event.missing_arguments) == 1 else 'are'} missing"
+    if isinstance(event, tyro_errors.InvalidChoice):
+        return f"{_argument_name(event.argument)} must be one of {', '.join(event.choices)}, not {event.value}"
+    if isinstance(event, tyro_errors.BadValue):
+        return f"{_argument_name(event.argument)} needs a value, or more of them"
+    if isinstance(event, tyro_errors.InstantiationFailure):
+        flag = f"{_argument_name(event.argument)}: " if event.argument else ""
+        return f"{flag}{' '.join(event.message.split())}"
+    return "these flags cannot be used like this"
 
 
-def _complain(message: str, status: int, *, is_heard: bool = False) -> int:
-    """One line on standard error, whatever is in the message; of many processes only the first says what all know."""
-    if is_heard or is_first_process():
+def _argument_name(argument: Any) -> str:
+    """Return a flag as it is written, or the name of a positional argument in the help."""
+    if argument.is_positional():
+        return str(argument.lowered.metavar)
+    return str(argument.display_name()).partition("/")[0].partition(" ")[0].rstrip(",")
+
+
+def _flags(command: Any) -> Iterable[str]:
+    """Yield the flags of a command."""
+    for field in dataclasses.fields(command):
+        names = [f.name for f in dataclasses.fields(Config)] if field.name == "config" else [field.name]
+        yield from (f"--{name.replace('_', '-')}" for name in names)
+
+
+def _last_value(words: list[str], flag: str) -> str | None:
+    """Return the value of `--flag value` or `--flag=value`; the last one if there are several."""
+    value = None
+    for word, next_word in zip(words, [*words[1:], None], strict=False):
+        if word == flag:
+            value = next_word
+        elif word.startswith(f"{flag}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def _print_error(message: str, status: int, *, is_reported_here: bool = False) -> int:
+    """Print one line on standard error and return the exit status.
+
+    What all processes of a run know is printed by the first one only.
+    """
+    if is_reported_here or is_first_process():
         print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
     return status

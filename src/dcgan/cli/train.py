@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.cli.result import Result
 from dcgan.config import DURATIONS, Config, Device
-from dcgan.data import mnist_bytes
+from dcgan.data import mnist
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a GAN into a run folder. No flag is needed: built-in MNIST, the default preset."""
+    """Train a GAN into a run folder. No flag is needed: the default is built-in MNIST with the default preset."""
 
     config: Annotated[Config, arg(name="")]
     out: Path | None = None
@@ -28,8 +28,8 @@ class Train:
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result | None:
-        if self.config.devices == 1:  # else it is others that need it
-            mnist_bytes.unpack_in_background(self.config.data)
+        if self.config.devices == 1:  # on several devices other processes need the data
+            mnist.unpack_in_background(self.config.data)
         from dcgan.training.start import train_config
 
         return _result(train_config(self.config, self.out))
@@ -37,32 +37,41 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run exactly where it stopped. A length counts from the run's start."""
+    """Continue a run exactly where it stopped. A duration counts from the run's start."""
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
     steps: int | None = None
-    """Go on until this many generator updates."""
+    """Continue until this many steps (generator updates)."""
     images: int | None = None
-    """Go on until this many real images were shown."""
+    """Continue until the discriminator has seen this many real images."""
     epochs: float | None = None
-    """Go on until this many passes over the data."""
+    """Continue until this many passes over the data."""
     minutes: float | None = None
-    """Go on until this much training time."""
+    """Continue until this much training time."""
     device: Device | None = None
-    """Go on there instead of where the run was; other arithmetic, so no longer the same to the bit."""
+    """Continue there instead of where the run was. The arithmetic then differs, so the result is no longer the same to
+    the bit."""
     devices: int | None = None
-    """Go on on so many devices of this machine."""
+    """Continue on this many devices of this machine."""
     num_nodes: int | None = None
-    """Go on on so many machines."""
+    """Continue on this many machines."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result | None:
         from dcgan.training.start import resume
 
-        length = {name: getattr(self, name) for name in DURATIONS}
-        run = resume(self.run, device=self.device, devices=self.devices, num_nodes=self.num_nodes, **length)
+        run = resume(
+            self.run,
+            device=self.device,
+            devices=self.devices,
+            num_nodes=self.num_nodes,
+            steps=self.steps,
+            images=self.images,
+            epochs=self.epochs,
+            minutes=self.minutes,
+        )
         return _result(run)
 
 
@@ -72,32 +81,33 @@ class VerifyResume:
 
     config: Annotated[Config, arg(name="")]
     kill_seed: int | None = None
-    """Which random moment; by default another each time."""
+    """Seed of the random moment; by default another one each time."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
-        from dcgan.training.verify import STEPS, verify_resume
+        from dcgan.training.verify import DEFAULT_STEPS, verify_resume
 
         if any(getattr(self.config, name) is not None for name in DURATIONS if name != "steps"):
-            raise UserError("the length of a proof is given in --steps")
-        proof = verify_resume(self.config, steps=self.config.steps or STEPS, seed=self.kill_seed)
+            raise UserError("give the length of a proof as --steps")
+        proof = verify_resume(self.config, steps=self.config.steps or DEFAULT_STEPS, seed=self.kill_seed)
         return proof.as_json(), proof.as_text()
 
 
 def _result(folder: "RunFolder") -> Result | None:
-    """What is printed; nothing by any but the first of many processes."""
+    """Return what is printed after a training; only the first of several processes prints."""
     if not is_first_process():
         return None
     path = folder.path
-    grid, last = max(folder.samples.iterdir()), max(folder.log.measurements(), key=lambda line: int(line["step"]))
-    found = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
-    text = [
+    grid = max(folder.samples.iterdir())
+    last = max(folder.log.measurements(), key=lambda entry: int(entry["step"]))
+    content = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
+    lines = [
         f"{path}: {last['step']:,} steps, {last['images_seen']:,} images, {last['seconds']:.0f} s of training",
         f"  pictures   {grid}",
-        f"  curves     {path / 'curves.png'}",
+        f"  curves     {folder.curves}",
         f"  report     {folder.report}",
         f"  model      {folder.model}",
-        f"  draw more  dcgan sample {shlex.quote(str(path))} --out digits.png",
+        f"  draw more  dcgan sample {shlex.quote(str(path))} --out samples.png",
     ]
-    return found, "\n".join(text)
+    return content, "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The devices that a run trains on, and what they tell each other, through Lightning Fabric: docs/scaling.md."""
+"""The devices that a run trains on, and how their processes agree, through Lightning Fabric: see docs/scaling.md."""
 
 import sys
 from collections.abc import Iterator
@@ -27,37 +27,40 @@ Devices = Union["Fabric", SingleDevice]
 
 
 def with_launcher_devices(config: Config) -> Config:
-    """The settings with the numbers of devices and machines that this process was started among, if a launcher did."""
-    found = detect_launcher()
-    return replace(config, devices=found.devices, num_nodes=found.nodes) if found else config
+    """Return the settings with the launcher's numbers of devices and machines, if a launcher started this process."""
+    launched = detect_launcher()
+    return replace(config, devices=launched.devices, num_nodes=launched.nodes) if launched else config
 
 
 def connect_devices(config: Config) -> Devices:
-    """What these settings train on: one process, or one of as many as there are devices.
+    """Return the devices of these settings: a single process, or this process as one of several.
 
     Raises:
         UserError: there are no such devices here.
     """
-    kind = _kind(config)
+    kind = _device_kind(config)
     if kind == "cpu" and config.devices * config.num_nodes == 1 and config.precision == "32":
         return SingleDevice()
-    from dcgan.devices.fabric import connect_fabric
+    from dcgan.devices.fabric import connect_fabric  # only here, because importing Fabric takes 1.3 s
 
     return connect_fabric(config, kind)
 
 
-def _kind(config: Config) -> str:
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = next(name for name, is_there in there.items() if is_there) if config.device == "auto" else config.device
-    if not there[kind]:
+def _device_kind(config: Config) -> str:
+    is_available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    kind = config.device
+    if kind == "auto":
+        return next(name for name, available in is_available.items() if available)
+    if not is_available[kind]:
         raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
     return kind
 
 
 def synchronize_batchnorm(network: nn.Module, fabric: Devices) -> nn.Module:
-    """A network as it trains on several devices: on GPUs its BatchNorm layers see the batch of all of them.
+    """Return a network whose BatchNorm layers use the batch of all GPUs.
 
-    Not on CPUs, for which torch has no such layer: there each normalises with its own part.
+    On CPUs the network is returned as it is: torch has no such layer for them, and each process normalizes with its own
+    part of the batch.
     """
     if fabric.world_size == 1 or fabric.device.type != "cuda":
         return network
@@ -65,44 +68,49 @@ def synchronize_batchnorm(network: nn.Module, fabric: Devices) -> nn.Module:
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether torch can compile for a device here: it needs a compiler, which it looks for when first used."""
+    """Return whether torch can compile for a device here. It looks for a compiler when it is first used."""
     try:
         torch.compile(torch.add, backend=COMPILE_BACKEND)(torch.zeros(2, device=device), 1)
-    except Exception as error:  # every backend has its own way to say that something is missing
+    except Exception as error:  # every backend reports in its own way that something is missing
         reason = printable(" ".join(str(error).split())[:200])
-        print(f"--compile is left out: nothing can be compiled for {device.type} here ({reason})", file=sys.stderr)
+        print(f"--compile is ignored: nothing can be compiled for {device.type} here ({reason})", file=sys.stderr)
         return False
     return True
 
 
-def mean_over_ranks(fabric: Devices, own: Tensor) -> Tensor:
-    """The mean of a tensor over the devices."""
+def mean_over_ranks(fabric: Devices, value: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes."""
     if fabric.world_size == 1:
-        return own
+        return value
     assert not isinstance(fabric, SingleDevice)
-    return cast(Tensor, fabric.all_reduce(own, reduce_op="mean"))
+    return cast(Tensor, fabric.all_reduce(value, reduce_op="mean"))
 
 
-def max_over_ranks(fabric: Devices, *own: int) -> list[int]:
-    """The greatest of each number over all processes. On GPUs too it is the processes that talk, not the devices."""
+def max_over_ranks(fabric: Devices, *values: int) -> list[int]:
+    """Return the maximum of each number over all processes. The processes communicate, on GPUs too, not the devices."""
     if fabric.world_size == 1:
-        return list(own)
-    numbers = torch.tensor(own, dtype=torch.int64)
+        return list(values)
+    numbers = torch.tensor(values, dtype=torch.int64)
     dist.all_reduce(numbers, dist.ReduceOp.MAX, group=process_group(dist.group.WORLD))
     return list(map(int, numbers))
 
 
+def barrier(fabric: Devices) -> None:
+    """Wait until every process has come here."""
+    max_over_ranks(fabric, 0)
+
+
 @lru_cache(maxsize=1)
 def process_group(world: Any) -> Any:
-    """The group over which the processes talk: the devices' own where that is gloo, else one beside it."""
+    """Return the group in which the processes communicate: the devices' own if that is gloo, else a second one."""
     return world if dist.get_backend() == "gloo" else dist.new_group(backend="gloo", timeout=RANK_TIMEOUT)
 
 
 @contextmanager
 def first_process_first(fabric: Devices) -> Iterator[None]:
-    """Let the first process of each machine do something before the others: what it prepares they find."""
+    """Run the block in the first process of each machine before the others, so that they find what it prepares."""
     if fabric.local_rank:
-        max_over_ranks(fabric, 0)
+        barrier(fabric)
     yield
     if not fabric.local_rank:
-        max_over_ranks(fabric, 0)
+        barrier(fabric)

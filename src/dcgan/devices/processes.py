@@ -1,7 +1,8 @@
-"""The processes of a run, one a device: how they are started, how they end, and who of them has died.
+"""The processes of a run, one for each device: how they are started, how they end, and which of them has died.
 
-torchrun and srun start them from outside, each with the whole command. Else they are new processes of this machine
-(Fabric's `ddp_spawn`): the caller, be it the command or a Python program, stays one and gets one answer.
+torchrun and srun start the processes from outside, each with the whole command. Otherwise new processes of this machine
+are started (Fabric's `ddp_spawn`): the caller, be it the command or a Python program, stays one process and gets one
+result.
 """
 
 import os
@@ -24,211 +25,220 @@ from torch.multiprocessing.spawn import ProcessExitedException
 from dcgan.config import Config
 from dcgan.devices.connect import Devices, connect_devices, process_group
 from dcgan.devices.launcher import detect_launcher
-from dcgan.devices.signals import stop_signals
+from dcgan.devices.signals import catch_stop_signals
 from dcgan.devices.single import SingleDevice
 from dcgan.errors import UserError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-ROLL_CALL_S = 3.0
-"""Seconds in which a process that lives answers."""
+ANSWER_TIMEOUT_S = 3.0
+"""Time in which a living process answers after another one died."""
+POLL_INTERVAL_S = 0.05
 
 
 class LostRankError(UserError):
-    """A process of a run has ended before the run did. Its text says which, and how to go on.
+    """A process of a run has ended before the run did. Its text says which one, and how to continue.
 
     Args:
-        text: that.
-        is_heard: this process is the one that says it to the user.
+        text: what is shown to the user.
+        is_reported_here: whether this process is the one that shows it.
     """
 
-    def __init__(self, text: str, *, is_heard: bool = True) -> None:
+    def __init__(self, text: str, *, is_reported_here: bool = True) -> None:
         super().__init__(text)
-        self.is_heard = is_heard
+        self.is_reported_here = is_reported_here
 
 
 class TrainingStopped(KeyboardInterrupt):
-    """A run was stopped by a signal and saved. Its text says how to go on."""
+    """A run was stopped by a signal and saved.
 
-    def __init__(self, text: str, number: int) -> None:
+    Args:
+        text: how to continue.
+        signal_number: the signal.
+    """
+
+    def __init__(self, text: str, signal_number: int) -> None:
         super().__init__(text)
-        self.number = number
-        self.status = 128 + number
+        self.signal_number = signal_number
+        self.exit_status = 128 + signal_number
 
 
 class RankTask(Protocol):
-    """What each process does. It returns the run folder's path, the same on all."""
+    """What each process does. It returns the path of the run folder, the same in all of them."""
 
-    def __call__(self, fabric: Devices, tell: Callable[[str], None]) -> str:
-        """Do it, and `tell` the folder as soon as it is known."""
+    def __call__(self, fabric: Devices, announce: Callable[[str], None]) -> str:
+        """Do it, and `announce` the run folder as soon as it is known."""
         ...
 
 
-def run_on_devices(config: Config, work: RankTask, *, own: list[str]) -> str:
-    """Do the work in a process for each device: in this one, in those of a launcher, or in new ones.
+def run_on_devices(config: Config, task: RankTask, *, custom_names: list[str]) -> str:
+    """Run the task in a process for each device: in this one, in those of a launcher, or in new ones.
 
     Args:
         config: the settings.
-        work: what to do; a function of a module, so that a new process finds it, with its arguments bound.
-        own: the names of the user's own objects in it, which no new process could be given.
+        task: a function of a module, so that a new process can import it, with its arguments bound.
+        custom_names: the names of the user's own objects among the arguments, which no new process could be given.
 
     Raises:
-        UserError: as the work, or a process died.
-        Stopped: as the work.
+        UserError: as the task, or a process died.
+        TrainingStopped: as the task.
     """
     fabric = connect_devices(config)
     if isinstance(fabric, SingleDevice) or config.devices * config.num_nodes == 1:
-        return work(fabric, _ignore)
+        return task(fabric, _ignore)
     if detect_launcher():
-        found: str = fabric.launch(partial(_together, work=work))
-        return found
-    if own:
+        path: str = fabric.launch(partial(_run_as_rank, task=task))
+        return path
+    if custom_names:
         raise UserError(
-            f"--devices {config.devices} with your own {own[0]}: start your script with "
+            f"--devices {config.devices} with your own {custom_names[0]}: start your script with "
             f"torchrun --nproc-per-node {config.devices} SCRIPT"
         )
-    return _in_new_processes(fabric, config.devices, work)
+    return _run_in_new_processes(fabric, config.devices, task)
 
 
-def _ignore(folder: str) -> None:
-    """Where nobody waits to be told."""
+def _ignore(path: str) -> None:
+    """Do nothing with an announced run folder."""
 
 
 @dataclass(frozen=True)
 class _Register:
-    """The store that all processes of a run reach, under names of this run."""
+    """Notes that every process of a run can write and read, in the store that all of them reach."""
 
     store: Any
     rank: int
-    ranks: int
+    rank_count: int
 
-    def set(self, what: str, text: str = "") -> None:
-        self.store.set(f"{what}/{self.rank}", text)
+    def write(self, key: str, text: str = "") -> None:
+        self.store.set(f"{key}/{self.rank}", text)
 
-    def has(self, what: str, rank: int) -> bool:
-        found: bool = self.store.check([f"{what}/{rank}"])
-        return found
+    def has(self, key: str, rank: int) -> bool:
+        is_written: bool = self.store.check([f"{key}/{rank}"])
+        return is_written
 
-    def get(self, what: str, rank: int) -> str:
-        return str(self.store.get(f"{what}/{rank}").decode()) if self.has(what, rank) else ""
+    def read(self, key: str, rank: int) -> str:
+        return str(self.store.get(f"{key}/{rank}").decode()) if self.has(key, rank) else ""
 
 
-def _together(fabric: "Fabric", *, work: RankTask, tell: Callable[[str], None] = _ignore) -> str:
-    """Do the work as one of many, and name who is gone if another is.
+def _run_as_rank(fabric: "Fabric", *, task: RankTask, announce: Callable[[str], None] = _ignore) -> str:
+    """Run the task as one of several processes.
 
     Raises:
-        LostRankError: it is.
+        LostRankError: another process has ended; the text names it.
     """
-    register = _register(fabric)
-    register.set("host", socket.gethostname())
-    folder = ""
+    register = _open_register(fabric)
+    register.write("host", socket.gethostname())
+    run_path = ""
 
-    def known(path: str) -> None:
-        nonlocal folder
-        folder = path
-        tell(path)
+    def remember(path: str) -> None:
+        nonlocal run_path
+        run_path = path
+        announce(path)
 
-    # torch warns of an order of bytes that costs a copy: of the first layer's few weights, whose one channel has two.
+    # torch warns of a memory layout that costs a copy of the first layer's few weights: its one channel has two
+    # layouts.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
-        return work(fabric, known)
+        return task(fabric, remember)
     except (UserError, TrainingStopped) as error:
-        register.set("left", str(error))
+        register.write("left", str(error))
         raise
     except RuntimeError as error:
-        if not _is_of_another(error):
+        if not _is_connection_error(error):
             raise
-        gone, is_heard = _roll_call(register)
-        raise LostRankError(gone + _way_on(folder), is_heard=is_heard) from None
+        text, is_reported_here = _find_lost_rank(register)
+        raise LostRankError(text + _resume_hint(run_path), is_reported_here=is_reported_here) from None
 
 
-def _register(fabric: "Fabric") -> _Register:
-    """A new page of the store: a process may train several times."""
+def _open_register(fabric: "Fabric") -> _Register:
+    """Return a new register: a process may train several times."""
     store, rank = dist.distributed_c10d._get_default_store(), fabric.global_rank
-    page = store.add(f"dcgan/{rank}", 1)
-    return _Register(dist.distributed_c10d.PrefixStore(f"dcgan/{page}", store), rank, fabric.world_size)
+    number = store.add(f"dcgan/{rank}", 1)
+    return _Register(dist.distributed_c10d.PrefixStore(f"dcgan/{number}", store), rank, fabric.world_size)
 
 
-def _is_of_another(error: RuntimeError) -> bool:
-    """Whether this was caused by a process that is gone. gloo's errors have no type of their own."""
+def _is_connection_error(error: RuntimeError) -> bool:
+    """Return whether an error was caused by the end of another process. gloo's errors have no type of their own."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)
 
 
-def _roll_call(register: _Register) -> tuple[str, bool]:
-    """Say who is gone, and whether this is the first of those who are left."""
+def _find_lost_rank(register: _Register) -> tuple[str, bool]:
+    """Return which process has ended, and whether this one is the first of those that are left."""
     try:
-        register.set("here")
-        # Whoever waits for this process, and not for the one that is gone, is woken up by its connections closing.
+        register.write("here")
+        # A process that waits for this one, and not for the one that ended, is woken up by its connections closing.
         dist.destroy_process_group(process_group(dist.group.WORLD))
-        gone, end = set(range(register.ranks)), time.monotonic() + ROLL_CALL_S
-        while gone and time.monotonic() < end:
-            gone = {rank for rank in gone if not register.has("here", rank)}
-            time.sleep(0.05)
-        said = {rank: text for rank in gone if (text := register.get("left", rank))}
-        rank = min(said or gone, default=register.rank)
-        left = min(set(range(register.ranks)) - gone, default=register.rank)
-        how = f"has left: {said[rank]}" if said else "died"
-        return f"rank {rank} of {register.ranks}, on {register.get('host', rank)}, {how}", register.rank == left
-    except dist.DistError:  # the store went with the process that held it
-        return f"rank 0 of {register.ranks}, on {os.environ['MASTER_ADDR']}, died", True
+        silent, deadline = set(range(register.rank_count)), time.monotonic() + ANSWER_TIMEOUT_S
+        while silent and time.monotonic() < deadline:
+            silent = {rank for rank in silent if not register.has("here", rank)}
+            time.sleep(POLL_INTERVAL_S)
+        reasons = {rank: text for rank in silent if (text := register.read("left", rank))}
+        lost = min(reasons or silent, default=register.rank)
+        first_left = min(set(range(register.rank_count)) - silent, default=register.rank)
+        ending = f"has left: {reasons[lost]}" if reasons else "died"
+        text = f"rank {lost} of {register.rank_count}, on {register.read('host', lost)}, {ending}"
+        return text, register.rank == first_left
+    except dist.DistError:  # the store ended with the process that held it
+        return f"rank 0 of {register.rank_count}, on {os.environ['MASTER_ADDR']}, died", True
 
 
-def _way_on(folder: str) -> str:
-    return f"; go on from the last saved state with: dcgan resume {shlex.quote(folder)}" if folder else ""
+def _resume_hint(run_path: str) -> str:
+    return f"; continue from the last checkpoint with: dcgan resume {shlex.quote(run_path)}" if run_path else ""
 
 
-def _in_new_processes(fabric: "Fabric", count: int, work: RankTask) -> str:
-    """Do the work in processes of its own on this machine, and wait for them.
+def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
+    """Run the task in new processes of this machine, and wait for them.
 
-    A child may not be told to stop twice: from a terminal it gets Ctrl-C as this process does, so what is passed on
-    is SIGTERM.
+    A child process must not be asked to stop twice. From a terminal it gets Ctrl-C as this process does, so what is
+    forwarded is SIGTERM.
     """
-    told, others = get_context("spawn").SimpleQueue(), active_children()
+    run_paths, other_children = get_context("spawn").SimpleQueue(), active_children()
 
-    def pass_on() -> None:
+    def forward() -> None:
         for child in active_children():
-            if child not in others and child.pid:
+            if child not in other_children and child.pid:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGTERM)
 
-    # c10d would write the whole stack to the terminal each time that a connection is found closed.
-    with stop_signals(pass_on) as received, _environment(TORCH_CPP_LOG_LEVEL="ERROR"):
+    # Without the log level c10d writes a stack trace to the terminal each time that it finds a connection closed.
+    with catch_stop_signals(forward) as stop_signals, _environment(TORCH_CPP_LOG_LEVEL="ERROR"):
         try:
-            outcome = fabric.launch(partial(_one_of_many, work=work, told=told))
+            outcome = fabric.launch(partial(_run_and_report, task=task, run_paths=run_paths))
         except ProcessExitedException as error:
-            if received:
-                raise TrainingStopped("stopped before anything was saved", received[0]) from None
-            how = error.signal_name or f"status {error.exit_code}"
-            folder = "" if told.empty() else told.get()
-            what = f"rank {error.error_index} of {count}, on {socket.gethostname()}, died ({how})"
-            raise LostRankError(what + _way_on(folder)) from None
-    if "wrong" in outcome:
-        raise UserError(outcome["wrong"])
+            if stop_signals:
+                raise TrainingStopped("stopped before anything was saved", stop_signals[0]) from None
+            ending = error.signal_name or f"status {error.exit_code}"
+            run_path = "" if run_paths.empty() else run_paths.get()
+            text = f"rank {error.error_index} of {count}, on {socket.gethostname()}, died ({ending})"
+            raise LostRankError(text + _resume_hint(run_path)) from None
+    if "error" in outcome:
+        raise UserError(outcome["error"])
     if "stopped" in outcome:
-        raise TrainingStopped(outcome["stopped"], received[0] if received else outcome["number"])
-    return str(outcome["folder"])
+        raise TrainingStopped(outcome["stopped"], stop_signals[0] if stop_signals else outcome["signal_number"])
+    return str(outcome["run_path"])
 
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """What new processes find in their environment. Fabric adds to it, and the next run must not find that."""
-    kept = dict(os.environ)
-    os.environ.update(variables | kept)
+    """Set environment variables for new processes. Fabric sets more, and the next run must not find those."""
+    previous = dict(os.environ)
+    os.environ.update(variables | previous)
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(kept)
+        os.environ.update(previous)
 
 
-def _one_of_many(fabric: "Fabric", *, work: RankTask, told: "SimpleQueue[str]") -> dict[str, Any]:
-    """What a new process does. How it ended goes back as plain data: its own errors are not known there."""
+def _run_and_report(fabric: "Fabric", *, task: RankTask, run_paths: "SimpleQueue[str]") -> dict[str, Any]:
+    """Run the task in a new process. Its outcome is returned as plain data, which any process can unpickle."""
     try:
-        return {"folder": _together(fabric, work=work, tell=told.put if fabric.is_global_zero else _ignore)}
+        announce = run_paths.put if fabric.is_global_zero else _ignore
+        return {"run_path": _run_as_rank(fabric, task=task, announce=announce)}
     except TrainingStopped as stop:
-        return {"stopped": str(stop), "number": stop.number}
+        return {"stopped": str(stop), "signal_number": stop.signal_number}
     except UserError as error:
-        return {"wrong": str(error)}
+        return {"error": str(error)}
     except OSError as error:
-        return {"wrong": f"{error.filename or 'a file'}: {error.strerror or error}"}
+        return {"error": f"{error.filename or 'a file'}: {error.strerror or error}"}

@@ -1,4 +1,4 @@
-"""Signals that ask a program to stop, collected so that it can stop where it is whole."""
+"""Signals that ask a program to stop. They are collected, so that the program can stop where its files are complete."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,15 +6,20 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
-def stop_signals(pass_on: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of being ended by them; a second Ctrl-C ends at once.
+def catch_stop_signals(forward: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of being ended by them. A second Ctrl-C ends the program at once.
 
-    Python delivers signals to the main thread only; in another thread (a server's, say) nothing is caught.
+    Python delivers signals to the main thread only. In another thread, for example of a server, nothing is caught.
 
     Args:
-        pass_on: tells those who do the work, where that is not this process.
+        forward: called at each signal, to pass it on to the processes that do the work if this one does not.
+
+    Yields:
+        The numbers of the signals, in the order in which they arrive.
     """
     received: list[int] = []
 
@@ -22,16 +27,16 @@ def stop_signals(pass_on: Callable[[], None] = lambda: None) -> Iterator[list[in
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
         received.append(number)
-        pass_on()
+        forward()
 
-    kept: dict[signal.Signals, Any] = {}
+    previous_handlers: dict[signal.Signals, Any] = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            kept[number] = signal.signal(number, remember)
-    except ValueError:  # not in the main thread
+        for number in STOP_SIGNALS:
+            previous_handlers[number] = signal.signal(number, remember)
+    except ValueError:  # this is not the main thread
         pass
     try:
         yield received
     finally:
-        for caught, handler in kept.items():
-            signal.signal(caught, handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""One process on one CPU, in the place of Lightning Fabric, which has nothing to do there."""
+"""One process on one CPU, without Lightning Fabric, which has nothing to do there."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch.optim import Optimizer
 
 
 class SingleDevice:
-    """What the engine asks of Fabric, as Fabric answers it for one CPU in full precision.
+    """The part of Fabric's interface that training uses, for one CPU in full precision.
 
-    Fabric is not imported for that: it imports torch's compiler, to know a compiled network when it meets one, and
-    the two took 1.3 of the 2.7 s between torch's own import and the first step of `dcgan train`.
+    Fabric is not imported for this case. It imports torch's compiler, to recognize compiled networks, and the two
+    imports took 1.3 of the 2.7 s between torch's own import and the first step of `dcgan train`.
     """
 
     device = torch.device("cpu")
@@ -20,13 +20,13 @@ class SingleDevice:
     is_global_zero = True
 
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """A network and its optimizer as they are."""
+        """Return a network and its optimizer as they are."""
         return network, optimizer
 
     def backward(self, loss: Tensor) -> None:
-        """Gradients of a loss, added to those that are there."""
+        """Add the gradients of a loss to those of the weights."""
         torch.autograd.backward(loss)
 
     def broadcast(self, value: Any) -> Any:
-        """What the first process has: this one."""
+        """Return the value of the first process, which is this one."""
         return value

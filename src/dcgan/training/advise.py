@@ -1,4 +1,4 @@
-"""`dcgan data check`: what is in a set, what to train on it and why, and what that takes on this machine."""
+"""`dcgan data check`: what is in a data set, which settings suit it and why, and what training on it costs here."""
 
 import time
 from collections.abc import Mapping
@@ -15,21 +15,25 @@ from dcgan.presets import DEFAULT_PRESET, PRESETS, configure, train_command
 from dcgan.training.state import planned_images, set_up
 from dcgan.training.step import train_step
 
-LONG_SIDE = 4 / 3
-"""Where half of the pictures are longer than this, cropping to a square cuts off too much."""
-WARM_UP, MEASURED, SECONDS = 2, 10, 10.0
-"""Steps that are not counted, steps that are, and after how long it is enough."""
+MAX_CROPPED_ASPECT = 4 / 3
+"""If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
+MIN_STEPS_PER_EPOCH = 4
+WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
+"""Steps that are not timed, steps that are, and the time after which no further step is timed."""
+MAX_LISTED = 10
+"""Broken files and duplicates that are listed by name."""
+MAX_LISTED_CLASSES = 12
 
 
 def check_data(spec: str, sheet: Path | None = None) -> dict[str, Any]:
-    """Examine a set of pictures and advise on it.
+    """Examine a set of pictures and recommend settings for it.
 
     Args:
-        spec: as `--data`.
-        sheet: where to write the contact sheet; by default `NAME-contact.png` here.
+        spec: as for `--data`.
+        sheet: where to write the contact sheet; by default `NAME-contact.png` in the current folder.
 
     Returns:
-        JSON's own types: see docs/data.md.
+        JSON types: see docs/data.md.
 
     Raises:
         UserError: the set cannot be used, or the sheet cannot be written.
@@ -39,132 +43,136 @@ def check_data(spec: str, sheet: Path | None = None) -> dict[str, Any]:
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
     images = open_images(spec, "all")
     size = (images.pixels.shape[2], images.pixels.shape[3])
-    settings, reasons = recommend_settings(images.about.get("sizes"), size, len(images))
+    settings, reasons = recommend_settings(images.columns.get("sizes"), size, len(images))
     config = configure(data=spec, **settings)
     cost = measure_cost(config)
-    found = check.examine_set(images, list_file_names(spec))
-    save_png(check.contact_sheet(images), sheet)
-    parts = {part: len(open_images(spec, part)) for part in ("train", "validation", "test")}
-    return {
-        "data": printable(spec),
-        **found,
-        "parts": parts,
-        "contact_sheet": str(sheet),
-        "advice": {"command": train_command(config), "reasons": reasons, **cost, "size": list(config.size or size)},
-    }
+    content = check.examine_set(images, list_file_names(spec))
+    save_png(check.make_contact_sheet(images), sheet)
+    parts = {split: len(open_images(spec, split)) for split in ("train", "validation", "test")}
+    advice = {"command": train_command(config), "reasons": reasons, **cost, "size": list(config.size or size)}
+    return {"data": printable(spec), **content, "parts": parts, "contact_sheet": str(sheet), "advice": advice}
 
 
-def recommend_settings(sizes: Any, size: tuple[int, int], n: int) -> tuple[dict[str, Any], list[str]]:
-    """Settings for a set of `n` pictures, and why.
+def recommend_settings(sizes: Any, size: tuple[int, int], picture_count: int) -> tuple[dict[str, Any], list[str]]:
+    """Return settings for a set of pictures, and the reason for each.
 
     Args:
-        sizes: heights and widths as they came, (N, 2), or None if all are `size`.
+        sizes: original heights and widths, (N, 2), or None if all are `size`.
         size: (height, width) that the pictures would have if the network could draw any.
-        n: how many.
+        picture_count: how many pictures there are.
     """
-    import numpy as np
+    import numpy as np  # only here, for the start-up time of the command line
 
-    shown = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-    settings: dict[str, Any] = {"preset": DEFAULT_PRESET, "image_size": shown}
+    shown_size = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+    settings: dict[str, Any] = {"preset": DEFAULT_PRESET, "image_size": shown_size}
     reasons = [
-        f"--preset {DEFAULT_PRESET} --image-size {shown}: its networks are as deep as the pictures' size asks for"
+        f"--preset {DEFAULT_PRESET} --image-size {shown_size}: its networks are as deep as this size needs",
     ]
-    if n < FEW_PICTURES:
-        reasons.append(f"DiffAugment is on by itself: {n:,} pictures are few, a discriminator learns them by heart")
-    if n < 4 * PRESETS[DEFAULT_PRESET].batch_size:
-        settings["batch_size"] = max(2, 2 ** ((n // 4).bit_length() - 1)) if n >= 8 else 2
-        reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in a pass over the data")
-    if sizes is not None and float(np.median(sizes.max(axis=1) / sizes.min(axis=1))) > LONG_SIDE:
+    if picture_count < FEW_PICTURES:
+        reasons.append(
+            f"DiffAugment is switched on automatically: a discriminator memorizes as few as {picture_count:,} pictures"
+        )
+    if picture_count < MIN_STEPS_PER_EPOCH * PRESETS[DEFAULT_PRESET].batch_size:
+        quarter = picture_count // MIN_STEPS_PER_EPOCH
+        settings["batch_size"] = max(2, 2 ** (quarter.bit_length() - 1)) if quarter >= 2 else 2
+        reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in an epoch")
+    if sizes is not None and float(np.median(sizes.max(axis=1) / sizes.min(axis=1))) > MAX_CROPPED_ASPECT:
         settings["fit"] = "pad"
-        reasons.append("--fit pad: half of the pictures are so long that cropping would cut off a quarter or more")
+        reasons.append("--fit pad: cropping would cut off a quarter or more of half of the pictures")
     return settings, reasons
 
 
 def measure_cost(config: Config) -> dict[str, Any]:
-    """Time and memory that training with these settings takes here, from a few steps of it."""
+    """Measure the time and memory that training with these settings takes on this machine, from a few steps."""
     state = set_up(config)
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_STEPS):
         train_step(state)
-    begin, done = time.perf_counter(), 0
-    while done < MEASURED and (done == 0 or time.perf_counter() - begin < SECONDS):
+    start, count = time.perf_counter(), 0
+    while count < TIMED_STEPS and (count == 0 or time.perf_counter() - start < MAX_TIMED_S):
         train_step(state)
-        done += 1
+        count += 1
     if state.fabric.device.type == "cuda":
-        import torch
+        import torch  # only here, for the start-up time of the command line
 
         torch.cuda.synchronize()
-    seconds = (time.perf_counter() - begin) / done
+    seconds_per_step = (time.perf_counter() - start) / count
     images = planned_images(config, len(state.data)) or 0
-    steps = config.steps or images / state.images_seen * state.step
+    steps = config.steps or images / state.progress.images_seen * state.progress.step
     return {
-        "seconds_per_step": round(seconds, 4),
+        "seconds_per_step": round(seconds_per_step, 4),
         "steps": round(steps),
-        "hours": round(steps * seconds / 3600, 2),
-        "memory_mib": peak_memory(state.fabric.device.type),
+        "hours": round(steps * seconds_per_step / 3600, 2),
+        "memory_mib": peak_memory_mib(state.fabric.device.type),
         "device": str(state.fabric.device),
     }
 
 
-def peak_memory(device: str) -> int | None:
-    """MiB that this process has used at most, on the GPU if it trains there; None where the system does not say."""
+def peak_memory_mib(device: str) -> int | None:
+    """Return the most memory that this process has used, on the GPU if it trains there; None if it is not known."""
     if device == "cuda":
-        import torch
+        import torch  # only here, for the start-up time of the command line
 
         return int(torch.cuda.max_memory_allocated() >> 20)
     try:
         import resource
         import sys
-    except ImportError:  # Windows
+    except ImportError:  # Windows has no module `resource`
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak >> (20 if sys.platform == "darwin" else 10))
 
 
-def advice_text(found: Mapping[str, Any]) -> str:
-    """The findings for people."""
-    advice, sizes, parts = found["advice"], found["sizes"], found["parts"]
-    size = sizes["smallest"]
-    if sizes["smallest"] != sizes["largest"]:
-        common = ", ".join(f"{n:,} of {size}" for size, n in sizes["commonest"].items())
-        size = f"{size} to {sizes['largest']}; {common}"
+def advice_text(content: Mapping[str, Any]) -> str:
+    """Return what `check_data` found for people."""
+    advice, parts = content["advice"], content["parts"]
     rows = [
-        ("pictures", f"{found['pictures']:,}; to train {parts['train']:,}, held out: validation "
+        ("pictures", f"{content['pictures']:,}; to train {parts['train']:,}, held out: validation "
                      f"{parts['validation']:,}, test {parts['test']:,}"),
-        ("classes", _classes(found["classes"])),
-        ("sizes", size),
-        ("kinds", ", ".join(f"{n:,} {mode}" for mode, n in found["modes"].items())),
-        ("used as", f"{found['channels']} channel{'s' * (found['channels'] > 1)}, {_x(advice['size'])}; the pictures "
-                    f"themselves suit {_x(found['size'])}"),
-        ("broken", _listed([f"{b['file']}: {b['reason']}" for b in found["broken"]], len(found["broken"]))),
-        ("twice", _listed([" = ".join(pair) for pair in found["duplicate_pairs"]], found["duplicates"])),
-        ("nearly", _listed([" ~ ".join(pair) for pair in found["near_duplicate_pairs"]], found["near_duplicates"])),
-        ("sheet", found["contact_sheet"]),
+        ("classes", _classes_text(content["classes"])),
+        ("sizes", _sizes_text(content["sizes"])),
+        ("kinds", ", ".join(f"{n:,} {mode}" for mode, n in content["modes"].items())),
+        ("used as", f"{content['channels']} channel{'s' * (content['channels'] > 1)}, {_size_text(advice['size'])}; "
+                    f"the pictures' own size is about {_size_text(content['size'])}"),
+        ("broken", _list_text([f"{b['file']}: {b['reason']}" for b in content["broken"]], len(content["broken"]))),
+        ("twice", _list_text([" = ".join(pair) for pair in content["duplicate_pairs"]], content["duplicates"])),
+        ("nearly", _list_text([" ~ ".join(p) for p in content["near_duplicate_pairs"]], content["near_duplicates"])),
+        ("sheet", content["contact_sheet"]),
         ("train", advice["command"]),
         *(("", reason) for reason in advice["reasons"]),
-        ("takes", _cost(advice)),
+        ("takes", _cost_text(advice)),
     ]  # fmt: skip
-    return "\n".join([f"{found['data']}:", *(f"  {name:<9} {text}" for name, text in rows)])
+    return "\n".join([f"{content['data']}:", *(f"  {name:<9} {text}" for name, text in rows)])
 
 
-def _x(size: list[int]) -> str:
+def _size_text(size: list[int]) -> str:
     return "x".join(map(str, size))
 
 
-def _classes(counts: Mapping[str, int]) -> str:
+def _sizes_text(sizes: Mapping[str, Any]) -> str:
+    if sizes["smallest"] == sizes["largest"]:
+        return str(sizes["smallest"])
+    commonest = ", ".join(f"{n:,} of {size}" for size, n in sizes["commonest"].items())
+    return f"{sizes['smallest']} to {sizes['largest']}; {commonest}"
+
+
+def _classes_text(counts: Mapping[str, int]) -> str:
     if not counts:
         return "none"
-    shown = ", ".join(f"{name} {n:,}" for name, n in list(counts.items())[:12])
-    return f"{len(counts):,}: {shown}{', …' * (len(counts) > 12)}"
+    listed = ", ".join(f"{name} {n:,}" for name, n in list(counts.items())[:MAX_LISTED_CLASSES])
+    return f"{len(counts):,}: {listed}{', …' * (len(counts) > MAX_LISTED_CLASSES)}"
 
 
-def _listed(texts: list[str], count: int) -> str:
+def _list_text(texts: list[str], count: int) -> str:
     if not count:
         return "none"
-    return "\n".join([f"{count:,}", *(f"{'':<12}{text}" for text in texts[:10]), *([f"{'':<12}…"] * (count > 10))])
+    more = [f"{'':<12}…"] * (count > MAX_LISTED)
+    return "\n".join([f"{count:,}", *(f"{'':<12}{text}" for text in texts[:MAX_LISTED]), *more])
 
 
-def _cost(advice: Mapping[str, Any]) -> str:
-    hours, memory = advice["hours"], advice["memory_mib"]
-    length = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    text = f"{length} for {advice['steps']:,} steps of {1000 * advice['seconds_per_step']:.0f} ms on {advice['device']}"
-    return text + (f", {memory:,} MiB of memory" if memory else "") + "; measured here, now"
+def _cost_text(advice: Mapping[str, Any]) -> str:
+    hours, memory_mib = advice["hours"], advice["memory_mib"]
+    duration = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    text = (
+        f"{duration} for {advice['steps']:,} steps of {1000 * advice['seconds_per_step']:.0f} ms on {advice['device']}"
+    )
+    return text + (f", {memory_mib:,} MiB of memory" if memory_mib else "") + "; measured now on this machine"

@@ -1,4 +1,8 @@
-"""The state of a run: everything needed to go on as if it had never stopped. Safetensors and JSON, no pickle."""
+"""The checkpoint of a run: tensors as safetensors and a record as JSON, without pickle.
+
+A checkpoint holds everything that is needed to continue a run as if it had never stopped. Its two files are written
+as a whole or not at all, and each has a checksum.
+"""
 
 import hashlib
 import json
@@ -13,61 +17,61 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dcgan.errors import UserError
-from dcgan.files import FORMAT_VERSION, atomic_folder, read_json, recover_interrupted_folder, sha256
+from dcgan.files import atomic_folder, read_json, recover_interrupted_folder, sha256, to_json_text
+from dcgan.training.progress import CheckpointRecord, record_from_json, record_to_json
 
 Part = nn.Module | Optimizer
+"""Something with tensors that a checkpoint holds."""
+TENSORS_NAME, RECORD_NAME = "state.safetensors", "state.json"
 
 
-def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
-    """Write tensors (see `tensors`) and counters; `folder` is replaced when all of it is on the disk."""
-    with atomic_folder(folder) as aside:
+def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: CheckpointRecord) -> None:
+    """Write tensors (see `collect_tensors`) and a record; `folder` is replaced once all of it is on the disk."""
+    with atomic_folder(folder) as temporary:
         try:
-            save_file(dict(tensors), aside / "state.safetensors")
-        except SafetensorError as error:  # a full disk, say
+            save_file(dict(tensors), temporary / TENSORS_NAME)
+        except SafetensorError as error:  # for example a full disk
             raise UserError(f"cannot write {folder}: {error}") from None
-        content = {"format_version": FORMAT_VERSION, "sha256": sha256(aside / "state.safetensors"), **counters}
-        content["checksum"] = _checksum(content)
-        (aside / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        content = {"sha256": sha256(temporary / TENSORS_NAME), **record_to_json(record)}
+        text = json.loads(to_json_text(content))
+        text["checksum"] = _checksum(text)
+        (temporary / RECORD_NAME).write_text(to_json_text(text), encoding="utf-8")
 
 
-def read_checkpoint(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
-    """The counters of a saved state, after its tensors were held against their checksum.
+def read_checkpoint(folder: Path) -> CheckpointRecord:
+    """Read the record of a checkpoint after comparing its tensors with their checksum.
 
     Args:
-        folder: what `save` wrote.
-        like: an example of each counter: its name and kind are expected.
+        folder: what `save_checkpoint` wrote.
 
     Raises:
-        UserError: there is no state, or it is damaged.
+        UserError: there is no checkpoint, or it is damaged.
     """
     recover_interrupted_folder(folder)
-    path = folder / "state.safetensors"
+    path, record_path = folder / TENSORS_NAME, folder / RECORD_NAME
     if not path.is_file():
-        raise UserError(f"there is no state in {folder} to go on from")
-    found = read_json(folder / "state.json")
-    damaged = f"{folder / 'state.json'} is damaged"
-    if found.pop("checksum", None) != _checksum(found):
-        raise UserError(f"{damaged}: its checksum is not its own")
-    if not all(_alike(found.get(name), value) for name, value in like.items()):
-        raise UserError(f"{damaged}: it does not say how far the run was")
-    if found.get("sha256") != sha256(path):
-        raise UserError(f"{path} is damaged: its checksum is not the one in state.json")
-    return found
+        raise UserError(f"there is no checkpoint in {folder} to continue from")
+    content = read_json(record_path)
+    if content.pop("checksum", None) != _checksum(content):
+        raise UserError(f"{record_path} is damaged: its checksum does not match its content")
+    if content.get("sha256") != sha256(path):
+        raise UserError(f"{path} is damaged: its checksum is not the one in {RECORD_NAME}")
+    return record_from_json(content, record_path)
 
 
 def restore_tensors(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor]:
-    """Put the tensors of a saved state back into the parts; return those that belong to none of them.
+    """Load the tensors of a checkpoint into the parts; return those that belong to none of them.
 
     Args:
-        folder: what `save` wrote and `read` has found whole.
+        folder: what `save_checkpoint` wrote and `read_checkpoint` has checked.
         parts: of the same shapes as those that were saved.
 
     Raises:
         UserError: the tensors do not fit the parts.
     """
-    path = folder / "state.safetensors"
+    path = folder / TENSORS_NAME
     try:
-        saved = load(path.read_bytes())  # not mapped: the file is replaced while its tensors live on
+        saved = load(path.read_bytes())  # not memory-mapped: the file is replaced while its tensors are still in use
         load_tensors(parts, saved)
     except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         raise UserError(f"{path} does not fit this run: {' '.join(str(error).split())[:200]}") from None
@@ -75,29 +79,30 @@ def restore_tensors(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor
 
 
 def collect_tensors(parts: Mapping[str, Part]) -> dict[str, Tensor]:
-    """The tensors of every part, by PART/NAME. They are the parts' own: what trains on changes them."""
-    return {f"{name}/{key}": value for name, part in parts.items() for key, value in _tensors(part).items()}
+    """Return the tensors of every part by PART/NAME. They are not copied: further training changes them."""
+    return {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in _tensors_of(part).items()}
 
 
 def load_tensors(parts: Mapping[str, Part], saved: Mapping[str, Tensor]) -> None:
-    """Fill the parts with tensors as `tensors` names them."""
+    """Load tensors, named as by `collect_tensors`, into the parts."""
     for name, part in parts.items():
-        _put_back(part, {k.removeprefix(f"{name}/"): v for k, v in saved.items() if k.startswith(f"{name}/")})
+        prefix = f"{name}/"
+        _load_into(part, {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)})
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    """Of what a JSON object says, in whatever order."""
+    """Return a hash of what a JSON object says, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _tensors(part: Part) -> dict[str, Tensor]:
+def _tensors_of(part: Part) -> dict[str, Tensor]:
     if isinstance(part, nn.Module):
         return {name: tensor.contiguous() for name, tensor in part.state_dict().items()}
     states = part.state_dict()["state"]
     return {f"{i}/{key}": value.contiguous() for i, state in states.items() for key, value in state.items()}
 
 
-def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
+def _load_into(part: Part, tensors: dict[str, Tensor]) -> None:
     if isinstance(part, nn.Module):
         part.load_state_dict(tensors)
         return
@@ -106,18 +111,7 @@ def _put_back(part: Part, tensors: dict[str, Tensor]) -> None:
     for path, tensor in tensors.items():
         index, key = path.split("/")
         weight = weights[int(index)]
-        # A moment must lie in memory as its weight does (channels_last): fused Adam walks both as flat arrays.
+        # A moment must have the memory layout of its weight (channels_last): fused Adam reads both as flat arrays.
         moment = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor.clone()
         states.setdefault(int(index), {})[key] = moment
     part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
-
-
-def _alike(value: object, example: object) -> bool:
-    """Whether a counter from a file can stand where `example` does. None, for not yet known, and a number can."""
-    if isinstance(example, list):
-        return isinstance(value, list) and len(value) == len(example) and all(isinstance(v, float) for v in value)
-    if isinstance(example, dict):
-        return isinstance(value, dict) and all(_alike(value.get(name), kind) for name, kind in example.items())
-    if isinstance(example, str):
-        return value is None or isinstance(value, str)
-    return isinstance(value, int | float) or (value is None and not isinstance(example, float))

@@ -7,70 +7,71 @@ import numpy.typing as npt
 
 PixelRows = npt.NDArray[np.float32]
 """Pictures as rows of pixels, (N, P)."""
-
-
 Labels = npt.NDArray[np.int64] | None
-
-
 MAX_REAL_PICTURES = 2048
-"""Real pictures that the drawn ones are held against; of a smaller set all."""
-
-
+"""Real pictures that generated ones are compared with at most."""
 QUERY_PICTURES = 64
-"""Real pictures whose own distances are the measure for those of drawn ones."""
+"""Real pictures whose distances to the others are the unit for the distances of generated ones."""
+SPREAD_PICTURES = 4 * QUERY_PICTURES
+"""Real pictures whose mean distance from each other is the unit for that of generated ones."""
 
 
 @dataclass(frozen=True)
 class RealPictures:
-    """Real pictures, and how far from each other they are.
+    """Real pictures, and how far they are from each other.
 
     Attributes:
         rows: (R, P).
-        spread: mean distance of two of them, of two of one class where there are labels.
-        apart: median distance of one to the nearest other.
-        is_all: they are the whole set, so that a copy of any of it is noticed.
+        mean_distance: mean distance of two of them; of two with the same label if there are labels.
+        nearest_distance: median distance of one to the nearest other one.
+        is_all: whether they are the whole training set, so that a copy of any picture is noticed.
     """
 
     rows: PixelRows
-    spread: float
-    apart: float
+    mean_distance: float
+    nearest_distance: float
     is_all: bool
 
 
-def describe_real_pictures(rows: PixelRows, labels: Labels, size: int) -> RealPictures:
-    """Take the measure of real pictures, (R, P), out of a set of `size`."""
-    few, few_labels = rows[: 4 * QUERY_PICTURES], None if labels is None else labels[: 4 * QUERY_PICTURES]
-    between = pairwise_distances(rows[:QUERY_PICTURES], rows)
-    between[np.arange(len(between)), np.arange(len(between))] = np.inf  # each one is its own nearest
-    return RealPictures(rows, mean_distance(few, few_labels), float(np.median(between.min(axis=1))), len(rows) == size)
+def describe_real_pictures(rows: PixelRows, labels: Labels, set_size: int) -> RealPictures:
+    """Measure real pictures, (R, P), of a set of `set_size` pictures."""
+    spread = mean_distance(rows[:SPREAD_PICTURES], None if labels is None else labels[:SPREAD_PICTURES])
+    distances = pairwise_distances(rows[:QUERY_PICTURES], rows)
+    own = np.arange(len(distances))
+    distances[own, own] = np.inf  # otherwise each picture is its own nearest one
+    return RealPictures(rows, spread, float(np.median(distances.min(axis=1))), len(rows) == set_size)
 
 
-def measure_pictures(drawn: PixelRows, labels: Labels, real: RealPictures) -> dict[str, float]:
-    """How the drawn pictures (N, P) differ from each other and from real ones.
+def measure_pictures(rows: PixelRows, labels: Labels, reals: RealPictures) -> dict[str, float]:
+    """Measure how generated pictures (N, P) differ from each other and from real ones.
 
     Returns:
-        `diversity`: their mean distance from each other, as a share of the real ones'; of one class where there are
-        labels. `nearness`: their median distance to the nearest real one, as a share of the real ones' to theirs.
+        `diversity`: their mean distance from each other as a fraction of the real pictures'; of pictures with the same
+        label if there are labels. `nearness`: their median distance to the nearest real picture as a fraction of the
+        real pictures' own.
     """
-    nearest = float(np.median(pairwise_distances(drawn, real.rows).min(axis=1)))
-    return {"diversity": _share(mean_distance(drawn, labels), real.spread), "nearness": _share(nearest, real.apart)}
+    nearest = float(np.median(pairwise_distances(rows, reals.rows).min(axis=1)))
+    return {
+        "diversity": _fraction(mean_distance(rows, labels), reals.mean_distance),
+        "nearness": _fraction(nearest, reals.nearest_distance),
+    }
 
 
 def pairwise_distances(a: PixelRows, b: PixelRows) -> PixelRows:
-    """Euclidean distances of the rows of `a` (N, P) to those of `b` (M, P): (N, M)."""
+    """Return the Euclidean distances of the rows of `a` (N, P) to those of `b` (M, P): (N, M)."""
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
-    found: PixelRows = np.sqrt(np.maximum(squares, 0))
-    return found
+    distances: PixelRows = np.sqrt(np.maximum(squares, 0))
+    return distances
 
 
 def mean_distance(rows: PixelRows, labels: Labels = None) -> float:
-    """Mean distance of two of the rows, of two with one label where there are labels; 0 without such a pair."""
-    pairs = np.triu(np.ones((len(rows), len(rows)), bool), 1)
+    """Return the mean distance of two rows, or of two with the same label; 0 if there is no such pair."""
+    is_pair = np.triu(np.ones((len(rows), len(rows)), bool), 1)
     if labels is not None:
-        pairs &= labels[:, None] == labels[None]
-    return float(pairwise_distances(rows, rows)[pairs].mean()) if pairs.any() else 0.0
+        is_pair &= labels[:, None] == labels[None]
+    return float(pairwise_distances(rows, rows)[is_pair].mean()) if is_pair.any() else 0.0
 
 
-def _share(part: float, whole: float) -> float:
-    """Rounded to what is worth reading; 0 where all real pictures are equal."""
-    return round(part / whole, 4) if whole > 0 else 0.0
+def _fraction(value: float, unit: float) -> float:
+    """Return value / unit with four decimals; 0 if all real pictures are equal."""
+    return round(value / unit, 4) if unit > 0 else 0.0

@@ -1,4 +1,4 @@
-"""The averaged generator: smoother than any single moment of training, and the one that is saved."""
+"""The averaged generator (EMA): smoother than the weights of any single step. It is the generator that is saved."""
 
 import copy
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-RAMP = 0.05
-"""The memory is at most this share of the images seen so far (Karras et al. 2020), so that an early average is not
-made of the random start."""
+MAX_HALF_LIFE_SHARE = 0.05
+"""The half-life is at most this share of the images seen so far (Karras et al. 2020), so that an early average does not
+consist of the random initial weights."""
 
 
 class Ema:
@@ -19,34 +19,43 @@ class Ema:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, network: nn.Module, images_seen: int, batch: int, half_life: float) -> None:
-        """Take in the weights after an update that brought the count to `images_seen`, `batch` of them new."""
-        half_life = min(half_life, RAMP * images_seen)
-        keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0
-        mine: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(mine, list[Tensor](network.parameters()), 1 - keep)
+    def update(self, network: nn.Module, images_seen: int, new_images: int, half_life: float) -> None:
+        """Average the weights after a step.
+
+        Args:
+            network: the network that is trained.
+            images_seen: images seen after the step.
+            new_images: images seen in the step.
+            half_life: number of images after which a weight counts half.
+        """
+        half_life = min(half_life, MAX_HALF_LIFE_SHARE * images_seen)
+        decay = 0.5 ** (new_images / half_life) if half_life > 0 else 0.0
+        averages: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(averages, list[Tensor](network.parameters()), 1 - decay)
 
 
 @torch.no_grad()
 def estimate_batchnorm(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> None:
-    """Set every BatchNorm's running statistics to the mean over `batches`, and leave the network in evaluation mode.
+    """Set the running statistics of every BatchNorm layer to their means over `batches`; leave evaluation mode on.
 
-    A batch is what the network takes: (z,), or (z, labels). Spectral normalisation's vectors are brought up to date
-    on the way.
+    Averaged weights need statistics of their own: those recorded during training belong to other weights. The vectors
+    of spectral normalization are updated too.
 
-    Averaged weights need statistics of their own: those recorded while training belong to other weights.
+    Args:
+        network: the averaged network.
+        batches: what the network takes: (z,), or (z, labels).
     """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's sign for a plain mean over all batches
-    network.eval()  # the whole: what is drawn, and told, is what will be
+        norm.momentum = None  # torch then computes the plain mean over all batches
+    network.eval()  # so that the network as a whole draws, and takes conditions, as it does after training
     spectral = [m.get_submodule("parametrizations") for m in network.modules() if parametrize.is_parametrized(m)]
-    learners = [*norms, *spectral]
-    for module in learners:
+    updated = [*norms, *spectral]
+    for module in updated:
         module.train()
-    if learners:
+    if updated:
         for batch in batches:
             network(*batch)
     for norm, momentum in zip(norms, momenta, strict=True):

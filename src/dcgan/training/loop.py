@@ -3,100 +3,189 @@
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from dcgan.devices.connect import max_over_ranks
 from dcgan.devices.processes import TrainingStopped
-from dcgan.reporting import page
 from dcgan.reporting.curves import draw_curves
-from dcgan.run.folder import RunFolder
-from dcgan.training import validate
+from dcgan.reporting.page import write_report
+from dcgan.training.callbacks import EndEvent, EndReason, LogEvent, StartEvent, StepEvent
 from dcgan.training.recovery import find_fault, roll_back
-from dcgan.training.snapshot import log_metrics, print_line, progress_bar, save_snapshot, save_state
-from dcgan.training.state import State, measured_plan
+from dcgan.training.snapshot import RunWriter, report_health, save_snapshot, save_state
+from dcgan.training.state import State
 from dcgan.training.step import train_step
+from dcgan.training.validate import prepare_validation, validate
 
 SAVE_INTERVAL_S = 300.0
-"""The state is saved at least this often, however far apart the saves of `save_every` are."""
+"""The checkpoint is saved at least this often, however many steps `save_every` is."""
+MIN_SPEED_MEASUREMENT_S, SPEED_MEASUREMENT_SHARE = 5.0, 0.1
+"""A duration in minutes becomes a number of images after this much training time, or this share of the duration."""
 
 
-def fit(state: State, folder: RunFolder, received: Sequence[int] = ()) -> None:
-    """Train until the planned end, logging, drawing and saving on the way.
+@dataclass(frozen=True)
+class Decision:
+    """What all processes do after a step.
 
-    On several devices all processes go through this in step; what is written is written by the first.
+    Attributes:
+        stop_signal: the signal that asked for a stop, or 0.
+        callback_stops: whether a callback asked for a stop.
+        is_save_due: whether the checkpoint must be saved because of `SAVE_INTERVAL_S`.
+    """
+
+    stop_signal: int = 0
+    callback_stops: bool = False
+    is_save_due: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether training ends after this step."""
+        return self.stop_signal > 0 or self.callback_stops
+
+
+def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> None:
+    """Train until the planned end, and log, draw, evaluate and save on the way.
+
+    On several devices all processes go through this in step; the first one writes.
 
     Args:
         state: what is trained.
-        folder: where it is written to.
-        received: signals that ask for a stop, in the order in which they arrive.
+        writer: where it is written, and who is told.
+        stop_signals: signals that ask for a stop, in the order in which they arrive.
 
     Raises:
-        Stopped: a signal arrived; the run was saved.
+        TrainingStopped: a signal arrived; the run was saved.
     """
-    config, measured_by, is_first = state.config, validate.prepare_validation(state), state.fabric.is_global_zero
-    if state.healthy is None:
-        save_snapshot(state, folder)
-    with progress_bar(state, folder) as bar:
-        saved, stop = time.monotonic(), 0
-        while not is_finished(state) and not stop:
-            _timed_update(state)
-            stop, is_due = _agree_over_ranks(state, received, saved)
-            bar.total = state.planned
-            bar.update(state.images_seen - bar.n)
-            is_log, is_save = state.step % config.log_every == 0, state.step % config.save_every == 0
-            if what := find_fault(state, look=is_log or is_save or is_due or is_finished(state) or stop > 0):
-                said = roll_back(state, folder, what)
-                if is_first:
-                    print_line(said)
-                save_state(state, folder)  # the event counts from now on, and the log is cut as the state is
+    reason: EndReason = "failed"
+    reference = prepare_validation(state)
+    if writer.healthy is None:
+        save_snapshot(state, writer)
+    _notify_start(state, writer)
+    decision, last_save = Decision(), time.monotonic()
+    config, progress = state.config, state.progress
+    try:
+        while not is_finished(state) and not decision.stops:
+            _timed_step(state)
+            decision = _agree_over_ranks(state, writer, stop_signals, last_save)
+            is_log_step, is_snapshot_step = (
+                progress.step % config.log_every == 0,
+                progress.step % config.save_every == 0,
+            )
+            may_wait = is_log_step or is_snapshot_step or decision.is_save_due or decision.stops or is_finished(state)
+            if fault := find_fault(state, may_wait=may_wait):
+                _recover(state, writer, fault)
                 continue
-            if is_log:
-                log_metrics(state, folder, bar)
-            if config.evaluate_every and state.step % config.evaluate_every == 0:
-                validate.validate(state, folder, measured_by, bar)
-            if is_save or is_due:
-                (save_snapshot if is_save else save_state)(state, folder)
-                saved = time.monotonic()
-        if is_finished(state) and state.step % config.log_every:
-            log_metrics(state, folder, bar)
-        if state.step % config.save_every:
-            save_snapshot(state, folder)
-    if is_first:
-        draw_curves(list(folder.log.measurements()), folder.path / "curves.png", is_bce=state.objective.score_kind == "probability")
-        page.write_report(folder)
-    if stop and not is_finished(state):
-        raise TrainingStopped(f"stopped and saved; go on with: dcgan resume {shlex.quote(str(folder.path))}", stop)
+            writer.callbacks.on_step(StepEvent(progress.step, progress.images_seen, progress.planned_images))
+            if is_log_step:
+                _log_measurement(state, writer)
+            if config.evaluate_every and progress.step % config.evaluate_every == 0:
+                validate(state, writer, reference)
+            if is_snapshot_step or decision.is_save_due:
+                (save_snapshot if is_snapshot_step else save_state)(state, writer)
+                last_save = time.monotonic()
+        if is_finished(state) and progress.step % config.log_every:
+            _log_measurement(state, writer)
+        if progress.step % config.save_every:
+            save_snapshot(state, writer)
+        reason = _end_reason(state)
+    finally:
+        writer.callbacks.on_end(EndEvent(writer.folder, progress.step, progress.images_seen, reason))
+    if state.is_first_process:
+        draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
+        write_report(writer.folder)
+    if decision.stop_signal and not is_finished(state):
+        command = f"dcgan resume {shlex.quote(str(writer.folder.path))}"
+        raise TrainingStopped(f"stopped and saved; continue with: {command}", decision.stop_signal)
 
 
-def _timed_update(state: State) -> None:
-    """One step, its time counted."""
-    begin = time.perf_counter()
+def _notify_start(state: State, writer: RunWriter) -> None:
+    progress = state.progress
+    writer.callbacks.on_start(
+        StartEvent(
+            run=writer.folder,
+            step=progress.step,
+            images_seen=progress.images_seen,
+            planned_images=progress.planned_images,
+            score_kind=state.objective.score_kind,
+        )
+    )
+
+
+def _timed_step(state: State) -> None:
+    """Do one step and add its time to the training time."""
+    progress, start = state.progress, time.perf_counter()
     train_step(state)
-    if state.fabric.device.type == "cuda" and (state.planned is None or state.step % state.config.log_every == 0):
-        torch.cuda.synchronize()  # or the clock would time the asking, not the work
-    state.seconds += time.perf_counter() - begin
+    is_clock_read = progress.planned_images is None or progress.step % state.config.log_every == 0
+    if state.fabric.device.type == "cuda" and is_clock_read:
+        torch.cuda.synchronize()  # otherwise the clock would measure the time to queue the work, not the work
+    progress.seconds += time.perf_counter() - start
 
 
-def _agree_over_ranks(state: State, received: Sequence[int], saved: float) -> tuple[int, bool]:
-    """What all processes must do alike: whether to stop for a signal that any of them got, and to save by the clock.
+def _agree_over_ranks(state: State, writer: RunWriter, stop_signals: Sequence[int], last_save: float) -> Decision:
+    """Return what all processes must do alike after a step.
 
-    A length in minutes becomes one in images here. Of clocks the first process's counts.
+    A signal may reach any of them. Only the first one has callbacks, and only its clock counts. A duration in minutes
+    becomes a number of images here.
     """
-    is_first = state.fabric.is_global_zero
-    is_due = is_first and time.monotonic() - saved >= SAVE_INTERVAL_S
-    planned = state.planned or (measured_plan(state) if is_first else None)
-    stop, due, images = max_over_ranks(state.fabric, received[0] if received else 0, is_due, planned or 0)
-    state.planned = images or None
-    state.first_plan = state.first_plan or state.planned
-    return stop, due > 0
+    progress, is_first = state.progress, state.is_first_process
+    is_save_due = is_first and time.monotonic() - last_save >= SAVE_INTERVAL_S
+    planned = progress.planned_images or (_measure_plan(state) if is_first else None)
+    own = (stop_signals[0] if stop_signals else 0, writer.callbacks.should_stop(), is_save_due, planned or 0)
+    stop_signal, callback_stops, save_due, planned_images = max_over_ranks(state.fabric, *own)
+    progress.planned_images = planned_images or None
+    progress.first_plan = progress.first_plan or progress.planned_images
+    return Decision(stop_signal, callback_stops > 0, save_due > 0)
+
+
+def _measure_plan(state: State) -> int | None:
+    """Return a duration in minutes as a number of images, from the speed so far; None during the first seconds."""
+    progress, duration_s = state.progress, 60 * (state.config.minutes or 0)
+    if progress.seconds < min(MIN_SPEED_MEASUREMENT_S, duration_s * SPEED_MEASUREMENT_SHARE):
+        return None
+    return round(progress.images_seen * duration_s / progress.seconds)
+
+
+def _recover(state: State, writer: RunWriter, fault: str) -> None:
+    """Go back to the last healthy state, and tell the user."""
+    assert writer.healthy is not None
+    message = roll_back(state, writer.history, writer.healthy, fault)
+    writer.callbacks.on_message(message)
+    save_state(state, writer)  # so that the recovery is counted, and the log is cut, if the process is killed now
+
+
+def _log_measurement(state: State, writer: RunWriter) -> None:
+    """Write the means since the last measurement to the metrics log, and tell the callbacks."""
+    progress = state.progress
+    is_regular = progress.step % state.config.log_every == 0
+    means = state.sums.means()
+    if is_regular:
+        state.sums.totals.zero_()
+    if not state.is_first_process:
+        return
+    seconds = round(progress.seconds, 3)
+    entry = {"step": progress.step, "images_seen": progress.images_seen, "seconds": seconds, **means}
+    if is_regular:
+        writer.history.add(entry)
+        report_health(state, writer)
+    else:  # a run that is extended continues with the sums, and without this measurement
+        writer.history.add_to_file_only(entry)
+    event = LogEvent(progress.step, progress.images_seen, progress.seconds, means, state.objective.score_kind)
+    writer.callbacks.on_log(event)
+
+
+def _end_reason(state: State) -> EndReason:
+    if is_out_of_patience(state):
+        return "out_of_patience"
+    return "finished" if is_finished(state) else "stopped"
 
 
 def is_finished(state: State) -> bool:
-    """Whether the planned number of images has been seen, or nothing gets better any more."""
-    return is_out_of_patience(state) or (state.planned is not None and state.images_seen >= state.planned)
+    """Return whether the planned number of images has been seen, or the evaluations have stopped improving."""
+    planned = state.progress.planned_images
+    return is_out_of_patience(state) or (planned is not None and state.progress.images_seen >= planned)
 
 
 def is_out_of_patience(state: State) -> bool:
-    """Whether too many measurements in a row were no better than the best."""
-    return 0 < state.config.patience <= state.stale
+    """Return whether `patience` evaluations in a row were not better than the best one."""
+    return 0 < state.config.patience <= state.progress.evaluations_since_best

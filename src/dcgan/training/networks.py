@@ -1,4 +1,4 @@
-"""The two networks and the objective of a run: from the settings, a saved model, or the user's own."""
+"""The two networks and the objective of a run: built from the settings, from a saved model, or the user's own."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from torch import Tensor, nn
 from dcgan.config import Config
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
-from dcgan.models import build, groups
-from dcgan.models.groups import GroupedGenerator
+from dcgan.models import build, families, groups
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model, load
 from dcgan.training import losses
+from dcgan.training.augment import find_augmentations
 from dcgan.training.losses import Objective
 
 
 @dataclass(frozen=True)
 class CustomParts:
-    """A user's own parts of a run, each in the place of the one that the settings name."""
+    """A user's own parts of a run. Each replaces the one that the settings name."""
 
     generator: nn.Module | None = None
     discriminator: nn.Module | None = None
@@ -26,169 +27,196 @@ class CustomParts:
 
     @property
     def names(self) -> list[str]:
-        """Which of them there are."""
+        """The names of the parts that are the user's own."""
         return [name for name in ("generator", "discriminator", "loss") if getattr(self, name) is not None]
 
 
 NO_CUSTOM_PARTS = CustomParts()
-"""Nothing of the user's own: everything is built from the settings."""
+"""Everything is built from the settings."""
 
 
 @dataclass(frozen=True)
-class ChosenParts:
-    """What a run consists of.
+class ChosenNetworks:
+    """The networks of a run with their initial weights.
 
     Attributes:
-        generator: with the weights that it starts from.
-        discriminator: likewise.
-        objective: what they play.
-        told: the class or the group of each picture, int64 (N,), if the networks are told one.
+        generator: the generator.
+        discriminator: the discriminator.
+        objective: what the two minimize.
+        conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     objective: Objective
-    told: Tensor | None
+    conditions: Tensor | None
 
 
-def choose_parts(config: Config, data: ImageSet, own: CustomParts, *, is_new: bool = True) -> ChosenParts:
-    """The networks with the weights that they start from, what they play, and what they are told.
+def check_names(config: Config) -> None:
+    """Look up everything that the settings name, before any picture is prepared.
+
+    Raises:
+        UserError: there is no such objective, network family or augmentation.
+    """
+    losses.find_objective(config.loss)
+    families.find_family(config.network)
+    find_augmentations(config.augment)
+
+
+def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_new: bool = True) -> ChosenNetworks:
+    """Return the networks with their initial weights, the objective, and what the networks are given as conditions.
 
     Args:
         config: the settings.
-        data: what they learn from.
-        own: the user's own parts.
-        is_new: whether a run begins. Of one that goes on the groups are in its state, and are not looked for.
+        data: the pictures that are trained on.
+        custom: the user's own parts.
+        is_new: whether a run begins. The groups of a run that is resumed are in its checkpoint and are not searched.
 
     Raises:
-        UserError: parts that cannot go together, or with the data.
+        UserError: parts that cannot be used together, or not with this data.
     """
     if config.conditional and not data.classes:
         raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
-    start = None if config.init is None else load(config.init)
-    count = config.groups if tells_groups(config, own) else 0
-    if count and is_new:
-        count = _suited(config, data, start)
-    elif config.conditional and count % len(data.classes):
-        raise UserError("the run is of an earlier version, which knew no groups within classes: train anew")
-    if config.conditional and isinstance(own.generator, GroupedGenerator):
-        raise UserError("a generator with groups of its own cannot be told classes: start from it, with --init")
-    generator, discriminator = _networks(config, data, own, count)
-    if start is not None:
-        start_from(generator, start)
-    told = data.labels if config.conditional else None
-    if is_new and count:
+    if config.conditional and isinstance(custom.generator, GroupedGenerator):
+        raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
+    initial_model = None if config.init is None else load(config.init)
+    group_count = _group_count(config, data, custom, initial_model, is_new=is_new)
+    generator, discriminator = _build_networks(config, data, custom, group_count)
+    if initial_model is not None:
+        load_initial_weights(generator, initial_model)
+    conditions = data.labels if config.conditional else None
+    if is_new and group_count:
         assert isinstance(generator, GroupedGenerator)
-        if start is None:
-            generator.centres.copy_(groups.find_centres(data.pixels, count, config.seed, told, generator.classes))
-        told = generator.meet(data.pixels, told)
-    objective = own.loss or losses.make_objective(config.loss, config.label_smoothing)
-    if own.discriminator is None and own.loss is None:
-        _check_bounded(config)
-    _check_per_picture(config, discriminator)
-    return ChosenParts(generator, discriminator, objective, told)
+        if initial_model is None:
+            centres = groups.find_group_centers(data.pixels, group_count, config.seed, conditions, generator.classes)
+            generator.centres.copy_(centres)
+        conditions = generator.fit_vote_offsets(data.pixels, conditions)
+    objective = custom.loss or losses.make_objective(config.loss, config.label_smoothing)
+    if custom.discriminator is None:
+        _check_bounded(config, objective)
+    _check_scores_per_picture(config, discriminator)
+    return ChosenNetworks(generator, discriminator, objective, conditions)
 
 
-def tells_groups(config: Config, own: CustomParts) -> bool:
-    """Whether the networks are told groups of look-alikes: networks of the user's own are not."""
-    return config.groups > 0 and not (own.generator or own.discriminator)
+def uses_groups(config: Config, custom: CustomParts) -> bool:
+    """Return whether the networks are given groups of similar pictures. A user's own networks are not."""
+    return config.groups > 0 and not (custom.generator or custom.discriminator)
 
 
-def _suited(config: Config, data: ImageSet, start: Model | None) -> int:
-    """How many groups the networks are told: as many as the model that they start from has, or as suit the data.
+def _group_count(
+    config: Config, data: ImageSet, custom: CustomParts, initial_model: Model | None, *, is_new: bool
+) -> int:
+    """Return how many groups the networks are given: as many as the initial model has, or as many as suit the data.
 
     Raises:
-        UserError: that model's groups are not of these classes.
+        UserError: the initial model's groups are not groups of these classes.
     """
+    wanted = config.groups if uses_groups(config, custom) else 0
     classes = len(data.classes) if config.conditional else 0
-    if start is None or not start.generator.groups:
-        return groups.group_count(len(data), config.groups, config.z_dim, classes)
-    if classes not in (0, theirs := start.generator.classes):
-        hint = "start from a model of these classes" + ("" if theirs else ", or use --no-conditional")
+    if not (wanted and is_new):
+        if classes and wanted % classes:
+            raise UserError("an earlier version began this run, which knew no groups within classes: train a new run")
+        return wanted
+    if initial_model is None or not initial_model.generator.groups:
+        return groups.choose_group_count(len(data), wanted, config.z_dim, classes)
+    if classes not in (0, known := initial_model.generator.classes):
+        hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
         raise UserError(
-            f"--init {start.source} knows {theirs or 'no'} classes, and {config.data} has {classes}: {hint}"
+            f"--init {initial_model.source} knows {known or 'no'} classes, and {config.data} has {classes}: {hint}"
         )
-    return start.generator.groups
+    return initial_model.generator.groups
 
 
-def _networks(config: Config, data: ImageSet, own: CustomParts, count: int) -> tuple[nn.Module, nn.Module]:
-    if own.generator and own.discriminator:
-        return own.generator, own.discriminator
+def _build_networks(
+    config: Config, data: ImageSet, custom: CustomParts, group_count: int
+) -> tuple[nn.Module, nn.Module]:
+    if custom.generator and custom.discriminator:
+        return custom.generator, custom.discriminator
     channels, height, width = data.pixels.shape[1:]
     classes = len(data.classes) if config.conditional else 0
-    built = build.build_networks(config, (channels, height, width), classes, count)
-    return own.generator or built[0], own.discriminator or built[1]
+    generator, discriminator = build.build_networks(config, (channels, height, width), classes, group_count)
+    return custom.generator or generator, custom.discriminator or discriminator
 
 
-def start_from(generator: nn.Module, model: Model) -> None:
+def load_initial_weights(generator: nn.Module, model: Model) -> None:
     """Give a generator the weights of a saved one.
 
     Raises:
         UserError: its weights have other names or shapes.
     """
-    saved, mine = model.generator.state_dict(), generator.state_dict()
-    for name in [*mine, *saved]:
-        have, want = (tuple(weights[name].shape) if name in weights else None for weights in (saved, mine))
-        if have != want:
+    saved, own = model.generator.state_dict(), generator.state_dict()
+    for name in [*own, *saved]:
+        saved_shape, own_shape = (tuple(w[name].shape) if name in w else None for w in (saved, own))
+        if saved_shape != own_shape:
             preset = model.trained.get("preset")
             hint = f"; it was trained with --preset {preset}" if preset else ""
             if hint and model.generator.groups != getattr(generator, "groups", 0):
                 hint += f" --groups {model.generator.groups}"
-            what = f"{name} is {have or 'missing'} there and {want or 'missing'} here"
-            raise UserError(f"--init {model.source} does not fit this generator: {what}{hint}")
+            difference = f"{name} is {saved_shape or 'missing'} there and {own_shape or 'missing'} here"
+            raise UserError(f"--init {model.source} does not fit this generator: {difference}{hint}")
     generator.load_state_dict(saved)
 
 
-def _check_bounded(config: Config) -> None:
-    """A Wasserstein critic whose slope nothing bounds has no optimum: its score grows for ever."""
-    bounded = config.gp or config.r1 or config.r2 or config.d_norm == "spectral"
-    if config.loss == "wasserstein" and not bounded:
-        raise UserError("--loss wasserstein needs a critic of bounded slope: use --gp 10 --d-norm layer")
-    if config.loss == "wasserstein" and config.conditional and config.mismatch:
-        raise UserError("--loss wasserstein does not bound what a wrong class costs: use --mismatch 0")
+def _check_bounded(config: Config, objective: Objective) -> None:
+    """Refuse a critic whose scores nothing bounds, for an objective that then has no minimum."""
+    if not objective.needs_bounded_critic:
+        return
+    if not (config.gp or config.r1 or config.r2 or config.d_norm == "spectral"):
+        raise UserError(f"--loss {config.loss} needs a critic with a bounded gradient: use --gp 10 --d-norm layer")
+    if config.conditional and config.mismatch:
+        raise UserError(f"--loss {config.loss} does not bound the loss for a wrong class: use --mismatch 0")
 
 
-def _check_per_picture(config: Config, discriminator: nn.Module) -> None:
-    """A penalty is on the slope of a score at its own picture; with BatchNorm a score depends on the whole batch."""
+def _check_scores_per_picture(config: Config, discriminator: nn.Module) -> None:
+    """Refuse penalties with BatchNorm: a penalty needs scores that depend on their own picture alone."""
     penalties = [f"--{name}" for name in ("gp", "r1", "r2") if getattr(config, name)]
     if penalties and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules()):
         raise UserError(
-            f"{penalties[0]} needs the slope at each picture alone, and BatchNorm in the discriminator mixes pictures: "
-            "use --d-norm layer, instance, spectral or none"
+            f"{penalties[0]} needs scores that depend on one picture each, and BatchNorm in the discriminator mixes "
+            "pictures: use --d-norm layer, instance, spectral or none"
         )
 
 
-def check_same_parts(folder: RunFolder, own: CustomParts) -> None:
-    """Refuse to go on with a run whose own parts are not all here again.
+def check_same_parts(folder: RunFolder, custom: CustomParts) -> None:
+    """Refuse to resume a run without the same custom parts as it was started with.
 
     Raises:
         UserError: it was started with others.
     """
-    if (names := folder.custom_parts()) == own.names:
+    if (names := folder.custom_parts()) == custom.names:
         return
     call = ", ".join([repr(str(folder.path)), *(f"{name}=..." for name in names)])
-    what = f"your own {' and '.join(names)}" if names else "no parts of your own"
-    raise UserError(f"{folder.path} trains {what}: go on with dcgan.resume({call})")
+    started_with = f"your own {' and '.join(names)}" if names else "no parts of your own"
+    raise UserError(f"{folder.path} was started with {started_with}: continue it with dcgan.resume({call})")
 
 
 @torch.no_grad()
-def try_out(generator: nn.Module, discriminator: nn.Module, z: Tensor, real: Tensor, given: tuple[Tensor, ...]) -> None:
-    """Send two latents through a user's networks, in evaluation mode, so that nothing is learned or counted.
+def try_networks(
+    generator: nn.Module, discriminator: nn.Module, z: Tensor, reals: Tensor, condition: tuple[Tensor, ...]
+) -> None:
+    """Send latents through a user's networks, in evaluation mode so that nothing is learned or counted.
+
+    Args:
+        generator: (N, z_dim) -> (N, C, H, W).
+        discriminator: (N, C, H, W) -> (N, 1).
+        z: latents, (2, z_dim).
+        reals: up to two real pictures.
+        condition: labels int64 (2,), or nothing.
 
     Raises:
-        UserError: pictures of another shape than the data's, or not one score for each.
+        UserError: the generated pictures have another shape than the data, or there is not one score for each.
     """
     modes = [(m, m.training) for network in (generator, discriminator) for m in network.modules()]
     generator.eval()
     discriminator.eval()
     try:
-        pictures = generator(z[: len(real)], *given)
+        images = generator(z[: len(reals)], *condition)
     except RuntimeError as error:
-        what = f"the generator does not take latents {tuple(z[: len(real)].shape)}"
-        raise UserError(f"{what}: give it an attribute z_dim, or say z_dim=... ({error})") from None
-    if pictures.shape != real.shape:
-        raise UserError(f"the generator draws {tuple(pictures.shape[1:])}, the pictures are {tuple(real.shape[1:])}")
-    if (scores := discriminator(pictures, *given)).shape != (len(real), 1):
-        raise UserError(f"the discriminator must give scores {(len(real), 1)}, not {tuple(scores.shape)}")
+        problem = f"the generator does not take latents {tuple(z[: len(reals)].shape)}"
+        raise UserError(f"{problem}: give it an attribute z_dim, or pass z_dim=... ({error})") from None
+    if images.shape != reals.shape:
+        raise UserError(f"the generator draws {tuple(images.shape[1:])}, the pictures are {tuple(reals.shape[1:])}")
+    if (scores := discriminator(images, *condition)).shape != (len(reals), 1):
+        raise UserError(f"the discriminator must return scores {(len(reals), 1)}, not {tuple(scores.shape)}")
     for module, mode in modes:
         module.training = mode

@@ -1,123 +1,146 @@
 """What happens when a loss or a gradient is not finite: back to the last healthy state, with a lower learning rate.
 
-The rule, and why it can be relied on: docs/runs.md.
+docs/runs.md gives the rule, and the reasons why it can be relied on.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor
 
 from dcgan.errors import UserError
-from dcgan.run.folder import RunFolder
-from dcgan.training import checkpoint
-from dcgan.training.health import not_finite
-from dcgan.training.state import HealthyCopy, State
+from dcgan.training.checkpoint import collect_tensors, load_tensors
+from dcgan.training.health import diagnose_not_finite
+from dcgan.training.history import History
+from dcgan.training.state import State
 
 LR_FACTOR = 0.5
 """Every learning rate is multiplied by this at each recovery, and stays so."""
-MOST_IN_A_ROW = 3
-"""The recovery after which a run ends, if no whole interval of `save_every` steps went well between them."""
-CAUSES = {
+MAX_RECOVERIES_IN_A_ROW = 3
+"""The recovery at which a run ends, if there was no snapshot between them."""
+FAULTS = {
     1: "the discriminator's loss",
     2: "the discriminator's gradient",
     3: "the generator's loss",
     4: "the generator's gradient",
     5: "a weight",
 }
+"""What `StepSums.fault` stands for."""
+WEIGHT_FAULT = 5
 
 
-def remember_healthy(state: State) -> None:
-    """Remember this state as the last healthy one."""
-    copies = {name: tensor.clone() for name, tensor in checkpoint.collect_tensors(state.parts()).items()}
-    state.healthy = HealthyCopy(copies, position(state))
+@dataclass
+class Position:
+    """Where a state is, as far as a recovery goes back to it. The clock and the learning rates do not go back."""
+
+    step: int
+    images_seen: int
+    entries: int
+    totals: list[float]
 
 
-def position(state: State) -> dict[str, Any]:
-    """Where a state is, as far as a recovery goes back to it: the clock and the learning rate do not go back."""
-    return {
-        "step": state.step,
-        "images_seen": state.images_seen,
-        "entries": len(state.entries),
-        "totals": state.totals.tolist(),
-    }
+@dataclass
+class HealthyState:
+    """A copy of the state at the last snapshot, to which a recovery goes back.
+
+    Attributes:
+        tensors: of every part, by name.
+        position: where the state was.
+    """
+
+    tensors: dict[str, Tensor]
+    position: Position
+
+    def record(self, step: int) -> dict[str, Any]:
+        """Return its position for a checkpoint of the state at `step`; nothing if it is that state."""
+        return {} if self.position.step == step else asdict(self.position)
 
 
-def restore_progress(state: State, saved: Mapping[str, Any], left: Mapping[str, Tensor]) -> None:
-    """Put a saved state's counters into a state whose tensors were put back already.
+def copy_healthy_state(state: State, history: History) -> HealthyState:
+    """Return a copy of this state, which becomes the last healthy one."""
+    tensors = {name: tensor.clone() for name, tensor in collect_tensors(state.saved_parts()).items()}
+    progress = state.progress
+    position = Position(progress.step, progress.images_seen, len(history.entries), state.sums.totals.tolist())
+    return HealthyState(tensors, position)
+
+
+def restore_healthy_state(
+    state: State, history: History, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> HealthyState:
+    """Return the last healthy state of a run that is resumed.
 
     Args:
-        state: as `setup` made it, with the log's entries.
-        saved: the counters.
-        left: the tensors of the last healthy state, if that is another one than this.
+        state: the restored state.
+        history: the restored metrics log.
+        record: what `HealthyState.record` returned.
+        tensors: named `healthy/...`, if the healthy state is another one than the restored one.
     """
-    for name in ("step", "images_seen", "seconds", "lr_scale", "recoveries", "in_a_row", "best", "best_step", "stale"):
-        setattr(state, name, saved[name])
-    state.totals.copy_(state.totals.new_tensor(saved["totals"]))
-    if saved["healthy"]:
-        copies = {name.removeprefix("healthy/"): tensor for name, tensor in left.items()}
-        state.healthy = HealthyCopy(copies, saved["healthy"])
-    else:
-        remember_healthy(state)
+    if not record:
+        return copy_healthy_state(state, history)
+    copies = {name.removeprefix("healthy/"): tensor for name, tensor in tensors.items()}
+    return HealthyState(copies, Position(**{name: record[name] for name in Position.__dataclass_fields__}))
 
 
-def find_fault(state: State, *, look: bool) -> str:
-    """Which number was not finite, or nothing.
+def find_fault(state: State, *, may_wait: bool) -> str:
+    """Return what was not finite, or nothing.
 
-    On a GPU only if it is time to `look`, where the host waits anyway: until then no step changes anything, because
-    each is told of the fault on the device.
+    Args:
+        state: after a step.
+        may_wait: whether the host may wait for the device. On a GPU the fault is read only then: until then no step
+            changes anything, because each step reads the fault on the device.
     """
-    if state.fabric.device.type == "cuda" and not look:
+    if state.fabric.device.type == "cuda" and not may_wait:
         return ""
-    number = int(state.fault)
-    if not number and look and not _weights_are_finite(state):
-        number = 5
-    return CAUSES.get(number, "")
+    number = int(state.sums.fault)
+    if not number and may_wait and not _is_finite(state):
+        number = WEIGHT_FAULT
+    return FAULTS.get(number, "")
 
 
-def _weights_are_finite(state: State) -> bool:
-    """Whether the weights are, and the sums that the log will be written from."""
-    weights = (*state.generator.parameters(), *state.discriminator.parameters(), state.totals)
-    return all(bool(weight.isfinite().all()) for weight in weights)
+def _is_finite(state: State) -> bool:
+    """Return whether the weights, and the sums from which the log is written, are finite."""
+    tensors = (*state.generator.parameters(), *state.discriminator.parameters(), state.sums.totals)
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
-def roll_back(state: State, folder: RunFolder, what: str) -> str:
+def roll_back(state: State, history: History, healthy: HealthyState, fault: str) -> str:
     """Go back to the last healthy state and lower the learning rates.
 
     Returns:
-        What to tell the user.
+        The message for the user.
 
     Raises:
-        UserError: it was one time too many in a row.
+        UserError: there were too many recoveries in a row.
     """
-    assert state.healthy is not None
-    failed, back = state.step, state.healthy.counters
-    checkpoint.load_tensors(state.parts(), state.healthy.tensors)
-    state.step, state.images_seen = back["step"], back["images_seen"]
-    state.totals.copy_(state.totals.new_tensor(back["totals"]))
-    state.fault.zero_()
-    state.recoveries += 1
-    state.in_a_row += 1
-    state.lr_scale *= LR_FACTOR
-    found = not_finite(what, failed)
+    progress, position = state.progress, healthy.position
+    failed_step = progress.step
+    load_tensors(state.saved_parts(), healthy.tensors)
+    progress.step, progress.images_seen = position.step, position.images_seen
+    state.sums.set_totals(position.totals)
+    state.sums.fault.zero_()
+    progress.recoveries += 1
+    progress.recoveries_in_a_row += 1
+    progress.lr_scale *= LR_FACTOR
+    diagnosis = diagnose_not_finite(fault, failed_step)
     event = {
         "event": "recovery",
-        "step": state.step,
-        "images_seen": state.images_seen,
-        **found.as_json(),
-        "failed_step": failed,
-        "lr_scale": state.lr_scale,
-        "in_a_row": state.in_a_row,
+        "step": progress.step,
+        "images_seen": progress.images_seen,
+        **diagnosis.as_json(),
+        "failed_step": failed_step,
+        "lr_scale": progress.lr_scale,
+        "in_a_row": progress.recoveries_in_a_row,
     }
-    state.entries[back["entries"] :] = [event]
-    if state.fabric.is_global_zero:
-        folder.log.replace(state.entries)
-    back["entries"] = len(state.entries)  # the event stays, however often the run comes back here
-    if state.in_a_row == MOST_IN_A_ROW:
+    history.go_back(position.entries, event)
+    position.entries = len(history.entries)  # the event stays in the log, however often the run comes back here
+    if progress.recoveries_in_a_row == MAX_RECOVERIES_IN_A_ROW:
         raise UserError(
-            f"{what} was not finite at step {failed}: {MOST_IN_A_ROW} such events in a row, though the learning rate "
-            f"was halved each time; train anew with a lower --lr; the last good state is in {folder.checkpoint}"
+            f"{fault} was not finite at step {failed_step}: {MAX_RECOVERIES_IN_A_ROW} such events in a row, though the "
+            "learning rate was halved each time; train a new run with a lower --lr; the run's checkpoint/ holds the "
+            "last good state"
         )
     return (
-        f"{found} (docs/health.md); it goes on from step {state.step:,} with {state.lr_scale:g} times the learning rate"
+        f"{diagnosis} (docs/health.md); training continues from step {progress.step:,} with "
+        f"{progress.lr_scale:g} times the learning rate"
     )

@@ -1,219 +1,147 @@
-"""What a training writes: the log, the grids, the model and the state."""
+"""What a training writes on the way: grids, the model, the checkpoint, and what the diagnoses find."""
 
-import os
-import sys
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
-from tqdm import tqdm
+from torch import nn
 
 from dcgan.data.sampler import epoch_order
 from dcgan.files import printable
 from dcgan.images import Pixels, save_png
-from dcgan.metrics import judge
 from dcgan.models.store import save_generator
 from dcgan.presets import train_command
-from dcgan.rng import derive_seed
+from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.run.folder import RunFolder
-from dcgan.run.log import LogEntry
 from dcgan.sampling import latents
-from dcgan.sampling.model import generate_pixels
-from dcgan.sampling.output import grid_sample_count, sample_grid
-from dcgan.training import checkpoint, health, recovery
-from dcgan.training.diversity import MAX_REAL_PICTURES, PixelRows, describe_real_pictures, measure_pictures
+from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.output import grid_sample_count, make_sample_grid
+from dcgan.training import health
+from dcgan.training.callbacks import Callbacks, SnapshotEvent
+from dcgan.training.checkpoint import collect_tensors, save_checkpoint
 from dcgan.training.ema import estimate_batchnorm
-from dcgan.training.state import SUMS, State
+from dcgan.training.history import History
+from dcgan.training.picture_watch import PictureWatch
+from dcgan.training.recovery import HealthyState, copy_healthy_state
+from dcgan.training.state import State
 
 BATCHNORM_BLOCKS = 16
 """Blocks of latents from which the averaged generator's BatchNorm statistics are estimated."""
-COMPARED_SIDE = 32
-"""Pixels of a side at which pictures are compared."""
 
 
-def save_snapshot(state: State, folder: RunFolder) -> None:
-    """Write the grid of fixed latents, the model and the state.
+@dataclass
+class RunWriter:
+    """What belongs to a run besides the state: where it is written, what was logged, and who is told.
 
-    On the beat of `save_every` the pictures are measured too, and the state becomes the one to go back to.
+    Attributes:
+        folder: the run folder.
+        history: the metrics log.
+        callbacks: the callbacks; none on other processes than the first.
+        custom_names: which parts are the user's own.
+        healthy: the last healthy state; None before the first snapshot.
+        picture_watch: what compares the pictures of snapshots.
     """
-    is_beat = state.step % state.config.save_every == 0
-    if state.fabric.is_global_zero:
+
+    folder: RunFolder
+    history: History
+    callbacks: Callbacks
+    custom_names: list[str] = field(default_factory=list)
+    healthy: HealthyState | None = None
+    picture_watch: PictureWatch = field(default_factory=PictureWatch)
+
+
+def save_snapshot(state: State, writer: RunWriter) -> None:
+    """Write the grid of fixed latents, the model and the checkpoint.
+
+    Every `save_every` steps the pictures are measured too, and the state becomes the one that a recovery goes back to.
+    """
+    progress = state.progress
+    is_regular = progress.step % state.config.save_every == 0
+    if state.is_first_process:
         network = averaged_generator(state)
-        pixels = _drawn(state, folder, network)
-        if is_beat:
-            add_entry(state, folder, _pictures(state, pixels))
-            report_health(state, folder)
-    if is_beat:
-        state.in_a_row = 0
-        recovery.remember_healthy(state)
-    if state.fabric.is_global_zero and state.best is None:  # else it is the best one measured that is kept
-        save_generator(network, folder.model, training_origin(state))
-    save_state(state, folder)
+        pixels, grid = _save_grid(state, writer.folder, network)
+        if is_regular:
+            writer.history.add(writer.picture_watch.make_event(state, pixels))
+            report_health(state, writer)
+    if is_regular:
+        progress.recoveries_in_a_row = 0
+        writer.healthy = copy_healthy_state(state, writer.history)
+    if state.is_first_process and progress.best_distance is None:  # otherwise the best evaluated model is kept
+        save_generator(network, writer.folder.model, training_origin(state, writer.custom_names))
+    save_state(state, writer)
+    if state.is_first_process:
+        event = SnapshotEvent(progress.step, progress.images_seen, grid, writer.folder.model)
+        writer.callbacks.on_snapshot(event)
 
 
-def _drawn(state: State, folder: RunFolder, network: nn.Module) -> Pixels:
-    """The pictures of the fixed latents (N, H, W, C), written as a grid."""
-    n = grid_sample_count(state.classes)
-    pixels = generate_pixels(
-        network, latents.draw_latents(state.config.seed, n, state.config.z_dim), latents.cycle_labels(n, state.classes)
-    )
-    save_png(sample_grid(pixels, state.classes), folder.samples / f"{state.images_seen:08d}.png")
-    return pixels
+def _save_grid(state: State, folder: RunFolder, network: nn.Module) -> tuple[Pixels, Path]:
+    """Draw the fixed latents and write the grid; return the pictures, uint8 (N, H, W, C), and the grid's path."""
+    n = grid_sample_count(state.class_count)
+    z = latents.draw_latents(state.config.seed, n, state.config.z_dim)
+    pixels = generate_pixels(network, z, latents.cycle_labels(n, state.class_count))
+    path = folder.samples / f"{state.progress.images_seen:08d}.png"
+    save_png(make_sample_grid(pixels, state.class_count), path)
+    return pixels, path
 
 
-def training_origin(state: State) -> dict[str, Any]:
-    """Where the generator comes from, as a saved model says it."""
+def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
+    """Return how the generator was trained, as a saved model records it."""
     config = state.config
-    trained: dict[str, Any] = {
+    origin: dict[str, Any] = {
         "preset": config.preset,
         "data": printable(config.data),
         "fit": config.fit,
-        "step": state.step,
-        "images_seen": state.images_seen,
+        "step": state.progress.step,
+        "images_seen": state.progress.images_seen,
         "averaged": config.ema > 0,
-        "command": None if state.own.names else printable(train_command(config)),
+        "command": None if custom_names else printable(train_command(config)),
     }
-    return trained | ({"classes": list(state.data.classes)} if state.classes else {})
+    return origin | ({"classes": list(state.data.classes)} if state.class_count else {})
 
 
-def save_state(state: State, folder: RunFolder) -> None:
-    """Write what the run needs to go on: with the last healthy state, if that is another one."""
-    if not state.fabric.is_global_zero:
+def save_state(state: State, writer: RunWriter) -> None:
+    """Write the checkpoint, with the last healthy state if that is another one."""
+    if not state.is_first_process:
         return
-    tensors, healthy = checkpoint.collect_tensors(state.parts()), {}
-    assert state.healthy is not None
-    if state.healthy.counters["step"] != state.step:
-        tensors |= {f"healthy/{name}": tensor for name, tensor in state.healthy.tensors.items()}
-        healthy = state.healthy.counters
-    folder.log.fsync()  # what the state counts on is on the disk before the state is
-    checkpoint.save_checkpoint(folder.checkpoint, tensors, state.counters() | {"healthy": healthy})
-
-
-def _pictures(state: State, pixels: Pixels) -> LogEntry:
-    """The log's event for pictures (N, H, W, C) that were drawn from the fixed latents."""
-    if state.compared is None:
-        order = epoch_order(len(state.data), state.config.seed, 0)[:MAX_REAL_PICTURES]
-        labels = state.data.labels[order].cpu().numpy() if state.classes and state.data.labels is not None else None
-        reals = state.data.pixels[order.to(state.data.pixels.device)]
-        state.compared = describe_real_pictures(_rows(reals), labels, len(state.data))
-    labels = cycle.numpy() if (cycle := latents.cycle_labels(len(pixels), state.classes)) is not None else None
-    found = measure_pictures(_rows(torch.from_numpy(pixels).permute(0, 3, 1, 2)), labels, state.compared)
-    about = {"is_all": state.compared.is_all, **found} | _classes_drawn(state, pixels)
-    return {"event": "pictures", "step": state.step, "images_seen": state.images_seen, **about}
-
-
-def _classes_drawn(state: State, pixels: Pixels) -> dict[str, list[int]]:
-    """How many of the pictures the package's judge takes for each class, where it knows the data."""
-    if state.config.data != "mnist" or pixels.shape[1:] != (28, 28, 1):
-        return {}
-    _, scores = judge.judge_images(judge.load_shipped_judge(), torch.from_numpy(pixels).permute(0, 3, 1, 2))
-    return {"classes": scores.argmax(1).bincount(minlength=scores.shape[1]).tolist()}
-
-
-def _rows(pixels: Tensor) -> PixelRows:
-    """Pictures (N, C, H, W) as rows (N, P), none of their sides above 32 pixels: enough to tell them apart."""
-    height, width = (min(side, COMPARED_SIDE) for side in pixels.shape[-2:])
-    pieces = (
-        adaptive_avg_pool2d(piece.float(), (height, width)).flatten(1) for piece in torch.split(pixels.cpu(), 256)
-    )
-    found: PixelRows = torch.cat(list(pieces)).numpy()
-    return found
-
-
-def add_entry(state: State, folder: RunFolder, entry: LogEntry) -> None:
-    """Add a line or an event to the log, and to what the run remembers of it."""
-    folder.log.append(entry)
-    state.entries.append(entry)
+    assert writer.healthy is not None
+    tensors = collect_tensors(state.saved_parts())
+    healthy_record = writer.healthy.record(state.progress.step)
+    if healthy_record:
+        tensors |= {f"healthy/{name}": tensor for name, tensor in writer.healthy.tensors.items()}
+    writer.history.fsync()  # the log entries that the checkpoint counts must be on the disk before it is
+    record = state.checkpoint_record(len(writer.history.entries), healthy_record)
+    save_checkpoint(writer.folder.checkpoint, tensors, record)
 
 
 def averaged_generator(state: State) -> nn.Module:
-    """The generator that is drawn from and saved: averaged weights, with BatchNorm statistics of their own."""
+    """Return the generator that is drawn from and saved: averaged weights with BatchNorm statistics of their own."""
     network = state.ema.network
     if not state.config.ema:
         network.load_state_dict(state.generator.state_dict())
         return network.eval()
-    for mine, theirs in zip(network.buffers(), state.generator.buffers(), strict=True):
-        mine.copy_(theirs)  # what is not averaged, such as the vectors of spectral normalisation
-    seed, n = derive_seed(state.config.seed, 4), BATCHNORM_BLOCKS * latents.SAMPLE_BLOCK
-    z, labels = latents.draw_latents(seed, n, state.config.z_dim), latents.cycle_labels(n, state.classes)
+    for averaged, current in zip(network.buffers(), state.generator.buffers(), strict=True):
+        averaged.copy_(current)  # buffers are not averaged: for example the vectors of spectral normalization
+    seed = derive_seed(state.config.seed, RandomPurpose.BATCHNORM_LATENTS)
+    n = BATCHNORM_BLOCKS * latents.SAMPLE_BATCH_SIZE
+    z, labels = latents.draw_latents(seed, n, state.config.z_dim), latents.cycle_labels(n, state.class_count)
     inputs = [t.to(state.fabric.device) for t in (z, labels) if t is not None]
-    estimate_batchnorm(network, zip(*(torch.split(t, latents.SAMPLE_BLOCK) for t in inputs), strict=True))
+    estimate_batchnorm(network, zip(*(torch.split(t, latents.SAMPLE_BATCH_SIZE) for t in inputs), strict=True))
     return network
 
 
-def log_metrics(state: State, folder: RunFolder, bar: "tqdm[Any]") -> None:
-    """Write a line of the means since the last one, and show it beside the bar."""
-    *sums, count = state.totals.tolist()  # the only place where the host waits for the device
-    if state.step % state.config.log_every == 0:
-        state.totals.zero_()
-    if not state.fabric.is_global_zero:
-        return
-    means = {name: value / count for name, value in zip(SUMS, sums, strict=True)}
-    line = {"step": state.step, "images_seen": state.images_seen, "seconds": round(state.seconds, 3), **means}
-    if state.step % state.config.log_every == 0:
-        add_entry(state, folder, line)
-        report_health(state, folder)
-    else:  # an end off the beat: a run that is extended goes on with the sum, and without this line
-        folder.log.append(line)
-    d_real, d_fake = means["d_real"], means["d_fake"]
-    text = f"Loss_D {means['loss_d']:.3f}, Loss_G {means['loss_g']:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
-    if state.objective.score_kind == "probability":
-        text += f", from 1/2 {d_real - 0.5:+.3f} {d_fake - 0.5:+.3f}"
-    bar.set_postfix_str(text, refresh=False)
-
-
-def report_health(state: State, folder: RunFolder) -> None:
-    """Name what has gone wrong, in the log and on the terminal: each thing once a run."""
-    said = {entry.get("diagnosis") for entry in state.entries}
-    for found in health.diagnose(state.entries):
-        if found.name not in said:
-            at = {"step": state.step, "images_seen": state.images_seen}
-            add_entry(state, folder, {"event": "health", **at, **found.as_json()})
-            print_line(f"step {state.step:,}: {found} (docs/health.md)")
-
-
-def print_line(text: str) -> None:
-    """One line on standard error, above the bar if there is one."""
-    tqdm.write(printable(text), file=sys.stderr)
-
-
-def print_data_notice(state: State) -> None:
-    """Say once what the data is and what became of it; nothing where it is used just as it is."""
-    data = state.data
-    n, (channels, height, width) = len(data), data.pixels.shape[1:]
-    if data.original != f"{height}x{width}":
-        print(
-            f"{data.name}: {n:,} pictures of {data.original}, {channels} channel{'s' * (channels > 1)}, resized to "
-            f"{height}x{width} ({state.config.fit}), which the network {state.config.network} draws",
-            file=sys.stderr,
-        )
-    if data.skipped:
-        name, why = data.skipped[0]
-        print(
-            f"{data.name}: {len(data.skipped):,} files cannot be used and are listed in skipped.json, such as "
-            f"{name} ({why})",
-            file=sys.stderr,
-        )
+def report_health(state: State, writer: RunWriter) -> None:
+    """Log each new diagnosis and tell the user: each name once a run."""
+    reported = {entry.get("diagnosis") for entry in writer.history.entries}
+    for diagnosis in health.diagnose(writer.history.entries):
+        if diagnosis.name not in reported:
+            step, images_seen = state.progress.step, state.progress.images_seen
+            writer.history.add({"event": "health", "step": step, "images_seen": images_seen, **diagnosis.as_json()})
+            writer.callbacks.on_message(f"step {step:,}: {diagnosis} (docs/health.md)")
 
 
 def first_reals(state: State) -> Pixels:
-    """As many real pictures as a grid holds: the first that are trained on."""
-    pixels = state.data.pixels[epoch_order(len(state.data), state.config.seed, 0)[: grid_sample_count(0)]]
-    found: Pixels = pixels.permute(0, 2, 3, 1).cpu().numpy()
-    return found
-
-
-def progress_bar(state: State, folder: RunFolder) -> "tqdm[Any]":
-    """A bar over the images of the run, from where it is."""
-    # In a log file a line every ten seconds is enough; on a terminal the bar moves as one looks at it.
-    wait = 0.5 if os.isatty(2) else 10
-    return tqdm(
-        total=state.planned,
-        initial=state.images_seen,
-        desc=folder.path.name,
-        unit="img",
-        unit_scale=True,
-        mininterval=wait,
-        disable=not state.fabric.is_global_zero,
-    )
+    """Return as many real pictures as a grid holds, uint8 (N, H, W, C): the first that are trained on."""
+    rows = epoch_order(len(state.data), state.config.seed, 0)[: grid_sample_count(0)]
+    pixels: Pixels = state.data.pixels[rows].permute(0, 2, 3, 1).cpu().numpy()
+    return pixels

@@ -1,8 +1,8 @@
-"""Training: setup -> fit. One loop for every GAN; what differs between them comes in as data from the settings."""
+"""Starting and resuming a training: from the settings, or from a run folder, to the loop."""
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -12,29 +12,28 @@ from typing import Any
 from torch import nn
 
 from dcgan.config import DURATIONS, NO_DURATION, Config
-from dcgan.devices.connect import Devices, first_process_first, max_over_ranks, with_launcher_devices
+from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
 from dcgan.devices.processes import run_on_devices
-from dcgan.devices.signals import stop_signals
+from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import make_grid, save_png
-from dcgan.models.groups import GroupedGenerator
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.presets import DEFAULT_PRESET, configure
-from dcgan.run import folder as folder_module
-from dcgan.run.folder import RunFolder
+from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
-from dcgan.training import checkpoint, networks
+from dcgan.training import networks
+from dcgan.training.callbacks import Callbacks
+from dcgan.training.checkpoint import read_checkpoint, restore_tensors
+from dcgan.training.history import History
 from dcgan.training.loop import fit, is_finished, is_out_of_patience
 from dcgan.training.losses import Objective
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
-from dcgan.training.recovery import restore_progress
-from dcgan.training.snapshot import (
-    first_reals,
-    print_data_notice,
-    print_line,
-    save_state,
-)
-from dcgan.training.state import COUNTERS, WHERE, State, describe_arithmetic, fixed_settings, set_up
+from dcgan.training.progress import CheckpointRecord
+from dcgan.training.progress_bar import ProgressBar
+from dcgan.training.recovery import restore_healthy_state
+from dcgan.training.snapshot import RunWriter, first_reals, save_state
+from dcgan.training.state import PLACE_SETTINGS, State, describe_arithmetic, fixed_settings, set_up
 
 
 def train(
@@ -44,6 +43,8 @@ def train(
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
     loss: str | Objective | None = None,
+    callbacks: Sequence[Any] = (),
+    show_progress: bool = True,
     **settings: Any,
 ) -> RunFolder:
     """Train a GAN, as `dcgan train` does.
@@ -51,53 +52,117 @@ def train(
     Args:
         preset: a name in `PRESETS`, or the path of a run's `config.json`.
         out: the run folder; by default the next free one in `runs/`.
-        generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], in the place of the preset's. Its
-            `z_dim` is its attribute of that name, or the setting (192 in `fast`). It is trained in place.
-        discriminator: a network of your own, (N, C, H, W) -> (N, 1). Trained in place too.
+        generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], instead of the preset's. Its `z_dim` is
+            its attribute of that name, or the setting (192 in `fast`). It is trained in place.
+        discriminator: a network of your own, (N, C, H, W) -> (N, 1). It is trained in place too.
         loss: a name, or an `Objective` of your own.
+        callbacks: objects that are told what happens: see `dcgan.training.callbacks`.
+        show_progress: show the progress bar and messages on standard error.
         **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`. With `conditional=True` both
             networks are called with labels, int64 (N,), as a second argument.
 
     Returns:
-        The run folder; `dcgan.load(run)` gives the trained model, unless its class is your own.
+        The run folder. `dcgan.load(run)` returns the trained model, unless its class is your own.
 
     Raises:
-        UserError: a setting that cannot work, or a folder that cannot be written. Nothing is touched then.
+        UserError: a setting that cannot work, or a folder that cannot be written. Nothing has been changed then.
         LostRankError: on several devices, one of the processes ended before the run did.
-        Stopped: Ctrl-C or SIGTERM, after the run was saved.
+        TrainingStopped: Ctrl-C or SIGTERM, after the run was saved.
     """
     if isinstance(loss, str):
         settings["loss"] = loss
-    own = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
-    return train_config(configure(preset, **settings), Path(out) if out else None, own)
+    custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
+    config = configure(preset, **settings)
+    return train_config(config, Path(out) if out else None, custom, callbacks, show_progress=show_progress)
 
 
-def train_config(config: Config, out: Path | None = None, own: CustomParts = NO_CUSTOM_PARTS) -> RunFolder:
-    """Train with these settings into a new run folder: see `train`."""
+def train_config(
+    config: Config,
+    out: Path | None = None,
+    custom: CustomParts = NO_CUSTOM_PARTS,
+    callbacks: Sequence[Any] = (),
+    *,
+    show_progress: bool = True,
+) -> RunFolder:
+    """Train with these settings into a new run folder: see `train`.
+
+    Args:
+        config: the settings.
+        out: the run folder; by default the next free one in `runs/`.
+        custom: the user's own parts.
+        callbacks: the user's own callbacks.
+        show_progress: show the progress bar and messages on standard error.
+    """
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
+    networks.check_names(config)
     config = with_launcher_devices(config)
-    return RunFolder(Path(run_on_devices(config, partial(_train, config=config, out=out, own=own), own=own.names)))
+    task = partial(_train, config=config, out=out, custom=custom, callbacks=callbacks, show_progress=show_progress)
+    return RunFolder(Path(run_on_devices(config, task, custom_names=_names(custom, callbacks))))
 
 
-def _train(fabric: Devices, tell: Callable[[str], None], *, config: Config, out: Path | None, own: CustomParts) -> str:
-    """Train, alone or as one of many: only the first process has anything to do with the run folder."""
-    state = set_up(config, own, fabric)
-    path = Path(
-        fabric.broadcast(str(folder_module.make_run_folder(out, state.config)) if fabric.is_global_zero else "")
-    )
-    # From here on there is a folder, and Ctrl-C leaves it whole.
-    with stop_signals() as received, lock_run(path) if fabric.is_global_zero else nullcontext():
+def _names(custom: CustomParts, callbacks: Sequence[Any]) -> list[str]:
+    """Return what of the user's own cannot be given to new processes."""
+    return [*custom.names, *(["callbacks"] if callbacks else [])]
+
+
+def _callbacks(fabric: Devices, callbacks: Sequence[Any], show_progress: bool) -> Callbacks:
+    """Return the callbacks of this process: only the first has any."""
+    if not fabric.is_global_zero:
+        return Callbacks()
+    return Callbacks([*([ProgressBar()] if show_progress else []), *callbacks])
+
+
+def _train(
+    fabric: Devices,
+    announce: Callable[[str], None],
+    *,
+    config: Config,
+    out: Path | None,
+    custom: CustomParts,
+    callbacks: Sequence[Any] = (),
+    show_progress: bool = True,
+) -> str:
+    """Train in this process, alone or as one of many. Only the first process writes to the run folder."""
+    state = set_up(config, custom, fabric)
+    path = Path(fabric.broadcast(str(make_run_folder(out, state.config)) if fabric.is_global_zero else ""))
+    # From here on there is a folder, and Ctrl-C leaves it complete.
+    with catch_stop_signals() as stop_signals, lock_run(path) if fabric.is_global_zero else nullcontext():
         folder = RunFolder(path)
+        writer = RunWriter(
+            folder,
+            History(folder.log if fabric.is_global_zero else None),
+            _callbacks(fabric, callbacks, show_progress),
+            custom.names,
+        )
         if fabric.is_global_zero:
-            folder = folder_module.create_run(path, state.config, state.objective.score_kind, own.names)
-            print_data_notice(state)
-            if state.data.skipped:
-                folder.write_skipped_files(state.data.skipped)
+            create_run(path, state.config, state.objective.score_kind, custom.names)
+            for notice in data_notices(state):
+                writer.callbacks.on_message(notice)
+            if state.data.skipped_files:
+                folder.write_skipped_files(state.data.skipped_files)
             save_png(make_grid(first_reals(state)), path / "reals.png")
-        tell(str(path))
-        fit(state, folder, received)
+        announce(str(path))
+        fit(state, writer, stop_signals)
     return str(path)
+
+
+def data_notices(state: State) -> list[str]:
+    """Return what the user should know of the data; nothing if all of it is used as it is."""
+    data, notices = state.data, []
+    n, (channels, height, width) = len(data), data.pixels.shape[1:]
+    if data.original_size != f"{height}x{width}":
+        notices.append(
+            f"{data.name}: {n:,} pictures of {data.original_size}, {channels} channel{'s' * (channels > 1)}, resized "
+            f"to {height}x{width} ({state.config.fit}), the size that the network {state.config.network} draws"
+        )
+    if data.skipped_files:
+        name, reason = data.skipped_files[0]
+        notices.append(
+            f"{data.name}: {len(data.skipped_files):,} files cannot be used and are listed in skipped.json, such as "
+            f"{name} ({reason})"
+        )
+    return notices
 
 
 def resume(
@@ -106,107 +171,157 @@ def resume(
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
     loss: Objective | None = None,
+    callbacks: Sequence[Any] = (),
     device: str | None = None,
     devices: int | None = None,
     num_nodes: int | None = None,
-    **length: float | None,
+    steps: int | None = None,
+    images: int | None = None,
+    epochs: float | None = None,
+    minutes: float | None = None,
+    show_progress: bool = True,
 ) -> RunFolder:
-    """Go on with a run just where it stopped, as `dcgan resume` does.
+    """Continue a run exactly where it stopped, as `dcgan resume` does.
 
     Args:
         path: the run folder.
         generator: your own, if the run was started with one; its weights are read from the run.
         discriminator: the same.
         loss: the same.
-        device: go on there instead of where the run was; other arithmetic, so no longer the same to the bit.
-        devices: go on on so many.
-        num_nodes: go on on so many machines.
-        **length: a new `steps`, `images`, `epochs` or `minutes`, counted from the run's start.
+        callbacks: objects that are told what happens: see `dcgan.training.callbacks`.
+        device: continue there instead of where the run was; the arithmetic then differs, so the result is no longer
+            the same to the bit.
+        devices: continue on this many devices.
+        num_nodes: continue on this many machines.
+        steps: continue until this many steps, counted from the run's start. Give at most one duration.
+        images: continue until this many real images were seen.
+        epochs: continue until this many passes over the data.
+        minutes: continue until this much training time.
+        show_progress: show the progress bar and messages on standard error.
 
     Raises:
-        UserError: no run, a damaged state, or a run that has already reached its length.
+        UserError: there is no run, its checkpoint is damaged, or it has already reached its planned end.
     """
-    folder, own = folder_module.open_run(Path(path)), CustomParts(generator, discriminator, loss)
-    networks.check_same_parts(folder, own)
+    folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
+    networks.check_same_parts(folder, custom)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}
-    given = {name: value for name, value in (length | places).items() if value is not None}
-    work = partial(_resume, path=folder.path, own=own, given=given)
-    run_on_devices(with_launcher_devices(replace(folder.config(), **_only(given, WHERE))), work, own=own.names)
+    durations = {"steps": steps, "images": images, "epochs": epochs, "minutes": minutes}
+    changes = {name: value for name, value in (durations | places).items() if value is not None}
+    task = partial(
+        _resume, path=folder.path, custom=custom, changes=changes, callbacks=callbacks, show_progress=show_progress
+    )
+    config = with_launcher_devices(replace(folder.config(), **_select(changes, PLACE_SETTINGS)))
+    run_on_devices(config, task, custom_names=_names(custom, callbacks))
     return folder
 
 
-def _only(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: given[name] for name in names if name in given}
+def _select(changes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: changes[name] for name in names if name in changes}
 
 
 def _resume(
-    fabric: Devices, tell: Callable[[str], None], *, path: Path, own: CustomParts, given: dict[str, Any]
+    fabric: Devices,
+    announce: Callable[[str], None],
+    *,
+    path: Path,
+    custom: CustomParts,
+    changes: dict[str, Any],
+    callbacks: Sequence[Any] = (),
+    show_progress: bool = True,
 ) -> str:
-    """Go on, alone or as one of many."""
-    folder, length = RunFolder(path), _only(given, DURATIONS)
-    tell(str(path))
+    """Continue in this process, alone or as one of many."""
+    folder = RunFolder(path)
+    announce(str(path))
     with lock_run(path) if fabric.is_global_zero else nullcontext():
-        state = _restored(fabric, folder, own, given)
-        with stop_signals() as received:
+        state, writer = _restore(fabric, folder, custom, changes, _callbacks(fabric, callbacks, show_progress))
+        with catch_stop_signals() as stop_signals:
             if fabric.is_global_zero:
-                folder.log.replace(state.entries)
+                writer.history.rewrite()
                 folder.remove_unfinished_files()
-                if length:  # the new plan is in the state from now on, wherever the run is cut off
-                    save_state(state, folder)
-                    folder.write_config(state.config, state.objective.score_kind, own.names)
-            fit(state, folder, received)
+                if _select(changes, DURATIONS):  # the new plan is saved now, wherever the run is interrupted
+                    save_state(state, writer)
+                    folder.write_config(state.config, state.objective.score_kind, custom.names)
+            fit(state, writer, stop_signals)
     return str(path)
 
 
-def _restored(fabric: Devices, folder: RunFolder, own: CustomParts, given: dict[str, Any]) -> State:
-    """The state of a run, as it was saved. Nothing is written.
+def _restore(
+    fabric: Devices, folder: RunFolder, custom: CustomParts, changes: dict[str, Any], callbacks: Callbacks
+) -> tuple[State, RunWriter]:
+    """Return the state of a run as it was saved, and its writer. Nothing is written.
 
     Raises:
         UserError: as `resume`.
     """
-    with first_process_first(fabric):  # reading may mend what a killed process left
-        config, saved = folder.config(), checkpoint.read_checkpoint(folder.checkpoint, COUNTERS)
-    _check_settings(folder, config, saved["settings"])
-    length = _only(given, DURATIONS)
-    config = with_launcher_devices(replace(config, **_only(given, WHERE), **(NO_DURATION | length if length else {})))
-    # weights and groups come from the state, not from where they began
-    state = set_up(replace(config, init=None), own, fabric, is_new=False)
+    with first_process_first(fabric):  # reading may complete what a killed process left unfinished
+        config, record = folder.config(), read_checkpoint(folder.checkpoint)
+    _check_settings(folder, config, record.settings)
+    duration = _select(changes, DURATIONS)
+    config = replace(config, **_select(changes, PLACE_SETTINGS), **(NO_DURATION | duration if duration else {}))
+    config = with_launcher_devices(config)
+    # The initial model is not needed: weights and groups come from the checkpoint.
+    state = set_up(replace(config, init=None), custom, fabric, is_new=False)
     state.config = config
-    if (saved["data"] or state.data.key) != state.data.key:
-        raise UserError(
-            f"{folder.path} cannot go on: {printable(config.data)} holds other pictures now than when it began"
-        )
-    state.entries = list(folder.log.entries())[: saved["entries"]]
-    restore_progress(state, saved, checkpoint.restore_tensors(folder.checkpoint, state.parts()))
-    if networks.tells_groups(state.config, own):
+    _check_same_pictures(folder, state, record)
+    entries = list(folder.log.entries())[: record.log_entries]
+    writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
+    other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
+    _restore_progress(state, record, keeps_plan=not duration)
+    writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
+    if networks.uses_groups(state.config, custom):
         assert isinstance(state.ema.network, GroupedGenerator)
-        state.told = state.ema.network.sorted(state.data.pixels, state.data.labels)
-    max_over_ranks(fabric, 0)  # all have read before the first writes
-    if not length:
-        state.planned = saved["planned"]
-    state.first_plan = saved["first_plan"] or state.planned
-    if is_out_of_patience(state):
-        raise UserError(
-            f"{folder.path} is finished: it ran out of --patience at step {state.step}; {folder.model} is its best"
+        state.conditions = state.ema.network.assign_groups(state.data.pixels, state.data.labels)
+    barrier(fabric)  # every process has read the run before the first one writes
+    _check_not_finished(folder, state, has_new_duration=bool(duration))
+    arithmetic = describe_arithmetic(fabric)
+    if record.arithmetic != arithmetic:
+        callbacks.on_message(
+            f"{folder.path} ran on {record.arithmetic}, now on {arithmetic}: it continues from there, but the result "
+            "is not the same to the bit"
         )
-    if is_finished(state) or (length and state.seconds >= 60 * (config.minutes or math.inf)):
-        raise UserError(f"{folder.path} is finished at step {state.step}: give a larger --steps to go on")
-    if saved["where"] != (now := describe_arithmetic(fabric)) and fabric.is_global_zero:
-        print_line(
-            f"{folder.path} ran on {saved['where']}, now on {now}: it goes on from there, but not the same to the bit"
-        )
-    return state
+    return state, writer
+
+
+def _restore_progress(state: State, record: CheckpointRecord, *, keeps_plan: bool) -> None:
+    """Put the progress of a checkpoint into a state whose tensors were restored already."""
+    new_plan = state.progress.planned_images
+    state.progress = record.progress()
+    if not keeps_plan:
+        state.progress.planned_images = new_plan
+    state.progress.first_plan = record.first_plan or state.progress.planned_images
+    state.sums.set_totals(record.totals)
 
 
 def _check_settings(folder: RunFolder, config: Config, saved: dict[str, Any]) -> None:
-    """Refuse to go on with settings that were changed in a run's config.json by hand.
+    """Refuse to continue with settings that were changed in a run's config.json by hand.
 
     Raises:
-        UserError: the first of them, by name.
+        UserError: it names the first of them.
     """
     for name, value in fixed_settings(config).items():
         if saved.get(name, value) != value:
             raise UserError(
-                f"{folder.path} cannot go on: {name} in its config.json is {value} now and was {saved[name]}; put it "
-                "back, or train anew (--init takes this run's generator along)"
+                f"{folder.path} cannot be resumed: {name} in its config.json is {value} now and was {saved[name]}; "
+                "change it back, or train a new run (--init takes this run's generator as the initial weights)"
             )
+
+
+def _check_same_pictures(folder: RunFolder, state: State, record: CheckpointRecord) -> None:
+    """Refuse to continue with other pictures than the run began with."""
+    if (record.data_key or state.data.content_key) != state.data.content_key:
+        raise UserError(
+            f"{folder.path} cannot be resumed: {printable(state.config.data)} holds other pictures now than when the "
+            "run began"
+        )
+
+
+def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bool) -> None:
+    """Refuse to continue a run that has reached its planned end."""
+    step = state.progress.step
+    if is_out_of_patience(state):
+        raise UserError(
+            f"{folder.path} is finished: --patience ended it at step {step}; {folder.model} is its best model"
+        )
+    has_used_minutes = state.progress.seconds >= 60 * (state.config.minutes or math.inf)
+    if is_finished(state) or (has_new_duration and has_used_minutes):
+        raise UserError(f"{folder.path} is finished at step {step}: give a larger --steps to continue")

@@ -1,7 +1,7 @@
-"""Everything that changes while training, and how it is set up: data, networks and optimizers on the device."""
+"""The state of a training: networks, optimizers, averages and progress; and how it is set up on the devices."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import torch
@@ -20,104 +20,93 @@ from dcgan.devices.connect import (
 )
 from dcgan.images import to_float
 from dcgan.models import build
-from dcgan.run.log import LogEntry
 from dcgan.sampling import latents
-from dcgan.training import networks, schedule
-from dcgan.training.diversity import RealPictures
+from dcgan.training import networks
+from dcgan.training.checkpoint import Part
 from dcgan.training.ema import Ema
 from dcgan.training.losses import Objective
-from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
+from dcgan.training.networks import NO_CUSTOM_PARTS, ChosenNetworks, CustomParts
 from dcgan.training.optimizer import Adam
+from dcgan.training.progress import CheckpointRecord, Progress
+from dcgan.training.schedule import schedule_at
 
-SUMS = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
-"""What is summed up from log line to log line; the count of discriminator updates comes last."""
-COUNTERS: dict[str, Any] = {
-    "step": 0,
-    "images_seen": 0,
-    "seconds": 0.0,
-    "planned": 0,
-    "first_plan": 0,
-    "lr_scale": 1.0,
-    "recoveries": 0,
-    "in_a_row": 0,
-    "best": 0,
-    "best_step": 0,
-    "stale": 0,
-    "entries": 0,
-    "totals": [0.0] * (len(SUMS) + 1),
-    "data": "",
-    "where": "",
-    "settings": {},
-    "healthy": {},
+SUM_NAMES = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
+"""What is summed over the steps between two measurements. The count of discriminator updates comes last."""
+PLACE_SETTINGS = ("device", "devices", "num_nodes")
+CHANGEABLE_SETTINGS = {
+    *("preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience"),
+    *PLACE_SETTINGS,
+    *DURATIONS,
 }
-"""What a saved state holds besides tensors: an example of each."""
-MEASURED = ("best", "best_step", "stale")
-"""Those that `validate` changes."""
-WHERE = ("device", "devices", "num_nodes")
-FREE = {"preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience", *WHERE, *DURATIONS}
-"""Settings that may change from one part of a run to the next. The pictures may move: their content key is compared."""
+"""Settings that may change when a run is resumed. The pictures may have moved: the key of their content is compared."""
 
 
 @dataclass
-class HealthyCopy:
-    """A copy of the state on the beat of `save_every`, to go back to when the numbers are not finite any more."""
+class StepSums:
+    """Sums over the steps since the last measurement. They are kept on the device, so that no step waits for it.
 
-    tensors: dict[str, Tensor]
-    counters: dict[str, Any]
+    Attributes:
+        totals: the sums of `SUM_NAMES` and the number of discriminator updates, (8,).
+        fault: 0, or the number of the first value of a step that was not finite: see `recovery`. A scalar.
+    """
+
+    totals: Tensor
+    fault: Tensor
+
+    def means(self) -> dict[str, float]:
+        """Return the means over discriminator updates. The host waits for the device here."""
+        *sums, count = self.totals.tolist()
+        return {name: value / count for name, value in zip(SUM_NAMES, sums, strict=True)}
+
+    def set_totals(self, totals: list[float]) -> None:
+        """Continue from sums that were saved."""
+        self.totals.copy_(self.totals.new_tensor(totals))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
-    """Everything that changes while training, and what it is trained on."""
+    """Everything that a step reads or changes.
+
+    Attributes:
+        config: the settings, all resolved.
+        fabric: the devices.
+        data: the pictures that are trained on.
+        conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
+        objective: what the two networks minimize.
+        generator: the generator, set up on the device.
+        discriminator: the discriminator, set up on the device.
+        optimizer_g: the generator's optimizer.
+        optimizer_d: the discriminator's optimizer.
+        ema: the averaged generator.
+        sums: sums since the last measurement.
+        progress: how far the run is.
+    """
 
     config: Config
     fabric: Devices
     data: ImageSet
-    told: Tensor | None
-    """The class or the group of each picture, int64 (N,), if the networks are told one."""
+    conditions: Tensor | None
     objective: Objective
     generator: nn.Module
     discriminator: nn.Module
     optimizer_g: Optimizer
     optimizer_d: Optimizer
     ema: Ema
-    own: CustomParts
-    totals: Tensor
-    """Sums since the last log line: those of `SUMS`, and of how many updates. On the device, so that no step waits."""
-    fault: Tensor
-    """0, or which number of a step was the first that was not finite: see `recovery`. On the device too."""
-    planned: int | None
-    """Images after which training ends; None until a length in minutes has been measured."""
-    first_plan: int | None
-    """The first of these: the learning rates fall over it, and stay there if the run is extended."""
-    step: int = 0
-    images_seen: int = 0
-    seconds: float = 0.0
-    """Time spent on updates: logging, drawing, saving and measuring left out."""
-    best: float | None = None
-    """The least distance that was measured, if any was."""
-    best_step: int | None = None
-    """When that was."""
-    stale: int = 0
-    """Measurements since."""
-    lr_scale: float = 1.0
-    """What every learning rate is multiplied by: less than 1 after a recovery."""
-    recoveries: int = 0
-    in_a_row: int = 0
-    """Recoveries since the last whole interval of `save_every` steps without one."""
-    entries: list[LogEntry] = field(default_factory=list)
-    """The log so far, but for a last line off the beat of `log_every`."""
-    healthy: HealthyCopy | None = None
-    compared: RealPictures | None = None
-    """What generated pictures are held against; made when it is first needed."""
+    sums: StepSums
+    progress: Progress
 
     @property
-    def classes(self) -> int:
-        """How many classes can be asked for; 0 if none."""
+    def class_count(self) -> int:
+        """How many classes can be asked for; 0 for an unconditional run."""
         return len(self.data.classes) if self.config.conditional else 0
 
-    def parts(self) -> dict[str, nn.Module | Optimizer]:
-        """What a saved state holds tensors of."""
+    @property
+    def is_first_process(self) -> bool:
+        """Whether this process writes and prints."""
+        return bool(self.fabric.is_global_zero)
+
+    def saved_parts(self) -> dict[str, Part]:
+        """Return what a checkpoint holds tensors of, by the names in the file."""
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
@@ -126,92 +115,102 @@ class State:
             "optimizer_d": self.optimizer_d,
         }
 
-    def counters(self) -> dict[str, Any]:
-        """What a saved state holds besides."""
-        names = (
-            "step",
-            "images_seen",
-            "seconds",
-            "planned",
-            "first_plan",
-            "lr_scale",
-            "recoveries",
-            "in_a_row",
-            *MEASURED,
+    def checkpoint_record(self, log_entries: int, healthy: dict[str, Any]) -> CheckpointRecord:
+        """Return what a checkpoint holds besides tensors."""
+        return CheckpointRecord(
+            **{field.name: getattr(self.progress, field.name) for field in fields(self.progress)},
+            log_entries=log_entries,
+            totals=self.sums.totals.tolist(),
+            data_key=self.data.content_key,
+            arithmetic=describe_arithmetic(self.fabric),
+            settings=fixed_settings(self.config),
+            healthy=healthy,
         )
-        return {name: getattr(self, name) for name in names} | {
-            "entries": len(self.entries),
-            "totals": self.totals.tolist(),
-            "data": self.data.key,
-            "where": describe_arithmetic(self.fabric),
-            "settings": fixed_settings(self.config),
-        }
 
 
 def set_up(
-    config: Config, own: CustomParts = NO_CUSTOM_PARTS, fabric: Devices | None = None, *, is_new: bool = True
+    config: Config, custom: CustomParts = NO_CUSTOM_PARTS, fabric: Devices | None = None, *, is_new: bool = True
 ) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet.
 
     Args:
         config: the settings.
-        own: the user's own parts.
-        fabric: of a process that was started as one of many; by default one for a single device.
-        is_new: see `parts.choose`.
+        custom: the user's own parts.
+        fabric: the devices of a process that was started as one of many; by default a single device.
+        is_new: see `networks.choose_networks`.
+
+    Raises:
+        UserError: settings, data or parts that cannot be used together.
     """
+    networks.check_names(config)
     fabric = fabric or connect_devices(config)
-    if not (own.generator and own.discriminator):
+    if not (custom.generator and custom.discriminator):
         build.check_networks(config)  # before any picture is prepared for them
     with first_process_first(fabric):
         data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
-    chosen = networks.choose_parts(config, data, own, is_new=is_new)
+    chosen = networks.choose_networks(config, data, custom, is_new=is_new)
+    config = _resolved(config, data, chosen)
+    # Pictures stay on the device as bytes: a batch is one indexing operation, and all of MNIST takes 47 MB.
+    if _fits_in_memory(data.pixels, fabric.device):
+        data = replace(data, pixels=data.pixels.to(fabric.device))
+    conditions = None if chosen.conditions is None else fabric.broadcast(chosen.conditions).to(data.pixels.device)
+    ema = Ema(chosen.generator)
+    ema.network.to(fabric.device)
+    if config.compile and can_compile(fabric.device):
+        _compile(config, chosen)
+    schedule = schedule_at(config, 0, None)
+    generator, optimizer_g = _set_up_network(chosen.generator, schedule.lr, config, fabric)
+    discriminator, optimizer_d = _set_up_network(chosen.discriminator, schedule.d_lr, config, fabric)
+    planned = planned_images(config, len(data))
+    state = State(
+        config=config,
+        fabric=fabric,
+        data=data,
+        conditions=conditions,
+        objective=chosen.objective,
+        generator=generator,
+        discriminator=discriminator,
+        optimizer_g=optimizer_g,
+        optimizer_d=optimizer_d,
+        ema=ema,
+        sums=StepSums(torch.zeros(len(SUM_NAMES) + 1, device=fabric.device), torch.zeros((), device=fabric.device)),
+        progress=Progress(planned_images=planned, first_plan=planned),
+    )
+    if custom.generator or custom.discriminator:
+        _try_custom_networks(state)
+    return state
+
+
+def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks) -> Config:
+    """Return the settings with those filled in that follow from the data and from the networks."""
     height, width = data.pixels.shape[-2:]
-    config = replace(
+    return replace(
         config,
         image_size=f"{height}x{width}",
         z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
         groups=getattr(chosen.generator, "groups", config.groups),
         augment=resolve_augment(config.augment, len(data)),
     )
-    # Pictures stay where they are used, as bytes: a batch is an index away, and a whole epoch of MNIST is 47 MB.
-    if _fits(data.pixels, fabric.device):
-        data = replace(data, pixels=data.pixels.to(fabric.device))
-    told = None if chosen.told is None else fabric.broadcast(chosen.told).to(data.pixels.device)
-    ema = Ema(chosen.generator)
-    ema.network.to(fabric.device)
-    now = schedule.schedule_at(config, 0, None)
-    if config.compile and can_compile(fabric.device):
-        _compile(config, chosen)
-    g, optimizer_g = _placed(chosen.generator, now.lr, config, fabric)
-    d, optimizer_d = _placed(chosen.discriminator, now.d_lr, config, fabric)
-    totals, fault = torch.zeros(len(SUMS) + 1, device=fabric.device), torch.zeros((), device=fabric.device)
-    planned = planned_images(config, len(data))
-    state = State(
-        config, fabric, data, told, chosen.objective, g, d, optimizer_g, optimizer_d, ema, own, totals, fault,
-        planned, planned,
-    )  # fmt: skip
-    if own.generator or own.discriminator:
-        _try_out(state)
-    return state
 
 
-def _try_out(state: State) -> None:
-    """Send two pictures and two latents through networks that are not ours before anything is written."""
+def _try_custom_networks(state: State) -> None:
+    """Send two latents through networks that are not the package's own before anything is written."""
     device, data = state.fabric.device, state.data
     z = latents.draw_latents(state.config.seed, 2, state.config.z_dim).to(device)
-    given = () if state.told is None else (state.told[:2].to(device),)
-    networks.try_out(state.generator, state.discriminator, z, to_float(data.pixels[:2]).to(device), given)
+    condition = () if state.conditions is None else (state.conditions[:2].to(device),)
+    reals = to_float(data.pixels[:2]).to(device)
+    networks.try_networks(state.generator, state.discriminator, z, reals, condition)
 
 
-def resolve_augment(wanted: str, n: int) -> str:
-    """What `auto` stands for where there are `n` pictures."""
-    if wanted != "auto":
-        return wanted
-    return "diffaugment" if n < FEW_PICTURES else "none"
+def resolve_augment(augment: str, picture_count: int) -> str:
+    """Return the augmentation that `auto` stands for with so many pictures; any other is returned as it is."""
+    if augment != "auto":
+        return augment
+    return "diffaugment" if picture_count < FEW_PICTURES else "none"
 
 
-def _fits(pixels: Tensor, device: torch.device) -> bool:
-    """Whether a set may take its place in a device's memory: half of what is free is left to the networks."""
+def _fits_in_memory(pixels: Tensor, device: torch.device) -> bool:
+    """Return whether a set may be copied to a device: half of the free memory is left to the networks."""
     if device.type == "cuda":
         return pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 2
     if device.type == "mps":
@@ -219,47 +218,40 @@ def _fits(pixels: Tensor, device: torch.device) -> bool:
     return True
 
 
-def _compile(config: Config, chosen: networks.ChosenParts) -> None:
-    """Compile the networks in place, so that weights keep their names. The average of G only draws: it is not."""
+def _compile(config: Config, chosen: ChosenNetworks) -> None:
+    """Compile the networks in place, so that weights keep their names. The averaged generator is not compiled."""
     chosen.generator.compile(backend=COMPILE_BACKEND)
     if not (config.gp or config.r1 or config.r2):
         chosen.discriminator.compile(backend=COMPILE_BACKEND)
 
 
-def _placed(network: nn.Module, lr: float, config: Config, fabric: Devices) -> tuple[nn.Module, Optimizer]:
-    """Put a network on the device, with its optimizer."""
+def _set_up_network(network: nn.Module, lr: float, config: Config, fabric: Devices) -> tuple[nn.Module, Optimizer]:
+    """Put a network on the device and give it an optimizer."""
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = synchronize_batchnorm(network.to(memory_format=torch.channels_last), fabric)
-    fused = fabric.device.type in ("cpu", "cuda")
-    placed = fabric.setup(network, Adam(network.parameters(), lr=lr, betas=config.betas, fused=fused))
-    return cast(tuple[nn.Module, Optimizer], placed)
+    is_fused = fabric.device.type in ("cpu", "cuda")
+    optimizer = Adam(network.parameters(), lr=lr, betas=config.betas, fused=is_fused)
+    return cast(tuple[nn.Module, Optimizer], fabric.setup(network, optimizer))
 
 
 def fixed_settings(config: Config) -> dict[str, Any]:
-    """The settings that a run cannot change and still go on as if it had never stopped."""
-    return {name: value for name, value in config_to_json(config).items() if name not in FREE}
+    """Return the settings that a run cannot change and still continue as if it had never stopped."""
+    return {name: value for name, value in config_to_json(config).items() if name not in CHANGEABLE_SETTINGS}
 
 
 def describe_arithmetic(fabric: Devices) -> str:
-    """What arithmetic is done with. Where it is the same, so is every bit."""
+    """Return the kind and number of devices, threads, and torch's version: if they are the same, so is every bit."""
     device = fabric.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     return f"{fabric.world_size} x {device.type} ({name}), torch {torch.__version__}"
 
 
-def planned_images(config: Config, n: int) -> int | None:
-    """Images after which training ends, for `n` pictures in the set; None for a length in minutes, not yet measured."""
+def planned_images(config: Config, picture_count: int) -> int | None:
+    """Return the images after which training ends; None for a duration in minutes, which is not yet measured."""
     if config.steps is not None:
-        epochs, rest = divmod(config.steps * config.n_critic, math.ceil(n / config.batch_size))
-        return epochs * n + rest * config.batch_size
+        batches = math.ceil(picture_count / config.batch_size)
+        epochs, rest = divmod(config.steps * config.n_critic, batches)
+        return epochs * picture_count + rest * config.batch_size
     if config.epochs is not None:
-        return math.ceil(config.epochs * n)
+        return math.ceil(config.epochs * picture_count)
     return config.images
-
-
-def measured_plan(state: State) -> int | None:
-    """A length in minutes, as images: fixed once, from the speed over the first seconds. None while they last."""
-    budget = 60 * (state.config.minutes or 0)
-    if state.seconds < min(5.0, budget / 10):
-        return None
-    return round(state.images_seen * budget / state.seconds)

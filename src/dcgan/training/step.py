@@ -9,15 +9,20 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dcgan.data.sampler import next_batch_indices, rank_share
-from dcgan.devices import connect
+from dcgan.devices.connect import mean_over_ranks
 from dcgan.images import to_float
-from dcgan.rng import RandomSource, derive_seed
-from dcgan.training import augment, losses, schedule
-from dcgan.training.schedule import ScheduledSettings
+from dcgan.rng import RandomPurpose, RandomSource, derive_seed
+from dcgan.training import losses
+from dcgan.training.augment import apply_augmentations, find_augmentations
+from dcgan.training.schedule import ScheduledSettings, schedule_at
 from dcgan.training.state import State
 
-Given = tuple[Tensor, ...]
-"""What the networks are told besides z or pictures: nothing, or classes or groups int64 (N,)."""
+Condition = tuple[Tensor, ...]
+"""What the networks are given besides z or pictures: nothing, or classes or groups int64 (N,)."""
+D_LOSS_FAULT, G_LOSS_FAULT = 1, 3
+"""Numbers of the losses in `recovery.FAULTS`. The number of each gradient is one more."""
+LOSS_G_COLUMN, GRAD_G_COLUMN = 1, 6
+"""Columns of `StepSums.totals` that a generator update adds to."""
 
 
 @dataclass(frozen=True)
@@ -25,176 +30,205 @@ class Batch:
     """The batch of one update, and this device's part of it.
 
     Attributes:
-        whole: pictures over all devices.
+        size: pictures over all devices.
         part: which of them are this device's.
-        weight: what a mean over them counts for in the mean over all devices: see `sampler.share`.
+        weight: factor of a mean over this device's pictures in the mean over all devices: see `sampler.rank_share`.
     """
 
-    whole: int
+    size: int
     part: slice
     weight: float
 
 
 def next_batch(state: State) -> Batch:
-    """The batch that comes next: an epoch's last one is short."""
+    """Return the next batch. The last one of an epoch is shorter."""
     n = len(state.data)
-    whole = min(state.config.batch_size, n - state.images_seen % n)
-    return Batch(whole, *rank_share(whole, state.fabric.global_rank, state.fabric.world_size))
+    size = min(state.config.batch_size, n - state.progress.images_seen % n)
+    return Batch(size, *rank_share(size, state.fabric.global_rank, state.fabric.world_size))
 
 
 def train_step(state: State) -> None:
-    """One step: `n_critic` discriminator updates, then one generator update."""
-    config, now = state.config, schedule.schedule_at(state.config, state.images_seen, state.first_plan)
-    _set_rates(state, now)
+    """Do one step: `n_critic` discriminator updates, then one generator update."""
+    config, progress = state.config, state.progress
+    schedule = schedule_at(config, progress.images_seen, progress.first_plan)
+    _set_learning_rates(state, schedule)
     for k in range(config.n_critic):
         batch = next_batch(state)
-        real, given = next_reals(state)
-        # Only fakes that will serve the generator too need their graph kept.
-        keep = config.share_z and k == config.n_critic - 1
-        with nullcontext() if keep else torch.no_grad():
-            fake = state.generator(_noise(state, batch, 2), *given)
-        _update_discriminator(state, batch, real, fake.detach(), given, now.zero_centred)
-        state.images_seen += batch.whole
-    seen = batch.whole * config.n_critic
+        reals, condition = next_reals(state)
+        # The graph of fakes is needed only if the generator's update uses them too.
+        keeps_graph = config.share_z and k == config.n_critic - 1
+        with nullcontext() if keeps_graph else torch.no_grad():
+            fakes = state.generator(_latents(state, batch, RandomPurpose.D_LATENTS), *condition)
+        update_discriminator(state, batch, reals, fakes.detach(), condition, schedule.penalty_scale)
+        progress.images_seen += batch.size
+    images_in_step = batch.size * config.n_critic
     if not config.share_z:
-        if state.objective.is_paired:  # fresh reals for fresh fakes: the batch that the discriminator sees next
+        if state.objective.is_paired:  # new reals for new fakes: the batch that the discriminator sees next
             batch = next_batch(state)
-            real, given = next_reals(state)
-        fake = state.generator(_noise(state, batch, 3), *given)
-    update_generator(state, batch, real, fake, given)
-    state.ema.update(state.generator, state.images_seen, seen, now.half_life)
-    state.step += 1
+            reals, condition = next_reals(state)
+        fakes = state.generator(_latents(state, batch, RandomPurpose.G_LATENTS), *condition)
+    update_generator(state, batch, reals, fakes, condition)
+    state.ema.update(state.generator, progress.images_seen, images_in_step, schedule.half_life)
+    progress.step += 1
 
 
-def _set_rates(state: State, now: ScheduledSettings) -> None:
-    for optimizer, lr in ((state.optimizer_g, now.lr), (state.optimizer_d, now.d_lr)):
+def _set_learning_rates(state: State, schedule: ScheduledSettings) -> None:
+    for optimizer, lr in ((state.optimizer_g, schedule.lr), (state.optimizer_d, schedule.d_lr)):
         for group in optimizer.param_groups:
-            group["lr"], group["betas"] = lr * state.lr_scale, (state.config.betas[0], now.beta2)
+            group["lr"], group["betas"] = lr * state.progress.lr_scale, (state.config.betas[0], schedule.beta2)
 
 
-def _update_discriminator(
-    state: State, batch: Batch, real: Tensor, fake: Tensor, given: Given, zero_centred: float
+def update_discriminator(
+    state: State, batch: Batch, reals: Tensor, fakes: Tensor, condition: Condition, penalty_scale: float
 ) -> None:
-    config = state.config
-    fake, real = _varied(state, batch, fake, 8), _varied(state, batch, real, 9)
-    real.requires_grad_(config.r1 > 0)
-    fake.requires_grad_(config.r2 > 0)
-    fake_scores, real_scores = state.discriminator(fake, *given), state.discriminator(real, *given)
-    loss = state.objective.discriminator(real_scores, fake_scores)
-    if config.mismatch and state.classes > 1:
-        wrong_scores = state.discriminator(real, _of_another_class(state, batch, *given))
-        loss = torch.lerp(loss, state.objective.discriminator(real_scores, wrong_scores), config.mismatch)
+    """Do one update of the discriminator.
+
+    Args:
+        state: what is trained.
+        batch: the batch that the pictures belong to.
+        reals: real pictures (N, C, H, W) in [-1, 1].
+        fakes: as many generated ones, without a graph.
+        condition: what the networks are given besides.
+        penalty_scale: factor on the weights of R1 and R2.
+    """
+    config, objective = state.config, state.objective
+    fakes = _augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_D_FAKES)
+    reals = _augmented(state, batch, reals, RandomPurpose.DIFFAUGMENT_REALS)
+    reals.requires_grad_(config.r1 > 0)
+    fakes.requires_grad_(config.r2 > 0)
+    fake_scores, real_scores = state.discriminator(fakes, *condition), state.discriminator(reals, *condition)
+    loss = objective.discriminator(real_scores, fake_scores)
+    if config.mismatch and state.class_count > 1:
+        mismatch_scores = state.discriminator(reals, _other_classes(state, batch, *condition))
+        loss = torch.lerp(loss, objective.discriminator(real_scores, mismatch_scores), config.mismatch)
     if config.r1:
-        loss = loss + zero_centred * config.r1 * losses.zero_centred_penalty(real_scores, real)
+        loss = loss + penalty_scale * config.r1 * losses.zero_centred_penalty(real_scores, reals)
     if config.r2:
-        loss = loss + zero_centred * config.r2 * losses.zero_centred_penalty(fake_scores, fake)
+        loss = loss + penalty_scale * config.r2 * losses.zero_centred_penalty(fake_scores, fakes)
     if config.gp:
-        mix = _chance(state, batch, 6).uniform(len(real), 1, 1, 1)
+        share = _random(state, batch, RandomPurpose.GRADIENT_PENALTY).uniform(len(reals), 1, 1, 1)
         loss = loss + config.gp * losses.gradient_penalty(
-            lambda images: state.discriminator(images, *given), real.detach(), fake.detach(), mix
+            lambda images: state.discriminator(images, *condition), reals.detach(), fakes.detach(), share
         )
     with torch.no_grad():
-        d_real, d_fake = state.objective.shown(real_scores).mean(), state.objective.shown(fake_scores).mean()
-        right = (real_scores > fake_scores).float().mean()
-        loss_d, d_real, d_fake, right = _over_devices(state, batch, loss, d_real, d_fake, right)
+        d_real = objective.readable_scores(real_scores).mean()
+        d_fake = objective.readable_scores(fake_scores).mean()
+        d_right = (real_scores > fake_scores).float().mean()
+        loss_d, d_real, d_fake, d_right = _means_over_devices(state, batch, loss, d_real, d_fake, d_right)
     state.optimizer_d.zero_grad()
     state.fabric.backward(loss * batch.weight)
-    norm = _step_if_finite(state, state.optimizer_d, loss_d, 1)
-    none = torch.zeros_like(norm)
-    state.totals += torch.stack([loss_d, none, d_real, d_fake, right, norm, none, torch.ones_like(norm)])
+    norm = _step_if_finite(state, state.optimizer_d, loss_d, D_LOSS_FAULT)
+    zero = torch.zeros_like(norm)
+    state.sums.totals += torch.stack([loss_d, zero, d_real, d_fake, d_right, norm, zero, torch.ones_like(norm)])
 
 
-def _of_another_class(state: State, batch: Batch, told: Tensor) -> Tensor:
-    """For what each picture is told, (N,), another class, or some group of one: each as likely."""
-    chance, each = _chance(state, batch, 16), max(1, getattr(state.generator, "groups", 0) // state.classes)
-    turn, group = chance.integers(len(told), state.classes - 1)[:, 0] + 1, chance.integers(len(told), each)[:, 0]
-    return (told // each + turn) % state.classes * each + group
+def _other_classes(state: State, batch: Batch, conditions: Tensor) -> Tensor:
+    """Return for each condition (N,) another class, or a group of another class, all equally likely."""
+    random = _random(state, batch, RandomPurpose.WRONG_CLASSES)
+    groups_per_class = max(1, getattr(state.generator, "groups", 0) // state.class_count)
+    offset = random.integers(len(conditions), state.class_count - 1)[:, 0] + 1
+    group = random.integers(len(conditions), groups_per_class)[:, 0]
+    return (conditions // groups_per_class + offset) % state.class_count * groups_per_class + group
 
 
-def update_generator(state: State, batch: Batch, real: Tensor, fake: Tensor, given: Given) -> None:
-    """One update of the generator for the fakes that it has just drawn, and reals for an objective that pairs them."""
-    # Frozen, D passes gradients on to the fakes without computing its own weights' gradients, which nobody uses.
+def update_generator(state: State, batch: Batch, reals: Tensor, fakes: Tensor, condition: Condition) -> None:
+    """Do one update of the generator.
+
+    Args:
+        state: what is trained.
+        batch: the batch that the pictures belong to.
+        reals: real pictures (N, C, H, W), used only by an objective that pairs them with the fakes.
+        fakes: pictures that the generator has just drawn, with their graph.
+        condition: what the networks are given besides.
+    """
+    # Frozen, D passes gradients on to the fakes without computing those of its own weights, which nobody needs.
     state.discriminator.requires_grad_(False)
-    scores = [state.discriminator(_varied(state, batch, fake, 10), *given)]
+    scores = [state.discriminator(_augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_G_FAKES), *condition)]
     if state.objective.is_paired:
-        scores.append(state.discriminator(_varied(state, batch, real.detach(), 9), *given))
+        augmented_reals = _augmented(state, batch, reals.detach(), RandomPurpose.DIFFAUGMENT_REALS)
+        scores.append(state.discriminator(augmented_reals, *condition))
     loss = state.objective.generator(*scores)
-    (loss_g,) = _over_devices(state, batch, loss)
+    (loss_g,) = _means_over_devices(state, batch, loss)
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss * batch.weight)
-    norm = _step_if_finite(state, state.optimizer_g, loss_g, 3)
+    norm = _step_if_finite(state, state.optimizer_g, loss_g, G_LOSS_FAULT)
     state.discriminator.requires_grad_(True)
-    # Weighted by the critic's updates, so that every column of the totals has the same divisor.
-    state.totals[1] += loss_g * state.config.n_critic
-    state.totals[6] += norm * state.config.n_critic
+    # Weighted by the number of discriminator updates, so that every column of the totals has the same divisor.
+    state.sums.totals[LOSS_G_COLUMN] += loss_g * state.config.n_critic
+    state.sums.totals[GRAD_G_COLUMN] += norm * state.config.n_critic
 
 
-def _over_devices(state: State, batch: Batch, *means: Tensor) -> list[Tensor]:
-    """Means over this device's pictures -> means over those of all devices, float32, without a graph.
+def _means_over_devices(state: State, batch: Batch, *means: Tensor) -> list[Tensor]:
+    """Return means over this device's pictures as means over those of all devices, float32, without a graph.
 
-    What is not finite on one of them is then known to all: none may step where another does not.
+    A value that is not finite on one device is then known to all: no device may step if another does not.
     """
     own = torch.stack([mean.detach().float() for mean in means])
-    return list(connect.mean_over_ranks(state.fabric, own * batch.weight))
+    return list(mean_over_ranks(state.fabric, own * batch.weight))
 
 
 @torch.no_grad()
-def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, number: int) -> Tensor:
-    """Step, unless the loss or a gradient is not finite, or one was not before; return the gradient's length.
+def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, fault_number: int) -> Tensor:
+    """Step, unless the loss or a gradient is not finite or a former one was not; return the norm of the gradient.
 
-    Nothing waits for the device: Adam is told by `found_inf`, a tensor there, to leave the weights and its moments as
-    they are (torch's own way for gradients that overflow in 16 bits). `state.fault` remembers what was not finite
-    first: `number` for the loss, `number` + 1 for the gradient.
+    Nothing waits for the device. The tensor `found_inf` makes Adam leave the weights and its moments as they are, which
+    is torch's own way for gradients that overflow in 16 bits. `sums.fault` keeps the first fault: `fault_number` for
+    the loss, `fault_number` + 1 for the gradient.
     """
+    fault = state.sums.fault
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-    found = torch.where(loss.isfinite(), (~norm.isfinite()) * (number + 1.0), float(number))
-    state.fault.copy_(torch.where(state.fault > 0, state.fault, found))
-    inner: Any = getattr(optimizer, "optimizer", optimizer)  # Fabric's wrapper may be around it
-    if state.config.clip and (usual := inner.usual_length()) is not None:
-        # before the first step that was not skipped nothing is remembered, and nothing is shortened
-        torch._foreach_mul_(grads, torch.where(usual > 0, (state.config.clip * usual / norm).clamp(max=1), 1.0))
-    if inner.defaults["fused"]:
-        inner.found_inf = state.fault.clamp(max=1)
+    own_fault = torch.where(loss.isfinite(), (~norm.isfinite()) * (fault_number + 1.0), float(fault_number))
+    fault.copy_(torch.where(fault > 0, fault, own_fault))
+    adam: Any = getattr(optimizer, "optimizer", optimizer)  # Fabric may have wrapped it
+    if state.config.clip and (usual_norm := adam.usual_norm()) is not None:
+        # Before the first step that was not skipped there is no usual norm, and nothing is shortened.
+        factor = torch.where(usual_norm > 0, (state.config.clip * usual_norm / norm).clamp(max=1), 1.0)
+        torch._foreach_mul_(grads, factor)
+    if adam.defaults["fused"]:
+        adam.found_inf = fault.clamp(max=1)
         optimizer.step()
-    elif not state.fault:  # on MPS, whose Adam is not fused, the host has to look
+    elif not fault:  # on MPS Adam is not fused, and the host has to look
         optimizer.step()
     return norm
 
 
-def next_reals(state: State) -> tuple[Tensor, Given]:
-    """The real pictures that this device is due, (N, C, H, W), and their labels (N,) if the networks are told them."""
-    batch, config, data = next_batch(state), state.config, state.data
-    indices = next_batch_indices(len(data), config.batch_size, state.images_seen, config.seed, data.pixels.device)[
-        batch.part
-    ]
-    images = reals(state, indices)
-    if "flip" in config.augment:
-        images = augment.random_flip(images, _chance(state, batch, 7))
-    return images, () if state.told is None else (state.told[indices].to(state.fabric.device),)
+def next_reals(state: State) -> tuple[Tensor, Condition]:
+    """Return this device's next real pictures, (N, C, H, W) in [-1, 1], and their conditions (N,), if there are any."""
+    batch, config, data, seen = next_batch(state), state.config, state.data, state.progress.images_seen
+    indices = next_batch_indices(len(data), config.batch_size, seen, config.seed, data.pixels.device)[batch.part]
+    images = load_reals(state, indices)
+    if _is_augmented(state, only_reals=True):
+        images = apply_augmentations(config.augment, images, _random(state, batch, RandomPurpose.FLIP), only_reals=True)
+    return images, () if state.conditions is None else (state.conditions[indices].to(state.fabric.device),)
 
 
-def reals(state: State, indices: Tensor) -> Tensor:
-    """Real pictures as the networks take them."""
+def load_reals(state: State, indices: Tensor) -> Tensor:
+    """Return real pictures as the networks take them: float32 (N, C, H, W) in [-1, 1], on the device."""
     pixels = state.data.pixels[indices].to(state.fabric.device)
     return to_float(pixels).to(memory_format=torch.channels_last)
 
 
-def _varied(state: State, batch: Batch, images: Tensor, purpose: int) -> Tensor:
-    """Pictures as the discriminator sees them."""
-    if "diffaugment" not in state.config.augment:
+def _is_augmented(state: State, *, only_reals: bool) -> bool:
+    return any(augmentation.only_reals == only_reals for augmentation in find_augmentations(state.config.augment))
+
+
+def _augmented(state: State, batch: Batch, images: Tensor, purpose: RandomPurpose) -> Tensor:
+    """Return pictures as the discriminator sees them."""
+    if not _is_augmented(state, only_reals=False):
         return images
-    varied = augment.diffaugment(images, _chance(state, batch, purpose))
-    return varied.contiguous(memory_format=torch.channels_last)
+    random = _random(state, batch, purpose)
+    augmented = apply_augmentations(state.config.augment, images, random, only_reals=False)
+    return augmented.contiguous(memory_format=torch.channels_last)
 
 
-def _noise(state: State, batch: Batch, purpose: int) -> Tensor:
-    """Latents for training, (N, z_dim)."""
-    return _chance(state, batch, purpose).normal(batch.whole, state.config.z_dim)
+def _latents(state: State, batch: Batch, purpose: RandomPurpose) -> Tensor:
+    """Return latents for training, (N, z_dim)."""
+    return _random(state, batch, purpose).normal(batch.size, state.config.z_dim)
 
 
-def _chance(state: State, batch: Batch, purpose: int) -> RandomSource:
-    """Randomness from (seed, purpose, images seen): a resumed run draws what it would have drawn."""
-    seed = derive_seed(state.config.seed, purpose, state.images_seen)
-    source = torch.Generator(state.fabric.device).manual_seed(seed)
-    return RandomSource(source, batch.whole, batch.part)
+def _random(state: State, batch: Batch, purpose: RandomPurpose) -> RandomSource:
+    """Return random numbers that follow from (seed, purpose, images seen): a resumed run draws the same ones."""
+    seed = derive_seed(state.config.seed, purpose, state.progress.images_seen)
+    generator = torch.Generator(state.fabric.device).manual_seed(seed)
+    return RandomSource(generator, batch.size, batch.part)

@@ -1,106 +1,117 @@
-"""Measuring while training: the averaged generator against the validation part, by a rule that is set beforehand.
+"""Evaluation while training: the averaged generator against the validation part, by a rule that is fixed beforehand.
 
-The rule: the least Fréchet distance on `random` features. They are the same for all data, need no labels and no
-download, and leave `judge` and the test part unseen, so that what is reported with those was not selected by them.
-Nothing of the training changes by it but when it stops: the samples have seeds of their own.
+The rule is the least Fréchet distance on `random` features. They are the same for all data, and need no labels and no
+download. The judge's features and the test part stay unused, so that nothing that is reported with them was selected by
+them. The training itself changes only in when it stops: the samples have seeds of their own.
 """
 
-import sys
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from tqdm import tqdm
+from torch import nn
 
 from dcgan.data.open import open_images
 from dcgan.devices.connect import max_over_ranks
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, open_extractor
 from dcgan.metrics.fidelity import GaussianStatistics
-from dcgan.metrics.reference import MAX_REFERENCE, extract_reference
+from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
 from dcgan.models.store import save_generator
-from dcgan.rng import derive_seed
-from dcgan.run.folder import RunFolder
+from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.sampling import latents
-from dcgan.sampling.model import generate_pixels
-from dcgan.training.snapshot import add_entry, averaged_generator, training_origin
+from dcgan.sampling.generate import generate_pixels
+from dcgan.training.callbacks import EvaluateEvent
+from dcgan.training.snapshot import RunWriter, averaged_generator, training_origin
 from dcgan.training.state import State
 
-SAMPLES = 5_000
-"""Pictures that the generator draws for each measurement, always from the same latents."""
-PURPOSE = 14
-"""Of those, for `latents.derive`."""
-PIECE = 1024
+EXTRACTOR = "random"
+SAMPLE_COUNT, SAMPLE_BATCH_SIZE = 5_000, 1024
+"""Samples in each evaluation, always from the same latents, and how many are drawn at a time."""
+LATENT_SAMPLE_BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class ValidationReference:
-    """What a generator is held against.
+    """The real pictures that samples are compared with.
 
     Attributes:
-        features: what looks.
-        real: the real pictures' statistics.
-        split: which part of the data they are.
+        features: the feature extractor.
+        statistics: of the real pictures' features.
+        split: which part of the data the pictures are.
     """
 
     features: FeatureExtractor
-    real: GaussianStatistics
+    statistics: GaussianStatistics
     split: str
 
 
 def prepare_validation(state: State) -> ValidationReference | None:
-    """See the real pictures, or find them in the cache. None where nothing is to be measured, or another does it.
+    """Extract the features of the real pictures, or find them in the cache.
 
-    Of a set whose validation part is too small for the features, the training part is taken.
+    If the validation part is too small for the features, the training part is used. Returns None if nothing is to be
+    evaluated, or if another process does it.
     """
     config = state.config
-    if not config.evaluate_every or not state.fabric.is_global_zero:
+    if not config.evaluate_every or not state.is_first_process:
         return None
-    features = open_extractor("random", device=str(state.fabric.device))
+    features = open_extractor(EXTRACTOR, device=str(state.fabric.device))
     channels, *size = state.data.pixels.shape[1:]
     for split in ("validation", "train"):
-        real = open_images(
+        reals = open_images(
             config.data, split, size=(size[0], size[1]), channels=channels, fit=config.fit, seed=config.seed
         )
-        if len(real) > features.length or split == "train":
+        if len(reals) > features.feature_count or split == "train":
             break
-    seen = extract_reference(real, split, features, MAX_REFERENCE, lambda count: None)
-    return ValidationReference(features, fidelity.gaussian_statistics(seen.features), split)
+    reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, lambda count: None)
+    return ValidationReference(features, fidelity.gaussian_statistics(reference.features), split)
 
 
-def validate(state: State, folder: RunFolder, measure: ValidationReference | None, bar: "tqdm[Any]") -> None:
-    """Measure the generator, log it, and keep it as the model if it is the best so far: the first process does.
+def validate(state: State, writer: RunWriter, reference: ValidationReference | None) -> None:
+    """Evaluate the generator, log the distance, and keep the generator as the model if it is the best so far.
 
-    The others wait for it, and are told how long nothing has become better: see `training.out_of_patience`.
+    The first process does this. The others wait for it, and learn how many evaluations were not better: see
+    `loop.is_out_of_patience`.
     """
-    if measure:
-        _measure(state, folder, measure, bar)
-    (state.stale,) = max_over_ranks(state.fabric, state.stale if measure else 0)
+    if reference is not None:
+        _evaluate(state, writer, reference)
+    progress = state.progress
+    own_count = progress.evaluations_since_best if reference is not None else 0
+    (progress.evaluations_since_best,) = max_over_ranks(state.fabric, own_count)
 
 
-def _measure(state: State, folder: RunFolder, measure: ValidationReference, bar: "tqdm[Any]") -> None:
-    network = averaged_generator(state)
-    value = sample_distance(state, network, measure)
-    is_best = state.best is None or value < state.best
-    state.stale = 0 if is_best else state.stale + 1
-    how = {"frechet_inception_distance": value, "features": measure.features.name, "split": measure.split, "n": SAMPLES}
-    if is_best:
-        state.best, state.best_step = value, state.step
-        save_generator(network, folder.model, training_origin(state) | {"measured": how})
-    add_entry(state, folder, {"event": "measured", "step": state.step, "images_seen": state.images_seen, **how})
-    found = f"step {state.step:,}: Fréchet distance {value:.4g} ({measure.features.name}, {measure.split})"
-    bar.write(
-        f"{found}, {'the best so far' if is_best else f'{state.best:.4g} at step {state.best_step:,}'}", sys.stderr
+def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -> None:
+    progress, network = state.progress, averaged_generator(state)
+    distance = sample_distance(state, network, reference)
+    result = {
+        "frechet_inception_distance": distance,
+        "features": reference.features.name,
+        "split": reference.split,
+        "n": SAMPLE_COUNT,
+    }
+    progress.evaluations_since_best += 1
+    if progress.best_distance is None or distance < progress.best_distance:
+        progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
+        origin = training_origin(state, writer.custom_names) | {"measured": result}
+        save_generator(network, writer.folder.model, origin)
+    step, images_seen = progress.step, progress.images_seen
+    writer.history.add({"event": "measured", "step": step, "images_seen": images_seen, **result})
+    best_step = progress.step if progress.best_step is None else progress.best_step
+    writer.callbacks.on_evaluate(
+        EvaluateEvent(
+            step, images_seen, distance, reference.features.name, reference.split, progress.best_distance, best_step
+        )
     )
 
 
-def sample_distance(state: State, network: torch.nn.Module, measure: ValidationReference) -> float:
-    """The Fréchet distance of the generator's samples from the real pictures."""
-    seed = derive_seed(state.config.seed, PURPOSE)
-    z, labels = latents.draw_latents(seed, SAMPLES, state.config.z_dim), latents.cycle_labels(SAMPLES, state.classes)
-    parts = []
-    for start in range(0, SAMPLES, PIECE):
-        asked = None if labels is None else labels[start : start + PIECE]
-        pixels = torch.from_numpy(generate_pixels(network, z[start : start + PIECE], asked)).permute(0, 3, 1, 2)
-        parts.append(measure.features.see(pixels)[0])
-    return fidelity.frechet_distance(fidelity.gaussian_statistics(torch.cat(parts)), measure.real)
+def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
+    """Return the Fréchet distance of the generator's samples from the real pictures."""
+    seed = derive_seed(state.config.seed, RandomPurpose.VALIDATION_LATENTS)
+    z = latents.draw_latents(seed, SAMPLE_COUNT, state.config.z_dim)
+    labels = latents.cycle_labels(SAMPLE_COUNT, state.class_count)
+    features = []
+    for start in range(0, SAMPLE_COUNT, SAMPLE_BATCH_SIZE):
+        rows = slice(start, start + SAMPLE_BATCH_SIZE)
+        pixels = generate_pixels(network, z[rows], None if labels is None else labels[rows])
+        features.append(reference.features.extract(torch.from_numpy(pixels).permute(0, 3, 1, 2))[0])
+    statistics = fidelity.gaussian_statistics(torch.cat(features))
+    return fidelity.frechet_distance(statistics, reference.statistics)

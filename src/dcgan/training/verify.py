@@ -1,7 +1,7 @@
-"""Proof that stop and resume equals no stop: a run is killed at a random moment, goes on, and is held against another.
+"""Proof that stop and resume equals no stop: a run is killed at a random moment, resumed, and compared with another.
 
-What is compared is everything that a run leaves: every tensor of its state and of its model by its hash, every line of
-its log less the clock.
+Everything that a run leaves is compared: every tensor of its checkpoint and of its model by its hash, and every entry
+of its metrics log except for the seconds.
 """
 
 import hashlib
@@ -22,16 +22,17 @@ from dcgan.config import NO_DURATION, Config
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
-from dcgan.training import checkpoint
-from dcgan.training.state import COUNTERS
+from dcgan.training.checkpoint import TENSORS_NAME, read_checkpoint
 
-STEPS = 40
-"""So few that the preset `dcgan` is done in about a minute on two cores."""
-BEAT = {"log_every": 2, "save_every": 5}
-MARGIN = 6
-"""Steps before the end after which no kill is begun: it would come too late."""
-PATIENCE = 600.0
-"""Seconds after which a step that never comes is given up."""
+DEFAULT_STEPS = 40
+"""Steps of each run: few enough that the preset `dcgan` takes about a minute on two cores."""
+FREQUENT_SAVES = {"log_every": 2, "save_every": 5}
+"""Settings of both runs, so that a few steps contain measurements and snapshots."""
+LAST_STEPS = 6
+"""The process is not killed during this many steps before the end: it could finish before the kill."""
+STEP_TIMEOUT_S = 600.0
+"""Time after which a step that never comes is given up."""
+POLL_INTERVAL_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class ResumeProof:
     """What was compared.
 
     Attributes:
-        preset: the recipe.
-        steps: of both runs.
-        killed_after: the last step in the log when the process was killed.
-        went_on_from: the step of the state that was found then.
-        tensors: the hash of each, by its name; the same in both runs.
-        entries: lines and events of the log, the same in both but for the clock.
-        seconds: what the proof took.
+        preset: the preset.
+        steps: steps of both runs.
+        killed_after: the last step in the metrics log when the process was killed.
+        went_on_from: the step of the checkpoint at that moment.
+        tensors: the hash of each tensor by its name; the same in both runs.
+        entries: entries of the metrics log, the same in both runs except for the seconds.
+        seconds: duration of the proof.
     """
 
     preset: str
@@ -57,89 +58,92 @@ class ResumeProof:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the proof for `--json`."""
         return {"equal": True, **asdict(self)}
 
     def as_text(self) -> str:
-        """For people."""
+        """Return the proof for people."""
         total = hashlib.sha256("".join(self.tensors.values()).encode()).hexdigest()
-        return "\n".join(
-            [
-                f"{self.preset}, {self.steps} steps: killed after step {self.killed_after}, went on from step "
-                f"{self.went_on_from}, and equals the run that never stopped",
-                f"  tensors   {len(self.tensors)} with equal SHA-256; all together {total[:16]}",
-                f"  log       {self.entries} lines equal but for their seconds",
-                f"  took      {self.seconds:.0f} s",
-            ]
-        )
+        lines = [
+            f"{self.preset}, {self.steps} steps: killed after step {self.killed_after}, resumed from step "
+            f"{self.went_on_from}, and equal to the run that never stopped",
+            f"  tensors   {len(self.tensors)} with equal SHA-256; all together {total[:16]}",
+            f"  log       {self.entries} entries equal except for their seconds",
+            f"  took      {self.seconds:.0f} s",
+        ]
+        return "\n".join(lines)
 
 
-def verify_resume(config: Config, *, steps: int = STEPS, seed: int | None = None) -> ResumeProof:
+def verify_resume(config: Config, *, steps: int = DEFAULT_STEPS, seed: int | None = None) -> ResumeProof:
     """Train twice with these settings, once killed (SIGKILL) at a random moment and resumed, and compare.
 
     Args:
-        config: the settings; its length and how often it logs and saves are replaced, so that a few steps hold it all.
+        config: the settings. Their duration and how often they log and save are replaced, so that a few steps contain
+            everything.
         steps: of each run.
-        seed: of the random moment; by default another each time.
+        seed: of the random moment; by default another one each time.
 
     Raises:
-        UserError: the runs differ, which is named, or a run cannot be.
+        UserError: the runs differ (it names the first difference), or a run failed.
     """
-    begin = time.perf_counter()
-    config = replace(config, **NO_DURATION | BEAT | {"steps": steps})
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="dcgan-verify-") as place:
-        given, whole, part = Path(place) / "given", RunFolder(Path(place) / "whole"), RunFolder(Path(place) / "part")
-        given.mkdir()
-        RunFolder(given).write_config(config, "raw")
-        words = ["train", "--preset", str(given / "config.json"), "--steps", str(steps), "--out"]
-        _finish(_dcgan(*words, str(whole.path)))
-        killed_after = _killed(_dcgan(*words, str(part.path)), part, chance.randrange(max(1, steps - MARGIN)), chance)
-        went_on_from = int(checkpoint.read_checkpoint(part.checkpoint, COUNTERS)["step"])
-        _finish(_dcgan("resume", str(part.path)))
-        hashes, entries = compare_runs(whole, part)
-    seconds = round(time.perf_counter() - begin, 1)
-    return ResumeProof(config.preset, steps, killed_after, went_on_from, hashes, entries, seconds)
+    start = time.perf_counter()
+    config = replace(config, **NO_DURATION | FREQUENT_SAVES | {"steps": steps})
+    source = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="dcgan-verify-") as folder:
+        settings, whole, resumed = (RunFolder(Path(folder) / name) for name in ("settings", "whole", "resumed"))
+        settings.path.mkdir()
+        settings.write_config(config, "raw")
+        words = ["train", "--preset", str(settings.config_path), "--steps", str(steps), "--out"]
+        _wait(_start_command(*words, str(whole.path)))
+        last_step = source.randrange(max(1, steps - LAST_STEPS))
+        killed_after = _kill(_start_command(*words, str(resumed.path)), resumed, last_step, source)
+        went_on_from = read_checkpoint(resumed.checkpoint).step
+        _wait(_start_command("resume", str(resumed.path)))
+        hashes, entry_count = compare_runs(whole, resumed)
+    seconds = round(time.perf_counter() - start, 1)
+    return ResumeProof(config.preset, steps, killed_after, went_on_from, hashes, entry_count, seconds)
 
 
-def compare_runs(whole: RunFolder, part: RunFolder) -> tuple[dict[str, str], int]:
-    """Hold what two runs left against each other.
+def compare_runs(whole: RunFolder, resumed: RunFolder) -> tuple[dict[str, str], int]:
+    """Compare what two runs left.
 
     Returns:
-        The hash of every tensor, and the number of lines of the log.
+        The hash of every tensor, and the number of entries of the metrics log.
 
     Raises:
-        UserError: the first difference.
+        UserError: it names the first difference.
     """
-    hashes, others = _hashes(whole), _hashes(part)
-    for name in sorted(hashes.keys() | others.keys()):
-        if hashes.get(name) != others.get(name):
+    hashes, other_hashes = _hash_tensors(whole), _hash_tensors(resumed)
+    for name in sorted(hashes.keys() | other_hashes.keys()):
+        if hashes.get(name) != other_hashes.get(name):
             raise UserError(f"a resumed run is NOT the same as one that never stopped: {name} differs")
-    logs = [[_timeless(entry) for entry in folder.log.entries()] for folder in (whole, part)]
-    for i, (one, other) in enumerate(zip(*logs, strict=False)):
-        if one != other:
+    entries, other_entries = ([_without_seconds(e) for e in run.log.entries()] for run in (whole, resumed))
+    for i, (entry, other_entry) in enumerate(zip(entries, other_entries, strict=False)):
+        if entry != other_entry:
             raise UserError(f"a resumed run is NOT the same as one that never stopped: line {i + 1} of the log differs")
-    if len(logs[0]) != len(logs[1]):
-        raise UserError(f"a resumed run has {len(logs[1])} lines in its log, one that never stopped {len(logs[0])}")
-    return hashes, len(logs[0])
+    if len(entries) != len(other_entries):
+        raise UserError(
+            f"a resumed run has {len(other_entries)} lines in its log, one that never stopped {len(entries)}"
+        )
+    return hashes, len(entries)
 
 
-def _hashes(folder: RunFolder) -> dict[str, str]:
-    files = {"state": folder.checkpoint / "state.safetensors", "model": folder.model / "model.safetensors"}
+def _hash_tensors(run: RunFolder) -> dict[str, str]:
+    files = {"state": run.checkpoint / TENSORS_NAME, "model": run.model / "model.safetensors"}
     return {f"{kind}/{name}": _hash(t) for kind, path in files.items() for name, t in sorted(load_file(path).items())}
 
 
 def _hash(tensor: Tensor) -> str:
-    about = f"{tensor.dtype} {tuple(tensor.shape)} "
-    return hashlib.sha256(about.encode() + tensor.contiguous().numpy().tobytes()).hexdigest()
+    header = f"{tensor.dtype} {tuple(tensor.shape)} "
+    return hashlib.sha256(header.encode() + tensor.contiguous().numpy().tobytes()).hexdigest()
 
 
-def _timeless(entry: LogEntry) -> LogEntry:
+def _without_seconds(entry: LogEntry) -> LogEntry:
     return {name: value for name, value in entry.items() if name != "seconds"}
 
 
-def _dcgan(*words: str) -> "subprocess.Popen[str]":
-    """The command in a process of its own, with the package that this one runs."""
+def _start_command(*words: str) -> "subprocess.Popen[str]":
+    """Start the command in a process of its own, with the same package as this process."""
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -151,29 +155,36 @@ def _dcgan(*words: str) -> "subprocess.Popen[str]":
     )
 
 
-def _finish(process: "subprocess.Popen[str]") -> None:
-    _, err = process.communicate()
+def _wait(process: "subprocess.Popen[str]") -> None:
+    """Wait for the command.
+
+    Raises:
+        UserError: it failed; the text is its last line.
+    """
+    _, stderr = process.communicate()
     if process.returncode:
-        raise UserError(err.strip().rpartition("\n")[2].removeprefix("dcgan: "))
+        raise UserError(stderr.strip().rpartition("\n")[2].removeprefix("dcgan: "))
 
 
-def _killed(process: "subprocess.Popen[str]", folder: RunFolder, last: int, chance: random.Random) -> int:
-    """Kill a training at a random moment in the step after `last`, and say which step it had logged by then."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and _logged(folder)[0] < last and time.monotonic() < deadline:
-        time.sleep(0.002)
-    step, seconds = _logged(folder)
-    time.sleep(chance.random() * seconds / max(step, 1))
-    is_over = process.poll() is not None
+def _kill(process: "subprocess.Popen[str]", run: RunFolder, last_step: int, source: random.Random) -> int:
+    """Kill a training at a random moment in the step after `last_step`; return the last step in its metrics log."""
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    while process.poll() is None and _logged(run)[0] < last_step and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL_S)
+    step, seconds = _logged(run)
+    time.sleep(source.random() * seconds / max(step, 1))
+    has_ended = process.poll() is not None
     process.kill()
-    if is_over or time.monotonic() >= deadline:
-        _finish(process)
-        raise UserError(f"the training was over before it could be killed: give more than {last + MARGIN} --steps")
+    if has_ended or time.monotonic() >= deadline:
+        _wait(process)
+        raise UserError(
+            f"the training ended before it could be killed: give more than {last_step + LAST_STEPS} --steps"
+        )
     process.communicate()
-    return _logged(folder)[0]
+    return _logged(run)[0]
 
 
-def _logged(folder: RunFolder) -> tuple[int, float]:
-    """The last step in the log, and how long training took until then; -1 before there is any."""
-    entries = list(folder.log.entries())
+def _logged(run: RunFolder) -> tuple[int, float]:
+    """Return the last step in the metrics log, -1 before there is any, and the training time until then."""
+    entries = list(run.log.entries())
     return max((e["step"] for e in entries), default=-1), max((e.get("seconds", 0.0) for e in entries), default=0.0)

@@ -1,0 +1,188 @@
+"""Callbacks: objects that are told what happens during a training, and may ask it to stop.
+
+A callback is any object with any of these methods; none of them is required:
+
+    on_start(event: StartEvent)        training begins or resumes; the run folder exists
+    on_step(event: StepEvent)          after every step
+    on_log(event: LogEvent)            a measurement was written to the metrics log
+    on_evaluate(event: EvaluateEvent)  the averaged generator was evaluated (`evaluate_every`)
+    on_snapshot(event: SnapshotEvent)  a grid and a checkpoint were written
+    on_message(event: MessageEvent)    something that the user should read, such as a diagnosis
+    on_end(event: EndEvent)            training has ended, for whatever reason
+    should_stop() -> bool              asked after every step; True saves the run and ends the training
+
+On several devices only the first process has callbacks.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dcgan.config import ScoreKind
+from dcgan.run.folder import RunFolder
+
+EndReason = Literal["finished", "out_of_patience", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class StartEvent:
+    """Training begins, or resumes after `images_seen` images.
+
+    Attributes:
+        run: the run folder.
+        step: steps done so far.
+        images_seen: real images shown to the discriminator so far.
+        planned_images: images after which training ends; None until a duration in minutes has been measured.
+        score_kind: what the discriminator's scores are.
+    """
+
+    run: RunFolder
+    step: int
+    images_seen: int
+    planned_images: int | None
+    score_kind: ScoreKind
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One step was done."""
+
+    step: int
+    images_seen: int
+    planned_images: int | None
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """A measurement was written to the metrics log.
+
+    Attributes:
+        step: steps done so far.
+        images_seen: real images seen so far.
+        seconds: training time so far.
+        metrics: means since the last measurement: `loss_d`, `loss_g`, `d_real`, `d_fake`, `d_right`, `grad_d`,
+        `grad_g`.
+        score_kind: what `d_real` and `d_fake` are.
+    """
+
+    step: int
+    images_seen: int
+    seconds: float
+    metrics: Mapping[str, float]
+    score_kind: ScoreKind
+
+
+@dataclass(frozen=True)
+class EvaluateEvent:
+    """The averaged generator was evaluated while it trains.
+
+    Attributes:
+        step: steps done so far.
+        images_seen: real images seen so far.
+        distance: Fréchet distance between samples and real pictures.
+        features: name of the feature extractor.
+        split: part of the data that the real pictures come from.
+        best_distance: the least distance of the run so far.
+        best_step: the step at which that was measured.
+    """
+
+    step: int
+    images_seen: int
+    distance: float
+    features: str
+    split: str
+    best_distance: float
+    best_step: int
+
+    @property
+    def is_best(self) -> bool:
+        """Whether this evaluation is the best of the run so far."""
+        return self.best_step == self.step
+
+
+@dataclass(frozen=True)
+class SnapshotEvent:
+    """A snapshot was written: the grid of fixed latents, the model and the checkpoint.
+
+    Attributes:
+        step: steps done so far.
+        images_seen: real images seen so far.
+        grid: path of the grid, a PNG.
+        model: folder of the model.
+    """
+
+    step: int
+    images_seen: int
+    grid: Path
+    model: Path
+
+
+@dataclass(frozen=True)
+class MessageEvent:
+    """One line of text that the user should read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class EndEvent:
+    """Training has ended.
+
+    Attributes:
+        run: the run folder.
+        step: steps done.
+        images_seen: real images seen.
+        reason: `finished`, `out_of_patience`, `stopped` (a signal or a callback asked for it), or `failed` (an error
+            was raised).
+    """
+
+    run: RunFolder
+    step: int
+    images_seen: int
+    reason: EndReason
+
+
+class Callbacks:
+    """Passes events on to a list of callbacks, in their order."""
+
+    def __init__(self, callbacks: Iterable[Any] = ()) -> None:
+        self._callbacks = list(callbacks)
+
+    def _notify(self, method: str, event: object) -> None:
+        for callback in self._callbacks:
+            if (handler := getattr(callback, method, None)) is not None:
+                handler(event)
+
+    def on_start(self, event: StartEvent) -> None:
+        """Tell every callback that training begins or resumes."""
+        self._notify("on_start", event)
+
+    def on_step(self, event: StepEvent) -> None:
+        """Tell every callback that a step was done."""
+        self._notify("on_step", event)
+
+    def on_log(self, event: LogEvent) -> None:
+        """Tell every callback that a measurement was logged."""
+        self._notify("on_log", event)
+
+    def on_evaluate(self, event: EvaluateEvent) -> None:
+        """Tell every callback that the generator was evaluated."""
+        self._notify("on_evaluate", event)
+
+    def on_snapshot(self, event: SnapshotEvent) -> None:
+        """Tell every callback that a snapshot was written."""
+        self._notify("on_snapshot", event)
+
+    def on_message(self, text: str) -> None:
+        """Pass one line of text on to every callback."""
+        self._notify("on_message", MessageEvent(text))
+
+    def on_end(self, event: EndEvent) -> None:
+        """Tell every callback that training has ended."""
+        self._notify("on_end", event)
+
+    def should_stop(self) -> bool:
+        """Return whether any callback asks the training to stop. Every callback is asked."""
+        answers = [handler() for c in self._callbacks if (handler := getattr(c, "should_stop", None)) is not None]
+        return any(answers)

@@ -1,0 +1,49 @@
+"""The metrics log of a run while it trains: on the disk, and in memory for the diagnoses and for going back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dcgan.run.log import LogEntry, MetricsLog
+
+
+@dataclass
+class History:
+    """The entries of a run's metrics log.
+
+    Attributes:
+        log: the file; None on a process that does not write.
+        entries: what the log holds, except for a last measurement between two multiples of `log_every`. A run that is
+            extended continues as if that measurement had not been written.
+    """
+
+    log: MetricsLog | None
+    entries: list[LogEntry] = field(default_factory=list)
+
+    def add(self, entry: LogEntry) -> None:
+        """Add a measurement or an event."""
+        self.add_to_file_only(entry)
+        self.entries.append(entry)
+
+    def add_to_file_only(self, entry: LogEntry) -> None:
+        """Add a last measurement that a run which is extended does not continue from."""
+        if self.log is not None:
+            self.log.append(entry)
+
+    def go_back(self, count: int, event: LogEntry) -> None:
+        """Keep the first `count` entries, and add an event that says why the others are gone."""
+        self.entries[count:] = [event]
+        self.rewrite()
+
+    def rewrite(self) -> None:
+        """Write the log anew from the entries in memory."""
+        if self.log is not None:
+            self.log.replace(self.entries)
+
+    def fsync(self) -> None:
+        """Ask the operating system to write the log to the disk now."""
+        if self.log is not None:
+            self.log.fsync()
+
+    def measurements(self) -> Sequence[LogEntry]:
+        """Return the measurements in memory."""
+        return [entry for entry in self.entries if "event" not in entry]
