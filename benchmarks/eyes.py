@@ -7,7 +7,7 @@ from dcgan.data.open import open_images
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, open_extractor
 from dcgan.metrics.modes import class_shares
-from dcgan.sampling.model import generate_pixels
+from dcgan.sampling.generate import generate_pixels
 
 
 class Eyes:
@@ -15,13 +15,13 @@ class Eyes:
 
     def __init__(self) -> None:
         self.features: FeatureExtractor = open_extractor("judge")
-        self.real = self.features.see(open_images("mnist", "test").pixels)[0]
+        self.real = self.features.extract(open_images("mnist", "test").pixels)[0]
         self.reference = fidelity.gaussian_statistics(self.real)
 
     def see(self, generator: nn.Module, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
         """The pictures of latents (N, z_dim), uint8 (N, C, H, W); their features; distance and rarest digit."""
         fake = torch.from_numpy(generate_pixels(generator, z)).permute(0, 3, 1, 2)
-        features, scores = self.features.see(fake)
+        features, scores = self.features.extract(fake)
         assert scores is not None
         distance = fidelity.frechet_distance(fidelity.gaussian_statistics(features), self.reference)
         rarest = float(min(class_shares(scores.argmax(1), 10)))

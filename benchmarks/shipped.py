@@ -37,7 +37,7 @@ def ship(run: RunFolder, name: str) -> int:
     if figures["images_seen"] != model.trained["images_seen"]:
         raise UserError(f"{run.path} was evaluated at another time of its training: run dcgan evaluate {run.path}")
     trained = {"averaged": run.config().ema > 0, **model.trained, "command": _command(model.trained)}
-    place = shipped.folder_of_shipped(name)
+    place = shipped.shipped_folder(name)
     save_generator(model.generator.half(), place, trained)  # half the size
     card = place / "README.md"
     text = card.read_text(encoding="utf-8").replace('"this folder, or its Hub id"', f'"{name}"')

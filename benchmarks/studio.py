@@ -73,7 +73,7 @@ def rate(run: RunFolder, window: float) -> float:
 
 def loaded(run: RunFolder, window: float, address: str, model: str) -> tuple[float, list[tuple[int, float]]]:
     """The same while requests come."""
-    config = read_json(shipped.folder_of_shipped(model) / "config.json")
+    config = read_json(shipped.shipped_folder(model) / "config.json")
     labels = [i % config["classes"] for i in range(PICTURES)] if config.get("classes") else None
     body = json.dumps({"z": [[0.1] * config["z_dim"]] * PICTURES, "labels": labels}).encode()
     answers: list[tuple[int, float]] = []

@@ -37,7 +37,7 @@ from dcgan.images import Pixels, make_grid
 from dcgan.metrics import fidelity
 from dcgan.presets import configure
 from dcgan.sampling import latents
-from dcgan.sampling.model import generate_pixels
+from dcgan.sampling.generate import generate_pixels
 from dcgan.training.snapshot import averaged_generator
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
@@ -177,7 +177,7 @@ def look(eyes: Eyes, generator: nn.Module, z_dim: int) -> Found:
 
 def floor(eyes: Eyes) -> dict[str, float]:
     """Precision and recall of as many real training digits."""
-    train = eyes.features.see(open_images("mnist").pixels[:SAMPLES])[0]
+    train = eyes.features.extract(open_images("mnist").pixels[:SAMPLES])[0]
     return dict(zip(("precision", "recall"), fidelity.precision_recall(train, eyes.real), strict=True))
 
 
@@ -187,11 +187,11 @@ def study() -> Found:
     shown = {max(1, round(t / seconds)): t for t in SHOWN}
     state = set_up(configure("dcgan", ema=0, device="cpu"))
     notes = []
-    while state.step < STUDY_STEPS:
+    while state.progress.step < STUDY_STEPS:
         train_step(state)
-        if state.step in shown or state.step in STUDY_QUALITY or state.step % 1000 == 0:
+        if state.progress.step in shown or state.progress.step in STUDY_QUALITY or state.progress.step % 1000 == 0:
             notes.append(note(state, eyes))
-            _keep(state, "study", shown.get(state.step))
+            _keep(state, "study", shown.get(state.progress.step))
     final = [n["frechet"] for n in notes if n["step"] in STUDY_QUALITY]
     return {
         "frechet": sum(final) / len(final),
@@ -208,7 +208,7 @@ def fast(seed: int, seconds: int) -> Iterator[Found]:
     state = set_up(configure("fast", seed=seed, device="cpu"))
     notes = []
     for t in (t for t in SECONDS if t <= seconds):
-        while state.step * cost["fast_seconds_a_step"] < t - cost["fast_seconds_before"]:
+        while state.progress.step * cost["fast_seconds_a_step"] < t - cost["fast_seconds_before"]:
             train_step(state)
         notes.append(note(state, eyes))
         _keep(state, f"fast-{seed}", t if t in SHOWN else None)
@@ -217,7 +217,7 @@ def fast(seed: int, seconds: int) -> Iterator[Found]:
 
 def note(state: State, eyes: Eyes) -> Found:
     """What is found at this step; how many seconds that is follows from the speed."""
-    at = {"step": state.step, "images_seen": state.images_seen}
+    at = {"step": state.progress.step, "images_seen": state.progress.images_seen}
     found = at | look(eyes, averaged_generator(state), state.config.z_dim)
     print(json.dumps(found), file=sys.stderr, flush=True)
     return found

@@ -8,7 +8,7 @@ from PIL import Image
 
 from dcgan import Discriminator, Generator
 from dcgan.data.open import open_images
-from dcgan.models.summary import Layer, summarize
+from dcgan.models.summary import LayerSummary, summarize
 from docs.figures.style import (
     BLUE,
     FOLDER,
@@ -93,7 +93,7 @@ def sizes() -> None:
     save(figure, "sizes")
 
 
-def _convolutions(rows: list[Layer]) -> list[tuple[int, int]]:
+def _convolutions(rows: list[LayerSummary]) -> list[tuple[int, int]]:
     """(channels, side) after every convolution."""
     return [(row.output[0], row.output[1]) for row in rows if row.formula]
 

@@ -1,44 +1,94 @@
-"""Random numbers for a batch that several devices share: each draws all of them and keeps its own part.
-
-So what a picture gets does not depend on the number of devices, and no two devices get the same.
-"""
+"""Random numbers: a seed for each purpose, and numbers for a batch that several devices share."""
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class RandomSource:
-    """A source of random numbers, a row for each picture of this device.
+class RandomPurpose(IntEnum):
+    """What random numbers are drawn for. Each purpose has a stream of its own, see `derive_seed`.
 
-    Attributes:
-        source: where they come from.
-        whole: pictures of the batch over all devices; None for just those that are asked for.
-        part: which of them are this device's.
+    The numbers are part of what a seed stands for: with another number, a run could not be repeated or resumed.
     """
 
-    source: torch.Generator
-    whole: int | None = None
-    part: slice = field(default_factory=lambda: slice(None))
-
-    def normal(self, n: int, *shape: int) -> Tensor:
-        """From N(0, 1), (n, *shape)."""
-        return torch.randn(self.whole or n, *shape, generator=self.source, device=self.source.device)[self.part]
-
-    def uniform(self, n: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """From U(0, 1), (n, *shape)."""
-        size = (self.whole or n, *shape)
-        return torch.rand(size, generator=self.source, device=self.source.device, dtype=dtype)[self.part]
-
-    def integers(self, n: int, below: int) -> Tensor:
-        """From 0 to `below` - 1, int64 (n, 1)."""
-        size = (self.whole or n, 1)
-        return torch.randint(below, size, generator=self.source, device=self.source.device)[self.part]
+    WEIGHTS = 0
+    """Initial weights of the generator and the discriminator, and of the random feature extractor."""
+    DATA_ORDER = 1
+    """The order of the training pictures in an epoch."""
+    D_LATENTS = 2
+    """Latents of the fakes that the discriminator is trained on."""
+    G_LATENTS = 3
+    """Latents of the fakes that the generator is trained on."""
+    BATCHNORM_LATENTS = 4
+    """Latents from which the BatchNorm statistics of the averaged generator are estimated."""
+    STACKED_DIGITS = 5
+    """Which digits are stacked to a picture of Stacked MNIST."""
+    GRADIENT_PENALTY = 6
+    """Where between a real picture and a fake the gradient penalty is measured."""
+    FLIP = 7
+    """Which real pictures are mirrored."""
+    DIFFAUGMENT_D_FAKES = 8
+    """DiffAugment of the fakes in the discriminator's update."""
+    DIFFAUGMENT_REALS = 9
+    """DiffAugment of the real pictures in the discriminator's update, and in the generator's for paired objectives."""
+    DIFFAUGMENT_G_FAKES = 10
+    """DiffAugment of the fakes in the generator's update."""
+    JUDGE_WEIGHTS = 11
+    """Initial weights of a judge."""
+    JUDGE_ORDER = 12
+    """Order and jitter of the pictures that a judge is trained on."""
+    REFERENCE_IMAGES = 13
+    """Which real pictures a model is evaluated against."""
+    VALIDATION_LATENTS = 14
+    """Latents of the samples that are evaluated during training."""
+    GROUPS = 15
+    """Which pictures groups are found from, and where k-means starts."""
+    WRONG_CLASSES = 16
+    """Which wrong class the discriminator is given with a real picture."""
 
 
 def derive_seed(seed: int, *path: int) -> int:
-    """A seed for one purpose: independent of every other path, the same on every machine."""
+    """Return a seed from 0 to 2^63 - 1 that is independent of every other seed and path, the same on every machine.
+
+    Args:
+        seed: of the run or the command.
+        *path: a `RandomPurpose`, then whatever else the numbers depend on, such as the images seen. The latents of
+            samples have a path of one number that is no purpose, the number of their block.
+    """
     return int(np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0]) >> 1
+
+
+@dataclass(frozen=True)
+class RandomSource:
+    """Random numbers for this device's pictures of a batch, one row for each.
+
+    Every device draws the numbers of the whole batch and uses only its own rows. So the numbers that a picture gets do
+    not depend on the number of devices, and no two devices use the same numbers.
+
+    Attributes:
+        generator: what draws the numbers.
+        batch_size: number of pictures over all devices; None draws just as many rows as are asked for.
+        rows: which rows of the batch are this device's.
+    """
+
+    generator: torch.Generator
+    batch_size: int | None = None
+    rows: slice = field(default_factory=lambda: slice(None))
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """Draw from N(0, 1), float32 (n, *shape)."""
+        size = (self.batch_size or n, *shape)
+        return torch.randn(size, generator=self.generator, device=self.generator.device)[self.rows]
+
+    def uniform(self, n: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Draw from U(0, 1), (n, *shape)."""
+        size = (self.batch_size or n, *shape)
+        return torch.rand(size, generator=self.generator, device=self.generator.device, dtype=dtype)[self.rows]
+
+    def integers(self, n: int, high: int) -> Tensor:
+        """Draw whole numbers from 0 to `high` - 1, int64 (n, 1)."""
+        size = (self.batch_size or n, 1)
+        return torch.randint(high, size, generator=self.generator, device=self.generator.device)[self.rows]

@@ -1,1 +1,1 @@
-"""The networks: one family a file, how they are built from the settings, saved and loaded."""
+"""The networks: one file for each family, and how networks are built from the settings, saved and loaded."""

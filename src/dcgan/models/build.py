@@ -1,63 +1,81 @@
-"""The networks: built from the settings, with the weights that they start from; generators saved and read back."""
+"""The generator and the discriminator of a run, built from its settings."""
 
 import os
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.models.blocks import SkipInitialization
-from dcgan.models.families import FAMILIES, Pair, Shape
-from dcgan.models.groups import GroupedGenerator
-from dcgan.rng import derive_seed
+from dcgan.models.families import ImageShape, find_family
+from dcgan.models.grouped_generator import GroupedGenerator
+from dcgan.models.saved import SavedGenerator
+from dcgan.rng import RandomPurpose, derive_seed
+
+BYTES_PER_PARAMETER = 36
+"""Memory that a parameter needs in training: four bytes each for the weight, its gradient, Adam's two moments and the
+average of the weight, and for the copies of these (without the gradient) to which a run can return."""
+ANY_SHAPE = (1, 28, 28)
+"""Channels, height and width for a memory check when the data decides on them later."""
 
 
-def build_networks(config: Config, shape: Shape, classes: int = 0, groups: int = 0) -> Pair:
-    """Build the generator and the discriminator, their weights drawn from the seed.
+def build_networks(
+    config: Config, shape: ImageShape, classes: int = 0, groups: int = 0
+) -> tuple[SavedGenerator, nn.Module]:
+    """Build the generator and the discriminator, with initial weights that follow from the seed.
 
     Args:
-        config: network, widths, normalisations, z_dim and seed are used.
+        config: the network, widths, normalizations, z_dim and seed are used.
         shape: (C, H, W) of the pictures.
-        classes: how many the networks are told about, 0 for unconditional ones.
-        groups: how many groups of look-alikes they are told instead, of each class as many.
+        classes: number of classes that the networks are given, 0 for unconditional networks.
+        groups: number of groups that the networks are given in place of the classes, the same number for each class.
 
     Raises:
-        UserError: the network cannot have that size or that normalisation.
+        UserError: there is no such network, it cannot have that size or that normalization, or it needs more memory
+            than this machine has.
     """
     check_networks(config, shape, classes, groups)
-    family = FAMILIES[config.network]
+    family = find_family(config.network).load()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, 0))
-        generator, discriminator = _pair(config, shape, classes, groups)
+        torch.manual_seed(derive_seed(config.seed, RandomPurpose.WEIGHTS))
+        generator, discriminator = _build(config, shape, classes, groups)
         generator.apply(family.init)
         discriminator.apply(family.init)
     return generator, discriminator
 
 
-def _pair(config: Config, shape: Shape, classes: int, groups: int) -> Pair:
-    if not groups:
-        return FAMILIES[config.network].build(config, shape, classes)
-    inner = replace(config, z_dim=config.z_dim - groups, groups=0)
-    generator, discriminator = FAMILIES[config.network].build(inner, shape, groups)
-    return GroupedGenerator(generator.described, classes), discriminator
+def check_networks(config: Config, shape: ImageShape | None = None, classes: int = 0, groups: int = 0) -> None:
+    """Check that the networks can be built and that this machine can hold them, before any data is prepared for them.
 
-
-def check_networks(config: Config, shape: Shape | None = None, classes: int = 0, groups: int = 0) -> None:
-    """Refuse networks that cannot be, or that this machine cannot hold, before anything is prepared for them.
+    Args:
+        config: as in `build_networks`.
+        shape: as in `build_networks`. Without it, the size in the settings is used, or `ANY_SHAPE`.
+        classes: as in `build_networks`.
+        groups: as in `build_networks`.
 
     Raises:
-        UserError: as `build`.
+        UserError: as in `build_networks`.
     """
-    unseen = (config.channels or 1, *(config.size or (28, 28)))  # whose size the data decides: any will do here
-    with torch.device("meta"), SkipInitialization():  # shapes only, no memory
-        networks = _pair(config, shape or unseen, classes, groups)
-    # Four bytes for each weight, its gradient, Adam's two moments and the average of it, and for the copy of all but
-    # the gradient that a run goes back to.
-    needed = 36 * sum(p.numel() for network in networks for p in network.parameters())
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
-    if needed > there:
+    channels, *size = ANY_SHAPE
+    height, width = config.size or size
+    with torch.device("meta"), SkipInitialization():  # on this device, tensors have a shape but no memory
+        networks = _build(config, shape or (config.channels or channels, height, width), classes, groups)
+    needed = BYTES_PER_PARAMETER * sum(p.numel() for network in networks for p in network.parameters())
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
+    if needed > available:
         raise UserError(
-            f"these networks need {needed / 1e9:,.0f} GB to train, this machine has {there / 1e9:,.0f} GB: "
+            f"these networks need {needed / 1e9:,.0f} GB to train, this machine has {available / 1e9:,.0f} GB: "
             "lower --g-width, --d-width or --z-dim"
         )
+
+
+def _build(config: Config, shape: ImageShape, classes: int, groups: int) -> tuple[SavedGenerator, nn.Module]:
+    family = find_family(config.network).load()
+    if not groups:
+        return family.build(config, shape, classes)
+    # The first numbers of z choose the group, and the rest is the latent of the generator inside.
+    inner_config = replace(config, z_dim=config.z_dim - groups, groups=0)
+    generator, discriminator = family.build(inner_config, shape, groups)
+    return GroupedGenerator(generator.description, classes), discriminator

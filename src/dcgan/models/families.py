@@ -1,68 +1,71 @@
-"""The families of networks: how each is built from the settings."""
+"""The network families, one module each. The table can be read without torch, so that `--help` is quick."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
 
-from torch import nn
+from dcgan.errors import UserError, did_you_mean
 
-from dcgan.config import Config
-from dcgan.errors import UserError
-from dcgan.models import dcgan, dcgan64, mlp, resnet
-from dcgan.models.blocks import init_weights, layer_sizes
-from dcgan.models.saved import SavedGenerator
+if TYPE_CHECKING:
+    from torch import nn
 
-Shape = tuple[int, int, int]
+    from dcgan.config import Config
+    from dcgan.models.saved import SavedGenerator
+
+ImageShape = tuple[int, int, int]
 """(C, H, W) of a picture."""
-Pair = tuple[SavedGenerator, nn.Module]
+
+
+class FamilyModule(Protocol):
+    """What the module of a family defines."""
+
+    @property
+    def Generator(self) -> "type[SavedGenerator]":  # noqa: N802
+        """Class of the generator. Its `family` is the name in `FAMILIES`."""
+
+    def build(self, config: "Config", shape: ImageShape, classes: int) -> "tuple[SavedGenerator, nn.Module]":
+        """Return a generator and a discriminator, for 0 classes unconditional ones. Their weights need no values.
+
+        Raises:
+            UserError: the family cannot draw pictures of this shape, or has no such normalization.
+        """
+
+    def init(self, layer: "nn.Module") -> None:
+        """Set the initial weights of a layer. It is applied to every module of both networks."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of network pair.
+    """A kind of network pair.
 
     Attributes:
-        generator: the class, for reading saved ones.
-        build: (settings, shape of a picture, classes or 0) -> generator and discriminator, weights as drawn by torch.
-        init: what the weights start from, applied to every module.
+        description: what it is, in a few words for the command line.
+        module: full name of the module that defines it. It is imported when the networks are needed.
     """
 
-    generator: type[SavedGenerator]
-    build: Callable[[Config, Shape, int], Pair]
-    init: Callable[[nn.Module], None]
+    description: str
+    module: str
 
-
-def _build_mlp(config: Config, shape: Shape, classes: int) -> Pair:
-    generator = mlp.FlatGenerator(config.z_dim, shape, config.g_width, config.g_norm, classes)
-    return generator, mlp.FlatDiscriminator(shape, config.d_width, config.d_norm, classes)
-
-
-def _build_dcgan(config: Config, shape: Shape, classes: int) -> Pair:
-    channels, height, width = shape
-    generator = dcgan.Generator(config.z_dim, channels, config.g_width, config.g_norm, classes)
-    sizes = layer_sizes(generator, 1)
-    if (height, width) != (sizes[-1], sizes[-1]):
-        raise UserError(
-            f"the network dcgan draws {sizes[-1]}x{sizes[-1]} only (its layers go {'-'.join(map(str, sizes))}), "
-            f"not --image-size {height if height == width else f'{height}x{width}'}"
-        )
-    return generator, dcgan.Discriminator(channels, config.d_width, config.d_norm, classes)
-
-
-def _build_dcgan64(config: Config, shape: Shape, classes: int) -> Pair:
-    generator = dcgan64.PaperGenerator(config.z_dim, shape, config.g_width, config.g_norm, classes)
-    return generator, dcgan64.PaperDiscriminator(shape, config.d_width, config.d_norm, classes)
-
-
-def _build_resnet(config: Config, shape: Shape, classes: int) -> Pair:
-    resnet.check_norm("g-norm", config.g_norm)
-    resnet.check_norm("d-norm", config.d_norm)
-    generator = resnet.ResidualGenerator(config.z_dim, shape, config.g_width, classes)
-    return generator, resnet.ResidualDiscriminator(shape, config.d_width, classes)
+    def load(self) -> FamilyModule:
+        """Import the module of the family."""
+        return cast(FamilyModule, import_module(self.module))
 
 
 FAMILIES: dict[str, Family] = {
-    "mlp": Family(mlp.FlatGenerator, _build_mlp, mlp.init),
-    "dcgan": Family(dcgan.Generator, _build_dcgan, init_weights),
-    "dcgan64": Family(dcgan64.PaperGenerator, _build_dcgan64, dcgan64.init),
-    "resnet": Family(resnet.ResidualGenerator, _build_resnet, resnet.init),
+    "mlp": Family("fully connected layers, any size", "dcgan.models.mlp"),
+    "dcgan": Family("the study's convolutions, 28x28 only", "dcgan.models.dcgan"),
+    "dcgan64": Family("the convolutions of Radford et al., any size", "dcgan.models.dcgan64"),
+    "resnet": Family("residual blocks without normalization, any size", "dcgan.models.resnet"),
 }
+
+
+def find_family(name: str) -> Family:
+    """Return the family of a name.
+
+    Raises:
+        UserError: there is no such family.
+    """
+    if name not in FAMILIES:
+        hint = did_you_mean(name, FAMILIES)
+        raise UserError(f"there is no network {name!r}{hint}; the networks are {', '.join(FAMILIES)}")
+    return FAMILIES[name]

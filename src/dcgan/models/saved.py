@@ -1,6 +1,5 @@
-"""Generators that outlive their run: a folder with `config.json`, `model.safetensors` and a card. No pickle."""
+"""The base of all generators: saved as `config.json`, `model.safetensors` and a card, and loaded without a pickle."""
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import FORMAT_VERSION, read_json, sha256
+from dcgan.files import read_json, sha256, to_json_text
 from dcgan.models.blocks import SkipInitialization
 
-CARD = """---
+MODEL_CARD_TEMPLATE = """---
 {{ card_data }}
 ---
 # A generator of pictures, {{ size }}
@@ -47,12 +46,16 @@ images = dcgan.load("this folder, or its Hub id").sample(n=16, seed=0)  # uint8 
 {% if classes %}
 It draws {{ classes }} classes: `sample(n=16, label=0)` draws the first.
 {% endif %}"""
-
-
-LARGEST = 65_536
-"""Latents, channels, pixels of a side or classes of a saved generator."""
-LARGEST_PICTURE = 2**20
-"""Values in one of its pictures: ours have up to a quarter of that."""
+MAX_ARGUMENT = 65_536
+"""The largest latent, number of channels, side or number of classes of a saved generator."""
+MAX_PICTURE_VALUES = 2**20
+"""The largest number of values in a picture of a saved generator. Ours have up to a quarter of that."""
+HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+"""Arguments of `from_pretrained` that are meant for the Hub, not for the constructor."""
+SAFETENSORS_TYPES = {torch.float32: "F32", torch.int64: "I64"}
+FULL_PRECISION = {"F16": "F32"}
+"""The type that a tensor of half precision is loaded as. A file with half precision has half the size, and its samples
+differ by a level or two of 255."""
 
 
 class SavedGenerator(
@@ -62,49 +65,40 @@ class SavedGenerator(
     license="mit",
     pipeline_tag="unconditional-image-generation",
     tags=["gan", "unconditional-image-generation"],
-    model_card_template=CARD,
+    model_card_template=MODEL_CARD_TEMPLATE,
 ):
     """A generator with the Hub's `save_pretrained`, `from_pretrained` and `push_to_hub`.
 
-    Subclasses name their `family`, take only JSON values in their constructor, and set `z_dim`, `picture_shape` and,
-    if they can be told what to draw, `classes`: their forward then takes labels, int64 (N,), after the latents.
+    A subclass names its `family`, takes only JSON values in its constructor, and sets `z_dim` and `picture_shape`. If
+    it draws classes, it also sets `classes`, and its `forward` takes labels int64 (N,) after the latents.
     """
 
-    family: str
+    family: str = ""
+    """Name of the family in `families.FAMILIES`."""
     z_dim: int
+    """Length of the latent z."""
     picture_shape: tuple[int, int, int]
-    """(C, H, W) of what it draws."""
+    """(C, H, W) of the pictures."""
     classes: int = 0
-    """How many classes can be asked for; 0 if it takes no labels."""
+    """Number of classes; 0 if it takes no labels."""
     groups: int = 0
-    """How many groups of look-alikes the first numbers of z choose from: see `models.groups`."""
+    """Number of groups that the first numbers of z choose from, see `grouped_generator`."""
     trained: dict[str, Any] | None = None
-    """Where a saved generator comes from: data, preset, step, images_seen, command, and the classes' names."""
+    """How it was trained: data, preset, step, images_seen, command, and the names of the classes. None if that is not
+    known."""
 
     @property
-    def described(self) -> dict[str, Any]:
-        """The family, and the arguments by name: what it takes to build another one."""
+    def description(self) -> dict[str, Any]:
+        """The family and the constructor's arguments by name, from which a generator of this kind can be built."""
         arguments: dict[str, Any] = self._hub_mixin_config or {}  # type: ignore[assignment]
         return {"family": self.family, **arguments}
 
-    def _save_pretrained(self, save_directory: Path) -> None:
-        super()._save_pretrained(save_directory)
-        content = {
-            "format_version": FORMAT_VERSION,
-            **self.described,
-            "sha256": sha256(save_directory / "model.safetensors"),
-            "trained": self.trained,
-        }
-        (save_directory / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    def first_layer_weight(self) -> Tensor:
+        """Return the matrix from z to the first features, (features, z_dim), without the part for labels.
 
-    def generate_model_card(self, *args: Any, **kwargs: Any) -> Any:
-        """The card, with what the generator draws and how it was trained."""
-        channels, height, width = self.picture_shape
-        size = f"{height}x{width}, {channels} channel{'s' * (channels > 1)}"
-        return super().generate_model_card(*args, size=size, classes=self.classes, trained=self.trained, **kwargs)
-
-    def first_weight(self) -> Tensor:
-        """The matrix that takes z to the first features, (features, z_dim); a class's share is left out."""
+        Raises:
+            UserError: the first layer is neither linear nor a transposed convolution.
+        """
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 return layer.weight[:, : self.z_dim].detach().cpu()
@@ -112,65 +106,76 @@ class SavedGenerator(
                 return layer.weight[: self.z_dim].flatten(1).T.detach().cpu()
         raise UserError(f"{type(self).__name__} has no linear first layer")
 
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the card, which says what the generator draws and how it was trained."""
+        channels, height, width = self.picture_shape
+        size = f"{height}x{width}, {channels} channel{'s' * (channels > 1)}"
+        return super().generate_model_card(*args, size=size, classes=self.classes, trained=self.trained, **kwargs)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        super()._save_pretrained(save_directory)
+        checksum = sha256(save_directory / "model.safetensors")
+        content = {**self.description, "sha256": checksum, "trained": self.trained}
+        (save_directory / "config.json").write_text(to_json_text(content), encoding="utf-8")
+
     @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **arguments: Any) -> Self:
-        """Load from a local folder or the Hub: safetensors only, every shape as expected.
+        """Load from a local folder or the Hub: only safetensors, and only if every tensor has the expected shape.
 
-        No memory is taken before that is known. The mixin's own way would fall back to a pickle, load what fits and
-        print to standard output.
+        No memory is used before that is known. The mixin's own method would also load a pickle, load only the tensors
+        that fit, and print to standard output.
         """
         arguments.pop("strict", None)
-        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-        hub = {name: arguments.pop(name) for name in names if name in arguments}
+        hub_options = {name: arguments.pop(name) for name in HUB_OPTIONS if name in arguments}
         if os.path.isdir(model_id):
             path = Path(model_id) / "model.safetensors"
         else:
-            path = Path(hf_hub_download(model_id, filename="model.safetensors", **hub))
+            path = Path(hf_hub_download(model_id, filename="model.safetensors", **hub_options))
         if not path.is_file():
             raise UserError(f"there is no {path}: give the folder of a saved model, or a Hub id")
+        generator = cls._build_without_memory(arguments, path.with_name("config.json"))
+        _check_content(path, generator)
+        tensors = load_file(path, device=map_location).items()
+        full_tensors = {name: tensor.float() if tensor.dtype == torch.half else tensor for name, tensor in tensors}
+        generator.load_state_dict(full_tensors, assign=True)
+        return generator.eval()
+
+    @classmethod
+    def _build_without_memory(cls, arguments: dict[str, Any], config_path: Path) -> Self:
         try:
-            _check_bounded(arguments)
+            _check_arguments(arguments)
             with torch.device("meta"), SkipInitialization():
-                network = cls(**arguments)
-            if math.prod(network.picture_shape) > LARGEST_PICTURE:
-                raise ValueError(network.picture_shape)
+                generator = cls(**arguments)
+            if math.prod(generator.picture_shape) > MAX_PICTURE_VALUES:
+                raise ValueError(generator.picture_shape)
         except (TypeError, ValueError, RuntimeError):
-            raise UserError(
-                f"{path.with_name('config.json')} is damaged: it describes no {cls.family} generator"
-            ) from None
-        _check_content(path, network)
-        tensors = load_file(path, device=map_location)
-        network.load_state_dict({k: t.float() if t.dtype == torch.half else t for k, t in tensors.items()}, assign=True)
-        return network.eval()
+            raise UserError(f"{config_path} is damaged: it describes no {cls.family} generator") from None
+        return generator
 
 
-def _check_bounded(sizes: Mapping[str, Any]) -> None:
-    """Refuse sizes that nobody has: a file from elsewhere must not take more memory or time than a picture needs."""
-    for value in sizes.values():
+def _check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuse absurd numbers: a file from elsewhere must not use more memory or time than pictures need."""
+    for value in arguments.values():
         if isinstance(value, dict):
-            _check_bounded(value)
-        for size in value if isinstance(value, list) else [value]:
-            if isinstance(size, int) and not 0 <= size <= LARGEST:
-                raise ValueError(size)
+            _check_arguments(value)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not 0 <= number <= MAX_ARGUMENT:
+                raise ValueError(number)
 
 
-KINDS = {torch.float32: "F32", torch.int64: "I64"}
-HALF = {"F16": "F32"}
-"""A file may hold half precision: half the size, and samples within a level or two of 255."""
-
-
-def _check_content(path: Path, network: nn.Module) -> None:
-    """Hold the file's header against the network, and its checksum against config.json, before a tensor is read."""
-    expected = {k: (KINDS[t.dtype], tuple(t.shape)) for k, t in network.state_dict().items()}
+def _check_content(path: Path, generator: nn.Module) -> None:
+    """Compare the file's header with the generator, and its checksum with config.json, before a tensor is read."""
+    expected = {name: (SAFETENSORS_TYPES[t.dtype], tuple(t.shape)) for name, t in generator.state_dict().items()}
     try:
         with safe_open(path, "pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            kinds = {name: HALF.get(part.get_dtype(), part.get_dtype()) for name, part in slices.items()}
-            found = {name: (kinds[name], tuple(part.get_shape())) for name, part in slices.items()}
+            headers = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            types = {name: FULL_PRECISION.get(h.get_dtype(), h.get_dtype()) for name, h in headers.items()}
+            actual = {name: (types[name], tuple(header.get_shape())) for name, header in headers.items()}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-    if found != expected:
-        name = sorted(set(found.items()) ^ set(expected.items()))[0][0]
-        raise UserError(f"{path} does not fit its config.json: {name} is {found.get(name)}, not {expected.get(name)}")
-    if read_json(path.with_name("config.json")).get("sha256", checksum := sha256(path)) != checksum:
+    if actual != expected:
+        name = sorted(set(actual.items()) ^ set(expected.items()))[0][0]
+        raise UserError(f"{path} does not fit its config.json: {name} is {actual.get(name)}, not {expected.get(name)}")
+    checksum = sha256(path)
+    if read_json(path.with_name("config.json")).get("sha256", checksum) != checksum:
         raise UserError(f"{path} is damaged: its checksum is not the one in config.json")

@@ -1,28 +1,26 @@
-"""Trained generators that come with the package, each a folder as a run's `model/`: small, measured, with a card.
+"""Trained generators that come with the package: small, measured, each a saved model with a card.
 
-Made by `python -m benchmarks.shipped`.
+They are made by `python -m benchmarks.shipped`.
 """
 
 import os
 from pathlib import Path
 
 SHIPPED_NAMES = ("mnist", "mnist-dcgan", "mnist-cgan")
+"""The names under which they are loaded."""
 
 
-def shipped_model_folder(source: str | os.PathLike[str]) -> Path | None:
-    """The folder of the model that comes under this name; None where `source` means something else.
+def find_shipped_model(source: str | os.PathLike[str]) -> Path | None:
+    """Return the folder of the model that `source` names, or None if `source` means something else.
 
-    A run or a model of the user's own in a folder of that name goes first: `dcgan train --out mnist` and then
-    `dcgan sample mnist` are about the same thing. Any other folder (one of pictures, say) is `./mnist`.
+    A run or a saved model in a folder of that name has priority: `dcgan train --out mnist` and then
+    `dcgan sample mnist` mean the same run. Any other folder, such as one of pictures, is reached as `./mnist`.
     """
-    mine = Path(source)
-    if str(source) not in SHIPPED_NAMES or any(
-        (mine / name).exists() for name in ("config.json", "model", ".model.old")
-    ):
-        return None
-    return folder_of_shipped(str(source))
+    folder = Path(source)
+    is_users = any((folder / name).exists() for name in ("config.json", "model", ".model.old"))
+    return None if is_users or str(source) not in SHIPPED_NAMES else shipped_folder(str(source))
 
 
-def folder_of_shipped(name: str) -> Path:
-    """Where the model of one of `NAMES` lies."""
+def shipped_folder(name: str) -> Path:
+    """Return the folder of the model with one of the `SHIPPED_NAMES`."""
     return Path(__file__).parent / "weights" / name

@@ -1,6 +1,5 @@
-"""Saving a generator to a folder and loading it again, whatever its family."""
+"""Saving a generator of any family to a folder, and loading it again."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,60 +8,70 @@ from safetensors.torch import save_model
 from torch import nn
 
 from dcgan.errors import UserError
-from dcgan.files import FORMAT_VERSION, atomic_folder, read_json
+from dcgan.files import atomic_folder, read_json, to_json_text
 from dcgan.models.families import FAMILIES
-from dcgan.models.groups import GroupedGenerator
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 
 CUSTOM_FAMILY = "own"
-"""The family of a class that is the user's own."""
-
-
-GENERATOR_CLASSES: dict[str, type[SavedGenerator]] = {name: family.generator for name, family in FAMILIES.items()} | {
-    GroupedGenerator.family: GroupedGenerator
-}
-"""What a saved generator may be, by the family that its config.json names."""
+"""The family in the config.json of a user's own class."""
 
 
 def load_generator(folder: Path) -> SavedGenerator:
-    """Read a saved generator back, in evaluation mode.
+    """Load a saved generator, in evaluation mode.
 
     Raises:
-        UserError: the folder holds none, or its files are damaged, foreign or from a newer version.
+        UserError: the folder has none, or its files are damaged, foreign or from a newer version.
     """
     config = read_json(folder / "config.json")
     family = config.get("family")
     if family == CUSTOM_FAMILY:
         raise UserError(
-            f"{folder} holds the weights of your own class {config.get('class')}: make one and fill it with "
+            f"{folder} holds the weights of your own class {config.get('class')}: create one and load them with "
             "safetensors.torch.load_model(generator, 'model.safetensors')"
         )
-    if not isinstance(family, str) or family not in GENERATOR_CLASSES:
+    generator_class = find_generator_class(family)
+    if generator_class is None:
         raise UserError(f"{folder / 'config.json'} describes no generator that this version knows: family {family!r}")
-    network = GENERATOR_CLASSES[family].from_pretrained(folder)
+    generator = generator_class.from_pretrained(folder)
     trained = config.get("trained")
-    network.trained = trained if isinstance(trained, dict) else None
-    return network
+    generator.trained = trained if isinstance(trained, dict) else None
+    return generator
 
 
-def save_generator(network: nn.Module, folder: Path, trained: dict[str, Any] | None = None) -> None:
-    """Save a generator and where it comes from; `folder` is replaced when all of it is on the disk.
+def save_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] | None = None) -> None:
+    """Save a generator; a folder that exists is replaced once everything is on the disk.
 
-    Of a user's own class only the weights and the class's name can be saved, not how to build it.
+    Of a user's own class, only the weights and the name of the class can be saved, not how to build it.
+
+    Args:
+        generator: of one of our classes or of the user's own.
+        folder: where to save it.
+        trained: how it was trained, see `SavedGenerator.trained`.
+
+    Raises:
+        UserError: the disk is full, for example.
     """
-    with atomic_folder(folder) as aside:
+    with atomic_folder(folder) as temporary:
         try:
-            _write_generator(network, aside, trained)
-        except SafetensorError as error:  # a full disk, say
+            _write_generator(generator, temporary, trained)
+        except SafetensorError as error:
             raise UserError(f"cannot write {folder}: {error}") from None
 
 
-def _write_generator(network: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
-    if isinstance(network, SavedGenerator) and type(network) in GENERATOR_CLASSES.values():
-        network.trained = trained or network.trained
-        network.save_pretrained(folder)
+def find_generator_class(family: object) -> type[SavedGenerator] | None:
+    """Return the class of the generators whose config.json names this family, or None if there is none."""
+    if family == GroupedGenerator.family:
+        return GroupedGenerator
+    return FAMILIES[family].load().Generator if isinstance(family, str) and family in FAMILIES else None
+
+
+def _write_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
+    if isinstance(generator, SavedGenerator) and find_generator_class(generator.family) is type(generator):
+        generator.trained = trained or generator.trained
+        generator.save_pretrained(folder)
         return
-    save_model(network, str(folder / "model.safetensors"))
-    name = f"{type(network).__module__}.{type(network).__qualname__}"
-    content = {"format_version": FORMAT_VERSION, "family": CUSTOM_FAMILY, "class": name, "trained": trained}
-    (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    save_model(generator, str(folder / "model.safetensors"))
+    class_name = f"{type(generator).__module__}.{type(generator).__qualname__}"
+    content = {"family": CUSTOM_FAMILY, "class": class_name, "trained": trained}
+    (folder / "config.json").write_text(to_json_text(content), encoding="utf-8")

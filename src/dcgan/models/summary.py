@@ -1,4 +1,4 @@
-"""What a network does to a picture, layer by layer, with the size formula filled in."""
+"""What each layer of a network does to a picture: its shape, its size formula, its parameters and its work."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,125 +6,139 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Shape = tuple[int, ...]
+TensorShape = tuple[int, ...]
+"""A shape without the batch."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """One layer's row.
 
     Attributes:
-        name: the path to the layer inside the network.
+        name: path of the layer inside the network.
         kind: its class.
-        output: shape without the batch.
-        formula: the size formula with this layer's numbers, or empty where the layer keeps the size.
-        parameters: learned numbers.
-        multiply_adds: multiplications (each with its addition) for one picture.
+        output: shape of its output without the batch.
+        formula: the size formula with this layer's numbers; empty if the layer does not change the size.
+        parameters: number of learned numbers.
+        multiply_adds: number of multiplications for one picture, each with its addition.
     """
 
     name: str
     kind: str
-    output: Shape
+    output: TensorShape
     formula: str
     parameters: int
     multiply_adds: int
 
 
-def summarize(network: nn.Module, input_shape: Shape, *, labelled: bool = False) -> list[Layer]:
-    """Send one made-up picture or latent of `input_shape` (no batch) through `network`, a row for each leaf layer.
+def summarize(network: nn.Module, input_shape: TensorShape, *, has_labels: bool = False) -> list[LayerSummary]:
+    """Send zeros of `input_shape` (without the batch) through a network, and return a row for each layer they pass.
 
-    With `labelled`, the network is told a class as well, or a group.
+    Args:
+        network: a generator or a discriminator.
+        input_shape: of a latent or of a picture.
+        has_labels: whether the network is also given a class or a group.
     """
-    rows: list[Layer] = []
+    rows: list[LayerSummary] = []
     leaves = [(name, layer) for name, layer in network.named_modules() if _is_leaf(name, layer)]
-    hooks = [layer.register_forward_hook(_recorder(name, rows)) for name, layer in leaves]
+    hooks = [layer.register_forward_hook(_recording_hook(name, rows)) for name, layer in leaves]
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
-    network.training = labelled  # itself, not what is in it: one with groups is told a group, as while it trains
-    given = [torch.zeros(1, dtype=torch.long, device=device)] if labelled else []
+    # A generator with groups takes a group in training mode. Only the network itself has to be in that mode.
+    network.training = has_labels
+    labels = [torch.zeros(1, dtype=torch.long, device=device)] if has_labels else []
     with torch.no_grad():
-        network(torch.zeros(1, *input_shape, device=device), *given)
+        network(torch.zeros(1, *input_shape, device=device), *labels)
     network.train(was_training)
     for hook in hooks:
         hook.remove()
     return rows
 
 
+def format_summary(title: str, input_shape: TensorShape, rows: list[LayerSummary]) -> str:
+    """Return the rows as a table of aligned text, with the totals at the end."""
+    head = ["layer", "kind", "output", "parameters", "multiply-adds", "size"]
+    body = [
+        [row.name, row.kind, _format_shape(row.output), f"{row.parameters:,}", f"{row.multiply_adds:,}", row.formula]
+        for row in rows
+    ]
+    parameters, multiply_adds = _totals(rows)
+    totals = ["", "", "", f"{parameters:,}", f"{multiply_adds:,}", ""]
+    cells = [head, ["", "input", _format_shape(input_shape), "", "", ""], *body, totals]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    return "\n".join([title, *(_align(row, widths) for row in cells)])
+
+
+def summary_to_json(input_shape: TensorShape, rows: list[LayerSummary]) -> dict[str, Any]:
+    """Return the rows and the totals as JSON types."""
+    parameters, multiply_adds = _totals(rows)
+    return {
+        "input": list(input_shape),
+        "layers": [asdict(row) for row in rows],
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+    }
+
+
+def _totals(rows: list[LayerSummary]) -> tuple[int, int]:
+    return sum(row.parameters for row in rows), sum(row.multiply_adds for row in rows)
+
+
 def _is_leaf(name: str, layer: nn.Module) -> bool:
-    """A layer without layers of its own; a spectrally normalised one keeps its weight in something like a layer."""
-    inside = [child for child, _ in layer.named_children() if child != "parametrizations"]
-    return not inside and "parametrizations" not in name and not isinstance(layer, nn.Identity)
+    """Return whether a layer has no layers inside. A module in which spectral normalization stores a weight is none."""
+    children = [child for child, _ in layer.named_children() if child != "parametrizations"]
+    return not children and "parametrizations" not in name and not isinstance(layer, nn.Identity)
 
 
-def _recorder(name: str, rows: list[Layer]) -> Any:
+def _recording_hook(name: str, rows: list[LayerSummary]) -> Any:
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         parameters = sum(p.numel() for p in layer.parameters())
-        size = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
+        shapes = (tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
         kind = type(layer).__name__.removeprefix("Parametrized")
-        rows.append(Layer(name, kind, size[1], _formula(layer, *size), parameters, _work(layer, *size)))
+        multiply_adds = _count_multiply_adds(layer, *shapes)
+        rows.append(LayerSummary(name, kind, shapes[1], _size_formula(layer, *shapes), parameters, multiply_adds))
 
     return record
 
 
-def _formula(layer: nn.Module, source: Shape, output: Shape) -> str:
-    sides = list(enumerate(zip(source[1:], output[1:], strict=False)))
+def _size_formula(layer: nn.Module, input_shape: TensorShape, output_shape: TensorShape) -> str:
+    sides = list(enumerate(zip(input_shape[1:], output_shape[1:], strict=False)))
     if isinstance(layer, nn.ConvTranspose2d):
-        parts = [_transposed(layer, *sizes, axis) for axis, sizes in sides]
-    elif isinstance(layer, nn.Conv2d | nn.AvgPool2d):
-        parts = [_convolved(layer, *sizes, axis) for axis, sizes in sides]
+        formulas = [_conv_transpose_formula(layer, *sizes, axis) for axis, sizes in sides]
+    elif isinstance(layer, nn.Conv2d | nn.AvgPool2d):  # pooling moves over a picture as a convolution does
+        formulas = [_conv_formula(layer, *sizes, axis) for axis, sizes in sides]
     elif isinstance(layer, nn.Upsample):
-        parts = [f"{h} * {out // h} = {out}" for _, (h, out) in sides]
+        formulas = [f"{h} * {out // h} = {out}" for _, (h, out) in sides]
     else:
         return ""
-    return parts[0] if parts[0] == parts[1] else ", ".join(parts)
+    return formulas[0] if formulas[0] == formulas[1] else ", ".join(formulas)
 
 
-def _transposed(layer: nn.ConvTranspose2d, h: int, out: int, axis: int) -> str:
+def _conv_transpose_formula(layer: nn.ConvTranspose2d, h: int, out: int, axis: int) -> str:
     k, s, p, d = (int(v[axis]) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation))
     return f"({h} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {layer.output_padding[axis]} + 1 = {out}"
 
 
-def _convolved(layer: nn.Conv2d | nn.AvgPool2d, h: int, out: int, axis: int) -> str:
-    """Pooling moves over a picture as a convolution does."""
+def _conv_formula(layer: nn.Conv2d | nn.AvgPool2d, h: int, out: int, axis: int) -> str:
     values = (layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1))
     k, s, p, d = (int(v[axis] if isinstance(v, tuple) else v) for v in values)
     return f"floor(({h} + 2*{p} - {d}*({k} - 1) - 1)/{s}) + 1 = {out}"
 
 
-def _work(layer: nn.Module, source: Shape, output: Shape) -> int:
-    if isinstance(layer, nn.ConvTranspose2d):  # every input pixel is spread by the whole kernel
-        return layer.weight.numel() * source[1] * source[2]
-    if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the whole kernel, but for maps never built
-        return source[0] * layer.weight[:, 0].numel() * output[1] * output[2]
+def _count_multiply_adds(layer: nn.Module, input_shape: TensorShape, output_shape: TensorShape) -> int:
+    if isinstance(layer, nn.ConvTranspose2d):  # every input pixel is multiplied by the whole kernel
+        return layer.weight.numel() * input_shape[1] * input_shape[2]
+    if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the kernel, without the maps of `LabelConv2d`
+        return input_shape[0] * layer.weight[:, 0].numel() * output_shape[1] * output_shape[2]
     return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
 
 
-def as_table(title: str, input_shape: Shape, rows: list[Layer]) -> str:
-    """The rows as aligned text, with the sums below."""
-    head = ["layer", "kind", "output", "parameters", "multiply-adds", "size"]
-    body = [[r.name, r.kind, _x(r.output), f"{r.parameters:,}", f"{r.multiply_adds:,}", r.formula] for r in rows]
-    total = ["", "", "", f"{sum(r.parameters for r in rows):,}", f"{sum(r.multiply_adds for r in rows):,}", ""]
-    cells = [head, ["", "input", _x(input_shape), "", "", ""], *body, total]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return "\n".join([title, *(_aligned(row, widths) for row in cells)])
-
-
-def _aligned(row: list[str], widths: list[int]) -> str:
-    left, numbers, formula = row[:3], row[3:5], row[5]
-    cells = [c.ljust(w) for c, w in zip(left, widths[:3], strict=True)]
-    cells += [c.rjust(w) for c, w in zip(numbers, widths[3:5], strict=True)]
+def _align(row: list[str], widths: list[int]) -> str:
+    texts, numbers, formula = row[:3], row[3:5], row[5]
+    cells = [text.ljust(width) for text, width in zip(texts, widths[:3], strict=True)]
+    cells += [number.rjust(width) for number, width in zip(numbers, widths[3:5], strict=True)]
     return "  ".join([*cells, formula]).rstrip()
 
 
-def as_json(input_shape: Shape, rows: list[Layer]) -> dict[str, Any]:
-    """The rows as JSON's own types."""
-    return {
-        "input": list(input_shape),
-        "layers": [asdict(row) for row in rows],
-        "parameters": sum(row.parameters for row in rows),
-        "multiply_adds": sum(row.multiply_adds for row in rows),
-    }
-
-
-def _x(shape: Shape) -> str:
+def _format_shape(shape: TensorShape) -> str:
     return " x ".join(map(str, shape))

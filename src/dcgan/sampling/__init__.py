@@ -1,1 +1,1 @@
-"""A trained generator draws: samples, walks through latent space, and the nearest latent of a picture."""
+"""What a trained generator can do: draw samples, walk through its latent space, and find the latent of a picture."""

@@ -1,7 +1,7 @@
-"""A picture -> the latent whose picture is nearest: gradient descent from the nearest of many random samples.
+"""Inversion: the latent that draws a given picture best, by gradient descent from the nearest of many random samples.
 
-Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (2016), without their encoder; starting from
-several random samples stands in for it.
+Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (2016), but without their encoder: gradient
+descent starts from several random samples instead.
 """
 
 from dataclasses import dataclass
@@ -13,31 +13,37 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from dcgan.data.decode import ResizeOptions, decode_all
+from dcgan.data.decode import ResizeOptions, decode_files
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, printable
 from dcgan.images import Pixels, save_png, to_float, to_uint8
-from dcgan.sampling.model import Model, generate_pixels
+from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.model import Model
 
-POOL = 1024
-"""Random samples that the start is chosen from, of all classes together."""
-STARTS, KEPT = 12, 4
-"""Candidates that are tried for a few steps, and how many of them go on."""
-FIRST_STEPS, STEPS = 25, 100
-RATE = 0.1
-TYPICAL = 1e-3
-"""Weight of |z|² / z_dim beside the squared difference of values in [-1, 1]: it keeps the latent where samples are."""
+POOL_SIZE = 1024
+"""Number of random samples, of all classes, from which the starts are chosen."""
+START_COUNT = 12
+"""Number of latents that are optimized for `FIRST_STEPS`."""
+FINALIST_COUNT = 4
+"""Number of latents, the best of the starts, that are optimized for `FINAL_STEPS` more."""
+FIRST_STEPS = 25
+FINAL_STEPS = 100
+LEARNING_RATE = 0.1
+BETAS = (0.9, 0.99)
+PRIOR_WEIGHT = 1e-3
+"""Weight of |z|² / z_dim in the loss, beside the mean squared difference of values in [-1, 1]. It keeps the latent near
+typical samples."""
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """What was found for one picture.
+    """The best latent for a picture.
 
     Attributes:
         z: the latent, (z_dim,).
-        label: the class that it is drawn with; None for a model without classes.
-        pixels: the reconstruction, uint8 (H, W, C).
-        error: root of the mean squared difference to the picture, in levels of 0..255.
+        label: the class that it draws; None for a model without classes.
+        pixels: the picture that it draws, uint8 (H, W, C).
+        error: root mean squared difference from the given picture, in levels of 0 to 255.
     """
 
     z: Tensor
@@ -47,61 +53,107 @@ class Inversion:
 
 
 @dataclass(frozen=True)
-class StartPool:
-    """Random samples of a model, drawn once for many pictures: z (P, z_dim), labels (P,) or None, images (P, C·H·W)."""
+class SamplePool:
+    """Random samples of a model, which are drawn once for the inversion of many pictures.
+
+    Attributes:
+        z: latents, (P, z_dim).
+        labels: classes, int64 (P,); None for a model without classes.
+        images: what they draw, in [-1, 1], (P, C * H * W).
+    """
 
     z: Tensor
     labels: Tensor | None
     images: Tensor
 
 
-def draw_start_pool(model: Model, label: int | str | None = None) -> StartPool:
-    """Draw the samples that starts are chosen from; of one class only if `label` is given."""
-    z, labels = model.latents(POOL), model.labels(POOL, label)
-    pixels = torch.from_numpy(generate_pixels(model.generator, z, labels)).permute(0, 3, 1, 2)
-    return StartPool(z, labels, to_float(pixels).flatten(1))
-
-
-def invert(model: Model, picture: Pixels, pool: StartPool | None = None) -> Inversion:
-    """Find the latent whose picture is nearest to one picture.
+def draw_sample_pool(model: Model, label: int | str | None = None) -> SamplePool:
+    """Draw the samples that an inversion can start from.
 
     Args:
-        model: a generator on the CPU.
-        picture: uint8 (H, W, C) of the generator's own shape.
-        pool: of `make_pool`, where several pictures are inverted; its classes are those that are searched.
+        model: what draws them.
+        label: class of all samples, by index or by name; without it, all classes in turn.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    z, labels = model.latents(POOL_SIZE), model.labels(POOL_SIZE, label)
+    pixels = torch.from_numpy(generate_pixels(model.generator, z, labels)).permute(0, 3, 1, 2)
+    return SamplePool(z, labels, to_float(pixels).flatten(1))
+
+
+def invert_image(model: Model, pixels: Pixels, pool: SamplePool | None = None) -> Inversion:
+    """Find the latent that draws a picture best.
+
+    Args:
+        model: its generator is on the CPU.
+        pixels: the picture, uint8 (H, W, C) of the shape that the generator draws.
+        pool: from `draw_sample_pool`, if several pictures are inverted or only one class is searched.
 
     Raises:
         UserError: the picture has another shape.
     """
     channels, height, width = model.generator.picture_shape
-    if picture.shape != (height, width, channels):
-        raise UserError(f"the picture must be (H, W, C) = {(height, width, channels)}, not {picture.shape}")
-    pool = pool or draw_start_pool(model)
-    target = to_float(torch.from_numpy(np.array(picture)).permute(2, 0, 1)).flatten()
-    rows = _starts(pool, target)
+    if pixels.shape != (height, width, channels):
+        raise UserError(f"the picture must be (H, W, C) = {(height, width, channels)}, not {pixels.shape}")
+    pool = pool or draw_sample_pool(model)
+    target = to_float(torch.from_numpy(np.array(pixels)).permute(2, 0, 1)).flatten()
+    rows = _choose_starts(pool, target)
     z, labels = pool.z[rows], None if pool.labels is None else pool.labels[rows]
-    z, losses = _descend(model, target, z, labels, FIRST_STEPS)
-    kept = losses.argsort()[:KEPT]
-    labels = None if labels is None else labels[kept]
-    z, losses = _descend(model, target, z[kept], labels, STEPS)
-    return _found(model, target, z[losses.argmin()], None if labels is None else int(labels[losses.argmin()]))
+    z, losses = _optimize(model, target, z, labels, FIRST_STEPS)
+    rows = losses.argsort()[:FINALIST_COUNT]
+    labels = None if labels is None else labels[rows]
+    z, losses = _optimize(model, target, z[rows], labels, FINAL_STEPS)
+    best = losses.argmin()
+    return _reconstruct(model, target, z[best], None if labels is None else int(labels[best]))
 
 
-def _starts(pool: StartPool, target: Tensor) -> Tensor:
-    """The samples to start from: the nearest of every class that has one, and the nearest of all."""
-    order = ((pool.images - target) ** 2).mean(1).argsort()
+def read_image(model: Model, path: Path) -> Pixels:
+    """Read a picture file in the shape that the model draws, uint8 (H, W, C): cropped, resized, gray or in color.
+
+    Raises:
+        UserError: the file is no picture, or too large.
+    """
+    channels, height, width = model.generator.picture_shape
+    options = ResizeOptions(height, width, channels, model.trained.get("fit", "crop"))
+    (image,) = decode_files([(str(path), None)], options)
+    if isinstance(image, str):
+        raise UserError(f"cannot use {printable(str(path))}: {image}")
+    return image.pixels
+
+
+def write_inversion(inversion: Inversion, out: Path) -> None:
+    """Write `latent.npz` (z, and label if there is one) and `reconstruction.png` into the folder `out`.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    arrays: dict[str, Any] = {"z": inversion.z[None].numpy()}
+    if inversion.label is not None:
+        arrays["label"] = np.array([inversion.label])
+    try:
+        with atomic_folder(out) as temporary:
+            np.savez(temporary / "latent.npz", **arrays)
+            save_png(inversion.pixels, temporary / "reconstruction.png")
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+
+
+def _choose_starts(pool: SamplePool, target: Tensor) -> Tensor:
+    """Return the rows of the pool to start from: the nearest sample of each class, then the nearest of all."""
+    nearest_rows = ((pool.images - target) ** 2).mean(1).argsort()
     if pool.labels is None:
-        return order[:STARTS]
-    _, first = np.unique(pool.labels[order].numpy(), return_index=True)
-    nearest = np.sort(first)[: STARTS - 2]
-    others = np.setdiff1d(np.arange(len(order)), nearest)[: STARTS - len(nearest)]
-    return order[torch.from_numpy(np.concatenate([nearest, others]))]
+        return nearest_rows[:START_COUNT]
+    _, first_positions = np.unique(pool.labels[nearest_rows].numpy(), return_index=True)
+    class_positions = np.sort(first_positions)[: START_COUNT - 2]
+    other_positions = np.setdiff1d(np.arange(len(nearest_rows)), class_positions)[: START_COUNT - len(class_positions)]
+    return nearest_rows[torch.from_numpy(np.concatenate([class_positions, other_positions]))]
 
 
-def _descend(model: Model, target: Tensor, z: Tensor, labels: Tensor | None, steps: int) -> tuple[Tensor, Tensor]:
-    """Adam on latents (N, z_dim): the latents that it ends with, and the loss of each, (N,)."""
+def _optimize(model: Model, target: Tensor, z: Tensor, labels: Tensor | None, steps: int) -> tuple[Tensor, Tensor]:
+    """Optimize latents (N, z_dim) with Adam; return them with their losses, (N,)."""
     z = z.clone().requires_grad_(True)
-    optimizer = Adam([z], lr=RATE, betas=(0.9, 0.99))
+    optimizer = Adam([z], lr=LEARNING_RATE, betas=BETAS)
     with torch.enable_grad():
         for _ in range(steps):
             losses = _losses(model, target, z, labels)
@@ -113,45 +165,12 @@ def _descend(model: Model, target: Tensor, z: Tensor, labels: Tensor | None, ste
 
 def _losses(model: Model, target: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
     images = model.generator(z) if labels is None else model.generator(z, labels)
-    found: Tensor = ((images.flatten(1) - target) ** 2).mean(1) + TYPICAL * (z**2).mean(1)
-    return found
+    losses: Tensor = ((images.flatten(1) - target) ** 2).mean(1) + PRIOR_WEIGHT * (z**2).mean(1)
+    return losses
 
 
 @torch.no_grad()
-def _found(model: Model, target: Tensor, z: Tensor, label: int | None) -> Inversion:
-    labels = None if label is None else torch.tensor([label])
-    images = model.generator(z[None]) if labels is None else model.generator(z[None], labels)
+def _reconstruct(model: Model, target: Tensor, z: Tensor, label: int | None) -> Inversion:
+    images = model.generator(z[None]) if label is None else model.generator(z[None], torch.tensor([label]))
     error = 127.5 * float(((images.flatten() - target) ** 2).mean().sqrt())
     return Inversion(z, label, to_uint8(images)[0], error)
-
-
-def read_picture(model: Model, path: Path) -> Pixels:
-    """A picture file as the generator draws: cropped to its aspect, resized, gray or in colour; uint8 (H, W, C).
-
-    Raises:
-        UserError: it is no picture, or too large to be read.
-    """
-    channels, height, width = model.generator.picture_shape
-    (picture,) = decode_all(
-        [(str(path), None)], ResizeOptions(height, width, channels, model.trained.get("fit", "crop"))
-    )
-    if isinstance(picture, str):
-        raise UserError(f"cannot use {printable(str(path))}: {picture}")
-    return picture.pixels
-
-
-def write_inversion(found: Inversion, out: Path) -> None:
-    """Write `latent.npz` (z, and label if there is one) and `reconstruction.png` into the folder `out`.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    arrays: dict[str, Any] = {"z": found.z[None].numpy()} | (
-        {} if found.label is None else {"label": np.array([found.label])}
-    )
-    try:
-        with atomic_folder(out) as aside:
-            np.savez(aside / "latent.npz", **arrays)
-            save_png(found.pixels, aside / "reconstruction.png")
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Latents: the noise that pictures are made from, the same for a seed on every machine."""
+"""The latents, labels and truncation of samples: the same for a seed on every machine."""
 
 import math
 
@@ -8,38 +8,39 @@ from torch import Tensor
 
 from dcgan.rng import derive_seed
 
-SAMPLE_BLOCK = 64
-"""Samples are drawn, and run through the generator, in blocks of this many, so that none depends on how many are
-asked for."""
+SAMPLE_BATCH_SIZE = 64
+"""Samples are always drawn in blocks of this many, and run through the generator in batches of this many, so that a
+sample does not depend on how many are drawn."""
 
 
 def draw_latents(seed: int, n: int, z_dim: int) -> Tensor:
-    """The first `n` latents of a seed, (n, z_dim), float32 from N(0, 1).
+    """Return the first `n` latents of a seed, float32 (n, z_dim) from N(0, 1).
 
-    Latent `i` is the same to the bit for every `n`: each block of `BLOCK` has a counter-based stream of its own
-    (Philox; Salmon et al. 2011), so it does not depend on torch's version or on the device either.
+    Latent `i` is the same to the bit for every `n`. Each block of `SAMPLE_BATCH_SIZE` latents has its own counter-based
+    stream (Philox; Salmon et al. 2011), so the latents do not depend on torch's version or on the device either.
     """
-    blocks = range(math.ceil(n / SAMPLE_BLOCK))
-    streams = (np.random.Generator(np.random.Philox(key=derive_seed(seed, block))) for block in blocks)
-    z = np.concatenate([s.standard_normal((SAMPLE_BLOCK, z_dim), dtype=np.float32) for s in streams])
+    blocks = range(math.ceil(n / SAMPLE_BATCH_SIZE))
+    generators = (np.random.Generator(np.random.Philox(key=derive_seed(seed, block))) for block in blocks)
+    z = np.concatenate([g.standard_normal((SAMPLE_BATCH_SIZE, z_dim), dtype=np.float32) for g in generators])
     return torch.from_numpy(z[:n])
 
 
 def cycle_labels(n: int, classes: int) -> Tensor | None:
-    """The labels of the first `n` samples, int64 (n,): every class in turn. None where there are no classes.
+    """Return the labels of the first `n` samples, int64 (n,): all classes in turn. None if there are no classes.
 
-    Like its latent, a sample's label does not depend on `n`; and any whole number of rounds is balanced.
+    The label of a sample does not depend on `n`, like its latent. If `n` is a multiple of `classes`, every class occurs
+    equally often.
     """
     return torch.arange(n) % classes if classes else None
 
 
 def truncate_latents(z: Tensor, threshold: float) -> Tensor:
-    """Latents as if drawn from N(0, 1) cut off at ±threshold (the truncation trick; Brock et al. 2019).
+    """Map latents from N(0, 1) to N(0, 1) truncated at ±threshold (the truncation trick; Brock et al. 2019).
 
-    Each coordinate keeps its quantile, so that a lower threshold moves the same sample towards the typical
-    instead of drawing another one: z -> F⁻¹(F(-t) + F(z) (F(t) - F(-t))), F the normal distribution function.
+    Each coordinate keeps its quantile: z -> F⁻¹(F(-t) + F(z) (F(t) - F(-t))), where F is the normal distribution
+    function and t the threshold. So a lower threshold makes the same sample more typical and does not draw another one.
     """
-    low = torch.special.ndtr(torch.tensor(-threshold, dtype=torch.float64))
-    quantile = low + torch.special.ndtr(z.double()) * (1 - 2 * low)
-    cut: Tensor = torch.special.ndtri(quantile).clamp(-threshold, threshold).float()
-    return cut
+    lowest = torch.special.ndtr(torch.tensor(-threshold, dtype=torch.float64))
+    quantiles = lowest + torch.special.ndtr(z.double()) * (1 - 2 * lowest)
+    truncated: Tensor = torch.special.ndtri(quantiles).clamp(-threshold, threshold).float()
+    return truncated
