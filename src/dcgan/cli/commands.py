@@ -1,6 +1,6 @@
-"""The commands of `dcgan`, one frozen dataclass each: its fields are the flags, calling it does the work.
+"""The commands of `dcgan`. Each is a frozen dataclass: its fields are the flags, and calling it runs the command.
 
-Whatever needs torch is imported inside a call, so that `--help` answers at once.
+What needs torch is imported when a command is called, so that `--help` answers at once.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "summary": Summary,
     "data": DataCheck,
 }
-__all__ = ["COMMANDS", "WITH_SETTINGS", "DataCheck", "Summary", "VerifyResume"]
-
 WITH_SETTINGS = (Train, Summary, VerifyResume)
-"""Commands with every setting as a flag."""
+"""The commands that have every setting as a flag."""

@@ -1,4 +1,4 @@
-"""Commands that take things in and out of a trained model: `export`, `invert`."""
+"""Commands that use a trained model elsewhere, or find the latent of a picture: `export`, `invert`."""
 
 import shlex
 from dataclasses import dataclass
@@ -15,21 +15,22 @@ Format = Literal["onnx", "safetensors", "web"]
 
 @dataclass(frozen=True)
 class Export:
-    """Take a trained generator to other runtimes: ONNX, the Hub, or a web page that draws by itself."""
+    """Export a trained generator: ONNX, the layout of the Hub, or a web bundle that draws in the browser."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
+    user/name."""
     out: Path
-    """FILE.onnx; a folder for safetensors and web; FILE.html with --single-file."""
+    """FILE.onnx; a folder for `safetensors` and `web`; FILE.html with --single-file."""
     format: Format = "onnx"
-    """`onnx` is checked against PyTorch before it is called done; `safetensors` is the Hub's layout; `web` is a page
-    that runs the generator in the visitor's browser."""
+    """`onnx` is compared with PyTorch before the file is kept; `safetensors` is the Hub's layout; `web` is a page that
+    runs the generator in the visitor's browser."""
     for_torch_fidelity: FlagCreatePairsOff[bool] = False
-    """ONNX that draws uint8 with three channels, as torch-fidelity's command takes it."""
+    """ONNX whose output is uint8 with three channels, as torch-fidelity's command needs it."""
     single_file: FlagCreatePairsOff[bool] = False
-    """The web page as one .html, which opens from the disk too."""
+    """The web bundle as one .html file, which can be opened from the disk too."""
     push: str | None = None
-    """USER/NAME on the Hub to put the safetensors to."""
+    """Upload the `safetensors` to the Hub as USER/NAME."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -38,18 +39,18 @@ class Export:
         return {"onnx": self._onnx, "safetensors": self._safetensors, "web": self._web}[self.format]()
 
     def _check(self) -> None:
-        """Refuse flags of another format, and a place that cannot be written to, before anything is loaded."""
+        """Refuse flags of another format, and a path that cannot be written, before anything is loaded."""
         from dcgan.sampling.output import check_output_path
 
-        of_format = {"--for-torch-fidelity": "onnx", "--single-file": "web", "--push": "safetensors"}
-        given = [self.for_torch_fidelity, self.single_file, self.push is not None]
-        for (flag, wanted), is_given in zip(of_format.items(), given, strict=True):
-            if is_given and self.format != wanted:
-                raise UserError(f"{flag} goes with --format {wanted}, not {self.format}")
-        kind = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
-        if kind and self.out.suffix.lower() != kind:
-            raise UserError(f"cannot write {self.out}: give a {kind}")
-        check_output_path(self.out, (kind,))
+        formats = {"--for-torch-fidelity": "onnx", "--single-file": "web", "--push": "safetensors"}
+        is_given = [self.for_torch_fidelity, self.single_file, self.push is not None]
+        for (flag, needed), given in zip(formats.items(), is_given, strict=True):
+            if given and self.format != needed:
+                raise UserError(f"{flag} can be used with --format {needed}, not with {self.format}")
+        suffix = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
+        if suffix and self.out.suffix.lower() != suffix:
+            raise UserError(f"cannot write {self.out}: give a {suffix}")
+        check_output_path(self.out, (suffix,))
 
     def _onnx(self) -> Result:
         from dcgan.exporting.onnx import export_onnx
@@ -73,38 +74,39 @@ class Export:
         from dcgan.sampling.model import load
 
         write_hub_folder(load(self.model), self.out)
-        found = {"out": str(self.out)}
+        content = {"out": str(self.out)}
         if self.push is None:
-            return found, f"{self.out}: config.json, model.safetensors, README.md"
+            return content, f"{self.out}: config.json, model.safetensors, README.md"
         address = push_to_hub(self.out, self.push)
-        return {**found, "pushed": address}, f"{self.out}, and {address}"
+        return {**content, "pushed": address}, f"{self.out}, and {address}"
 
     def _web(self) -> Result:
         from dcgan.exporting.web import write_web_bundle
         from dcgan.sampling.model import load
 
         size = write_web_bundle(load(self.model), self.out, single_file=self.single_file)
-        start = self.out if self.single_file else self.out / "index.html"
-        how = (
+        page = self.out if self.single_file else self.out / "index.html"
+        usage = (
             "open it in a browser"
             if self.single_file
             else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
         )
-        return {"out": str(self.out), "bytes": size}, f"{start}: {size:,} bytes; {how}"
+        return {"out": str(self.out), "bytes": size}, f"{page}: {size:,} bytes; {usage}"
 
 
 @dataclass(frozen=True)
 class Invert:
-    """Find the latent whose picture is nearest to yours: the latent, its picture, and how far that is."""
+    """Find the latent whose sample is nearest to your picture: the latent, its sample, and the error."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
+    user/name."""
     picture: Annotated[Positional[Path], arg(metavar="PICTURE")]
-    """The picture's file. It is cropped and resized to what the model draws."""
+    """The file of the picture. It is cropped and resized to the size that the model draws."""
     out: Path
     """The folder to write: latent.npz (z, and label if there are classes) and reconstruction.png."""
     label: str | None = None
-    """Search only this class, by index or by name; without it every class."""
+    """Search only this class, by index or by name; without it, every class."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -116,9 +118,11 @@ class Invert:
         check_output_path(self.out, ("",))
         model = load(self.model)
         model.generator.requires_grad_(False)
-        found = invert_image(model, read_image(model, self.picture), draw_sample_pool(model, self.label))
-        write_inversion(found, self.out)
-        of_class = {} if found.label is None else {"label": found.label, "class": model.classes[found.label]}
-        text = f"{self.out}: latent.npz and reconstruction.png, {found.error:.1f} of 255 from the picture (RMS)"
-        text += f", class {model.classes[found.label]}" if found.label is not None else ""
-        return {"out": str(self.out), "error": found.error, **of_class}, text
+        inversion = invert_image(model, read_image(model, self.picture), draw_sample_pool(model, self.label))
+        write_inversion(inversion, self.out)
+        class_content = (
+            {} if inversion.label is None else {"label": inversion.label, "class": model.classes[inversion.label]}
+        )
+        text = f"{self.out}: latent.npz and reconstruction.png, {inversion.error:.1f} of 255 from the picture (RMS)"
+        text += f", class {model.classes[inversion.label]}" if inversion.label is not None else ""
+        return {"out": str(self.out), "error": inversion.error, **class_content}, text

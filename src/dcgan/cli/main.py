@@ -11,11 +11,15 @@ from tyro import _errors as tyro_errors  # tyro's hook for errors; this module o
 from tyro.conf import OmitArgPrefixes
 
 import dcgan
-from dcgan.cli.commands import COMMANDS, WITH_SETTINGS, DataCheck, Summary, VerifyResume
+from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
+from dcgan.cli.evaluate import Evaluate
+from dcgan.cli.inspect import DataCheck, Summary
+from dcgan.cli.train import VerifyResume
 from dcgan.config import DURATIONS, NO_DURATION, Config
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
+from dcgan.metrics.features import EXTRACTORS
 from dcgan.models.families import FAMILIES
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS, PRESETS, configure, preset_config
 from dcgan.training.augment import AUGMENTATIONS, AUTO_AUGMENTATION, NO_AUGMENTATION
@@ -121,6 +125,8 @@ def overview_text() -> str:
 def _description(command: Callable[..., Any]) -> str:
     """Return what stands above a command's flags: what it does, and the names that settings can have."""
     description = str(command.__doc__)
+    if command is Evaluate:
+        return f"{description}\n\nNames for --features:\n  {', '.join(EXTRACTORS)}"
     if command not in WITH_SETTINGS:
         return description
     presets = [f"  {name}: {PRESET_DESCRIPTIONS.get(name, 'settings of its own')}" for name in PRESETS]
@@ -132,9 +138,10 @@ def _description(command: Callable[..., Any]) -> str:
             "Presets (--preset):",
             *presets,
             "",
-            f"Objectives (--loss): {', '.join(OBJECTIVES)}",
-            f"Networks (--network): {', '.join(FAMILIES)}",
-            f"Augmentations (--augment): {', '.join(augmentations)}",
+            "Names for other flags:",
+            f"  --loss: {', '.join(OBJECTIVES)}",
+            f"  --network: {', '.join(FAMILIES)}",
+            f"  --augment: {', '.join(augmentations)}",
         ]
     )
 
@@ -168,7 +175,7 @@ def _error_text(event: tyro_errors.ParseErrorEvent, command: Callable[..., Any])
     if isinstance(event, tyro_errors.UnrecognizedArgs):
         word = event.tokens[0]
         flag = word.partition("=")[0]
-        hint = did_you_mean(flag, _flags(command)) if word.startswith("--") else ""
+        hint = did_you_mean(flag[2:], _flag_names(command)).replace("'", "'--", 1) if flag.startswith("--") else ""
         return f"there is no flag {flag}{hint}" if word.startswith("-") else f"there is no argument for {word!r}"
     if isinstance(event, tyro_errors.MissingArgs):
         missing = " and ".join(_argument_name(context.arg) for context in event.missing_arguments)
@@ -190,11 +197,11 @@ def _argument_name(argument: Any) -> str:
     return str(argument.display_name()).partition("/")[0].partition(" ")[0].rstrip(",")
 
 
-def _flags(command: Any) -> Iterable[str]:
-    """Yield the flags of a command."""
+def _flag_names(command: Any) -> Iterable[str]:
+    """Yield the flags of a command, without the dashes in front."""
     for field in dataclasses.fields(command):
         names = [f.name for f in dataclasses.fields(Config)] if field.name == "config" else [field.name]
-        yield from (f"--{name.replace('_', '-')}" for name in names)
+        yield from (name.replace("_", "-") for name in names)
 
 
 def _last_value(words: list[str], flag: str) -> str | None:

@@ -1,6 +1,6 @@
-"""What every command returns."""
+"""The type that every command returns."""
 
 from typing import Any
 
 Result = tuple[dict[str, Any], str]
-"""What a command found: an object for `--json`, and the same for people."""
+"""The result of a command: a JSON object for `--json`, and a text for people."""

@@ -14,18 +14,19 @@ class Sample:
     """Draw pictures with a trained model."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
+    user/name."""
     out: Path
-    """FILE.png: a grid, a row for each class if there are few. FILE.npz: the array arr_0, uint8 (N, H, W, C), and the
-    labels as arr_1 if there are classes. A folder: one PNG a sample."""
+    """FILE.png: a grid, with a row for each class if there are at most ten. FILE.npz: the array arr_0, uint8
+    (N, H, W, C), and the labels as arr_1 if there are classes. A folder: one PNG for each sample."""
     n: int = 64
-    """How many pictures."""
+    """Number of samples."""
     seed: int = 0
-    """Picture i of a seed is the same whatever --n is."""
+    """Seed of the latents. Sample i of a seed is the same for every --n."""
     label: str | None = None
-    """The class to draw, by index or by name; without it a conditional model draws every class in turn."""
+    """The class to draw, by index or by name. Without it, a conditional model draws every class in turn."""
     truncation: float | None = None
-    """Keep each coordinate of z within this distance of 0: lower is more typical and less varied."""
+    """Keep each coordinate of z within this distance of 0. Samples are then more typical and less varied."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -38,8 +39,8 @@ class Sample:
         pixels = model.sample(self.n, self.seed, label=self.label, truncation=self.truncation)
         rows = len(model.classes) if self.label is None else 0
         write_samples(pixels, self.out, model.labels(self.n, self.label), rows=rows)
-        found = {"out": str(self.out), "n": self.n, "seed": self.seed, "shape": list(pixels.shape)}
-        return found, f"{self.n} samples: {self.out}"
+        content = {"out": str(self.out), "n": self.n, "seed": self.seed, "shape": list(pixels.shape)}
+        return content, f"{self.n} samples: {self.out}"
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,20 @@ class Interpolate:
     """Walk through latent space: from sample to sample, or along a principal direction."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a saved model's folder, a name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as user/name."""
+    """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
+    user/name."""
     out: Path
-    """FILE.gif: an animation that repeats. FILE.png: a strip."""
+    """FILE.gif: an animation that repeats. FILE.png: a strip of pictures."""
     stops: int = 5
-    """How many samples of the seed to pass through."""
+    """Number of samples that the walk passes through."""
     frames: int = 12
     """Pictures from each sample to the next, or along the whole direction."""
     seed: int = 0
-    """Whose samples: the first ones that `dcgan sample` draws with it."""
+    """Seed of the samples: the walk passes through the first ones that `dcgan sample` draws with it."""
     label: str | None = None
-    """The class to draw, by index or by name; without it a conditional model draws its first."""
+    """The class to draw, by index or by name. Without it, a conditional model draws its first class."""
     direction: int | None = None
-    """Move the first sample along this principal direction of the generator's first features instead; 1 is the
+    """Move the first sample along this principal direction of the generator's first layer instead; 1 is the
     strongest."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
@@ -69,11 +71,11 @@ class Interpolate:
         from dcgan.sampling.output import check_output_path, write_frames
 
         check_output_path(self.out, (".gif", ".png"))
-        model, closed = load(self.model), self.out.suffix == ".gif"
+        model, is_closed = load(self.model), self.out.suffix == ".gif"
         if self.direction is None:
-            pixels = model.walk(self.stops, self.frames, self.seed, label=self.label, closed=closed)
+            pixels = model.walk(self.stops, self.frames, self.seed, label=self.label, closed=is_closed)
         else:
             pixels = model.along(self.direction, self.frames, self.seed, label=self.label)
         write_frames(pixels, self.out)
-        found = {"out": str(self.out), "frames": len(pixels), "seed": self.seed, "shape": list(pixels.shape)}
-        return found, f"{len(pixels)} frames: {self.out}"
+        content = {"out": str(self.out), "frames": len(pixels), "seed": self.seed, "shape": list(pixels.shape)}
+        return content, f"{len(pixels)} frames: {self.out}"

@@ -13,16 +13,17 @@ from dcgan.errors import UserError
 
 @dataclass(frozen=True)
 class Studio:
-    """See a GAN learn and play with it, on a web page on this machine."""
+    """Open the studio: a web page on this machine to watch trainings and play with models."""
 
     runs: Annotated[Positional[Path], arg(metavar="RUNS")] = Path("runs")
     """The folder that holds the runs."""
     host: str = "127.0.0.1"
-    """Who can reach it: by default this machine only. Any other address asks for the token that is printed."""
+    """Address that the studio listens on; by default only this machine can reach it. Any other address needs the token
+    that is printed."""
     port: int = 7860
-    """Where; 0 takes a free one."""
+    """Port that the studio listens on; 0 uses a free one."""
     no_browser: FlagCreatePairsOff[bool] = False
-    """Open no browser."""
+    """Do not open a browser."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -33,4 +34,4 @@ class Studio:
         from dcgan.studio.serve import serve
 
         address = serve(self.runs, self.host, self.port, opens_browser=not self.no_browser)
-        return {"address": address}, "the studio has ended; trainings that it started go on"
+        return {"address": address}, "the studio has ended; trainings that it started continue"
