@@ -13,41 +13,41 @@ from dcgan.files import read_json
 DEFAULT_PRESET = "fast"
 # docs/presets.md says what each preset follows, with its formulae and its departures from the paper.
 PRESETS: dict[str, Config] = {
-    # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks. Not its maxout, dropout
-    # and momentum, but the form that courses teach: ReLU with BatchNorm in G, LeakyReLU in D, Adam.
+    # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks, without its maxout, dropout
+    # and momentum, in the form that courses teach: ReLU with BatchNorm in G, LeakyReLU in D, Adam.
     "vanilla": Config(
         preset="vanilla", network="mlp", d_norm="none", g_width=128, d_width=128, steps=20_000,
     ),
     # Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional GANs" (2016), in the
-    # form of the study: unpadded 28x28 networks, BatchNorm scales drawn from N(0, 0.02), the losses' mean for D.
+    # form of the study: unpadded 28x28 networks, BatchNorm scales drawn from N(0, 0.02), D's loss is a mean.
     "dcgan": Config(preset="dcgan", steps=11_500),
-    # The same paper as it is: four strided layers at 64x64, z 100, 512 to 64 channels, BatchNorm scales N(1, 0.02).
-    # At other sizes as many layers as bring them to 4..7 pixels. z is normal, not uniform.
+    # The same paper as published: four strided layers at 64x64, z 100, 512 to 64 channels, BatchNorm scales N(1, 0.02).
+    # Other sizes have as many layers as bring them to 4..7 pixels. z is normal, not uniform.
     "dcgan64": Config(
         preset="dcgan64", image_size=64, network="dcgan64", z_dim=100, g_width=64, d_width=64, steps=20_000,
     ),
     # Gulrajani et al., "Improved Training of Wasserstein GANs" (2017): penalty 10, five critic updates, Adam with betas
-    # (0, 0.9), layer normalisation in the critic as its §4 recommends. On the network of dcgan64, but narrower and at
-    # ten times the paper's rate: minutes instead of hours (docs/experiments.md).
+    # (0, 0.9), layer normalization in the critic as its §4 recommends. The network is that of dcgan64, but narrower,
+    # and the learning rate ten times the paper's: minutes instead of hours (docs/experiments.md).
     "wgan-gp": Config(
         preset="wgan-gp", image_size=None, network="dcgan64", d_norm="layer", g_width=32, d_width=16,
         loss="wasserstein", gp=10.0, n_critic=5, lr=1e-3, betas=(0.0, 0.9), batch_size=64, steps=10_000,
     ),
-    # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), on convolutions: the class enters G by
-    # conditional BatchNorm (de Vries et al. 2017) too and D by projection (Miyato, Koyama 2018), not by concatenation.
+    # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), with convolutions: the class enters G by
+    # conditional BatchNorm (de Vries et al. 2017) too, and D by projection (Miyato, Koyama 2018), not by concatenation.
     "cgan": Config(
         preset="cgan", image_size=None, network="dcgan64", conditional=True, g_width=32, d_width=32, lr=5e-4,
         batch_size=64, steps=10_000,
     ),
     # Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): relativistic pairs, R1 and R2 at
-    # every step, no normalisation, Adam with beta1 = 0, burn-in. Smaller blocks and batch, a higher rate and a tanh.
+    # every step, no normalization, Adam with beta1 = 0, burn-in. Smaller blocks and batch, a higher rate and a tanh.
     "r3gan": Config(
         preset="r3gan", image_size=None, network="resnet", g_norm="none", d_norm="none", g_width=16, d_width=16,
         loss="relativistic", r1=0.1, r2=0.1, lr=2e-3, betas=(0.0, 0.99), clip=2.0, burn_in=50_000, batch_size=64,
         steps=10_000,
     ),
-    # Our own, for minutes on a CPU (docs/presets.md): the layers of dcgan64, narrow, at ten times the paper's rate, and
-    # groups of look-alikes in the place of labels.
+    # Our own recipe, for minutes on a CPU (docs/presets.md): the layers of dcgan64, but narrow, ten times the paper's
+    # learning rate, and groups of similar pictures instead of labels.
     "fast": Config(
         preset="fast", image_size=None, network="dcgan64", groups=128, mismatch=0.1, z_dim=192, augment="auto",
         g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000,
@@ -56,13 +56,13 @@ PRESETS: dict[str, Config] = {
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {
-    "fast": "the default, for a CPU: good digits in a minute; groups of look-alikes stand in for labels",
-    "vanilla": "fully connected networks, as GANs began: any size, Adam 2e-4, 20,000 steps",
+    "fast": "the default, for a CPU: good digits in a minute; groups of similar pictures replace labels",
+    "vanilla": "the fully connected networks of the first GAN: any size, Adam 2e-4, 20,000 steps",
     "dcgan": "the study's network and settings: 28x28, BatchNorm, Adam 2e-4, 11,500 steps",
-    "dcgan64": "Radford et al. as published, 64x64; any size from 16 to 256",
-    "wgan-gp": "Wasserstein critic with gradient penalty: steadier, five critic updates a step",
-    "cgan": "you choose the class that is drawn: needs labels",
-    "r3gan": "the modern objective: relativistic pairs, R1 and R2, no normalisation",
+    "dcgan64": "Radford et al. (2016) as published, at 64x64; any size from 16 to 256",
+    "wgan-gp": "Wasserstein critic with gradient penalty: more stable, five critic updates a step",
+    "cgan": "conditional: you choose the class that is drawn; needs labels",
+    "r3gan": "the modern objective: relativistic pairs, R1 and R2, no normalization",
 }
 """A line for each preset in `dcgan train --help`."""
 
@@ -92,8 +92,9 @@ def preset_config(preset: str) -> Config:
     if preset in PRESETS:
         return PRESETS[preset]
     if preset.endswith(".json"):
-        if own := read_json(Path(preset)).get("own"):
-            raise UserError(f"{preset} is of a run with your own {own[0]}: train again with dcgan.train({own[0]}=...)")
+        if custom_parts := read_json(Path(preset)).get("own"):
+            name = custom_parts[0]
+            raise UserError(f"{preset} is of a run with your own {name}: train again with dcgan.train({name}=...)")
         return read_config(Path(preset))
     raise UserError(
         f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
@@ -102,7 +103,7 @@ def preset_config(preset: str) -> Config:
 
 
 def train_command(config: Config) -> str:
-    """The shell command that trains with just these settings."""
+    """Return the shell command that trains with exactly these settings."""
     preset = config.preset if config.preset in PRESETS else "dcgan"
     base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
     for field in fields(config):
