@@ -49,8 +49,8 @@ def better(each: dict[str, Any], name: str, other: str) -> dict[str, Any]:
         if a and b:
             p, least = permutation_test(a, b)
             found[metric] = {
-                name: vars(spread_over_seeds(a)),
-                other: vars(spread_over_seeds(b)),
+                name: spread_over_seeds(a).as_json(),
+                other: spread_over_seeds(b).as_json(),
                 "p": p,
                 "least_p": least,
             }
@@ -95,7 +95,7 @@ def agreement(each: dict[str, Any]) -> dict[str, Any]:
     for preset, runs in each.items():
         values = [run["label_agreement"] for run in runs.values() if "label_agreement" in run]
         if values:
-            found[preset] = vars(spread_over_seeds(values))
+            found[preset] = spread_over_seeds(values).as_json()
     return found
 
 
@@ -104,7 +104,7 @@ def ends(runs: list[dict[str, Any]]) -> dict[str, Any]:
     same = [run for run in runs if OBJECTIVES[PRESETS[run["preset"]].loss].score_kind == "probability"]
     return {
         preset: {
-            name: vars(spread_over_seeds([run["parts"][-1][name] for run in group]))
+            name: spread_over_seeds([run["parts"][-1][name] for run in group]).as_json()
             for name in ("d_real", "d_fake", "loss_d", "loss_g")
         }
         for preset, group in (

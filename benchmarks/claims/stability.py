@@ -8,7 +8,8 @@ for all latents has 60 and more. Each run is a folder; what is done is kept.
 from pathlib import Path
 from typing import Any
 
-from dcgan.comparison.runs import PARTS_FILE, has_diverged, probe_run, read_parts, write_parts
+from dcgan.comparison.probe import probe_run
+from dcgan.comparison.runs import PARTS_FILE, has_diverged, read_parts, write_parts
 from dcgan.errors import UserError
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from dcgan.comparison.comparison import compare
     from dcgan.config import Config
     from dcgan.errors import UserError
+    from dcgan.evaluation.measure import evaluate
     from dcgan.models.dcgan import Discriminator, Generator
     from dcgan.presets import PRESETS
     from dcgan.sampling.model import Model, load
@@ -25,6 +27,8 @@ _HOME = {
     "Discriminator": "models.dcgan",
     "Generator": "models.dcgan",
     "Model": "sampling.model",
+    "compare": "comparison.comparison",
+    "evaluate": "evaluation.measure",
     "load": "sampling.model",
     "resume": "training.start",
     "train": "training.start",
@@ -37,6 +41,8 @@ __all__ = [
     "Model",
     "Objective",
     "UserError",
+    "compare",
+    "evaluate",
     "load",
     "resume",
     "train",

@@ -24,71 +24,72 @@ from dcgan.sampling import model as model_module
 from dcgan.sampling.output import write_samples
 
 
-def _model(
+def make_model(
     network: str, classes: int = 0, norm: str = "batch", channels: int = 1, side: int = 28
 ) -> model_module.Model:
     config = configure("dcgan", network=network, z_dim=6, g_width=8, g_norm=norm, d_norm="none")
     generator, _ = build.build_networks(config, (channels, side, side), classes)
     z, labels = torch.randn(200, 6), latents.cycle_labels(200, classes)
-    generator.train()(*[t for t in (z, labels) if t is not None])  # BatchNorm statistics that matter
+    generator.train()(*[t for t in (z, labels) if t is not None])  # so that the BatchNorm statistics matter
     return model_module.Model(generator.eval().requires_grad_(False), "here")
 
 
-def _run(path: Path, *inputs: torch.Tensor) -> np.ndarray:
+def run_onnx(path: Path, *inputs: torch.Tensor) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
     assert names == ["z", "label"][: len(inputs)]
     return session.run(["images"], {name: t.numpy() for name, t in zip(names, inputs, strict=True)})[0]
 
 
-KINDS = [(network, norm) for network in ("mlp", "dcgan", "dcgan64") for norm in ("batch", "layer", "none", "spectral")]
-KINDS += [("dcgan", "instance"), ("dcgan64", "instance"), ("resnet", "none")]
+FAMILIES, NORMS = ("mlp", "dcgan", "dcgan64"), ("batch", "layer", "none", "spectral")
+NETWORKS = [(network, norm) for network in FAMILIES for norm in NORMS]
+NETWORKS += [("dcgan", "instance"), ("dcgan64", "instance"), ("resnet", "none")]
 
 
-@pytest.mark.parametrize(("network", "norm"), KINDS)
+@pytest.mark.parametrize(("network", "norm"), NETWORKS)
 @pytest.mark.parametrize("classes", [0, 3])
 def test_onnx_draws_what_pytorch_draws_at_any_batch_size(network: str, norm: str, classes: int, tmp_path: Path):
-    model = _model(network, classes, norm)
+    model = make_model(network, classes, norm)
     assert onnx.export_onnx(model, tmp_path / "g.onnx") <= 1e-5
     for n in (1, 2, 7):
         inputs = [t for t in (torch.randn(n, 6), latents.cycle_labels(n, classes)) if t is not None]
-        found = _run(tmp_path / "g.onnx", *inputs)
+        found = run_onnx(tmp_path / "g.onnx", *inputs)
         assert found.shape == (n, 1, 28, 28)
         assert found.dtype == np.float32
         assert np.abs(found - model.generator(*inputs).numpy()).max() <= 1e-5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.onnx"]
 
 
-def test_a_size_that_is_no_square(tmp_path: Path):
+def test_images_that_are_not_square(tmp_path: Path):
     config = configure("vanilla", network="dcgan64", z_dim=6, g_width=4)
     generator, _ = build.build_networks(config, (3, 24, 40))
     onnx.export_onnx(model_module.Model(generator.eval(), "here"), tmp_path / "g.onnx")
-    assert _run(tmp_path / "g.onnx", torch.randn(5, 6)).shape == (5, 3, 24, 40)
+    assert run_onnx(tmp_path / "g.onnx", torch.randn(5, 6)).shape == (5, 3, 24, 40)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_bytes_for_torch_fidelity_are_the_samples(channels: int, tmp_path: Path):
-    model = _model("dcgan64", channels=channels)
+def test_uint8_images_for_torch_fidelity_are_the_samples(channels: int, tmp_path: Path):
+    model = make_model("dcgan64", channels=channels)
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
     z = torch.randn(50, 6)
-    found, expected = _run(tmp_path / "g.onnx", z), to_uint8(model.generator(z)).transpose(0, 3, 1, 2)
+    found, expected = run_onnx(tmp_path / "g.onnx", z), to_uint8(model.generator(z)).transpose(0, 3, 1, 2)
     assert found.shape == (50, 3, 28, 28)
     assert found.dtype == np.uint8
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1  # a value on the border of two may round up
     assert (found == expected).mean() > 0.999
 
 
-def test_transparent_pictures_are_seen_on_white(tmp_path: Path):
-    model = _model("dcgan64", channels=4)
+def test_transparent_images_are_composited_on_white(tmp_path: Path):
+    model = make_model("dcgan64", channels=4)
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
     z = torch.randn(5, 6)
     r, _, _, a = ((model.generator(z) + 1) * 127.5).unbind(1)
-    found = _run(tmp_path / "g.onnx", z)[:, 0]
+    found = run_onnx(tmp_path / "g.onnx", z)[:, 0]
     assert np.abs(found - (r * a / 255 + 255 - a).numpy()).max() <= 0.5001
 
 
 class MeanAndSpread(FeatureExtractorBase):
-    """Two numbers a picture, so that no weights are needed."""
+    """Returns two numbers for each image, so that no weights are needed."""
 
     def __init__(self, name: str, features_list: list[str], **kwargs: object) -> None:
         super().__init__(name, features_list)
@@ -118,11 +119,11 @@ class MeanAndSpread(FeatureExtractorBase):
 
 @pytest.mark.parametrize("classes", [0, 10])
 @pytest.mark.filterwarnings("ignore")
-def test_torch_fidelitys_own_command_takes_it(
+def test_the_command_of_torch_fidelity_reads_it(
     classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     torch_fidelity.register_feature_extractor(f"two-{classes}", MeanAndSpread)
-    model = _model("dcgan64", classes)
+    model = make_model("dcgan64", classes)
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
     write_samples(model.sample(128, seed=3), tmp_path / "pictures")
     monkeypatch.setattr(np, "int", int, raising=False)  # torch-fidelity 0.4 draws classes with it; NumPy has dropped it
@@ -135,77 +136,26 @@ def test_torch_fidelitys_own_command_takes_it(
     distance = float(out.partition('"frechet_inception_distance": ')[2].split("\n")[0].rstrip(",}"))
     spread = model.sample(256, seed=9).reshape(256, -1).mean(1).var()
     assert math.isfinite(distance)
-    assert distance < spread  # the same pictures, other latents: their two clouds lie on one another
+    assert distance < spread  # both sets come from the same distribution
 
 
-def test_what_differs_from_pytorch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    other, trace = _model("mlp").generator, onnx._trace
-    monkeypatch.setattr(onnx, "_trace", lambda network, inputs, path: trace(other, inputs, path))
+def test_a_file_that_differs_from_pytorch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    other, write_onnx = make_model("mlp").generator, onnx._write_onnx
+    monkeypatch.setattr(onnx, "_write_onnx", lambda network, inputs, path: write_onnx(other, inputs, path))
     for for_torch_fidelity in (False, True):
         with pytest.raises(UserError, match=r"differs from PyTorch by .* nothing was written"):
-            onnx.export_onnx(_model("dcgan"), tmp_path / "g.onnx", for_torch_fidelity=for_torch_fidelity)
+            onnx.export_onnx(make_model("dcgan"), tmp_path / "g.onnx", for_torch_fidelity=for_torch_fidelity)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command(finished_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_export_command(finished_run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["export", str(finished_run.path), "--out", str(tmp_path / "new" / "g.onnx"), "--json"]) == 0
     assert '"difference": ' in capsys.readouterr().out
     z = latents.draw_latents(0, 64, 8)
-    pixels = to_uint8(torch.from_numpy(_run(tmp_path / "new" / "g.onnx", z)))
+    pixels = to_uint8(torch.from_numpy(run_onnx(tmp_path / "new" / "g.onnx", z)))
     assert np.abs(pixels.astype(int) - dcgan.load(finished_run).sample(64).astype(int)).max() <= 1
     assert run(["export", str(finished_run.path), "--for-torch-fidelity", "--out", str(tmp_path / "b.onnx")]) == 0
     assert "--input1-model-z-size 8 --input1-model-num-classes 0" in capsys.readouterr().out
-
-
-def test_the_hubs_layout(finished_run: RunFolder, tmp_path: Path):
-    assert run(["export", str(finished_run.path), "--format", "safetensors", "--out", str(tmp_path / "hub")]) == 0
-    assert sorted(p.name for p in (tmp_path / "hub").iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    assert (dcgan.load(tmp_path / "hub").sample(4) == dcgan.load(finished_run).sample(4)).all()
-    assert "unconditional-image-generation" in (tmp_path / "hub" / "README.md").read_text()
-
-
-class FakeHub:
-    calls: list[tuple[str, ...]]
-
-    def create_repo(self, repo_id: str, *, exist_ok: bool) -> str:
-        assert exist_ok
-        FakeHub.calls = [("create", repo_id)]
-        return f"hub://{repo_id}"
-
-    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
-        FakeHub.calls.append(("upload", repo_id, *sorted(p.name for p in folder_path.iterdir())))
-
-
-def test_a_push_brings_the_folder_to_the_hub(
-    finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
-    words = ["export", str(finished_run.path), "--format", "safetensors", "--push", "somebody/digits"]
-    assert run([*words, "--out", str(tmp_path / "hub")]) == 0
-    assert "hub://somebody/digits" in capsys.readouterr().out
-    assert FakeHub.calls == [
-        ("create", "somebody/digits"),
-        ("upload", "somebody/digits", "README.md", "config.json", "model.safetensors"),
-    ]
-
-
-@pytest.mark.parametrize("name", ["somebody/digits", "no name at all/ /"])
-def test_a_push_that_fails_says_why(
-    name: str, finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
-):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setenv("HF_TOKEN", "")
-    words = [
-        "export",
-        str(finished_run.path),
-        "--format",
-        "safetensors",
-        "--push",
-        name,
-        "--out",
-        str(tmp_path / "hub"),
-    ]
-    assert "is written, but" in refused(*words)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +175,7 @@ def test_mistakes_are_one_line(words: list[str], message: str, refused: Callable
     assert message in refused("export", "nowhere", *words)
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_the_error_says_which_extra_to_install(
     finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ):
     monkeypatch.setattr(onnx, "find_spec", lambda name: None)

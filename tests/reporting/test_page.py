@@ -11,15 +11,13 @@ from playwright.sync_api import Browser, Page
 
 from dcgan.cli.main import run as command
 from dcgan.errors import UserError
-from dcgan.reporting.charts import POINTS, layout_chart
-from dcgan.reporting.gather import PROBABILITIES
 from dcgan.reporting.page import write_run_report
 from dcgan.run.folder import RunFolder
 from dcgan.training.losses import OBJECTIVES
 from tests.conftest import Run
 
 NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'&{{ 7*7 }}"
-FIGURES = {
+EVALUATION = {
     "format_version": 1,
     "step": 7,
     "n": 110,
@@ -41,21 +39,25 @@ FIGURES = {
 
 @pytest.fixture
 def evaluated(finished_run: RunFolder, tmp_path: Path) -> RunFolder:
-    """A run with an evaluation, events, and a name that is HTML."""
+    """Return a run with an evaluation, events, and a name that is HTML."""
     folder = RunFolder(tmp_path / NASTY.replace("/", "-"))
     shutil.copytree(finished_run.path, folder.path)
     folder.evaluation.mkdir()
-    (folder.evaluation / "figures.json").write_text(json.dumps(FIGURES))
+    (folder.evaluation / "figures.json").write_text(json.dumps(EVALUATION))
     for name, size in (("classes.png", (242, 62)), ("neighbours.png", (182, 242))):
         Image.new("L", size, 99).save(folder.evaluation / name)
-    at = {"step": 4, "images_seen": 64}
-    folder.append({"event": "health", **at, "diagnosis": NASTY, "evidence": "diversity 0.1", "advice": "a lower --lr"})
-    folder.append({"event": "measured", **at, "frechet_inception_distance": 3.25, "features": "random", "split": NASTY})
+    position = {"step": 4, "images_seen": 64}
+    folder.log.append(
+        {"event": "health", **position, "diagnosis": NASTY, "evidence": "diversity 0.1", "advice": "a lower --lr"}
+    )
+    folder.log.append(
+        {"event": "measured", **position, "frechet_inception_distance": 3.25, "features": "random", "split": NASTY}
+    )
     return folder
 
 
-def text_of(folder: RunFolder) -> str:
-    """What the page says, its style, scripts and pictures left out."""
+def report_text(folder: RunFolder) -> str:
+    """Write the report and return its HTML without style, scripts and pictures."""
     html = write_run_report(folder.path).path.read_text()
     return re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|data:image/[^\"]*", "", html)
 
@@ -65,39 +67,39 @@ def test_every_training_ends_with_a_report(finished_run: RunFolder):
     assert "dcgan train --preset dcgan" in html
     assert "This run was not evaluated" in html
     assert html.count("<polyline") == 6  # two losses, two scores, diversity and nearness
-    assert html.count("<figure data-when") == 4  # steps 0, 3, 6 and 7
+    assert html.count("<figure data-caption") == 4  # steps 0, 3, 6 and 7
 
 
 def test_the_report_of_an_evaluated_run(evaluated: RunFolder):
-    text = text_of(evaluated)
-    for found in ("2.932", "2.91\xa0to 2.954", "0.02593", "model of step 7", "seven", "75.0%", "3.25 at step 4"):
-        assert found in text
-    assert "damaged" not in text  # a metric that is no figure
+    text = report_text(evaluated)
+    for value in ("2.932", "2.91\xa0to 2.954", "0.02593", "model of step 7", "seven", "75.0%", "3.25 at step 4"):
+        assert value in text
+    assert "damaged" not in text  # a metric without numbers
 
 
 def test_nothing_is_injected(evaluated: RunFolder):
-    text = text_of(evaluated)
+    text = report_text(evaluated)
     assert text.count("&lt;img src=x onerror=alert(1)&gt;") == 9
     assert "<img src=x" not in text
     assert "<script>alert" not in text
-    assert "{{ 7*7 }}" in text  # and 49 nowhere
+    assert "{{ 7*7 }}" in text  # it is not evaluated
     assert "default-src &#39;none&#39;" in text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_in_a_browser(browser: Browser, evaluated: RunFolder, width: int, scheme: str):
-    """No error, no request that leaves the file, nothing wider than the screen, and a word for every picture."""
+    """The page has no error, requests nothing, fits the screen, and describes every picture in words."""
     write_run_report(evaluated.path)
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.on("request", lambda request: asked.append(request.url))
+    messages, requests = [], []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(evaluated.report.as_uri())
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [evaluated.report.as_uri()]
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [evaluated.report.as_uri()]
     assert page.title() == evaluated.path.name
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     images = page.evaluate("[...document.images].map(i => [i.alt, i.naturalWidth])")
@@ -109,24 +111,24 @@ def test_in_a_browser(browser: Browser, evaluated: RunFolder, width: int, scheme
 
 
 def is_dark(page: Page) -> bool:
-    """Whether the page's ground is darker than its text."""
-    ground, text = page.evaluate(
+    """Return whether the page's background is darker than its text."""
+    background, text = page.evaluate(
         "['backgroundColor', 'color'].map(n => getComputedStyle(document.body)[n].match(/\\d+/g).map(Number))"
     )
-    return sum(ground) < sum(text)
+    return sum(background) < sum(text)
 
 
 def test_the_slider_goes_through_the_grids(browser: Browser, finished_run: RunFolder):
     page = browser.new_page()
     page.goto(finished_run.report.as_uri())
-    shown = page.locator("#over-time figure:visible")
+    shown = page.locator("#grids figure:visible")
     assert "after 112 images" in shown.inner_text()
-    page.locator("#when").focus()
+    page.locator("#grid-slider").focus()
     page.keyboard.press("Home")
     assert "after 0 images" in shown.inner_text()
     page.keyboard.press("ArrowRight")
     assert "after 48 images" in shown.inner_text()
-    assert page.locator("#when").get_attribute("aria-valuetext") == "48 images"
+    assert page.locator("#grid-slider").get_attribute("aria-valuetext") == "48 images"
     page.close()
 
 
@@ -134,31 +136,31 @@ def test_without_scripts_and_in_print_the_grids_stand_side_by_side(browser: Brow
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(finished_run.report.as_uri())
-    assert page.locator("#over-time figure:visible").count() == 4
+    assert page.locator("#grids figure:visible").count() == 4
     context.close()
     page = browser.new_page()
     page.goto(finished_run.report.as_uri())
     page.emulate_media(media="print", color_scheme="dark")
-    assert page.locator("#over-time figure:visible").count() == 4
-    assert not page.locator("#when").is_visible()
+    assert page.locator("#grids figure:visible").count() == 4
+    assert not page.locator("#grid-slider").is_visible()
     assert not is_dark(page)  # paper is white
     page.close()
 
 
-def test_damage_is_named_and_the_rest_shown(evaluated: RunFolder):
-    whole = evaluated.log.read_text().splitlines()
-    evaluated.log.write_text("\n".join([*whole[:2], '{"step": 3, "los', "\x00", *whole[2:]]))
+def test_damaged_files_are_named_and_everything_else_is_shown(evaluated: RunFolder):
+    lines = evaluated.log.path.read_text().splitlines()
+    evaluated.log.path.write_text("\n".join([*lines[:2], '{"step": 3, "los', "\x00", *lines[2:]]))
     (evaluated.samples / "00000048.png").write_bytes(b"no picture")
     (evaluated.path / "reals.png").unlink()
     (evaluated.evaluation / "figures.json").write_text("{")
     written = write_run_report(evaluated.path)
-    text = text_of(evaluated)
+    text = report_text(evaluated)
     assert len(written.faults) == 4
     for fault in ("2 lines are damaged and left out (line 3, 4)", "00000048.png cannot", "reals.png cannot", "damaged"):
-        assert any(fault in named for named in written.faults), fault
+        assert any(fault in line for line in written.faults), fault
         assert fault in text
-    assert str(evaluated.path.parent) not in text  # a page that is sent on does not say where it lay
-    assert text.count("<figure data-when") == 3
+    assert str(evaluated.path.parent) not in text  # a page that is sent to others does not say in which folder it was
+    assert text.count("<figure data-caption") == 3
     assert text.count("<polyline") == 7
     assert "was not evaluated" in text
 
@@ -169,7 +171,7 @@ def test_settings_that_cannot_be_read_do_not_hide_the_run(evaluated: RunFolder, 
     written = write_run_report(evaluated.path)
     assert len(written.faults) == 1
     assert "config.json" in written.faults[0]
-    text = text_of(evaluated)
+    text = report_text(evaluated)
     assert "<h2>Settings</h2>" not in text
     assert text.count("<polyline") == 7
 
@@ -179,18 +181,18 @@ def test_a_run_without_samples_or_measurements(finished_run: RunFolder, tmp_path
     (tmp_path / "r" / "samples").mkdir()
     written = write_run_report(tmp_path / "r")
     assert written.faults == ("metrics.jsonl holds no measurements", "samples/ holds no grids of samples")
-    text = text_of(RunFolder(tmp_path / "r"))
+    text = report_text(RunFolder(tmp_path / "r"))
     assert "<polyline" not in text
     assert "<h2>Settings</h2>" in text
 
 
-def test_figures_of_another_moment_say_so(evaluated: RunFolder):
-    (evaluated.evaluation / "figures.json").write_text(json.dumps(FIGURES | {"step": 3}))
-    assert "The log ends at step 7: these figures are of another moment." in text_of(evaluated)
+def test_metrics_that_were_measured_at_another_step_say_so(evaluated: RunFolder):
+    (evaluated.evaluation / "figures.json").write_text(json.dumps(EVALUATION | {"step": 3}))
+    assert "The log ends at step 7: these metrics were measured at another step." in report_text(evaluated)
 
 
 def test_large_pictures_and_long_logs_stay_below_5_mb(finished_run: RunFolder, tmp_path: Path):
-    """Noise is what compresses least: 64 grids of eight rows of 64x64 RGB, and 20,000 lines."""
+    """Noise compresses least: 64 grids of eight rows of 64x64 RGB, and 20,000 lines."""
     folder = RunFolder(tmp_path / "r")
     shutil.copytree(finished_run.path, folder.path)
     noise = np.random.default_rng(0).integers(256, size=(530, 530, 3), dtype=np.uint8)
@@ -202,7 +204,7 @@ def test_large_pictures_and_long_logs_stay_below_5_mb(finished_run: RunFolder, t
     assert written.faults == ()
     assert 1_000_000 < written.size < 5_000_000
     html = folder.report.read_text()
-    assert html.count("<figure data-when") == 30
+    assert html.count("<figure data-caption") == 30
     assert "after 0 images" in html
     assert "after 112 images" in html  # the last
 
@@ -216,16 +218,30 @@ def test_a_conditional_run_shows_its_classes(finished_run: RunFolder, tmp_path: 
     model = json.loads((folder.model / "config.json").read_text())
     model["trained"]["classes"] = ["cat", "dog", NASTY]
     (folder.model / "config.json").write_text(json.dumps(model))
-    text = text_of(folder)
-    assert "A row for each class that was asked for" in text
+    text = report_text(folder)
+    assert "A row for each class that the generator was asked for" in text
     assert "generated pictures of class dog" in text
 
 
-def test_probabilities_are_those_of_the_losses():
-    assert tuple(name for name, objective in OBJECTIVES.items() if objective.is_bce) == PROBABILITIES
+@pytest.mark.parametrize("loss", OBJECTIVES)
+def test_scores_are_probabilities_where_the_objective_says_so(loss: str, finished_run: RunFolder, tmp_path: Path):
+    """With the kind of the scores in config.json, and without it, as version 0.1.0 wrote it."""
+    folder = RunFolder(tmp_path / "r")
+    shutil.copytree(finished_run.path, folder.path)
+    content = json.loads(folder.config_path.read_text())
+    content["settings"]["loss"] = loss
+    for score_kind in ({"score_kind": OBJECTIVES[loss].score_kind}, {}):
+        folder.config_path.write_text(json.dumps(without(content, "score_kind") | score_kind))
+        text = report_text(folder)
+        assert ("ln 2: D cannot tell" in text) == (OBJECTIVES[loss].score_kind == "probability")
+        assert ("1/2: the optimum" in text) == (OBJECTIVES[loss].score_kind != "raw")
 
 
-def test_the_command(finished_run: RunFolder, tmp_path: Path, cli: Run, refused: Callable[..., str]):
+def without(content: dict[str, object], key: str) -> dict[str, object]:
+    return {name: value for name, value in content.items() if name != key}
+
+
+def test_the_report_command(finished_run: RunFolder, tmp_path: Path, cli: Run, refused: Callable[..., str]):
     shutil.copytree(finished_run.path, tmp_path / "r")
     (tmp_path / "r" / "metrics.jsonl").write_text("")
     done = cli("report", "r", "--json")
@@ -245,22 +261,3 @@ def test_a_preset_that_is_a_file_still_has_a_report(finished_run: RunFolder, tmp
     assert command(["report", str(tmp_path / "r")]) == 0
     with pytest.raises(UserError, match="no run"):
         write_run_report(tmp_path / "missing")
-
-
-def test_a_spike_is_cut_off_and_many_points_are_averaged():
-    points = [(float(i), float(i % 2)) for i in range(3000)]
-    found = layout_chart("Losses", {"loss": [*points, (3000.0, 1e9)]})
-    assert "cut off" in found.note
-    assert [label for _, label in found.y_ticks] == ["0", "0.25", "0.5", "0.75", "1"]
-    (line,) = found.lines
-    assert len(line.points.split()) == POINTS
-    assert len(line.band.split()) == 2 * POINTS
-    heights = [float(point.split(",")[1]) for point in line.points.split()[:-1]]
-    assert max(heights) - min(heights) < 10  # means of ten are all a half, while the band goes from 0 to 1
-
-
-@pytest.mark.parametrize("value", [0.0, 3.0, -2.5])
-def test_a_single_point_has_a_chart(value: float):
-    found = layout_chart("Losses", {"loss": [(0.0, value)]})
-    assert len(found.y_ticks) >= 2
-    assert found.alt == f"Losses over 1 images seen: loss from {value:.4g} to {value:.4g}"

@@ -1,33 +1,30 @@
-"""Several recipes side by side, over seeds, at equal work: what differs is then the recipe's doing, or chance's."""
+"""Several presets side by side, over seeds, at equal work: differences then come from the presets, or from chance."""
 
-import sys
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from dcgan.comparison.figures import draw_comparison_curves, draw_grids
 from dcgan.comparison.plan import DEFAULT_SEEDS, make_plan, open_comparison_folder
-from dcgan.comparison.runs import PART_COUNT, evaluate_run, train_part
+from dcgan.comparison.progress import ComparisonProgress
+from dcgan.comparison.runs import PART_COUNT, evaluate_run, train_run
 from dcgan.comparison.table import Outcome, gather_outcome, write_tables
-from dcgan.evaluation.measure import DEFAULT_SAMPLES
+from dcgan.evaluation.task import DEFAULT_SAMPLES
 from dcgan.presets import COMPARED_PRESETS
 from dcgan.run.lock import lock_run
-
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total} runs [{elapsed}<{remaining}{postfix}]"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Where everything is, and what came out."""
+    """A comparison that was carried out: its folder, and its outcome."""
 
     path: Path
     outcome: Outcome
 
 
 def compare(
-    out: Path,
+    out: str | os.PathLike[str],
     *,
     presets: Sequence[str] = COMPARED_PRESETS,
     seeds: Sequence[int] = DEFAULT_SEEDS,
@@ -38,37 +35,41 @@ def compare(
     image_size: int | str = 28,
     n: int = DEFAULT_SAMPLES,
 ) -> Comparison:
-    """Train every preset with every seed for the same length, measure all of them, and say what can be told apart.
+    """Train every preset with every seed for the same length, measure all runs, and say which presets differ.
 
-    The same call again goes on where it was cut off; with more presets or seeds it adds them to what is there.
+    The same call again continues where it was interrupted. A call with more presets or seeds adds them.
 
     Args:
-        out: the folder: a run in `PRESET-SEED/` each, tables, curves, grids.
-        presets: their names.
-        seeds: of the trainings, up to ten.
-        minutes: how long each run trains; three by default.
-        images: the same as real images shown.
-        steps: the same as generator updates.
+        out: the folder, which gets a run in `PRESET-SEED/` for each preset and seed, tables, curves and grids.
+        presets: the names of the presets.
+        seeds: the seeds of the trainings, at most ten.
+        minutes: the training time of each run, by default three minutes. Give at most one of `minutes`, `images` and
+            `steps`.
+        images: the number of real images that each run sees.
+        steps: the number of steps (generator updates) of each run.
         data: as for `train`.
-        image_size: of all runs alike.
-        n: samples in each figure.
+        image_size: the size of the pictures of all runs.
+        n: the number of samples that each metric is computed from.
+
+    Returns:
+        The folder, and the metrics of all runs with intervals over seeds and a verdict for each pair of presets.
 
     Raises:
-        UserError: an unknown preset, a setting that cannot work, or a folder that holds something else. Nothing is
-            touched then.
-        KeyboardInterrupt: Ctrl-C, after everything was saved.
+        UserError: a preset is unknown, a setting cannot work, or the folder holds something else. Nothing is changed
+            then.
+        TrainingStopped: a signal such as Ctrl-C arrived; everything was saved.
     """
     plan = make_plan(presets, seeds, {"minutes": minutes, "images": images, "steps": steps}, data, image_size, n)
-    open_comparison_folder(plan, out)
-    with lock_run(out):
-        with tqdm(total=len(plan.runs), unit="run", desc=out.name, bar_format=BAR, file=sys.stderr) as bar:
-            for i, (preset, seed) in enumerate(plan.runs):
-                for part in range(1, PART_COUNT + 1):
-                    train_part(plan, out, preset, seed, part, bar, i)
-                evaluate_run(plan, out, preset, seed)
-                bar.update(i + 1 - bar.n)
-        found = gather_outcome(plan, out)
-        write_tables(found, out)
-        draw_comparison_curves(plan, out)
-        draw_grids(plan, out)
-    return Comparison(out, found)
+    folder = Path(out)
+    open_comparison_folder(plan, folder)
+    with lock_run(folder):
+        with ComparisonProgress(folder.name, len(plan.runs), PART_COUNT) as progress:
+            for preset, seed in plan.runs:
+                train_run(plan, folder, preset, seed, progress)
+                evaluate_run(plan, folder, preset, seed)
+                progress.end_run()
+        outcome = gather_outcome(plan, folder)
+        write_tables(outcome, folder)
+        draw_comparison_curves(plan, folder)
+        draw_grids(plan, folder)
+    return Comparison(folder, outcome)

@@ -1,10 +1,11 @@
-"""A comparison to look at: curves on common axes, and the grids of the same moments side by side."""
+"""The drawings of a comparison: curves on common axes, and grids of the same moments side by side."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -12,57 +13,47 @@ from PIL import Image
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import PART_COUNT, comparison_run, read_parts
 from dcgan.files import atomic_file
+from dcgan.reporting.series import DISTANCE, LOSS_NAMES, Points
+from dcgan.run.log import LogEntry
 
-AXES = {"minutes": "seconds", "images": "images_seen", "steps": "step"}
-"""What of a log line is the work that was equal."""
-LABELS = {"minutes": "minutes of training", "images": "images seen", "steps": "steps"}
-
-
-def _work(plan: Plan, line: dict[str, Any]) -> float:
-    return float(line[AXES[plan.unit]]) / (60 if plan.unit == "minutes" else 1)
+WORK_KEYS = {"minutes": "seconds", "images": "images_seen", "steps": "step"}
+"""The key in the metrics log that counts the work, by the plan's unit."""
+WORK_LABELS = {"minutes": "minutes of training", "images": "images seen", "steps": "steps"}
+MIN_LOG_RATIO = 5
+"""The axis of the distances is logarithmic if the greatest is more than this many times the least."""
+MIN_SYMLOG_LOSS = 10
+"""The axis of the losses is logarithmic if one of them is greater than this, positive or negative."""
 
 
 def draw_comparison_curves(plan: Plan, out: Path) -> None:
-    """Draw the Fréchet distance after each part, and the losses: a thin line a seed, a colour a preset."""
+    """Draw the Fréchet distance after each part, and the losses: a thin line for each seed, a color for each preset."""
     figure = Figure(figsize=(9, 10), layout="constrained")
     FigureCanvasAgg(figure)
-    distance, loss_g, loss_d = figure.subplots(3, 1, sharex=True)
+    distance_axes, *loss_axes = figure.subplots(1 + len(LOSS_NAMES), 1, sharex=True)
     for i, preset in enumerate(plan.presets):
         for seed in plan.seeds:
             folder, style = comparison_run(out, preset, seed), {"color": f"C{i}", "lw": 0.9, "alpha": 0.8}
             label = preset if seed == plan.seeds[0] else None
             parts, _ = read_parts(folder)
-            measured = [(_work(plan, part), part["frechet_inception_distance"]) for part in parts]
-            distance.plot(*_columns(measured), marker="o", ms=3, label=label, **style)
-            lines = list(folder.log.measurements())
-            for axes, name in ((loss_g, "loss_g"), (loss_d, "loss_d")):
-                axes.plot(*_columns([(_work(plan, line), line[name]) for line in lines]), **style)
-    _scale(distance, "log", lambda low, high: high > 5 * low)
-    distance.set_ylabel("Fréchet distance")
-    distance.legend(loc="best", frameon=False, ncols=3)
-    for axes, title in ((loss_g, "Loss_G"), (loss_d, "Loss_D")):
-        # a critic's losses are of another size, and below 0 too
-        _scale(axes, "symlog", lambda low, high: max(high, -low) > 10, linthresh=1)
-        axes.set_ylabel(title)
-    loss_d.set_xlabel(LABELS[plan.unit])
-    for axes in (distance, loss_g, loss_d):
+            _plot(distance_axes, _work_points(plan, parts, DISTANCE), marker="o", ms=3, label=label, **style)
+            measurements = list(folder.log.measurements())
+            for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
+                _plot(axes, _work_points(plan, measurements, key), **style)
+    _set_scale(distance_axes, "log", lambda low, high: high > MIN_LOG_RATIO * low)
+    distance_axes.set_ylabel("Fréchet distance")
+    distance_axes.legend(loc="best", frameon=False, ncols=3)
+    for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
+        # a critic's losses are larger than the others, and can be negative
+        _set_scale(axes, "symlog", lambda low, high: max(high, -low) > MIN_SYMLOG_LOSS, linthresh=1)
+        axes.set_ylabel(LOSS_NAMES[key])
+    loss_axes[-1].set_xlabel(WORK_LABELS[plan.unit])
+    for axes in (distance_axes, *loss_axes):
         axes.grid(alpha=0.3)
     _save(figure, out / "curves.png")
 
 
-def _scale(axes: Any, name: str, is_wide: Callable[[float, float], bool], **options: float) -> None:
-    """A logarithmic axis, where the values spread so far that it shows more."""
-    ys = [y for line in axes.lines for y in line.get_ydata()]
-    if ys and is_wide(min(ys), max(ys)):
-        axes.set_yscale(name, **options)
-
-
-def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]
-
-
 def draw_grids(plan: Plan, out: Path) -> None:
-    """Draw the grids of the first seed: a row a preset, a column the end of a part."""
+    """Draw the grids of the first seed: a row for each preset, a column for the end of each part."""
     figure = Figure(figsize=(2.2 * PART_COUNT, 2.4 * len(plan.presets)), layout="constrained")
     FigureCanvasAgg(figure)
     cells = figure.subplots(len(plan.presets), PART_COUNT, squeeze=False)
@@ -75,10 +66,30 @@ def draw_grids(plan: Plan, out: Path) -> None:
         for cell, part in zip(row, parts, strict=False):
             with Image.open(folder.samples / f"{part['images_seen']:08d}.png") as image:
                 cell.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
-            cell.set_title(f"{_work(plan, part):.3g} {LABELS[plan.unit].split()[0]}", fontsize=8)
+            cell.set_title(f"{_work(plan, part):.3g} {plan.unit}", fontsize=8)
     _save(figure, out / "grids.png")
 
 
+def _work(plan: Plan, entry: LogEntry) -> float:
+    """Return the work that was done at an entry of the log, in the plan's unit."""
+    return float(entry[WORK_KEYS[plan.unit]]) / (60 if plan.unit == "minutes" else 1)
+
+
+def _work_points(plan: Plan, entries: list[LogEntry], key: str) -> Points:
+    return [(_work(plan, entry), float(entry[key])) for entry in entries]
+
+
+def _plot(axes: Axes, points: Points, **style: Any) -> None:
+    axes.plot([x for x, _ in points], [y for _, y in points], **style)
+
+
+def _set_scale(axes: Axes, name: str, is_wide: Callable[[float, float], bool], **options: float) -> None:
+    """Make the y axis logarithmic if the values spread so widely that it shows more."""
+    ys = [float(y) for line in axes.lines for y in np.asarray(line.get_ydata())]
+    if ys and is_wide(min(ys), max(ys)):
+        axes.set_yscale(name, **options)
+
+
 def _save(figure: Figure, path: Path) -> None:
-    with atomic_file(path) as aside:
-        figure.savefig(aside, format="png", dpi=110)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

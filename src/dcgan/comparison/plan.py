@@ -1,6 +1,5 @@
-"""What is compared: checked as a whole before anything is written."""
+"""The plan of a comparison, which is checked completely before anything is written."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,30 +7,32 @@ from typing import Any
 
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.files import FORMAT_VERSION, atomic_file, printable, read_json
+from dcgan.files import printable, read_json, write_json
 from dcgan.presets import configure
-from dcgan.run.lock import LOCK_NAME as LOCK
+from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
 from dcgan.training.state import set_up
 
 DEFAULT_SEEDS = (0, 1, 2, 3)
-"""The fewest with which anything can be told at 5%: of four against four the least p is 2/70."""
-MOST_SEEDS = 10
+"""The fewest seeds that can show a difference at the 5% level: with four against four, p is at least 2/70."""
+MAX_COMPARED_SEEDS = 10
 DEFAULT_MINUTES = 3.0
 PLAN_FILE = "compare.json"
+UNSTARTED_FILES = {LOCK_NAME, HOLDER_NAME, f".{PLAN_FILE}.new"}
+"""What a folder may hold in which a comparison starts: a process may have been killed before it wrote the plan."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A comparison.
+    """The plan of a comparison.
 
     Attributes:
-        presets: which recipes.
-        seeds: of the trainings.
-        unit: what is equal: `minutes`, `images` or `steps`.
+        presets: the names of the presets.
+        seeds: the seeds of the trainings.
+        unit: the unit of the work that is equal for all runs: `minutes`, `images` or `steps`.
         amount: how much of it each run gets.
         data: as for `train`.
-        image_size: of all runs.
-        n: samples in each figure.
+        image_size: the size of the pictures of all runs.
+        n: the number of samples that each metric is computed from.
     """
 
     presets: tuple[str, ...]
@@ -44,17 +45,17 @@ class Plan:
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """Seed after seed, so that whatever slows the machine for a while meets every preset."""
+        """(preset, seed) of each run, seed after seed: what slows the machine for a while slows every preset."""
         return [(preset, seed) for seed in self.seeds for preset in self.presets]
 
     def config(self, preset: str, seed: int, amount: float) -> Config:
-        """The settings of a run that trains for that much."""
+        """Return the settings of a run of that length."""
         length = amount if self.unit == "minutes" else round(amount)
         settings = {"seed": seed, "data": self.data, "image_size": self.image_size, self.unit: length}
         return configure(preset, **settings)
 
-    def fixed(self) -> dict[str, Any]:
-        """What cannot change from one call to the next: presets and seeds may be added."""
+    def fixed_settings(self) -> dict[str, Any]:
+        """Return what must stay the same when a comparison is continued: only presets and seeds may be added."""
         names = ("unit", "amount", "data", "image_size", "n")
         return {name: getattr(self, name) for name in names}
 
@@ -67,57 +68,74 @@ def make_plan(
     image_size: int | str,
     n: int,
 ) -> Plan:
-    """A plan in which every run can be set up.
+    """Return a plan whose runs can all be set up.
+
+    Args:
+        presets: the names of the presets.
+        seeds: the seeds of the trainings.
+        lengths: the length of a run by unit; at most one is not None.
+        data: as for `train`.
+        image_size: the size of the pictures of all runs.
+        n: the number of samples that each metric is computed from.
 
     Raises:
-        UserError: the first thing that cannot work.
+        UserError: something cannot work.
     """
-    given = {unit: amount for unit, amount in lengths.items() if amount is not None}
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(f'--{unit}' for unit in given)} all say what is equal: give one of them")
-    if not presets or not seeds:
-        raise UserError("give at least one preset and one seed")
-    for name, values in (("--presets", presets), ("--seeds", seeds)):
-        if len(set(values)) < len(values):
-            raise UserError(f"{name} names one of them twice")
-    if len(seeds) > MOST_SEEDS:
-        raise UserError(f"at most {MOST_SEEDS} seeds are compared, not {len(seeds)}")
-    unit, amount = next(iter(given.items()), ("minutes", DEFAULT_MINUTES))
+    unit, amount = _length(lengths)
+    _check_names(presets, seeds)
     plan = Plan(tuple(presets), tuple(seeds), unit, amount, data, image_size, n)
     for preset in plan.presets:
-        if preset.endswith(".json"):
-            raise UserError(f"a comparison is of presets by name: {preset} is a file")
         for seed in plan.seeds:
             config = plan.config(preset, seed, plan.amount)
-        set_up(config)  # networks, data, labels: all that could fail in an hour fails now
+        set_up(config)  # networks, data, labels: what could fail after an hour of training fails now
     return plan
 
 
+def _length(lengths: Mapping[str, float | None]) -> tuple[str, float]:
+    """Return the unit and the amount of the work of each run."""
+    given = {unit: amount for unit, amount in lengths.items() if amount is not None}
+    if len(given) > 1:
+        flags = " and ".join(f"--{unit}" for unit in given)
+        raise UserError(f"{flags} all set the length of the runs: give one of them")
+    return next(iter(given.items()), ("minutes", DEFAULT_MINUTES))
+
+
+def _check_names(presets: Sequence[str], seeds: Sequence[int]) -> None:
+    if not presets or not seeds:
+        raise UserError("give at least one preset and one seed")
+    for flag, values in (("--presets", presets), ("--seeds", seeds)):
+        if len(set(values)) < len(values):
+            raise UserError(f"{flag} names one of them twice")
+    if len(seeds) > MAX_COMPARED_SEEDS:
+        raise UserError(f"at most {MAX_COMPARED_SEEDS} seeds are compared, not {len(seeds)}")
+    for preset in presets:
+        if preset.endswith(".json"):
+            raise UserError(f"a comparison takes presets by name: {preset} is a file")
+
+
 def open_comparison_folder(plan: Plan, out: Path) -> None:
-    """Make the folder, or find it begun with the same plan.
+    """Make the folder of a comparison, or check that the comparison in it has the same plan.
 
     Raises:
-        UserError: it holds something else, or another comparison.
+        UserError: the folder holds something else, or another comparison.
     """
     if (out / PLAN_FILE).is_file():
-        _check_same(plan, out)
+        _check_same_plan(plan, out)
         return
-    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= {LOCK, f".{PLAN_FILE}.new"}):
+    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= UNSTARTED_FILES):
         raise UserError(f"{printable(str(out))} holds other files and no comparison: give another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with atomic_file(out / PLAN_FILE) as aside:
-            content = {"format_version": FORMAT_VERSION, **plan.fixed()}
-            aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(out / PLAN_FILE, plan.fixed_settings())
     except OSError as error:
         raise UserError(f"cannot write to {printable(str(out))}: {error.strerror}") from None
 
 
-def _check_same(plan: Plan, out: Path) -> None:
-    begun = read_json(out / PLAN_FILE)
-    for name, value in plan.fixed().items():
-        if begun.get(name) != value:
+def _check_same_plan(plan: Plan, out: Path) -> None:
+    saved = read_json(out / PLAN_FILE)
+    for name, value in plan.fixed_settings().items():
+        if saved.get(name) != value:
             raise UserError(
-                f"{printable(str(out))} was begun with {name.replace('_', ' ')} {begun.get(name)}, not {value}: give "
-                "that again to go on, or another --out"
+                f"{printable(str(out))} was started with {name.replace('_', ' ')} {saved.get(name)}, not {value}: give "
+                "the same value to continue, or another --out"
             )

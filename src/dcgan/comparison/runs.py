@@ -1,187 +1,125 @@
-"""One run of a comparison: trained in parts, measured after each of them, evaluated at the end.
+"""One run of a comparison: trained in parts, probed after each part, and evaluated at the end.
 
-The parts end at the same fractions of the work for every preset. A part that is done is never done again.
+The parts end at the same fractions of the work for every preset. A finished part is never trained again.
 """
 
-import contextlib
-import json
-import re
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, TextIO, cast
-
-import torch
-from tqdm import tqdm
 
 from dcgan.comparison.plan import Plan
-from dcgan.data.open import open_images
+from dcgan.comparison.probe import probe_run
+from dcgan.comparison.progress import ComparisonProgress
 from dcgan.devices.processes import TrainingStopped
 from dcgan.errors import UserError
-from dcgan.evaluation.measure import default_features, evaluate
-from dcgan.files import FORMAT_VERSION, atomic_file, read_json
-from dcgan.metrics import fidelity
-from dcgan.metrics.features import FeatureExtractor, open_extractor
-from dcgan.metrics.fidelity import GaussianStatistics
-from dcgan.metrics.reference import MAX_REFERENCE, extract_reference
+from dcgan.evaluation.measure import evaluate
+from dcgan.files import read_json, write_json
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
-from dcgan.sampling.model import load
-from dcgan.training import checkpoint
-from dcgan.training.recovery import MOST_IN_A_ROW
+from dcgan.training.checkpoint import read_checkpoint
+from dcgan.training.recovery import MAX_RECOVERIES_IN_A_ROW
 from dcgan.training.start import resume, train_config
-from dcgan.training.state import COUNTERS
 
 PART_COUNT = 6
-"""Moments of a run that are measured: enough for a curve, and for grids side by side."""
-PROBED = 5_000
-"""Samples of such a measurement, of a seed that no evaluation uses."""
-PROBE_SEED = 2**32
-LINES = 5
-"""Log lines whose mean is the loss at that moment."""
+"""Parts of a run, which is probed at the end of each: enough for a curve, and for grids side by side."""
 PARTS_FILE = "parts.json"
 
 
 def comparison_run(out: Path, preset: str, seed: int) -> RunFolder:
-    """Where a run of a comparison lies."""
+    """Return the folder of one run of the comparison in `out`."""
     return RunFolder(out / f"{preset}-{seed}")
 
 
 def read_parts(folder: RunFolder) -> tuple[list[LogEntry], str]:
-    """What was measured after each part that is done, and why the run failed, if it did."""
-    if not (folder.path / PARTS_FILE).exists():
-        return [], ""
-    found = read_json(folder.path / PARTS_FILE)
-    parts, failed = found.get("parts"), found.get("failed")
-    if not isinstance(parts, list) or not isinstance(failed, str):
-        raise UserError(f"{folder.path / PARTS_FILE} is damaged: remove {folder.path} to train this run anew")
-    return parts, failed
-
-
-def train_part(plan: Plan, out: Path, preset: str, seed: int, part: int, bar: "tqdm[Any]", done: int) -> None:
-    """Train a run to the end of a part and measure it, unless that is done.
+    """Return what was measured after each finished part, and why the run failed, or an empty text.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, after the run was saved.
+        UserError: the file is damaged.
+    """
+    path = folder.path / PARTS_FILE
+    if not path.exists():
+        return [], ""
+    content = read_json(path)
+    parts, failure = content.get("parts"), content.get("failed")
+    if not isinstance(parts, list) or not isinstance(failure, str):
+        raise UserError(f"{path} is damaged: remove {folder.path} to train this run again")
+    return parts, failure
+
+
+def write_parts(folder: RunFolder, parts: list[LogEntry], failure: str) -> None:
+    """Write what `read_parts` reads."""
+    write_json(folder.path / PARTS_FILE, {"parts": parts, "failed": failure})
+
+
+def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: ComparisonProgress) -> None:
+    """Train and probe the parts of a run that are not finished yet.
+
+    A run that diverges is not an error: the reason is written instead of the part.
+
+    Raises:
+        TrainingStopped: a signal arrived; the run was saved.
     """
     folder = comparison_run(out, preset, seed)
-    parts, failed = read_parts(folder)
-    if failed or len(parts) >= part:
-        return
-    bar.set_postfix_str(folder.path.name)
-    amount = plan.amount * part / PART_COUNT
+    parts, failure = read_parts(folder)
+    for part in range(len(parts) + 1, PART_COUNT + 1):
+        if failure:
+            return
+        progress.start_part(folder.path.name, part)
+        failure = _train_part(plan, folder, preset, seed, part, progress)
+        parts = parts if failure else [*parts, probe_run(plan.data, folder)]
+        write_parts(folder, parts, failure)
+
+
+def _train_part(plan: Plan, folder: RunFolder, preset: str, seed: int, part: int, progress: ComparisonProgress) -> str:
+    """Train a run to the end of a part; return why it diverged, or an empty text."""
     try:
-        with _quiet(bar, done, part):
-            _train(plan, folder, preset, seed, amount)
+        _train_until(plan, folder, preset, seed, plan.amount * part / PART_COUNT, progress)
     except TrainingStopped as stop:
-        again = KeyboardInterrupt("stopped and saved; the same command again goes on")
-        again.status = stop.status  # type: ignore[attr-defined]
-        raise again from None
+        text = "stopped and saved; the same command again continues"
+        raise TrainingStopped(text, stop.signal_number) from None
     except UserError as error:
         if not has_diverged(folder):
             raise
-        write_parts(folder, parts, str(error))
-        return
-    write_parts(folder, [*parts, probe_run(plan.data, folder)], "")
+        return str(error)
+    return ""
 
 
-def _train(plan: Plan, folder: RunFolder, preset: str, seed: int, amount: float) -> None:
-    """Bring a run to that length, from wherever it is."""
+def _train_until(
+    plan: Plan, folder: RunFolder, preset: str, seed: int, amount: float, progress: ComparisonProgress
+) -> None:
+    """Train a run until it has that length, starting it or continuing from where it is."""
     config = plan.config(preset, seed, amount)
     if not folder.checkpoint.is_dir():
-        train_config(config, folder.path)
+        train_config(config, folder.path, callbacks=[progress], show_progress=False)
         return
     length = getattr(config, plan.unit)
     if getattr(folder.config(), plan.unit) != length:
-        resume(folder.path, **{plan.unit: length})
-    elif not _is_finished(folder):
-        resume(folder.path)
+        resume(folder.path, callbacks=[progress], show_progress=False, **{plan.unit: length})
+    elif not _has_reached_plan(folder):
+        resume(folder.path, callbacks=[progress], show_progress=False)
 
 
-def _is_finished(folder: RunFolder) -> bool:
-    saved = checkpoint.read_checkpoint(folder.checkpoint, COUNTERS)
-    return saved["planned"] is not None and saved["images_seen"] >= saved["planned"]
+def _has_reached_plan(folder: RunFolder) -> bool:
+    record = read_checkpoint(folder.checkpoint)
+    return record.planned_images is not None and record.images_seen >= record.planned_images
 
 
 def has_diverged(folder: RunFolder) -> bool:
-    """Whether its numbers stopped being finite for good: a result of the recipe, not a mistake of the user's."""
-    events = [event for event in folder.log.events() if event["event"] == "recovery"]
-    return bool(events) and events[-1].get("in_a_row") == MOST_IN_A_ROW
-
-
-def write_parts(folder: RunFolder, parts: list[LogEntry], failed: str) -> None:
-    """Write what `parts_of` reads."""
-    content = {"format_version": FORMAT_VERSION, "parts": parts, "failed": failed}
-    with atomic_file(folder.path / PARTS_FILE) as aside:
-        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def probe_run(data: str, folder: RunFolder) -> LogEntry:
-    """A run at this moment: its losses, and how far its samples are from the test pictures.
-
-    Nothing is chosen by it, so that the test part may be looked at.
-    """
-    lines = list(folder.log.measurements())
-    last = lines[-1]
-    found = {name: last[name] for name in ("step", "images_seen", "seconds")}
-    for name in ("loss_d", "loss_g", "d_real", "d_fake"):
-        recent = [float(line[name]) for line in lines[-LINES:]]
-        found[name] = sum(recent) / len(recent)
-    model = load(folder)
-    features, real = _eyes(data, model.generator.picture_shape)
-    seen, scores = features.see(torch.from_numpy(model.sample(PROBED, PROBE_SEED)).permute(0, 3, 1, 2))
-    found["frechet_inception_distance"] = fidelity.frechet_distance(fidelity.gaussian_statistics(seen), real)
-    if scores is not None and not features.stacked:
-        found["certainty"] = float(scores.softmax(1).amax(1).mean())
-    return found
-
-
-@cache
-def _eyes(data: str, shape: tuple[int, int, int]) -> tuple[FeatureExtractor, GaussianStatistics]:
-    """The default features, and what they make of the test part."""
-    features = open_extractor(default_features(data, shape), stacked=data == "stacked-mnist")
-    channels, height, width = shape
-    images = open_images(data, "test", size=(height, width), channels=channels)
-    return features, fidelity.gaussian_statistics(
-        extract_reference(images, "test", features, MAX_REFERENCE, lambda count: None).features
-    )
+    """Return whether a run gave up because its numbers were not finite: a result of the preset, not a user's error."""
+    recoveries = [event for event in folder.log.events() if event["event"] == "recovery"]
+    return bool(recoveries) and recoveries[-1].get("in_a_row") == MAX_RECOVERIES_IN_A_ROW
 
 
 def evaluate_run(plan: Plan, out: Path, preset: str, seed: int) -> None:
-    """Evaluate a run that is trained, unless that is done. The figures lie in the run."""
+    """Evaluate a trained run, unless it failed or is evaluated already. The metrics are written into the run."""
     folder = comparison_run(out, preset, seed)
-    parts, failed = read_parts(folder)
-    if failed:
+    parts, failure = read_parts(folder)
+    if failure or _is_evaluated(folder, int(parts[-1]["step"]), plan.n):
         return
+    evaluate(folder.path, n=plan.n, save_in_run=True, show_progress=False)
+
+
+def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:
     path = folder.evaluation / "figures.json"
-    if path.exists() and read_json(path).get("step") == parts[-1]["step"] and read_json(path).get("n") == plan.n:
-        return
-    with contextlib.redirect_stderr(cast(TextIO, _Sink(lambda text: None))):
-        evaluate(folder.path, n=plan.n, keep=True)
-
-
-class _Sink:
-    """A stream that shows nothing, but tells what is written to it."""
-
-    def __init__(self, told: Any) -> None:
-        self.told = told
-
-    def write(self, text: str) -> int:
-        self.told(text)
-        return len(text)
-
-    def flush(self) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def _quiet(bar: "tqdm[Any]", done: int, part: int) -> Iterator[None]:
-    """Turn the bar of one training into a piece of the bar over all."""
-
-    def told(text: str) -> None:
-        if found := re.search(r"(\d+)%\|", text):
-            bar.n = done + int(found[1]) / 100 * part / PART_COUNT
-            bar.refresh()
-
-    with contextlib.redirect_stderr(cast(TextIO, _Sink(told))):
-        yield
+    if not path.exists():
+        return False
+    content = read_json(path)
+    return content.get("step") == step and content.get("n") == n

@@ -1,62 +1,79 @@
-"""What few seeds can tell: intervals over trainings, and how often chance alone makes such a difference."""
+"""What a few seeds can show: intervals over trainings, and how often chance alone makes such a difference."""
 
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from dcgan.metrics.results import STUDENT_QUANTILES, format_number
+from dcgan.metrics.intervals import mean_and_half_width
+from dcgan.metrics.results import format_number
 
-QUANTILE = (12.706, 4.303, 3.182, *STUDENT_QUANTILES)
-"""The 97.5% quantile of Student's t with 1, 2, 3, … degrees of freedom."""
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
+ROUNDING_SLACK = 1e-12
+"""Two differences of means that are closer than this, relative to their size, count as equal."""
 
 
 @dataclass(frozen=True)
 class SeedSpread:
-    """A figure over trainings with different seeds: the mean, its 95% interval (none from one seed), each of them."""
+    """A metric over trainings with different seeds.
+
+    Attributes:
+        mean: over the seeds.
+        low: the lower end of its 95% interval; None for one seed.
+        high: the upper end of the interval; None for one seed.
+        values: the metric of each seed.
+    """
 
     mean: float
     low: float | None
     high: float | None
-    each: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the spread as JSON types."""
+        return {"mean": self.mean, "low": self.low, "high": self.high, "each": list(self.values)}
 
 
-def spread_over_seeds(each: Sequence[float]) -> SeedSpread:
-    """The mean over seeds, with the interval of Student's t."""
-    mean = math.fsum(each) / len(each)
-    if len(each) == 1:
-        return SeedSpread(mean, None, None, tuple(each))
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in each) / (len(each) - 1))
-    half = QUANTILE[len(each) - 2] * deviation / math.sqrt(len(each))
-    return SeedSpread(mean, mean - half, mean + half, tuple(each))
+def spread_over_seeds(values: Sequence[float]) -> SeedSpread:
+    """Return the mean over seeds, with its 95% interval by Student's t."""
+    if len(values) == 1:
+        return SeedSpread(float(values[0]), None, None, tuple(values))
+    mean, half_width = mean_and_half_width(values)
+    return SeedSpread(mean, mean - half_width, mean + half_width, tuple(values))
 
 
 def permutation_test(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """The exact two-sided permutation test of the difference of means (Fisher 1935).
+    """Compare two means by the exact two-sided permutation test (Fisher 1935).
 
-    If the recipes were alike, every way to deal all figures out into two such groups would be as likely. The p is the
-    share of ways that set the means at least as far apart as they are.
+    If the presets do not differ, every way to divide all values into two groups of these sizes is equally likely. p is
+    the share of the ways in which the means differ at least as much as they do.
 
     Returns:
-        p, and the least p that so many figures can give.
+        p, and the least p that so many values can give.
     """
-    everything, size = [*a, *b], len(a)
-    total = math.fsum(everything)
-    middle = total * size / len(everything)
+    values, size = [*a, *b], len(a)
+    expected_sum = math.fsum(values) * size / len(values)
 
-    def apart(group: Sequence[float]) -> float:
-        return abs(math.fsum(group) - middle)
+    def difference(group: Sequence[float]) -> float:
+        return abs(math.fsum(group) - expected_sum)
 
-    least_apart = apart(a) * (1 - 1e-12)
-    ways = [apart(group) >= least_apart for group in itertools.combinations(everything, size)]
-    is_mirrored = len(a) == len(b)  # every way has its mirror image, as far apart
-    return sum(ways) / len(ways), (2 if is_mirrored else 1) / len(ways)
+    threshold = difference(a) * (1 - ROUNDING_SLACK)
+    is_extreme = [difference(group) >= threshold for group in itertools.combinations(values, size)]
+    has_mirror_images = len(a) == len(b)  # exchanging the groups of one way gives another, with the same difference
+    return sum(is_extreme) / len(is_extreme), (2 if has_mirror_images else 1) / len(is_extreme)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether two presets can be told apart by a metric, by which statistic."""
+    """Whether two presets differ in a metric.
+
+    Attributes:
+        better: the name of the better preset, or None if they cannot be told apart.
+        worse: the name of the other one, or None.
+        p: of the permutation test.
+        text: the verdict in words, with the statistic.
+    """
 
     better: str | None
     worse: str | None
@@ -65,15 +82,23 @@ class Verdict:
 
 
 def compare_presets(title: str, name_a: str, a: Sequence[float], name_b: str, b: Sequence[float]) -> Verdict:
-    """Hold two presets against each other in a metric of which less is better."""
-    p, least = permutation_test(a, b)
+    """Return whether two presets differ in a metric whose lower values are better.
+
+    Args:
+        title: the metric's title.
+        name_a: the name of the first preset.
+        a: its metric for each seed.
+        name_b: the name of the second preset.
+        b: its metric for each seed.
+    """
+    p, least_p = permutation_test(a, b)
     mean_a, mean_b = (math.fsum(values) / len(values) for values in (a, b))
-    figures = f"{title} {format_number(mean_a)} against {format_number(mean_b)}"
+    means = f"{title} {format_number(mean_a)} against {format_number(mean_b)}"
     test = f"exact permutation test, {len(a)} and {len(b)} seeds"
-    if least > LEVEL:
-        why = f"even the clearest difference would have p = {least:.2g} ({test}); more seeds are needed"
-        return Verdict(None, None, p, f"cannot tell {name_a} from {name_b}: {figures}, but {why}")
-    if p > LEVEL:
-        return Verdict(None, None, p, f"cannot tell {name_a} from {name_b}: {figures}, p = {p:.2g} ({test})")
+    if least_p > SIGNIFICANCE_LEVEL:
+        reason = f"even the clearest difference would have p = {least_p:.2g} ({test}); more seeds are needed"
+        return Verdict(None, None, p, f"cannot tell {name_a} from {name_b}: {means}, but {reason}")
+    if p > SIGNIFICANCE_LEVEL:
+        return Verdict(None, None, p, f"cannot tell {name_a} from {name_b}: {means}, p = {p:.2g} ({test})")
     better, worse = (name_a, name_b) if mean_a < mean_b else (name_b, name_a)
-    return Verdict(better, worse, p, f"{better} is better than {worse}: {figures}, p = {p:.2g} ({test})")
+    return Verdict(better, worse, p, f"{better} is better than {worse}: {means}, p = {p:.2g} ({test})")

@@ -1,4 +1,4 @@
-"""What a comparison found: a table with intervals over seeds, verdicts, and the same as JSON, CSV and Markdown."""
+"""The outcome of a comparison: metrics with intervals over seeds, and verdicts, as JSON, CSV and Markdown."""
 
 import csv
 import itertools
@@ -9,124 +9,147 @@ from typing import Any
 
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, read_parts
-from dcgan.comparison.statistics import LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
-from dcgan.files import FORMAT_VERSION, atomic_file, read_json
+from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
+from dcgan.files import atomic_file, read_json, write_json
 from dcgan.metrics.results import METRIC_TITLES, format_number
+from dcgan.reporting.series import DISTANCE
 
-DISTANCE = "frechet_inception_distance"
-SHOWN = (DISTANCE, "precision", "recall", "certainty", "class_entropy", "label_agreement")
-"""Columns of the table for people; the files have all."""
-WORK = ("step", "images_seen", "seconds", "loss_d", "loss_g")
-HEADINGS = {**METRIC_TITLES, "certainty": "judge's certainty ↑", "step": "steps", "images_seen": "images"}
+TABLE_METRICS = (DISTANCE, "precision", "recall", "certainty", "class_entropy", "label_agreement")
+"""Columns of the Markdown table; the JSON and CSV files have all metrics."""
+PROBE_METRICS = ("step", "images_seen", "seconds", "loss_d", "loss_g")
+"""What the last probe of a run adds to the metrics of its evaluation."""
+COLUMN_TITLES = {**METRIC_TITLES, "certainty": "judge's certainty ↑"}
+MISSING = "-"
+
+SeedMetrics = dict[str, dict[str, float]]
+"""Metrics of the runs of one preset, by seed and by metric."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that came out.
+    """The outcome of a comparison.
 
     Attributes:
-        how: what was equal, and how it was measured.
-        each: metric by metric, by preset and seed, of the runs that ended well.
-        table: the same over seeds.
-        failed: why a run failed, by preset and seed.
-        verdicts: every pair of presets by the Fréchet distance.
+        settings: the plan's fixed settings, and the name of the features.
+        metrics: the metrics of each run that did not fail, by preset, seed and metric.
+        table: the same over seeds, by preset and metric.
+        failures: why a run failed, by preset and seed.
+        verdicts: for every pair of presets, whether they differ in the Fréchet distance.
     """
 
-    how: dict[str, Any]
-    each: dict[str, dict[str, dict[str, float]]]
+    settings: dict[str, Any]
+    metrics: dict[str, SeedMetrics]
     table: dict[str, dict[str, SeedSpread]]
-    failed: dict[str, dict[str, str]]
+    failures: dict[str, dict[str, str]]
     verdicts: tuple[Verdict, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The same in JSON's own types."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        """Return the outcome as JSON types."""
+        content = {
+            "how": self.settings,
+            "each": self.metrics,
+            "table": {
+                preset: {name: spread.as_json() for name, spread in row.items()}
+                for preset, row in self.table.items()
+            },
+            "failed": self.failures,
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+        }
+        return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
     def as_markdown(self) -> str:
-        """The same for people."""
-        how = self.how
-        shown = [name for name in SHOWN if any(name in row for row in self.table.values())]
-        heads = ["preset", "seeds", "steps", "seconds", *(HEADINGS.get(name, name) for name in shown)]
+        """Return a table and the verdicts, for people."""
+        settings = self.settings
+        columns = [name for name in TABLE_METRICS if any(name in row for row in self.table.values())]
+        titles = ["preset", "seeds", "steps", "seconds", *(COLUMN_TITLES.get(name, name) for name in columns)]
         lines = [
-            f"Every run trained for {how['amount']:g} {how['unit']} on {how['data']}, {how['image_size']}x"
-            f"{how['image_size']}; {how['n']:,} samples, features {how['features']}, against the test part; mean over "
-            "seeds and its 95% interval (Student's t).",
+            f"Every run trained for {settings['amount']:g} {settings['unit']} on {settings['data']}, "
+            f"{settings['image_size']}x{settings['image_size']}; {settings['n']:,} samples, features "
+            f"{settings['features']}, against the test part; mean over seeds and its 95% interval (Student's t).",
             "",
-            f"| {' | '.join(heads)} |",
-            f"|{'---|' * len(heads)}",
-            *(f"| {' | '.join(self._row(preset, shown))} |" for preset in self.table),
+            f"| {' | '.join(titles)} |",
+            f"|{'---|' * len(titles)}",
+            *(f"| {' | '.join(self._row(preset, columns))} |" for preset in self.table),
             "",
-            *(f"- {found.text}" for found in self.verdicts),
+            *(f"- {verdict.text}" for verdict in self.verdicts),
+            *self._multiple_tests_note(),
+            *(
+                f"- {preset}, seed {seed}, failed: {reason}"
+                for preset, reasons in self.failures.items()
+                for seed, reason in reasons.items()
+            ),
         ]
-        if len(self.verdicts) > 1:
-            count = len(self.verdicts)
-            lines += [
-                "",
-                f"{count} pairs were held at {LEVEL:.0%} each: chance alone makes {count * LEVEL:.2g} of them.",
-            ]
-        for preset, why in self.failed.items():
-            lines += [f"- {preset}, seed {seed}, failed: {text}" for seed, text in why.items()]
         return "\n".join(lines) + "\n"
 
-    def _row(self, preset: str, shown: list[str]) -> list[str]:
-        row, failed = self.table[preset], len(self.failed.get(preset, {}))
-        seeds = f"{len(self.each[preset])}" + (f" (+{failed} failed)" if failed else "")
-        work = [f"{row[name].mean:,.0f}" if name in row else "-" for name in ("step", "seconds")]
-        return [preset, seeds, *work, *(format_spread(row.get(name)) for name in shown)]
+    def _multiple_tests_note(self) -> list[str]:
+        """Return a warning if many pairs were tested: some differences are then due to chance."""
+        count = len(self.verdicts)
+        if count < 2:
+            return []
+        by_chance = f"{count * SIGNIFICANCE_LEVEL:.2g}"
+        return [
+            "",
+            f"{count} pairs were tested at the {SIGNIFICANCE_LEVEL:.0%} level each: chance alone makes about "
+            f"{by_chance} of them differ.",
+        ]
+
+    def _row(self, preset: str, columns: list[str]) -> list[str]:
+        row, failure_count = self.table[preset], len(self.failures.get(preset, {}))
+        seeds = f"{len(self.metrics[preset])}" + (f" (+{failure_count} failed)" if failure_count else "")
+        work = [f"{row[name].mean:,.0f}" if name in row else MISSING for name in ("step", "seconds")]
+        return [preset, seeds, *work, *(format_spread(row.get(name)) for name in columns)]
 
 
-def format_spread(found: SeedSpread | None) -> str:
-    """A figure in the table."""
-    if found is None:
-        return "-"
-    if found.low is None or found.high is None:
-        return format_number(found.mean)
-    return f"{format_number(found.mean)} ({format_number(found.low)} to {format_number(found.high)})"
+def format_spread(spread: SeedSpread | None) -> str:
+    """Return a metric over seeds as text: the mean, and its interval if there is one."""
+    if spread is None:
+        return MISSING
+    if spread.low is None or spread.high is None:
+        return format_number(spread.mean)
+    return f"{format_number(spread.mean)} ({format_number(spread.low)} to {format_number(spread.high)})"
 
 
 def gather_outcome(plan: Plan, out: Path) -> Outcome:
-    """Gather what the runs of a plan hold."""
-    each: dict[str, dict[str, dict[str, float]]] = {preset: {} for preset in plan.presets}
-    failed: dict[str, dict[str, str]] = {}
+    """Return the outcome of a comparison from the files of its runs, which are all trained and evaluated."""
+    metrics: dict[str, SeedMetrics] = {preset: {} for preset in plan.presets}
+    failures: dict[str, dict[str, str]] = {}
     features = ""
     for preset, seed in plan.runs:
         folder = comparison_run(out, preset, seed)
-        parts, why = read_parts(folder)
-        if why:
-            failed.setdefault(preset, {})[str(seed)] = why
+        parts, failure = read_parts(folder)
+        if failure:
+            failures.setdefault(preset, {})[str(seed)] = failure
             continue
-        evaluated = read_json(folder.evaluation / "figures.json")
-        features = evaluated["features"]
-        figures = {name: value["mean"] for name, value in evaluated["metrics"].items()}
-        more = (*WORK, *(["certainty"] if "certainty" in parts[-1] else []))
-        each[preset][str(seed)] = figures | {name: float(parts[-1][name]) for name in more}
-    table = {preset: _over_seeds(list(runs.values())) for preset, runs in each.items()}
-    how = plan.fixed() | {"features": features}
-    return Outcome(how, each, table, failed, tuple(_verdicts(table)))
+        evaluation = read_json(folder.evaluation / "figures.json")
+        features = evaluation["features"]
+        means = {name: value["mean"] for name, value in evaluation["metrics"].items()}
+        names = (*PROBE_METRICS, *(["certainty"] if "certainty" in parts[-1] else []))
+        metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names}
+    table = {preset: _spread_row(list(runs.values())) for preset, runs in metrics.items()}
+    return Outcome(plan.fixed_settings() | {"features": features}, metrics, table, failures, _verdicts(table))
 
 
-def _over_seeds(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:
+def _spread_row(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:
+    """Return each metric of one preset over its runs."""
     return {name: spread_over_seeds([run[name] for run in runs]) for name in (runs[0] if runs else {})}
 
 
-def _verdicts(table: dict[str, dict[str, SeedSpread]]) -> list[Verdict]:
-    measured = {preset: row[DISTANCE].each for preset, row in table.items() if DISTANCE in row}
-    return [
-        compare_presets("Fréchet distance", a, measured[a], b, measured[b])
-        for a, b in itertools.combinations(measured, 2)
-    ]
+def _verdicts(table: dict[str, dict[str, SeedSpread]]) -> tuple[Verdict, ...]:
+    distances = {preset: row[DISTANCE].values for preset, row in table.items() if DISTANCE in row}
+    return tuple(
+        compare_presets("Fréchet distance", a, distances[a], b, distances[b])
+        for a, b in itertools.combinations(distances, 2)
+    )
 
 
-def write_tables(found: Outcome, out: Path) -> None:
-    """Write `table.json`, `table.csv` and `table.md`."""
-    content = {"format_version": FORMAT_VERSION, **found.as_json()}
-    with atomic_file(out / "table.json") as aside:
-        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    with atomic_file(out / "table.md") as aside:
-        aside.write_text(found.as_markdown(), encoding="utf-8")
-    with atomic_file(out / "table.csv") as aside, aside.open("w", encoding="utf-8", newline="") as file:
+def write_tables(outcome: Outcome, out: Path) -> None:
+    """Write `table.json`, `table.md` and `table.csv`."""
+    write_json(out / "table.json", outcome.as_json())
+    with atomic_file(out / "table.md") as temporary:
+        temporary.write_text(outcome.as_markdown(), encoding="utf-8")
+    with atomic_file(out / "table.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["preset", "seed", "metric", "value"])
-        for preset, runs in found.each.items():
-            for seed, figures in runs.items():
-                writer.writerows([preset, seed, name, value] for name, value in figures.items())
+        for preset, runs in outcome.metrics.items():
+            for seed, values in runs.items():
+                writer.writerows([preset, seed, name, value] for name, value in values.items())

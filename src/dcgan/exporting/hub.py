@@ -9,26 +9,26 @@ from dcgan.sampling.model import Model
 
 
 def write_hub_folder(model: Model, out: Path) -> None:
-    """Write a generator in the Hub's layout: `config.json`, `model.safetensors` and a card."""
+    """Write a generator in the Hub's layout: `config.json`, `model.safetensors` and a model card, `README.md`."""
     save_generator(model.generator, out, model.trained or None)
 
 
 def push_to_hub(folder: Path, name: str) -> str:
-    """Put a saved model's folder on the Hub as `USER/NAME`, which is made if it is not there; returns its address.
+    """Upload a saved model's folder to the Hub as `USER/NAME` and return its URL. A missing repository is created.
 
     Raises:
-        UserError: nobody is logged in, or the Hub refuses.
+        UserError: no user is logged in, or the Hub refuses.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi  # slow to import: only an upload needs it
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     hub = HfApi()
     try:
-        address = str(hub.create_repo(name, exist_ok=True))
+        url = str(hub.create_repo(name, exist_ok=True))
         hub.upload_folder(repo_id=name, folder_path=folder, commit_message="A generator by dcgan")
     except LocalTokenNotFoundError:
         raise UserError(f"{folder} is written, but not pushed: log in with `hf auth login` first") from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = printable(str(error).strip().splitlines()[0])
-        raise UserError(f"{folder} is written, but the Hub did not take it as {name}: {reason}") from None
-    return address
+        raise UserError(f"{folder} is written, but the Hub did not accept it as {name}: {reason}") from None
+    return url

@@ -1,4 +1,4 @@
-"""A trained generator -> ONNX, checked against PyTorch before it is called done; or the Hub's layout, pushed there."""
+"""A trained generator as ONNX, which is compared with PyTorch before the file gets its name."""
 
 import warnings
 from importlib.util import find_spec
@@ -12,22 +12,25 @@ from torch import Tensor, nn
 
 from dcgan.errors import UserError
 from dcgan.files import atomic_file, printable
+from dcgan.images import composite_on_white
 from dcgan.sampling import latents
 from dcgan.sampling.model import Model
 
-TOLERANCE = 1e-5
-"""How far a value in [-1, 1] may lie from PyTorch's."""
-OPSET = 18
-"""Of ONNX: known to every runtime since 2023."""
-BATCHES = 1, 3, 64
-"""How many pictures are compared: the batch that is traced has two, so each shows that the size is free."""
-EXTRA = ("onnx", "onnxruntime")
+MAX_DIFFERENCE = 1e-5
+"""How far a value in [-1, 1] may be from PyTorch's."""
+OPSET_VERSION = 18
+"""Version of ONNX's operators: every runtime since 2023 knows it."""
+TRACED_BATCH_SIZE = 2
+COMPARED_BATCH_SIZES = 1, 3, 64
+"""They all differ from the batch size that is traced, so that the comparison shows that any size works."""
+EXTRA_PACKAGES = ("onnx", "onnxruntime")
+"""What the extra `export` installs."""
 
 
 class Uint8Generator(nn.Module):
-    """A generator whose pictures are uint8 with three channels, (N, 3, H, W): what torch-fidelity takes.
+    """A generator whose images are uint8 with three channels, (N, 3, H, W): the format that torch-fidelity reads.
 
-    Gray is repeated, RGBA is seen on white.
+    Gray is repeated for the three channels, and RGBA is composited on white.
     """
 
     def __init__(self, generator: nn.Module) -> None:
@@ -35,27 +38,26 @@ class Uint8Generator(nn.Module):
         self.generator = generator
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Latents (N, z_dim), and labels (N,) -> (N, 3, H, W)."""
-        return levels(self.generator(*inputs)).round().clamp(0, 255).to(torch.uint8)
+        """Return the images (N, 3, H, W) of latents (N, z_dim) and, if there are classes, labels (N,)."""
+        return to_rgb_levels(self.generator(*inputs)).round().clamp(0, 255).to(torch.uint8)
 
 
-def levels(images: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) in [-1, 1] -> (N, 3, H, W) in 0..255, not rounded."""
+def to_rgb_levels(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) in [-1, 1] as floats (N, 3, H, W) in 0 to 255, which are not rounded."""
     pixels = (images + 1) * 127.5
     if pixels.shape[1] == 4:
-        opacity = pixels[:, 3:] / 255
-        pixels = pixels[:, :3] * opacity + 255 * (1 - opacity)
+        pixels = composite_on_white(pixels[:, :3], pixels[:, 3:])
     return pixels.expand(-1, 3, -1, -1)
 
 
 def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) -> float:
-    """Write a generator as ONNX and run it beside PyTorch; the file is there only if both agree.
+    """Write a generator as ONNX and compare it with PyTorch; the file is written only if both agree.
 
-    The inputs are `z` (N, z_dim) and, with classes, `label` int64 (N,); the output is `images`, float32 (N, C, H, W)
-    in [-1, 1], or uint8 (N, 3, H, W).
+    The inputs are `z` (N, z_dim) and, with classes, `label` int64 (N,). The output is `images`, float32 (N, C, H, W)
+    in [-1, 1], or uint8 (N, 3, H, W) for torch-fidelity.
 
     Returns:
-        The largest difference that was seen, of values in [-1, 1].
+        The largest difference of the compared values, which are in [-1, 1].
 
     Raises:
         UserError: the extra `export` is not installed, `out` cannot be written, or the two differ.
@@ -64,13 +66,13 @@ def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) ->
     network = Uint8Generator(model.generator).eval() if for_torch_fidelity else model.generator
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(out) as aside:
-            _trace(network, _inputs(model, 2), aside)
-            difference = max(_difference(model, aside, n) for n in BATCHES)
-            if not difference <= TOLERANCE:
+        with atomic_file(out) as temporary:
+            _write_onnx(network, _example_inputs(model, TRACED_BATCH_SIZE), temporary)
+            difference = max(_max_difference(model, temporary, n) for n in COMPARED_BATCH_SIZES)
+            if not difference <= MAX_DIFFERENCE:
                 raise UserError(
                     f"the ONNX of {printable(model.source)} differs from PyTorch by {difference:.1e}, more than "
-                    f"{TOLERANCE:.0e}: nothing was written"
+                    f"{MAX_DIFFERENCE:.0e}: nothing was written"
                 )
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
@@ -78,23 +80,31 @@ def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) ->
 
 
 def check_export_extra() -> None:
-    """Refuse where the packages are missing that only an export needs."""
-    missing = [name for name in EXTRA if find_spec(name) is None]
+    """Check that the packages are installed that only an export needs.
+
+    Raises:
+        UserError: some are missing.
+    """
+    missing = [name for name in EXTRA_PACKAGES if find_spec(name) is None]
     if missing:
         raise UserError(f"an export needs {' and '.join(missing)}: pip install 'dcgan[export]'")
 
 
-def _inputs(model: Model, n: int) -> tuple[Tensor, ...]:
+def _example_inputs(model: Model, n: int) -> tuple[Tensor, ...]:
     z, labels = latents.draw_latents(0, n, model.generator.z_dim), model.labels(n)
     return (z,) if labels is None else (z, labels)
 
 
-def _trace(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
-    """By torch's first exporter: the second one needs another package and fixes the batch of some networks."""
+def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
+    """Write the network with torch's older exporter.
+
+    The newer one needs one more package, and fixes the batch size of some networks.
+    """
     names = ["z", "label"][: len(inputs)]
-    torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot, OPSET)  # type: ignore[attr-defined]
+    torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot_symbolic, OPSET_VERSION)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is the first one; that sizes are traced, which `_difference` checks
+        # It warns that it is the older one, and that traced sizes may be fixed; `_max_difference` checks the latter.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
             inputs,
@@ -102,27 +112,30 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
             input_names=names,
             output_names=["images"],
             dynamic_axes={name: {0: "n"} for name in [*names, "images"]},
-            opset_version=OPSET,
+            opset_version=OPSET_VERSION,
             dynamo=False,
         )
 
 
-def _vdot(graph: Any, a: Any, b: Any) -> Any:
-    """What the exporter has no words for in spectral normalisation: σ = u · W v."""
+def _vdot_symbolic(graph: Any, a: Any, b: Any) -> Any:
+    """Return the dot product as ONNX: the exporter lacks it, and spectral normalization needs it for σ = u · W v."""
     return graph.op("ReduceSum", graph.op("Mul", a, b), keepdims_i=0)
 
 
 @torch.no_grad()
-def _difference(model: Model, path: Path, n: int) -> float:
-    """How far ONNX Runtime's values lie from PyTorch's; of uint8, how far beyond what rounding explains."""
-    import onnxruntime
+def _max_difference(model: Model, path: Path, n: int) -> float:
+    """Return the largest difference between ONNX Runtime's and PyTorch's values of `n` images, in [-1, 1].
+
+    For uint8 images it is the part of the difference that rounding does not explain.
+    """
+    import onnxruntime  # an extra, which may be missing
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    inputs = _inputs(model, n)
-    feed = {node.name: t.numpy() for node, t in zip(session.get_inputs(), inputs, strict=True)}
-    found: npt.NDArray[np.generic] = session.run(None, feed)[0]
+    inputs = _example_inputs(model, n)
+    feed = {node.name: tensor.numpy() for node, tensor in zip(session.get_inputs(), inputs, strict=True)}
+    images: npt.NDArray[np.generic] = session.run(None, feed)[0]
     expected = model.generator(*inputs)
-    if found.dtype == np.uint8:
-        apart = (torch.from_numpy(found).double() - levels(expected).double()).abs()
-        return float((apart.max() - 0.5).clamp_min(0)) / 127.5
-    return float((torch.from_numpy(found) - expected).abs().max())
+    if images.dtype == np.uint8:
+        difference = (torch.from_numpy(images).double() - to_rgb_levels(expected).double()).abs().max()
+        return float((difference - 0.5).clamp_min(0)) / 127.5
+    return float((torch.from_numpy(images) - expected).abs().max())

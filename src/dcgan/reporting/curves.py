@@ -1,40 +1,46 @@
-"""Curves of a run, from its log."""
+"""The curves of a run as a PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from dcgan.config import ScoreKind
 from dcgan.files import atomic_file
+from dcgan.reporting.series import ChartData, loss_chart, score_chart
+from dcgan.run.log import LogEntry
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def draw_curves(lines: Sequence[dict[str, Any]], path: Path, *, is_bce: bool) -> None:
+def draw_curves(measurements: Sequence[LogEntry], path: Path, score_kind: ScoreKind) -> None:
     """Draw losses and scores over images seen as a PNG.
 
     Args:
-        lines: the log, one dict a line.
-        path: the picture to write.
-        is_bce: the scores are probabilities, so D(x) and D(G(z)) are drawn against the optimum 1/2.
+        measurements: of the metrics log.
+        path: the PNG to write.
+        score_kind: what the discriminator's scores are; it decides what they are compared with.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import: not before a training starts
     from matplotlib.figure import Figure
 
-    seen = [line["images_seen"] for line in lines]
     figure = Figure(figsize=(8, 7), layout="constrained")
     FigureCanvasAgg(figure)
     losses, scores = figure.subplots(2, 1, sharex=True)
-    losses.plot(seen, [line["loss_d"] for line in lines], label="Loss_D", color="tab:blue", lw=1)
-    losses.plot(seen, [line["loss_g"] for line in lines], label="Loss_G", color="tab:orange", lw=1)
-    losses.set_ylabel("loss (mean over a log step)")
-    scores.plot(seen, [line["d_real"] for line in lines], label="D(x)", color="tab:blue", lw=1)
-    scores.plot(seen, [line["d_fake"] for line in lines], label="D(G(z))", color="tab:orange", lw=1)
-    if is_bce:
-        losses.axhline(0.6931, color="gray", ls=":", lw=1, label="ln 2: D cannot tell")
-        scores.axhline(0.5, color="gray", ls=":", lw=1, label="1/2, the optimum")
-        scores.set_ylim(0, 1)
-    scores.set_ylabel("mean score")
+    _draw_chart(losses, loss_chart(measurements, score_kind))
+    _draw_chart(scores, score_chart(measurements, score_kind))
     scores.set_xlabel("images seen")
-    for axes in (losses, scores):
-        axes.grid(alpha=0.3)
-        axes.legend(loc="best", frameon=False)
-    with atomic_file(path) as aside:
-        figure.savefig(aside, format="png", dpi=110)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _draw_chart(axes: "Axes", chart: ChartData) -> None:
+    for name, points in chart.curves.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], label=name, lw=1)
+    if chart.reference:
+        axes.axhline(chart.reference.y, color="gray", ls=":", lw=1, label=chart.reference.name)
+    if chart.y_limits:
+        axes.set_ylim(*chart.y_limits)
+    axes.set_ylabel(chart.y_label)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", frameon=False)

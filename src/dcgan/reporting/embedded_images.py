@@ -1,4 +1,4 @@
-"""A run's pictures as data URIs, small enough for one page. What is no picture is named, not shown."""
+"""The pictures of a run as data URIs, small enough for one page. A file that is no picture is named in the report."""
 
 import base64
 import io
@@ -10,15 +10,19 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from dcgan.files import printable
+from dcgan.images import GRID_GAP
 
-FRAMES, FRAME_BYTES = 30, 75_000
-"""Grids in the slider, and what each may weigh: at most 3 MB as text."""
-SINGLE_BYTES = 150_000
-"""What any other picture may weigh."""
-ROW_BYTES = 12_000
-"""And a row of one class."""
-GAP = 2
-"""Pixels between the pictures of a grid."""
+MAX_GRIDS = 30
+"""Grids in the slider."""
+MAX_GRID_BYTES = 75_000
+"""Size of each of them, so that all together are at most 3 MB as text."""
+MAX_IMAGE_BYTES = 150_000
+"""Size of any other picture."""
+MAX_CLASS_ROW_BYTES = 12_000
+"""Size of the row of one class."""
+MAX_REASON_CHARS = 200
+UNREADABLE_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for files that are missing, damaged, or no pictures."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,11 @@ class EmbeddedImage:
     """A picture in the page.
 
     Attributes:
-        uri: all of it, as text.
-        alt: what it shows.
+        uri: the encoded picture as a data URI.
+        alt: what it shows, in words.
         width: in pixels.
-        height: the same.
-        caption: what is written beside it.
+        height: in pixels.
+        caption: the text beside it.
     """
 
     uri: str
@@ -41,76 +45,87 @@ class EmbeddedImage:
 
 
 def embed_image(
-    path: Path, alt: str, faults: list[str], *, most: int = SINGLE_BYTES, caption: str = ""
+    path: Path, alt: str, faults: list[str], *, max_bytes: int = MAX_IMAGE_BYTES, caption: str = ""
 ) -> EmbeddedImage | None:
-    """Read a picture. One that is missing or damaged is None, and `faults` says so."""
+    """Return a picture from a file, or None if it is missing or damaged; `faults` then gets a line that says so."""
     try:
         with Image.open(path) as image:
             image.load()
-            return _inlined(image, alt, most, caption)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        faults.append(f"{printable(path.name)} cannot be shown: {_why(error)}")
+            return _embed(image, alt, max_bytes, caption)
+    except UNREADABLE_IMAGE as error:
+        faults.append(_fault(path, error))
         return None
 
 
-def embed_class_rows(path: Path, names: Sequence[str], faults: list[str]) -> list[EmbeddedImage]:
-    """A sheet of classes, cut into its rows."""
+def embed_class_rows(path: Path, class_names: Sequence[str], faults: list[str]) -> list[EmbeddedImage]:
+    """Return the rows of a grid that has a row for each class; none if the grid is missing or damaged."""
     try:
         with Image.open(path) as image:
             image.load()
-            step = (image.height - GAP) / len(names)
-            boxes = [(0, round(i * step), image.width, round((i + 1) * step) + GAP) for i in range(len(names))]
+            row_height = (image.height - GRID_GAP) / len(class_names)
+            edges = [round(i * row_height) for i in range(len(class_names) + 1)]
             return [
-                _inlined(image.crop(box), f"generated pictures of class {name}", ROW_BYTES, name)
-                for box, name in zip(boxes, names, strict=True)
+                _embed(
+                    image.crop((0, top, image.width, bottom + GRID_GAP)),
+                    f"generated pictures of class {name}",
+                    MAX_CLASS_ROW_BYTES,
+                    name,
+                )
+                for top, bottom, name in zip(edges, edges[1:], class_names, strict=False)
             ]
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        faults.append(f"{printable(path.name)} cannot be shown: {_why(error)}")
+    except UNREADABLE_IMAGE as error:
+        faults.append(_fault(path, error))
         return []
 
 
-def _why(error: Exception) -> str:
-    """The reason, without the path that Python's own text has in it."""
-    if isinstance(error, UnidentifiedImageError):
-        return "it is no picture"
-    return printable(getattr(error, "strerror", None) or str(error))[:200]
+def list_grids(samples: Path, faults: list[str]) -> list[tuple[int, Path]]:
+    """Return (images seen, path) of the grids in a run's `samples` folder, in the order in which they were drawn."""
+    paths = samples.iterdir() if samples.is_dir() else ()
+    grids = [(int(path.stem), path) for path in paths if re.fullmatch(r"\d{8,18}\.png", path.name, re.ASCII)]
+    if not grids:
+        faults.append("samples/ holds no grids of samples")
+    return sorted(grids)
 
 
-def _inlined(image: Image.Image, alt: str, most: int, caption: str) -> EmbeddedImage:
-    """As a PNG, or where that weighs too much as a JPEG, and smaller until it fits."""
-    content, kind = _encoded(image, "PNG"), "png"
-    plain, scale = image.convert("L" if image.mode == "L" else "RGB"), 1.0
-    while len(content) > most:
+def embed_grids(grids: Sequence[tuple[int, Path]], faults: list[str]) -> list[EmbeddedImage]:
+    """Return at most `MAX_GRIDS` of the grids, spread evenly from the first to the last."""
+    count = min(len(grids), MAX_GRIDS)
+    chosen = [grids[round(i * (len(grids) - 1) / max(count - 1, 1))] for i in range(count)]
+    images = [
+        embed_image(
+            path,
+            f"the fixed-noise grid after {images_seen:,} images",
+            faults,
+            max_bytes=MAX_GRID_BYTES,
+            caption=f"{images_seen:,}",
+        )
+        for images_seen, path in chosen
+    ]
+    return [image for image in images if image]
+
+
+def _fault(path: Path, error: Exception) -> str:
+    """Return a line that says why a picture is not shown, without the path that Python's own text holds."""
+    is_foreign = isinstance(error, UnidentifiedImageError)
+    reason = "it is no picture" if is_foreign else printable(getattr(error, "strerror", None) or str(error))
+    return f"{printable(path.name)} cannot be shown: {reason[:MAX_REASON_CHARS]}"
+
+
+def _embed(image: Image.Image, alt: str, max_bytes: int, caption: str) -> EmbeddedImage:
+    """Encode a picture as a PNG; if that is too large, as a JPEG, ever smaller until it fits."""
+    content, kind = _encode(image, "PNG"), "png"
+    flat, scale = image.convert("L" if image.mode == "L" else "RGB"), 1.0
+    while len(content) > max_bytes:
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        content, kind = _encoded(plain.resize(size, Image.Resampling.LANCZOS), "JPEG"), "jpeg"
+        content, kind = _encode(flat.resize(size, Image.Resampling.LANCZOS), "JPEG"), "jpeg"
         scale *= 0.7
     text = base64.b64encode(content).decode("ascii")
     return EmbeddedImage(f"data:image/{kind};base64,{text}", alt, image.width, image.height, caption)
 
 
-def _encoded(image: Image.Image, kind: str) -> bytes:
-    """Encoded anew, so that only the pixels of a file get into the page."""
+def _encode(image: Image.Image, kind: str) -> bytes:
+    """Encode a picture again, so that nothing of a file but its pixels gets into the page."""
     buffer = io.BytesIO()
     options = {"quality": 88} if kind == "JPEG" else {"optimize": True}
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def list_grids(samples: Path, faults: list[str]) -> list[tuple[int, Path]]:
-    """The fixed-noise grids, by images seen."""
-    paths = sorted(samples.iterdir()) if samples.is_dir() else []
-    found = [(int(path.stem), path) for path in paths if re.fullmatch(r"\d{8,18}\.png", path.name, re.ASCII)]
-    if not found:
-        faults.append("samples/ holds no grids of samples")
-    return sorted(found)
-
-
-def embed_grids(found: Sequence[tuple[int, Path]], faults: list[str]) -> list[EmbeddedImage]:
-    """Grids over time, spread evenly where there are too many, the first and the last among them."""
-    count = min(len(found), FRAMES)
-    chosen = [found[round(i * (len(found) - 1) / max(count - 1, 1))] for i in range(count)]
-    shown = [
-        embed_image(path, f"the fixed-noise grid after {seen:,} images", faults, most=FRAME_BYTES, caption=f"{seen:,}")
-        for seen, path in chosen
-    ]
-    return [frame for frame in shown if frame]

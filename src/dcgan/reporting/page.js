@@ -1,15 +1,15 @@
-// The slider over time. Without it, and in print, several grids stand side by side.
-const slider = document.querySelector("#when");
-const frames = [...document.querySelectorAll("#over-time figure")];
+// The slider that shows one grid at a time. Without scripts, and in print, several grids stand side by side.
+const slider = document.querySelector("#grid-slider");
+const grids = [...document.querySelectorAll("#grids figure")];
 
-function show(index) {
-  frames.forEach((frame, i) => frame.classList.toggle("shown", i === index));
-  slider.setAttribute("aria-valuetext", frames[index].dataset.when);
+function showGrid(index) {
+  grids.forEach((grid, i) => grid.classList.toggle("shown", i === index));
+  slider.setAttribute("aria-valuetext", grids[index].dataset.caption);
 }
 
 if (slider) {
   slider.hidden = false;
-  document.querySelector("#over-time").classList.add("sliding");
-  slider.addEventListener("input", () => show(Number(slider.value)));
-  show(frames.length - 1);
+  document.querySelector("#grids").classList.add("sliding");
+  slider.addEventListener("input", () => showGrid(Number(slider.value)));
+  showGrid(grids.length - 1);
 }

@@ -1,32 +1,36 @@
-"""A run on one page: an HTML file that takes nothing from anywhere else and can be sent, printed and kept."""
+"""The report of a run: one HTML file that fetches nothing, and that can be sent, printed and archived."""
 
 import base64
 import hashlib
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-
 from dcgan.files import atomic_file
-from dcgan.reporting.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from dcgan.reporting.gather import ReportPage, gather, is_run
+from dcgan.reporting.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from dcgan.reporting.gather import ReportPage, gather_report, has_run_files
 from dcgan.run.folder import RunFolder, open_run
+from dcgan.templates import load_template, read_package_text
 
-FRAME = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP}
-"""Where a chart's axes lie."""
+PACKAGE = "dcgan.reporting"
+CHART_FRAME = {
+    "width": WIDTH,
+    "height": HEIGHT,
+    "left": LEFT,
+    "right": WIDTH - RIGHT,
+    "top": TOP,
+    "bottom": HEIGHT - BOTTOM,
+}
+"""The size of a chart and the edges of its axes, in units of the SVG."""
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report.
+    """A report that was written.
 
     Attributes:
         path: the file.
         size: in bytes.
-        faults: what of the run could not be shown, and why.
+        faults: what of the run cannot be shown, and why.
     """
 
     path: Path
@@ -35,39 +39,30 @@ class WrittenReport:
 
 
 def write_run_report(path: Path) -> WrittenReport:
-    """Write a run's report, as `dcgan report` does.
+    """Write the report of the run in the folder `path`, as `dcgan report` does.
 
     Raises:
         UserError: there is no run at `path`.
     """
-    if not is_run(path):
-        open_run(path)  # says what is there instead
+    if not has_run_files(path):
+        open_run(path)  # raises the error that says what is there instead
     return write_report(RunFolder(path))
 
 
 def write_report(folder: RunFolder) -> WrittenReport:
-    """Write `report.html` from what is in the folder; nothing is measured or drawn anew."""
-    page = gather(folder)
+    """Write `report.html` from the files of the run; nothing is measured or drawn again."""
+    page = gather_report(folder)
     text = render_page(page)
-    with atomic_file(folder.report) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with atomic_file(folder.report) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return WrittenReport(folder.report, len(text.encode()), page.faults)
 
 
 def render_page(page: ReportPage) -> str:
-    """The page as HTML. Everything that comes from the run is escaped, and no script runs but ours."""
-    style, script = _own("page.css"), _own("page.js")
-    # Should anything get into the page all the same, the browser neither runs nor fetches it.
+    """Return the page as HTML. Everything that comes from the run is escaped, and only our own script runs."""
+    style, script = (read_package_text(PACKAGE, name) for name in ("page.css", "page.js"))
+    # If anything got into the page in spite of the escaping, the browser would neither run nor fetch it.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return _template().render(page=page, frame=FRAME, policy=policy, style=Markup(style), script=Markup(script))
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_own("page.html"))
-
-
-def _own(name: str) -> str:
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    template = load_template(PACKAGE, "page.html")
+    return template.render(page=page, frame=CHART_FRAME, policy=policy, style=style, script=script)

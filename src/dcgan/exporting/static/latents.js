@@ -1,6 +1,6 @@
-// Latents in the browser: the counterpart of latents.py. A seed draws other latents here than there.
+// Latents in the browser: the counterpart of sampling/latents.py. A seed draws other latents here than there.
 
-/** Numbers in (0, 1) from a seed: Mulberry32. */
+/** Return a function that draws numbers in (0, 1) from a seed: Mulberry32. */
 function uniform(seed) {
   let state = seed >>> 0;
   return () => {
@@ -12,8 +12,8 @@ function uniform(seed) {
   };
 }
 
-/** n latents from N(0, 1), by Box and Muller; latent i does not depend on n. */
-export function noise(seed, n, zDim) {
+/** Draw n latents from N(0, 1) by the Box-Muller transform; latent i does not depend on n. */
+export function drawLatents(seed, n, zDim) {
   return Array.from({ length: n }, (_, i) => {
     const next = uniform(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(i + 1, 0x85ebca6b));
     return Float32Array.from({ length: zDim }, () => Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next()));
@@ -29,27 +29,30 @@ function ndtr(x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/** Latents as if drawn from N(0, 1) cut off at ±threshold: each coordinate keeps its quantile. */
-export function truncate(z, threshold) {
-  const low = ndtr(-threshold);
+/** Map a latent of N(0, 1) to N(0, 1) truncated at ±threshold: each coordinate keeps its quantile. */
+export function truncateLatent(z, threshold) {
+  const lowest = ndtr(-threshold);
   return z.map((x) => {
-    const wanted = low + ndtr(x) * (1 - 2 * low);
-    let [a, b] = [-threshold, threshold];
-    for (let i = 0; i < 30; i++) [a, b] = ndtr((a + b) / 2) < wanted ? [(a + b) / 2, b] : [a, (a + b) / 2];
-    return (a + b) / 2;
+    const quantile = lowest + ndtr(x) * (1 - 2 * lowest);
+    let [low, high] = [-threshold, threshold];
+    for (let i = 0; i < 30; i++) {
+      const middle = (low + high) / 2;
+      [low, high] = ndtr(middle) < quantile ? [middle, high] : [low, middle];
+    }
+    return (low + high) / 2;
   });
 }
 
-/** z moved along unit directions: z + sum of moves[k] * directions[k]. */
-export function moved(z, directions, moves) {
-  const out = Float32Array.from(z);
-  moves.forEach((far, k) => {
-    if (far) directions[k].forEach((d, i) => (out[i] += far * d));
+/** Move z along unit directions: z + sum of moves[k] * directions[k]. */
+export function moveLatent(z, directions, moves) {
+  const moved = Float32Array.from(z);
+  moves.forEach((distance, k) => {
+    if (distance) directions[k].forEach((d, i) => (moved[i] += distance * d));
   });
-  return out;
+  return moved;
 }
 
-/** The way along the arc from a (t = 0) to b (t = 1), which keeps a latent's length typical (White 2016). */
+/** Interpolate along the arc from a (t = 0) to b (t = 1), which keeps a latent's length typical (White 2016). */
 export function slerp(a, b, t) {
   const dot = (x, y) => x.reduce((sum, v, i) => sum + v * y[i], 0);
   const angle = Math.acos(Math.max(-1, Math.min(1, dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)))));
@@ -60,9 +63,9 @@ export function slerp(a, b, t) {
   return a.map((v, i) => p * v + q * b[i]);
 }
 
-/** A closed way through the stops: `frames` latents from each to the next. */
-export function walk(stops, frames) {
-  return stops.flatMap((a, s) =>
-    Array.from({ length: frames }, (_, f) => slerp(a, stops[(s + 1) % stops.length], f / frames)),
+/** Walk through the stops and back to the first: `framesPerStop` latents from each stop to the next. */
+export function walkLatents(stops, framesPerStop) {
+  return stops.flatMap((stop, s) =>
+    Array.from({ length: framesPerStop }, (_, f) => slerp(stop, stops[(s + 1) % stops.length], f / framesPerStop)),
   );
 }

@@ -1,18 +1,22 @@
-// The play page: a latent space to walk in. It draws with an engine: a server's, or one in the browser.
+// The play page: sliders that walk through a latent space. An engine draws the images: a server, or the browser itself.
 
-import { moved, walk } from "./latents.js";
-import { gif, npz, paint, png, save } from "./files.js";
+import { moveLatent, walkLatents } from "./latents.js";
+import { downloadFile, paint, toGif, toNpz, toPng } from "./files.js";
 import { t } from "./strings.js";
 
-const REACH = 3; // the ends of a slider, in standard deviations of z
-const SLIDERS = 8;
-const FRAMES = 12;
-const MOST = 64; // pictures in one request
+const MAX_MOVE = 3; // ends of a direction's slider, in standard deviations of z
+const MAX_SLIDERS = 8;
+const MAX_IMAGES = 64; // in one request
+const MAX_SEED = 2 ** 31 - 1;
+const MAX_TRUNCATION = 2;
+const FRAMES_PER_STOP = 12;
+const FRAME_MS = 60;
+const DEFAULT_STOPS = 5; // of a walk for which no samples are chosen
 
-/** An element with attributes, listeners (`onclick`) and children. */
-export function h(tag, about = {}, ...children) {
+/** Make an element with attributes, event listeners (`onclick`) and children. */
+export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(about)) {
+  for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== undefined) element.setAttribute(name, value);
@@ -21,245 +25,273 @@ export function h(tag, about = {}, ...children) {
   return element;
 }
 
-/** What the address says: seed, n, label (or "every"), truncation (0 off), moves, chosen. */
-function read(params, about) {
-  const number = (name, low, high, otherwise) => {
+const clampMove = (move) => Math.max(-MAX_MOVE, Math.min(MAX_MOVE, move));
+const twoDecimals = (value) => value.toFixed(2);
+
+/** Return the state that the address holds: seed, n, label (or "every"), truncation (0 is off), moves, chosen. */
+function parseState(params, generator) {
+  const numberParam = (name, low, high, byDefault) => {
     const value = Number(params.get(name) ?? NaN);
-    return value >= low && value <= high ? value : otherwise;
+    return value >= low && value <= high ? value : byDefault;
   };
-  const list = (name) => (params.get(name) || "").split(",").filter(Boolean).map(Number);
-  const count = Math.min(SLIDERS, about.directions.length);
-  const moves = list("moves").slice(0, count);
+  const listParam = (name) => (params.get(name) || "").split(",").filter(Boolean).map(Number);
+  const moves = listParam("moves");
   const label = params.get("label");
   return {
-    seed: Math.floor(number("seed", 0, 2 ** 31 - 1, 0)),
-    n: Math.floor(number("n", 1, MOST, 16)),
-    label: label !== null && Number(label) < about.classes.length ? Number(label) : "every",
-    truncation: number("truncation", 0, 2, 0),
-    moves: Array.from({ length: count }, (_, k) => Math.max(-REACH, Math.min(REACH, moves[k] || 0))),
-    chosen: new Set(list("chosen").filter((i) => i >= 0 && i < MOST)),
+    seed: Math.floor(numberParam("seed", 0, MAX_SEED, 0)),
+    n: Math.floor(numberParam("n", 1, MAX_IMAGES, 16)),
+    label: label !== null && Number(label) < generator.classes.length ? Number(label) : "every",
+    truncation: numberParam("truncation", 0, MAX_TRUNCATION, 0),
+    moves: generator.directions.slice(0, MAX_SLIDERS).map((_, k) => clampMove(moves[k] || 0)),
+    chosen: new Set(listParam("chosen").filter((i) => i >= 0 && i < MAX_IMAGES)),
   };
 }
 
-function written(state) {
+/** Return the parameters of the address from which `parseState` makes the same state. */
+function stateParams(state) {
   const params = new URLSearchParams({ seed: state.seed, n: state.n });
   if (state.label !== "every") params.set("label", state.label);
   if (state.truncation) params.set("truncation", state.truncation);
-  if (state.moves.some(Boolean)) params.set("moves", state.moves.map((m) => +m.toFixed(2)).join(","));
+  if (state.moves.some(Boolean)) params.set("moves", state.moves.map((move) => +twoDecimals(move)).join(","));
   if (state.chosen.size) params.set("chosen", [...state.chosen].sort((a, b) => a - b).join(","));
   return params;
 }
 
-/** A function that runs `work` again after it is done if it was asked for meanwhile: the last state is always drawn. */
-function latest(work) {
-  let [isBusy, again] = [false, false];
+/** Return a function that runs `work`, and once more if it is called meanwhile: the last state is always drawn. */
+function oneAtATime(work) {
+  let [isRunning, isRequested] = [false, false];
   return async function run() {
-    if (isBusy) return void (again = true);
-    isBusy = true;
+    if (isRunning) return void (isRequested = true);
+    isRunning = true;
     do {
-      again = false;
+      isRequested = false;
       await work();
-    } while (again);
-    isBusy = false;
+    } while (isRequested);
+    isRunning = false;
   };
 }
 
+/** Make a slider with its name and value; `setValue` moves it without calling `onInput`. */
+function makeSlider(name, value, [low, high], format, onInput) {
+  const output = h("output", {}, format(value));
+  const input = h("input", { type: "range", min: low, max: high, step: 0.05, value, "aria-label": name });
+  input.addEventListener("input", () => {
+    output.textContent = format(Number(input.value));
+    onInput(Number(input.value));
+  });
+  const row = h("label", { class: "slider" }, h("span", {}, name), input, output);
+  return { row, setValue: (v) => ((input.value = v), (output.textContent = format(v))) };
+}
+
+/** Make a field for a whole number; a number that is out of range is replaced by the last valid one. */
+function makeNumberField(name, value, [low, high], onChange) {
+  const input = h("input", { type: "number", min: low, max: high, value });
+  let lastValid = value;
+  input.addEventListener("change", () => {
+    const number = Math.floor(Number(input.value));
+    if (number >= low && number <= high) lastValid = number;
+    input.value = lastValid;
+    onChange(lastValid);
+  });
+  const setNumber = (number) => (input.value = lastValid = number);
+  return { row: h("label", { class: "field" }, h("span", {}, name), input), setNumber };
+}
+
 /**
- * Build the page into `root`.
- *
- * engine: about { z_dim, shape, classes, directions }, latents(seed, n, truncation), draw(latents, labels).
- * options: params (what the address says), onState (params to put there), start (a latent to go on from).
+ * Make a square to drag a point in, for the first two directions. It is for pointers only: the first two sliders do the
+ * same for a keyboard and a screen reader.
  */
-export function play(root, engine, { params = new URLSearchParams(), onState = () => {}, start = null } = {}) {
-  const { about } = engine;
-  const state = read(params, about);
-  let [base, baseKey, shown, frames, timer] = [[], "", [], [], 0];
+function makePad(onDrag) {
+  const mark = h("span", { class: "mark" });
+  const area = h("div", { class: "pad", "aria-hidden": "true", title: t("pad") }, mark);
+  const drag = (event) => {
+    if (!event.buttons) return;
+    const box = area.getBoundingClientRect();
+    const position = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
+    onDrag(position.map((p) => clampMove((2 * p - 1) * MAX_MOVE)));
+  };
+  area.addEventListener("pointerdown", (event) => (area.setPointerCapture(event.pointerId), drag(event)));
+  area.addEventListener("pointermove", drag);
+  const moveMark = (moves) => {
+    mark.style.left = `${50 + (50 * (moves[0] || 0)) / MAX_MOVE}%`;
+    mark.style.top = `${50 - (50 * (moves[1] || 0)) / MAX_MOVE}%`;
+  };
+  return { area, moveMark };
+}
+
+const makeButton = (name, onclick) => h("button", { type: "button", onclick }, name);
+
+/**
+ * Build the page in `root`.
+ *
+ * engine: generator { z_dim, shape, classes, directions }, drawLatents(seed, n, truncation), drawImages(latents, labels).
+ * options: params (of the address), onState (gets the parameters of the new address), start (a latent to start from).
+ */
+export function showPlayPage(root, engine, { params = new URLSearchParams(), onState = () => {}, start = null } = {}) {
+  const { generator } = engine;
+  const hasClasses = generator.classes.length > 0;
+  const state = parseState(params, generator);
+  let [latents, latentsKey, images, walkTimer] = [[], "", [], 0];
 
   const status = h("p", { role: "status", class: "quiet" });
   const grid = h("div", { class: "samples", role: "group", "aria-label": t("samples") });
   const stage = h("canvas", { class: "stage", role: "img", "aria-label": t("walk"), hidden: true });
-  const walkButton = h("button", { type: "button", onclick: () => (timer ? stop() : go()) }, t("walk"));
+  const walkButton = makeButton(t("walk"), () => (walkTimer ? stopWalk() : startWalk()));
 
-  const labelOf = (i) => (state.label === "every" ? i % about.classes.length : state.label);
-  const labels = (count) => (about.classes.length ? Array.from({ length: count }, (_, i) => labelOf(i)) : null);
-  const latents = () => base.map((z) => moved(z, about.directions, state.moves));
+  const labelOf = (i) => (state.label === "every" ? i % generator.classes.length : state.label);
+  const labels = (count) => (hasClasses ? Array.from({ length: count }, (_, i) => labelOf(i)) : null);
+  const movedLatents = () => latents.map((z) => moveLatent(z, generator.directions, state.moves));
 
-  async function fetchBase() {
+  async function updateLatents() {
     const key = `${state.seed} ${state.n} ${state.truncation}`;
-    if (key === baseKey) return;
-    base = await engine.latents(state.seed, state.n, state.truncation);
-    if (start) base[0] = Float32Array.from(start);
-    baseKey = key;
+    if (key === latentsKey) return;
+    latents = await engine.drawLatents(state.seed, state.n, state.truncation);
+    if (start) latents[0] = Float32Array.from(start);
+    latentsKey = key;
   }
 
-  const redraw = latest(async () => {
+  const redraw = oneAtATime(async () => {
     try {
-      await fetchBase();
-      const begun = performance.now();
-      shown = await engine.draw(latents(), labels(base.length));
-      fill();
-      status.textContent = t("drawnIn", shown.length, Math.round(performance.now() - begun));
+      await updateLatents();
+      const startTime = performance.now();
+      images = await engine.drawImages(movedLatents(), labels(latents.length));
+      updateGrid();
+      status.textContent = t("drawnIn", images.length, Math.round(performance.now() - startTime));
       root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
     } catch (error) {
       status.textContent = t("failed", error.message);
     }
   });
 
-  function fill() {
-    while (grid.children.length > shown.length) grid.lastChild.remove();
-    while (grid.children.length < shown.length) {
-      const i = grid.children.length;
-      grid.append(h("button", { type: "button", class: "sample", onclick: () => choose(i) }, h("canvas")));
-    }
-    shown.forEach((picture, i) => {
-      const button = grid.children[i];
-      const name = start && i === 0 ? `${t("sample", 1)}, ${t("moveOn")}` : t("sample", i + 1);
-      button.setAttribute("aria-label", about.classes.length ? t("sampleOf", i + 1, about.classes[labelOf(i)]) : name);
-      button.setAttribute("aria-pressed", String(state.chosen.has(i)));
-      paint(button.firstChild, picture);
-    });
-    const chosen = [...state.chosen].filter((i) => i < shown.length);
-    walkButton.disabled = chosen.length < 2 && !timer;
+  function sampleName(i) {
+    if (hasClasses) return t("sampleOf", i + 1, generator.classes[labelOf(i)]);
+    return start && i === 0 ? `${t("sample", 1)}, ${t("moveOn")}` : t("sample", i + 1);
   }
 
-  function changed() {
-    stop();
-    onState(written(state));
+  function updateGrid() {
+    while (grid.children.length > images.length) grid.lastChild.remove();
+    while (grid.children.length < images.length) {
+      const i = grid.children.length;
+      grid.append(h("button", { type: "button", class: "sample", onclick: () => toggleChosen(i) }, h("canvas")));
+    }
+    images.forEach((image, i) => {
+      const button = grid.children[i];
+      button.setAttribute("aria-label", sampleName(i));
+      button.setAttribute("aria-pressed", String(state.chosen.has(i)));
+      paint(button.firstChild, image);
+    });
+    walkButton.disabled = chosenSamples(images.length).length < 2 && !walkTimer;
+  }
+
+  const chosenSamples = (count) => [...state.chosen].filter((i) => i < count).sort((a, b) => a - b);
+
+  function applyChange() {
+    stopWalk();
+    onState(stateParams(state));
     redraw();
   }
 
-  function choose(i) {
+  function toggleChosen(i) {
     state.chosen.has(i) ? state.chosen.delete(i) : state.chosen.add(i);
-    onState(written(state));
-    fill();
+    onState(stateParams(state));
+    updateGrid();
   }
 
-  async function wayFrames() {
-    const all = latents();
-    let stops = [...state.chosen].filter((i) => i < all.length).sort((a, b) => a - b);
-    if (stops.length < 2) stops = all.slice(0, 5).map((_, i) => i);
-    const way = walk(stops.map((i) => all[i]), FRAMES);
-    const label = about.classes.length ? labelOf(stops[0]) : 0;
-    const out = [];
-    for (let i = 0; i < way.length; i += MOST) {
-      const part = way.slice(i, i + MOST);
-      out.push(...(await engine.draw(part, about.classes.length ? part.map(() => label) : null)));
+  /** Return the frames of the walk between the chosen samples, or between the first ones, and how many it visits. */
+  async function drawWalk() {
+    const all = movedLatents();
+    let stops = chosenSamples(all.length);
+    if (stops.length < 2) stops = all.slice(0, DEFAULT_STOPS).map((_, i) => i);
+    const path = walkLatents(stops.map((i) => all[i]), FRAMES_PER_STOP);
+    const label = hasClasses ? labelOf(stops[0]) : 0;
+    const frames = [];
+    for (let i = 0; i < path.length; i += MAX_IMAGES) {
+      const batch = path.slice(i, i + MAX_IMAGES);
+      frames.push(...(await engine.drawImages(batch, hasClasses ? batch.map(() => label) : null)));
     }
-    return [out, stops.length];
+    return [frames, stops.length];
   }
 
-  async function go() {
-    let stops;
-    [frames, stops] = await wayFrames();
-    let at = 0;
+  async function startWalk() {
+    const [frames, stopCount] = await drawWalk();
+    let position = 0;
     stage.hidden = false;
-    stage.setAttribute("aria-label", t("walkShown", stops));
+    stage.setAttribute("aria-label", t("walkShown", stopCount));
     walkButton.textContent = t("stopWalk");
-    timer = setInterval(() => {
-      if (!root.isConnected) return stop();
-      paint(stage, frames[at++ % frames.length]);
-    }, 60);
+    walkTimer = setInterval(() => {
+      if (!root.isConnected) return stopWalk();
+      paint(stage, frames[position++ % frames.length]);
+    }, FRAME_MS);
   }
 
-  function stop() {
-    clearInterval(timer);
-    timer = 0;
+  function stopWalk() {
+    clearInterval(walkTimer);
+    walkTimer = 0;
     stage.hidden = true;
     walkButton.textContent = t("walk");
   }
 
-  function slider(name, value, low, high, step, show, set) {
-    const output = h("output", {}, show(value));
-    const input = h("input", { type: "range", min: low, max: high, step, value, "aria-label": name });
-    input.addEventListener("input", () => {
-      output.textContent = show(Number(input.value));
-      set(Number(input.value));
-    });
-    const row = h("label", { class: "slider" }, h("span", {}, name), input, output);
-    return { row, put: (v) => ((input.value = v), (output.textContent = show(v))) };
-  }
-
-  const two = (v) => v.toFixed(2);
   const sliders = state.moves.map((value, k) =>
-    slider(t("direction", k + 1), value, -REACH, REACH, 0.05, two, (v) => {
-      state.moves[k] = v;
-      dot();
-      changed();
-    }),
+    makeSlider(t("direction", k + 1), value, [-MAX_MOVE, MAX_MOVE], twoDecimals, (move) => applyMoves([[k, move]])),
   );
-
-  // The pad is for pointers; the first two sliders are the same thing for a keyboard and a screen reader.
-  const mark = h("span", { class: "mark" });
-  const area = h("div", { class: "pad", "aria-hidden": "true", title: t("pad") }, mark);
-  function dot() {
-    mark.style.left = `${50 + (50 * (state.moves[0] || 0)) / REACH}%`;
-    mark.style.top = `${50 - (50 * (state.moves[1] || 0)) / REACH}%`;
-  }
-  function drag(event) {
-    if (!event.buttons) return;
-    const box = area.getBoundingClientRect();
-    const place = [(event.clientX - box.left) / box.width, 1 - (event.clientY - box.top) / box.height];
-    place.forEach((p, k) => {
-      if (k >= state.moves.length) return;
-      state.moves[k] = Math.max(-REACH, Math.min(REACH, (2 * p - 1) * REACH));
-      sliders[k].put(state.moves[k]);
-    });
-    dot();
-    changed();
-  }
-  area.addEventListener("pointerdown", (event) => (area.setPointerCapture(event.pointerId), drag(event)));
-  area.addEventListener("pointermove", drag);
-
-  const number = (name, key, high) => {
-    const input = h("input", { type: "number", min: key === "n" ? 1 : 0, max: high, value: state[key] });
-    input.addEventListener("change", () => {
-      const value = Math.floor(Number(input.value));
-      if (value >= Number(input.min) && value <= high) state[key] = value;
-      input.value = state[key];
-      changed();
-    });
-    return [h("label", { class: "field" }, h("span", {}, name), input), input];
-  };
-  const [seedField, seedInput] = number(t("seed"), "seed", 2 ** 31 - 1);
-  const [countField] = number(t("count"), "n", MOST);
-  const another = h("button", { type: "button" }, t("another"));
-  another.addEventListener("click", () => {
-    state.seed = Math.floor(Math.random() * 1e6);
-    seedInput.value = state.seed;
-    changed();
+  const pad = makePad((position) => {
+    const moves = [...position.entries()].filter(([k]) => k < state.moves.length);
+    moves.forEach(([k, move]) => sliders[k].setValue(move));
+    applyMoves(moves);
   });
 
-  const picker = h(
+  function applyMoves(moves) {
+    for (const [k, move] of moves) state.moves[k] = move;
+    pad.moveMark(state.moves);
+    applyChange();
+  }
+
+  const resetButton = makeButton(t("reset"), () => {
+    sliders.forEach((slider) => slider.setValue(0));
+    applyMoves(state.moves.map((_, k) => [k, 0]));
+  });
+
+  const seedField = makeNumberField(t("seed"), state.seed, [0, MAX_SEED], (seed) => {
+    state.seed = seed;
+    applyChange();
+  });
+  const countField = makeNumberField(t("count"), state.n, [1, MAX_IMAGES], (n) => {
+    state.n = n;
+    applyChange();
+  });
+  const randomSeedButton = makeButton(t("another"), () => {
+    state.seed = Math.floor(Math.random() * 1e6);
+    seedField.setNumber(state.seed);
+    applyChange();
+  });
+
+  const classPicker = h(
     "select",
     {},
     h("option", { value: "every" }, t("every")),
-    ...about.classes.map((name, i) => h("option", { value: i, selected: state.label === i }, name)),
+    ...generator.classes.map((name, i) => h("option", { value: i, selected: state.label === i }, name)),
   );
-  picker.addEventListener("change", () => {
-    state.label = picker.value === "every" ? "every" : Number(picker.value);
-    changed();
+  classPicker.addEventListener("change", () => {
+    state.label = classPicker.value === "every" ? "every" : Number(classPicker.value);
+    applyChange();
   });
-  const classes = about.classes.length ? [h("label", { class: "field" }, h("span", {}, t("label")), picker)] : [];
+  const classField = hasClasses ? [h("label", { class: "field" }, h("span", {}, t("label")), classPicker)] : [];
 
-  const truncation = slider(t("truncation"), state.truncation, 0, 2, 0.05, (v) => (v ? two(v) : t("off")), (v) => {
-    state.truncation = v;
-    changed();
-  });
-  const reset = h("button", { type: "button" }, t("reset"));
-  reset.addEventListener("click", () => {
-    state.moves.fill(0);
-    sliders.forEach((s) => s.put(0));
-    dot();
-    changed();
+  const formatTruncation = (value) => (value ? twoDecimals(value) : t("off"));
+  const truncation = makeSlider(t("truncation"), state.truncation, [0, MAX_TRUNCATION], formatTruncation, (value) => {
+    state.truncation = value;
+    applyChange();
   });
 
-  const button = (name, work) => h("button", { type: "button", onclick: work }, name);
-  const saves = [
-    button(t("savePng"), async () => save(await png(shown), "digits.png")),
-    button(t("saveGif"), async () => save(gif((await wayFrames())[0]), "walk.gif")),
-    button(t("saveNpz"), () => save(npz(shown, latents(), labels(shown.length)), "digits.npz")),
+  const saveButtons = [
+    makeButton(t("savePng"), async () => downloadFile(await toPng(images), "digits.png")),
+    makeButton(t("saveGif"), async () => downloadFile(toGif((await drawWalk())[0]), "walk.gif")),
+    makeButton(t("saveNpz"), () => downloadFile(toNpz(images, movedLatents(), labels(images.length)), "digits.npz")),
   ];
 
+  const row = (...children) => h("div", { class: "row" }, ...children);
+  const samplesPanel = [row(seedField.row, randomSeedButton), row(countField.row, ...classField), truncation.row];
+  const directionsPanel = [pad.area, ...sliders.map((slider) => slider.row), resetButton];
   root.replaceChildren(
     h(
       "div",
@@ -269,19 +301,18 @@ export function play(root, engine, { params = new URLSearchParams(), onState = (
         { class: "shown" },
         grid,
         h("p", { class: "quiet" }, t("choose")),
-        h("div", { class: "row" }, walkButton, ...saves),
+        row(walkButton, ...saveButtons),
         stage,
         status,
       ),
       h(
         "div",
         { class: "controls" },
-        h("fieldset", {}, h("legend", {}, t("samples")), h("div", { class: "row" }, seedField, another),
-          h("div", { class: "row" }, countField, ...classes), truncation.row),
-        h("fieldset", {}, h("legend", {}, t("directions")), area, ...sliders.map((s) => s.row), reset),
+        h("fieldset", {}, h("legend", {}, t("samples")), ...samplesPanel),
+        h("fieldset", {}, h("legend", {}, t("directions")), ...directionsPanel),
       ),
     ),
   );
-  dot();
+  pad.moveMark(state.moves);
   redraw();
 }

@@ -1,40 +1,44 @@
-// The exported page: takes the model and the runtime from the page itself or from beside it, and plays.
+// The start of the exported page: it reads the model and the runtime, which are in the page or beside it.
 
 import { onnxEngine } from "./onnx.js";
-import { h, play } from "./play.js";
+import { h, showPlayPage } from "./play.js";
 import { language, setLanguage, t } from "./strings.js";
 
-/** The bytes of one part: gzip in base64 in this page, or a file beside it. */
-async function part(name) {
-  const inside = document.getElementById(name);
-  if (!inside) return (await fetch(name)).arrayBuffer();
-  const bytes = Uint8Array.from(atob(inside.textContent.trim()), (c) => c.charCodeAt(0));
+/** Return the bytes of a file that is embedded in this page, as gzip in base64, or stands beside it. */
+async function readFile(name) {
+  const embedded = document.getElementById(name);
+  if (!embedded) return (await fetch(name)).arrayBuffer();
+  const bytes = Uint8Array.from(atob(embedded.textContent.trim()), (c) => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-const address = (content, type) => URL.createObjectURL(new Blob([content], { type }));
+const blobUrl = (content, type) => URL.createObjectURL(new Blob([content], { type }));
+
+async function loadEngine() {
+  const generator = JSON.parse(document.getElementById("generator").textContent);
+  const names = ["ort.mjs", "ort-wasm.mjs", "ort.wasm", "model.onnx"];
+  const [runtime, loader, wasm, model] = await Promise.all(names.map(readFile));
+  const ort = await import(blobUrl(runtime, "text/javascript"));
+  ort.env.wasm.wasmPaths = { mjs: blobUrl(loader, "text/javascript"), wasm: blobUrl(wasm, "application/wasm") };
+  return onnxEngine(generator, ort, model);
+}
 
 async function start() {
   document.documentElement.lang = language();
-  const about = JSON.parse(document.getElementById("about").textContent);
   const root = document.getElementById("play");
   root.textContent = t("loading");
   try {
-    const names = ["ort.mjs", "ort-wasm.mjs", "ort.wasm", "model.onnx"];
-    const [runtime, glue, wasm, model] = await Promise.all(names.map(part));
-    const ort = await import(address(runtime, "text/javascript"));
-    ort.env.wasm.wasmPaths = { mjs: address(glue, "text/javascript"), wasm: address(wasm, "application/wasm") };
-    const engine = await onnxEngine(about, ort, model);
-    const show = () => play(root, engine, { params: new URLSearchParams(location.hash.slice(1)), onState });
+    const engine = await loadEngine();
     const onState = (params) => history.replaceState(null, "", `#${params}`);
-    const other = h("button", { type: "button" }, t("language"));
-    other.addEventListener("click", () => {
+    const show = () => showPlayPage(root, engine, { params: new URLSearchParams(location.hash.slice(1)), onState });
+    const languageButton = h("button", { type: "button" }, t("language"));
+    languageButton.addEventListener("click", () => {
       document.documentElement.lang = document.documentElement.lang === "ko" ? "en" : "ko";
       setLanguage(document.documentElement.lang);
-      other.textContent = t("language");
+      languageButton.textContent = t("language");
       show();
     });
-    document.getElementById("tools").replaceChildren(other);
+    document.getElementById("tools").replaceChildren(languageButton);
     show();
   } catch (error) {
     root.textContent = t("failed", error.message);

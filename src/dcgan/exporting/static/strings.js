@@ -1,11 +1,11 @@
-// Every word that a page shows, English and Korean. {0}, {1} … are filled in.
+// Every text that a page shows, in English and Korean. Values are filled in for {0}, {1} …
 
-const WORDS = {
+const TEXTS = {
   title: ["dcgan", "dcgan"],
   language: ["한국어", "English"],
   skip: ["Skip to the content", "본문으로 건너뛰기"],
   loading: ["Loading …", "불러오는 중 …"],
-  failed: ["That did not work: {0}", "실패했습니다: {0}"],
+  failed: ["This did not work: {0}", "실패했습니다: {0}"],
   samples: ["Samples", "샘플"],
   seed: ["Seed", "시드"],
   another: ["Another seed", "다른 시드"],
@@ -36,15 +36,15 @@ const WORDS = {
   quiz: ["Real or fake?", "진짜? 가짜?"],
   run: ["Run", "실행"],
   model: ["Model", "모델"],
-  shipped: ["Come with dcgan", "dcgan에 들어 있는 모델"],
-  tryShipped: ["Trained models come with dcgan. Play with one:", "훈련된 모델이 dcgan에 들어 있습니다. 가지고 놀아 보세요:"],
+  shipped: ["Included in dcgan", "dcgan에 들어 있는 모델"],
+  tryShipped: ["dcgan includes trained models. Play with one:", "훈련된 모델이 dcgan에 들어 있습니다. 가지고 놀아 보세요:"],
   noRuns: ["There is no run to show yet. Start one on the page", "아직 보여 줄 실행이 없습니다. 여기에서 시작하세요:"],
   noRunsYet: ["No run in this folder yet.", "이 폴더에는 아직 실행이 없습니다."],
   startOne: ["Start a training", "훈련 시작"],
   preset: ["Preset", "프리셋"],
   data: ["Data", "데이터"],
   minutesOf: ["Minutes", "분"],
-  untilMinutes: ["Up to minute", "몇 분까지 훈련"],
+  untilMinutes: ["Train up to minute", "몇 분까지 훈련"],
   start: ["Start", "시작"],
   stop: ["Stop", "멈춤"],
   resume: ["Resume", "이어서"],
@@ -59,70 +59,72 @@ const WORDS = {
   step: ["Step", "스텝"],
   images: ["Images seen", "본 그림"],
   imagesSeen: ["{0} images", "그림 {0}장"],
-  trained: ["Trained", "훈련 시간"],
+  trained: ["Training time", "훈련 시간"],
   speed: ["Speed", "속도"],
   imagesASecond: ["{0} images/s", "초당 {0}장"],
   left: ["Time left", "남은 시간"],
   seconds: ["{0} s", "{0}초"],
   minutes: ["{0} min", "{0}분"],
   hours: ["{0} h", "{0}시간"],
-  gridOf: ["Samples of {0} from the same latents, as they change", "같은 잠재 벡터에서 나온 {0}의 샘플이 변해 가는 모습"],
-  back: ["Back in time", "시간 되돌리기"],
+  gridOf: ["Samples of {0}, always from the same latents", "같은 잠재 벡터에서 나온 {0}의 샘플이 변해 가는 모습"],
+  back: ["Earlier samples", "시간 되돌리기"],
   losses: ["Losses", "손실"],
-  scoresOf: ["What the discriminator says", "판별자의 점수"],
+  scoresOf: ["Scores of the discriminator", "판별자의 점수"],
   noLines: ["Curves appear after the first log step.", "첫 기록이 나오면 곡선이 나타납니다."],
   health: ["Health", "건강"],
   advice: ["try {0}", "이렇게 해 보세요: {0}"],
-  healthy: ["Nothing wrong has been found.", "문제가 발견되지 않았습니다."],
+  healthy: ["No problem has been found.", "문제가 발견되지 않았습니다."],
   metrics: ["Metrics", "지표"],
   board: ["Drawing board: draw a digit with the mouse or a finger", "그림판: 마우스나 손가락으로 숫자를 그리세요"],
-  drawHow: ["Draw a digit. The model's nearest picture of it is found.", "숫자를 그리면 모델이 그릴 수 있는 가장 가까운 그림을 찾습니다."],
+  drawHow: ["Draw a digit. The studio finds the nearest picture that the model can draw.", "숫자를 그리면 모델이 그릴 수 있는 가장 가까운 그림을 찾습니다."],
   find: ["Find the nearest", "가장 가까운 것 찾기"],
   clear: ["Clear", "지우기"],
-  orFile: ["Or take a picture file", "또는 그림 파일"],
+  orFile: ["Or choose a picture file", "또는 그림 파일"],
   nearest: ["The nearest picture that the model draws", "모델이 그린 가장 가까운 그림"],
   drawFirst: ["Draw something first.", "먼저 그려 주세요."],
-  noPicture: ["That file is no picture.", "그림 파일이 아닙니다."],
+  noPicture: ["This file is not a picture.", "그림 파일이 아닙니다."],
   searching: ["Searching …", "찾는 중 …"],
-  found: ["Found: {0} of 255 from yours (RMS).", "찾았습니다: 차이 {0} / 255 (RMS)."],
+  found: ["Found. The difference from your picture is {0} of 255 (RMS).", "찾았습니다: 차이 {0} / 255 (RMS)."],
   ofClass: ["Class {0}.", "클래스 {0}."],
-  walkOn: ["Walk on from it", "여기서부터 걸어 보기"],
+  walkOn: ["Continue from this picture", "여기서부터 걸어 보기"],
   real: ["real", "진짜"],
   fake: ["fake", "가짜"],
   pictureNo: ["Picture {0}", "그림 {0}"],
-  quizHow: ["Some of these pictures are real, the others are generated. Which?", "어떤 그림은 진짜이고 어떤 그림은 만들어졌습니다. 어느 것일까요?"],
-  quizLeft: ["{0} to guess", "{0}장 남음"],
+  quizHow: ["Some of these pictures are real, the others are generated. Which ones are real?", "어떤 그림은 진짜이고 어떤 그림은 만들어졌습니다. 어느 것일까요?"],
+  quizLeft: ["{0} left to guess", "{0}장 남음"],
   quizScore: ["You were right {0} times of {1} (95% interval {2} to {3}).", "{1}번 중 {0}번 맞혔습니다 (95% 구간 {2}–{3})."],
   quizCritic: ["The discriminator: {0} of {1}.", "판별자: {1}번 중 {0}번."],
-  quizAgain: ["Twenty others", "다른 스무 장"],
+  quizAgain: ["Twenty other pictures", "다른 스무 장"],
   moveOn: ["from your drawing", "내가 그린 그림에서"],
 };
 
 const LANGUAGES = ["en", "ko"];
 
-function remembered() {
+function storedLanguage() {
   try {
     return localStorage.getItem("dcgan.language");
   } catch {
-    return null; // a page from the disk may not be allowed to
+    return null; // a page that is opened from the disk may not be allowed to store anything
   }
 }
 
+/** Return the language to show: the one that the visitor chose, or else that of the browser. */
 export function language() {
-  const wanted = remembered() || navigator.language || "en";
-  return wanted.startsWith("ko") ? "ko" : "en";
+  const preferred = storedLanguage() || navigator.language || "en";
+  return preferred.startsWith("ko") ? "ko" : "en";
 }
 
+/** Remember the language that the visitor chose. */
 export function setLanguage(name) {
   try {
     localStorage.setItem("dcgan.language", name);
   } catch {
-    // then it holds until the page is left
+    // not stored: the choice lasts until the page is left
   }
 }
 
-/** The words for `key` in the visitor's language. */
+/** Return the text for `key` in the language of the page. */
 export function t(key, ...values) {
-  const words = WORDS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
-  return words.replace(/\{(\d)\}/g, (_, i) => values[i]);
+  const text = TEXTS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+  return text.replace(/\{(\d)\}/g, (_, i) => values[i]);
 }

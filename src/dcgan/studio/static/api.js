@@ -1,46 +1,47 @@
 // Requests to the studio's server.
 
-const path = (name) => `api/${name.split("/").map(encodeURIComponent).join("/")}`;
+/** Return the URL of a route, whose parts are separated by `/`. */
+export const apiUrl = (route) => `api/${route.split("/").map(encodeURIComponent).join("/")}`;
 
-async function answer(response) {
+/** Return a response, or throw an error with the reason that the server gave. */
+async function checkResponse(response) {
   if (response.ok) return response;
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(typeof detail === "string" ? detail : detail.map((d) => d.msg).join("; "));
+  throw new Error(typeof detail === "string" ? detail : detail.map((problem) => problem.msg).join("; "));
 }
 
-export const get = async (name, query = "") => (await answer(await fetch(path(name) + query))).json();
+export const getJson = async (route, query = "") => (await checkResponse(await fetch(apiUrl(route) + query))).json();
 
-export const post = async (name, content = {}) =>
-  answer(
-    await fetch(path(name), {
+export const post = async (route, content = {}) =>
+  checkResponse(
+    await fetch(apiUrl(route), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(content),
     }),
   );
 
-export const address = path;
+const roundCoordinate = (value) => Math.round(value * 1e4) / 1e4;
 
-/** What `play` draws with: the models of the server. */
-export async function serverEngine(run) {
-  const about = await get(`models/${run}`);
-  const [channels, height, width] = about.shape;
+/** Return the engine with which `showPlayPage` draws: a model on the server. */
+export async function serverEngine(name) {
+  const generator = await getJson(`models/${name}`);
   return {
-    about,
-    async latents(seed, n, truncation) {
+    generator,
+    async drawLatents(seed, n, truncation) {
       const query = `?seed=${seed}&n=${n}${truncation ? `&truncation=${truncation}` : ""}`;
-      return (await get(`models/${run}/latents`, query)).z.map((z) => Float32Array.from(z));
+      return (await getJson(`models/${name}/latents`, query)).z.map((z) => Float32Array.from(z));
     },
-    async draw(latents, labels) {
-      const z = latents.map((latent) => Array.from(latent, (v) => Math.round(v * 1e4) / 1e4));
-      const bytes = new Uint8Array(await (await post(`models/${run}/draw`, { z, labels })).arrayBuffer());
-      return latents.map((_, i) => picture(bytes, i, channels, height, width));
+    async drawImages(latents, labels) {
+      const z = latents.map((latent) => Array.from(latent, roundCoordinate));
+      const bytes = new Uint8Array(await (await post(`models/${name}/draw`, { z, labels })).arrayBuffer());
+      return latents.map((_, i) => imageFromBytes(bytes, i, generator.shape));
     },
   };
 }
 
-/** Picture i of bytes (N, H, W, C). */
-export function picture(bytes, i, channels, height, width) {
+/** Return image i of bytes (N, H, W, C); `shape` is [C, H, W]. */
+export function imageFromBytes(bytes, i, [channels, height, width]) {
   const size = channels * height * width;
   return { width, height, channels, data: Uint8Array.from(bytes.slice(i * size, (i + 1) * size)) };
 }

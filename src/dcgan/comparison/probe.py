@@ -1,0 +1,51 @@
+"""A quick measurement of a run while it trains: its losses, and how far its samples are from real pictures."""
+
+from functools import cache
+
+import torch
+
+from dcgan.data.open import open_images
+from dcgan.metrics import fidelity
+from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
+from dcgan.metrics.fidelity import GaussianStatistics
+from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
+from dcgan.reporting.series import DISTANCE, LOSS_NAMES, SCORE_NAMES
+from dcgan.run.folder import RunFolder
+from dcgan.run.log import LogEntry
+from dcgan.sampling.model import load
+
+PROBE_SAMPLE_COUNT = 5_000
+PROBE_SEED = 2**32
+"""Seed of the samples. No evaluation uses it."""
+AVERAGED_MEASUREMENTS = 5
+"""Measurements at the end of the log whose mean is the loss at that moment."""
+
+
+def probe_run(data: str, folder: RunFolder) -> LogEntry:
+    """Return the losses and scores of a run at this moment, and the Fréchet distance of its samples to the test split.
+
+    Nothing is chosen by the distance, so the test split may be used.
+    """
+    measurements = list(folder.log.measurements())
+    probe = {name: measurements[-1][name] for name in ("step", "images_seen", "seconds")}
+    for name in (*LOSS_NAMES, *SCORE_NAMES):
+        values = [float(m[name]) for m in measurements[-AVERAGED_MEASUREMENTS:]]
+        probe[name] = sum(values) / len(values)
+    model = load(folder)
+    extractor, real = _real_statistics(data, model.generator.picture_shape)
+    samples = torch.from_numpy(model.sample(PROBE_SAMPLE_COUNT, PROBE_SEED)).permute(0, 3, 1, 2)
+    features, scores = extractor.extract(samples)
+    probe[DISTANCE] = fidelity.frechet_distance(fidelity.gaussian_statistics(features), real)
+    if scores is not None and not extractor.is_stacked:
+        probe["certainty"] = float(scores.softmax(1).amax(1).mean())
+    return probe
+
+
+@cache
+def _real_statistics(data: str, shape: tuple[int, int, int]) -> tuple[FeatureExtractor, GaussianStatistics]:
+    """Return the default feature extractor for pictures of a shape (C, H, W), and the statistics of the test split."""
+    extractor = open_extractor(default_extractor(data, shape), is_stacked=data == "stacked-mnist")
+    channels, height, width = shape
+    images = open_images(data, "test", size=(height, width), channels=channels)
+    real = extract_reference(images, "test", extractor, MAX_REFERENCE_IMAGES)
+    return extractor, fidelity.gaussian_statistics(real.features)

@@ -1,0 +1,84 @@
+"""The table of a report: what `dcgan evaluate` measured, and with what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dcgan.metrics.results import METRIC_TITLES, format_number
+from dcgan.reporting.formatting import MISSING, format_count, format_text, format_texts
+from dcgan.run.log import LogEntry, is_finite_number
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A row of the table, as text."""
+
+    title: str
+    value: str
+    interval: str
+    floor: str
+
+
+@dataclass(frozen=True)
+class EvaluationTable:
+    """The metrics of one evaluation.
+
+    Attributes:
+        rows: the metrics.
+        description: what was measured, with what.
+        notes: what one must know to read the metrics.
+        class_shares: the share of each class among the samples, by the class's name.
+    """
+
+    rows: tuple[MetricRow, ...]
+    description: str
+    notes: tuple[str, ...]
+    class_shares: dict[str, str]
+
+
+def make_evaluation_table(evaluation: dict[str, Any], measurements: Sequence[LogEntry]) -> EvaluationTable:
+    """Return the table of an evaluation; entries that are damaged are left out.
+
+    Args:
+        evaluation: the content of `evaluation/figures.json`.
+        measurements: of the run's metrics log.
+    """
+    metrics, shares = evaluation.get("metrics"), evaluation.get("classes")
+    rows = [_metric_row(name, value) for name, value in metrics.items()] if isinstance(metrics, dict) else []
+    share_items = shares.items() if isinstance(shares, dict) else ()
+    return EvaluationTable(
+        rows=tuple(row for row in rows if row),
+        description=_describe(evaluation),
+        notes=(*_step_notes(evaluation, measurements), *format_texts(evaluation.get("notes"))),
+        class_shares={format_text(name): f"{share:.1%}" for name, share in share_items if is_finite_number(share)},
+    )
+
+
+def _describe(evaluation: dict[str, Any]) -> str:
+    names = ("split", "data", "features", "intervals")
+    split, data, features, intervals = (format_text(evaluation.get(name)) for name in names)
+    samples, reals, step = (format_count(evaluation.get(name)) for name in ("n", "reference", "step"))
+    return (
+        f"{samples} samples against {reals} pictures of the {split} part of {data}; features {features}; "
+        f"95% intervals over {intervals}; model of step {step}"
+    )
+
+
+def _step_notes(evaluation: dict[str, Any], measurements: Sequence[LogEntry]) -> list[str]:
+    """Return a note if the run went on after the evaluation."""
+    step, last_step = evaluation.get("step"), max((int(m["step"]) for m in measurements), default=None)
+    if not isinstance(step, int) or last_step is None or step == last_step:
+        return []
+    return [f"The log ends at step {last_step:,}: these metrics were measured at another step."]
+
+
+def _metric_row(name: str, value: object) -> MetricRow | None:
+    if not (isinstance(value, dict) and all(is_finite_number(value.get(key)) for key in ("mean", "low", "high"))):
+        return None
+    floor: Any = value.get("real_against_real")
+    return MetricRow(
+        title=METRIC_TITLES.get(name, format_text(name)),
+        value=format_number(value["mean"]),
+        interval=f"{format_number(value['low'])}\u00a0to {format_number(value['high'])}",
+        floor=format_number(floor) if is_finite_number(floor) else MISSING,
+    )
