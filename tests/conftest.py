@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import cache as kept
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,37 +38,38 @@ SMALL_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.it
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's cache, nor another test's."""
+def _separate_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a cache of its own, so that none reads or writes the user's or another test's."""
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="module")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For tests that take it for their DCGAN_CACHE: what a file's tests prepare or look at is kept for the next."""
+    """Return a cache for all tests of a file. A test that uses it sets `DCGAN_CACHE` to it."""
     return tmp_path_factory.mktemp("shared-cache")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _once() -> Iterator[None]:
-    """What every process does once a training is done once for hundreds of them: half of a small one's time.
+def _cached_start() -> Iterator[None]:
+    """Do once for all trainings what each process does once: half of the time of a small training.
 
-    MNIST's lzma, the judge that looks at the grids, and Lightning's search for plugins among all installed packages.
+    This is the decompression of MNIST, loading the judge of the grids, and Lightning's search for plugins among all
+    installed packages.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist, "_unpack", kept(mnist._unpack))
-        patch.setattr(judge, "load_shipped_judge", kept(judge.load_shipped_judge))
-        patch.setattr(registry, "entry_points", kept(registry.entry_points))
+        patch.setattr(mnist, "_unpack", cache(mnist._unpack))
+        patch.setattr(judge, "load_shipped_judge", cache(judge.load_shipped_judge))
+        patch.setattr(registry, "entry_points", cache(registry.entry_points))
         yield
 
 
-def entries() -> list[str]:
-    """The sets in the cache."""
+def cached_set_names() -> list[str]:
+    """Return the names of the image sets in the cache."""
     return sorted(path.name for path in cache_folder().iterdir() if not path.name.startswith("."))
 
 
-def picture_folder(root: Path, count: int, classes: int = 0) -> Path:
-    """A folder of small pictures, each of one colour: (i, 255 - i, 7)."""
+def make_picture_folder(root: Path, count: int, classes: int = 0) -> Path:
+    """Make a folder of small pictures, each of one color: (i, 255 - i, 7)."""
     for i in range(count):
         folder = root / f"class {i % classes}" if classes else root
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,12 +79,12 @@ def picture_folder(root: Path, count: int, classes: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Seven steps of a small study network. Read it; copy it before you change it."""
+    """Return a run of seven steps of a small study network. Tests only read it; a test that changes it copies it."""
     return dcgan.train("dcgan", out=tmp_path_factory.mktemp("runs") / "small", steps=7, **SMALL)
 
 
 class Clock:
-    """What `training` takes the time from: a step lasts a hundredth of a second, however busy the machine is."""
+    """A clock for `training.loop`: each step takes a hundredth of a second, however busy the machine is."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -97,15 +98,15 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A training's own clock, instead of the machine's."""
-    found = Clock()
-    monkeypatch.setattr(loop, "time", found)
-    return found
+    """Replace the machine's clock in the training loop."""
+    clock = Clock()
+    monkeypatch.setattr(loop, "time", clock)
+    return clock
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings end without curves and report, which are half the time of a small one."""
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trainings end without curves and report, which take half the time of a small one."""
     monkeypatch.setattr(loop, "draw_curves", lambda *arguments, **options: None)
     monkeypatch.setattr(loop, "write_report", lambda folder: None)
 
@@ -115,7 +116,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Run:
-    """Run the command in a process of its own, in an empty folder."""
+    """Return a function that runs the command in a new process, in an empty folder."""
 
     def call(*words: str, **options: object) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "COLUMNS": "80"}
@@ -127,7 +128,7 @@ def cli(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run the command in this process; give back its one line on standard error, after it exited with 2."""
+    """Return a function that runs a command which must exit with status 2, and returns its one line of error."""
     from dcgan.cli.main import run
 
     def call(*words: str) -> str:
@@ -146,10 +147,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium of the system's: `page = browser.new_page(viewport={"width": 390, "height": 844})`.
+    """Return the system's headless Chromium: `page = browser.new_page(viewport={"width": 390, "height": 844})`.
 
-    Skipped where there is none, but for CI (`DCGAN_CI`), which must not pass without. Not for the whole session:
-    Playwright keeps an event loop running in this thread, and `asyncio.run` of other tests would be refused.
+    Where there is none, the test is skipped; in CI (`DCGAN_CI`) it fails. The fixture does not last for the whole
+    session, because Playwright keeps an event loop running in this thread, and `asyncio.run` in other tests would fail.
     """
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:

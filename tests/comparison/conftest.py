@@ -10,7 +10,7 @@ SAMPLE_COUNT = 110
 
 
 @pytest.fixture
-def _small(monkeypatch: pytest.MonkeyPatch, bare: None, shared_cache: Path) -> None:
+def _small(monkeypatch: pytest.MonkeyPatch, without_report: None, shared_cache: Path) -> None:
     """Comparisons use few real pictures, few samples, and two parts for each run."""
     monkeypatch.setenv("DCGAN_CACHE", str(shared_cache))
     monkeypatch.setattr(measure, "MAX_REFERENCE_IMAGES", 400)

@@ -1,100 +1,124 @@
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from dcgan.config import ScoreKind
 from dcgan.errors import UserError
-from dcgan.presets import PRESETS
-from dcgan.run import folder as folder_module
-from dcgan.run.log import REQUIRED_METRICS
+from dcgan.presets import PRESETS, configure
+from dcgan.run.folder import RunFolder, create_run, open_run
 
 CONFIG = PRESETS["dcgan"]
 
 
 def test_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert [str(folder_module.create_run(None, CONFIG).path) for _ in range(3)] == [
-        f"runs/dcgan-mnist-{n}" for n in (1, 2, 3)
-    ]
+    assert [str(create_run(None, CONFIG).path) for _ in range(3)] == [f"runs/dcgan-mnist-{n}" for n in (1, 2, 3)]
+
+
+CREATE_RUN = """
+import sys, time
+from dcgan.presets import PRESETS
+from dcgan.run.folder import create_run
+time.sleep(float(sys.argv[1]) - time.time())
+print(create_run(None, PRESETS["dcgan"]).path)
+"""
+
+
+def test_runs_that_start_at_once_get_folders_of_their_own(tmp_path: Path):
+    start = str(time.time() + 3)
+    words = [sys.executable, "-c", CREATE_RUN, start]
+    processes = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    paths = [process.communicate()[0].strip() for process in processes]
+    assert sorted(paths) == [f"runs/dcgan-mnist-{n}" for n in (1, 2, 3, 4)]
 
 
 def test_the_config_of_a_run(tmp_path: Path):
-    folder = folder_module.create_run(tmp_path / "a", CONFIG)
+    folder = create_run(tmp_path / "a", CONFIG, "probability")
     content = json.loads((folder.path / "config.json").read_text())
     assert content["command"] == "dcgan train --preset dcgan"
+    assert content["score_kind"] == "probability"
     assert set(content["versions"]) == {"dcgan", "torch", "torchvision", "lightning-fabric", "numpy"}
-    assert folder_module.open_run(tmp_path / "a").config() == CONFIG
+    assert open_run(tmp_path / "a").config() == CONFIG
 
 
-def test_a_folder_that_holds_a_run_is_refused_and_resume_named(tmp_path: Path):
-    (folder_module.create_run(tmp_path / "a", CONFIG).checkpoint).mkdir()
+@pytest.mark.parametrize(
+    ("loss", "kind"),
+    [
+        ("minimax", "probability"),
+        ("non-saturating", "probability"),
+        ("relativistic", "relative"),
+        ("hinge", "raw"),
+        ("wasserstein", "raw"),
+        ("least-squares", "raw"),
+    ],
+)
+def test_the_score_kind_of_a_run_of_version_0_1_follows_from_its_loss(tmp_path: Path, loss: str, kind: ScoreKind):
+    folder = create_run(tmp_path / "a", configure("dcgan", loss=loss))
+    content = json.loads(folder.config_path.read_text())
+    del content["score_kind"]
+    folder.config_path.write_text(json.dumps(content))
+    assert folder.score_kind() == kind
+    folder.config_path.write_text(json.dumps(content | {"own": ["loss"]}))
+    assert folder.score_kind() == "raw"  # the user's own objective: nothing is known of its scores
+
+
+@pytest.mark.parametrize("kind", ["probability", "relative", "raw"])
+def test_the_score_kind_in_the_config_counts(tmp_path: Path, kind: ScoreKind):
+    folder = create_run(tmp_path / "a", CONFIG, kind, ["loss"])
+    assert folder.score_kind() == kind
+    content = json.loads(folder.config_path.read_text())
+    for damaged in (None, 3, "logits", ["raw"]):
+        folder.config_path.write_text(json.dumps(content | {"score_kind": damaged}))
+        assert folder.score_kind() == "raw"
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_resume_is_named(tmp_path: Path):
+    create_run(tmp_path / "a", CONFIG).checkpoint.mkdir()
     with pytest.raises(UserError, match=r"already holds a run.*dcgan resume"):
-        folder_module.create_run(tmp_path / "a", CONFIG)
+        create_run(tmp_path / "a", CONFIG)
 
 
-def test_a_run_that_was_killed_before_its_first_state_can_be_started_anew(tmp_path: Path):
-    first = folder_module.create_run(tmp_path / "a", CONFIG)
+def test_a_run_that_was_killed_before_its_first_checkpoint_can_be_started_again(tmp_path: Path):
+    first = create_run(tmp_path / "a", CONFIG)
     (first.path / "reals.png").touch()
-    assert folder_module.create_run(tmp_path / "a", CONFIG) == first
+    assert create_run(tmp_path / "a", CONFIG) == first
     (first.path / "mine.txt").touch()
     with pytest.raises(UserError, match="not an empty folder"):
-        folder_module.create_run(tmp_path / "a", CONFIG)
+        create_run(tmp_path / "a", CONFIG)
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path):
     (tmp_path / "photo.png").touch()
     with pytest.raises(UserError, match="not an empty folder"):
-        folder_module.create_run(tmp_path, CONFIG)
+        create_run(tmp_path, CONFIG)
     with pytest.raises(UserError, match="not an empty folder"):
-        folder_module.create_run(tmp_path / "photo.png", CONFIG)
+        create_run(tmp_path / "photo.png", CONFIG)
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path):
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):
-        folder_module.create_run(tmp_path / "file" / "run", CONFIG)
+        create_run(tmp_path / "file" / "run", CONFIG)
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path):
+def test_a_folder_without_a_run_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="no run at"):
-        folder_module.open_run(tmp_path)
+        open_run(tmp_path)
     (tmp_path / "config.json").write_text('{"format_version": 1, "family": "dcgan"}')
     with pytest.raises(UserError, match="saved model"):
-        folder_module.open_run(tmp_path)
+        open_run(tmp_path)
 
 
-LINE = dict.fromkeys(REQUIRED_METRICS, 1)
-
-
-def test_torn_and_foreign_lines_are_left_out(tmp_path: Path):
-    folder = folder_module.RunFolder(tmp_path)
-    assert list(folder.log.entries()) == []
-    event = {"event": "pictures", "step": 1, "images_seen": 1}
-    foreign = [{}, [1], {"step": 1}, LINE | {"loss_d": "low"}, LINE | {"step": -1}, LINE | {"step": True}]
-    texts = ["\udcff", "[" * 100_000, "9" * 9999, '{"step": NaN}', *map(json.dumps, foreign)]
-    texts += [json.dumps(LINE | {"loss_g": 1e999}), json.dumps(event | {"event": 3}), json.dumps(event)]
-    folder.log.path.write_text("\n".join([*texts, json.dumps(LINE), '{"step": 6, "lo']), errors="surrogateescape")
-    assert list(folder.log.entries()) == [event, LINE]
-    assert list(folder.log.measurements()) == [LINE]
-    assert list(folder.log.events()) == [event]
-
-
-def test_the_log_is_replaced_whole(tmp_path: Path):
-    folder = folder_module.RunFolder(tmp_path)
-    folder.append(LINE)
-    folder.log.replace([LINE, LINE])
-    folder.append(LINE)
-    assert list(folder.log.entries()) == [LINE] * 3
-    with pytest.raises(ValueError, match="not JSON"):
-        folder.append({"loss_d": float("nan")})
-
-
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path):
-    folder = folder_module.RunFolder(tmp_path)
-    (folder.samples).mkdir()
-    for left in (tmp_path / ".metrics.jsonl.new", folder.samples / ".00000000.png.new"):
-        left.touch()
+def test_unfinished_files_of_a_killed_process_are_removed(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    folder.samples.mkdir()
+    for unfinished in (tmp_path / ".metrics.jsonl.new", folder.samples / ".00000000.png.new"):
+        unfinished.touch()
     (tmp_path / ".checkpoint.new").mkdir()
     (tmp_path / ".checkpoint.new" / "state.json").touch()
     folder.log.path.touch()
@@ -102,5 +126,13 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["metrics.jsonl", "samples"]
 
 
+def test_skipped_files_are_listed_with_their_reasons(tmp_path: Path):
+    RunFolder(tmp_path).write_skipped_files([("a.png", "not a picture"), ("b.png", "empty")])
+    assert json.loads((tmp_path / "skipped.json").read_text()) == [
+        {"file": "a.png", "reason": "not a picture"},
+        {"file": "b.png", "reason": "empty"},
+    ]
+
+
 def test_a_run_folder_is_a_path(tmp_path: Path):
-    assert os.fspath(folder_module.RunFolder(tmp_path)) == str(tmp_path)
+    assert os.fspath(RunFolder(tmp_path)) == str(tmp_path)

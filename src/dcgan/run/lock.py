@@ -31,7 +31,11 @@ class LockHolder:
     host: str
 
     def __str__(self) -> str:
-        return f"process {self.process_id} on {printable(self.host)}"
+        return f"process {self.process_id} on {printable(self.host)}" if self.host else "another process"
+
+
+UNKNOWN_HOLDER = LockHolder(process_id=0, host="")
+"""The lock is held, but the file that says by which process is missing or damaged."""
 
 
 @contextmanager
@@ -46,8 +50,7 @@ def lock_run(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=WAIT_S)
     except Timeout:
-        holder = _read_holder(holder_path) or "another process"
-        raise UserError(f"{holder} is training in {shown}: wait until it ends") from None
+        raise UserError(f"{_read_holder(holder_path)} is training in {shown}: wait until it ends") from None
     except OSError as error:
         raise UserError(f"cannot write to {shown}: {error.strerror}") from None
     try:
@@ -60,7 +63,10 @@ def lock_run(folder: Path) -> Iterator[None]:
 
 
 def lock_holder(folder: Path) -> LockHolder | None:
-    """Return the process that holds the lock of a run folder; None if no process does."""
+    """Return the process that holds the lock of a run folder; None if no process does.
+
+    It is `UNKNOWN_HOLDER` for a moment after a process took the lock.
+    """
     if not (folder / LOCK_NAME).is_file():
         return None
     lock = _lock(folder)
@@ -79,10 +85,12 @@ def _lock(folder: Path) -> FileLock:
     return FileLock(folder / LOCK_NAME, thread_local=False)
 
 
-def _read_holder(path: Path) -> LockHolder | None:
+def _read_holder(path: Path) -> LockHolder:
     try:
         with path.open(encoding="utf-8") as file:
             content = json.loads(file.read(MAX_HOLDER_CHARS))
-        return LockHolder(int(content["process_id"]), str(content["host"]))
+        holder = LockHolder(int(content["process_id"]), str(content["host"]))
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return UNKNOWN_HOLDER
+    # A signal to the number 0 or to a negative one would reach other processes too.
+    return holder if holder.process_id > 0 else UNKNOWN_HOLDER

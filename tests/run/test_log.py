@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from dcgan.run.log import REQUIRED_METRICS, MetricsLog
+
+MEASUREMENT = dict.fromkeys(REQUIRED_METRICS, 1)
+EVENT = {"event": "pictures", "step": 1, "images_seen": 1}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> MetricsLog:
+    return MetricsLog(tmp_path / "metrics.jsonl")
+
+
+def test_torn_and_foreign_lines_are_passed_over(log: MetricsLog):
+    assert list(log.entries()) == []
+    foreign = [
+        {},
+        [1],
+        {"step": 1},
+        MEASUREMENT | {"loss_d": "low"},
+        MEASUREMENT | {"step": -1},
+        MEASUREMENT | {"step": True},
+    ]
+    texts = ["\udcff", "[" * 100_000, "9" * 9999, '{"step": NaN}', *map(json.dumps, foreign)]
+    texts += [json.dumps(MEASUREMENT | {"loss_g": 1e999}), json.dumps(EVENT | {"event": 3}), json.dumps(EVENT)]
+    log.path.write_text("\n".join([*texts, json.dumps(MEASUREMENT), '{"step": 6, "lo']), errors="surrogateescape")
+    assert list(log.entries()) == [EVENT, MEASUREMENT]
+    assert list(log.measurements()) == [MEASUREMENT]
+    assert list(log.events()) == [EVENT]
+    assert log.damaged_line_numbers() == [*range(1, len(texts)), len(texts) + 2]
+
+
+def test_the_log_is_replaced_as_a_whole(log: MetricsLog):
+    log.append(MEASUREMENT)
+    log.replace([MEASUREMENT, MEASUREMENT])
+    log.append(MEASUREMENT)
+    assert list(log.entries()) == [MEASUREMENT] * 3
+
+
+def test_a_number_that_is_not_finite_is_not_written(log: MetricsLog):
+    log.append(MEASUREMENT)
+    with pytest.raises(ValueError, match="not JSON"):
+        log.append({"loss_d": float("nan")})
+    assert list(log.entries()) == [MEASUREMENT]
+
+
+def test_a_log_that_does_not_exist_is_empty(log: MetricsLog):
+    log.fsync()
+    assert list(log.entries()) == []
+    assert log.damaged_line_numbers() == []
+    assert not log.path.exists()
