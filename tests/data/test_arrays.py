@@ -1,6 +1,4 @@
-import gzip
-import lzma
-import struct
+import io
 import zipfile
 from pathlib import Path
 
@@ -8,27 +6,23 @@ import numpy as np
 import pytest
 
 from dcgan.data import arrays
-from dcgan.data.arrays import ArrayPart, find_idx, read_idx, read_npy, read_npz
+from dcgan.data.arrays import StoredImages, read_exactly, read_npy, read_npz
 from dcgan.errors import UserError
 
 GRAY = np.random.default_rng(0).integers(0, 256, (9, 16, 20)).astype(np.uint8)
 RGB = np.random.default_rng(1).integers(0, 256, (9, 16, 20, 3)).astype(np.uint8)
 
 
-def whole(rows: ArrayPart) -> np.ndarray:
-    return np.concatenate(list(rows.pieces()))
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+def read_all(images: StoredImages) -> np.ndarray:
+    return np.concatenate(list(images.read_chunks()))
 
 
 @pytest.fixture(params=[2**22, 1000])
-def _pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(arrays, "MAX_READ_BYTES", request.param)
+def _chunk_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(arrays, "MAX_CHUNK_BYTES", request.param)
 
 
-@pytest.mark.usefixtures("_pieces")
+@pytest.mark.usefixtures("_chunk_sizes")
 @pytest.mark.parametrize(
     ("array", "expected"), [(GRAY, GRAY[..., None]), (RGB, RGB), (RGB.transpose(0, 3, 1, 2), RGB), (RGB[:0], RGB[:0])]
 )
@@ -37,10 +31,10 @@ def test_arrays_of_every_layout(tmp_path: Path, array: np.ndarray, expected: np.
     np.save(tmp_path / "a.npy", array)
     np.savez(tmp_path / "a.npz", array)
     np.savez_compressed(tmp_path / "b.npz", images=array)
-    for [rows] in (read_npy(tmp_path / "a.npy"), read_npz(tmp_path / "a.npz"), read_npz(tmp_path / "b.npz")):
-        assert (rows.count, rows.shape) == (len(array), expected.shape[1:])
+    for images in (read_npy(tmp_path / "a.npy"), read_npz(tmp_path / "a.npz"), read_npz(tmp_path / "b.npz")):
+        assert (images.count, images.shape) == (len(array), expected.shape[1:])
         if len(array):
-            assert (whole(rows) == expected).all()
+            assert (read_all(images) == expected).all()
 
 
 @pytest.mark.parametrize(
@@ -48,9 +42,9 @@ def test_arrays_of_every_layout(tmp_path: Path, array: np.ndarray, expected: np.
 )
 def test_labels(tmp_path: Path, key: str, labels: np.ndarray):
     np.savez(tmp_path / "a.npz", arr_0=RGB, **{key: labels})
-    [rows] = read_npz(tmp_path / "a.npz")
-    assert rows.labels.tolist() == list(range(9))
-    assert rows.labels.dtype == np.int64
+    images = read_npz(tmp_path / "a.npz")
+    assert images.labels.tolist() == list(range(9))
+    assert images.labels.dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -62,16 +56,16 @@ def test_labels(tmp_path: Path, key: str, labels: np.ndarray):
         ({"arr_0": GRAY[..., None, None]}, "has the shape"),
         ({"arr_0": np.zeros((3, 5, 5, 5), np.uint8)}, "has the shape"),
         ({"arr_0": np.zeros((3, 0, 5), np.uint8)}, "has the shape"),
-        ({"a": RGB, "b": RGB}, "neither arr_0 nor images: it holds a, b"),
+        ({"a": RGB, "b": RGB}, "no array arr_0 or images: it holds a, b"),
         ({}, "holds nothing"),
         ({"arr_0": RGB, "labels": np.arange(8)}, "not a whole number for each of the 9"),
         ({"arr_0": RGB, "labels": np.ones(9)}, "are float64"),
         ({"arr_0": RGB, "labels": np.arange(9) - 1}, "go from -1 to 7"),
-        ({"arr_0": RGB, "labels": np.arange(9) * 10**6}, "must be 0 to 65536"),
+        ({"arr_0": RGB, "labels": np.arange(9) * 10**6}, "must be 0 to 65535"),
         ({"arr_0": np.asfortranarray(RGB)}, "Fortran order"),
     ],
 )
-def test_what_is_wrong_with_an_array(tmp_path: Path, content: dict, message: str):
+def test_unusable_arrays_are_refused_with_a_reason(tmp_path: Path, content: dict, message: str):
     np.savez(tmp_path / "a.npz", **content)
     with pytest.raises(UserError, match=message) as error:
         read_npz(tmp_path / "a.npz")
@@ -82,13 +76,27 @@ def test_what_is_wrong_with_an_array(tmp_path: Path, content: dict, message: str
             read_npy(tmp_path / "a.npy")
 
 
-@pytest.mark.parametrize("cut", [0, 5, 60, 200, -1])
+@pytest.mark.parametrize("length", [0, 5, 60, 200, -1])
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
-def test_a_cut_array_is_refused(tmp_path: Path, name: str, cut: int):
+def test_a_truncated_array_is_refused(tmp_path: Path, name: str, length: int):
     (np.save if name == "a.npy" else np.savez)(tmp_path / name, RGB)
-    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:cut])
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:length])
     with pytest.raises(UserError, match=r"^[^\n]*damaged[^\n]*$"):
         (read_npy if name == "a.npy" else read_npz)(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path, name: str):
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*$"):
+        (read_npy if name == "a.npy" else read_npz)(tmp_path / name)
+
+
+def test_an_npz_file_that_is_named_npy_is_refused(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", RGB)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(UserError, match="rename it"):
+        read_npy(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("shape", [(10**6, 9999, 9999, 3), (10**12, 16, 16, 1)])
@@ -96,12 +104,19 @@ def test_a_header_that_promises_too_much_takes_no_memory(tmp_path: Path, shape: 
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, archive.open("arr_0.npy", "w") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         file.write(b"x" * 1000)
-    [rows] = read_npz(tmp_path / "a.npz")
+    images = read_npz(tmp_path / "a.npz")
     with pytest.raises(UserError, match="ends before"):
-        whole(rows)
+        read_all(images)
 
 
-def test_a_header_that_is_no_header(tmp_path: Path):
+def test_reading_exactly_takes_as_much_memory_as_there_are_bytes():
+    assert read_exactly(io.BytesIO(b"abc"), 2) == b"ab"
+    assert read_exactly(io.BytesIO(b"abc"), 0) == b""
+    with pytest.raises(ValueError, match="ends before"):
+        read_exactly(io.BytesIO(b"abc"), 2**100)
+
+
+def test_a_damaged_header_is_refused(tmp_path: Path):
     np.savez(tmp_path / "a.npz", RGB)
     np.save(tmp_path / "a.npy", RGB)
     for name, read in (("a.npz", read_npz), ("a.npy", read_npy)):
@@ -109,72 +124,3 @@ def test_a_header_that_is_no_header(tmp_path: Path):
         (tmp_path / name).write_bytes(content.replace(b"(9, 16, 20, 3)", b"(9, 9999,9999,"))
         with pytest.raises(UserError, match="damaged"):
             read(tmp_path / name)
-
-
-@pytest.mark.usefixtures("_pieces")
-@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress)])
-@pytest.mark.parametrize("dash", ["-", "."])
-def test_idx_files(tmp_path: Path, suffix: str, pack, dash: str):
-    for part, rows in (("train", GRAY), ("t10k", GRAY[:4])):
-        (tmp_path / f"{part}-images{dash}idx3-ubyte{suffix}").write_bytes(pack(idx(rows)))
-        (tmp_path / f"{part}-labels{dash}idx1-ubyte{suffix}").write_bytes(
-            pack(idx(np.arange(len(rows), dtype=np.uint8)))
-        )
-    train, test = read_idx(find_idx(tmp_path))
-    assert (train.is_test, test.is_test) == (False, True)
-    assert (whole(train) == GRAY[..., None]).all()
-    assert (whole(test) == GRAY[:4, ..., None]).all()
-    assert train.labels.tolist() == list(range(9))
-
-
-def test_idx_files_without_labels_below_raw_and_packed_twice(tmp_path: Path):
-    (tmp_path / "raw").mkdir()
-    (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(idx(GRAY))
-    (tmp_path / "raw" / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GRAY)))
-    [rows] = read_idx(find_idx(tmp_path))
-    assert rows.labels is None
-    assert rows.count == 9
-
-
-def test_a_lone_test_file_is_trained_on(tmp_path: Path):
-    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(GRAY))
-    assert not read_idx(find_idx(tmp_path))[0].is_test
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "message"),
-    [
-        (b"", None, "not an IDX file"),
-        (b"\0\0\x0d\3" + b"\0" * 12, None, "not an IDX file"),
-        (idx(GRAY)[:10], None, "damaged"),
-        (idx(GRAY)[:-1], None, "damaged: it ends before"),
-        (idx(GRAY) + b"x", None, "damaged: it is longer"),
-        (idx(GRAY[0]), None, "has the shape"),
-        (idx(GRAY), idx(np.arange(8, dtype=np.uint8)), r"labels of the shape \(8,\)"),
-        (idx(GRAY), b"", "not an IDX file"),
-        (idx(GRAY), idx(np.arange(9, dtype=np.uint8))[:-1], "damaged"),
-    ],
-)
-@pytest.mark.parametrize("pack", [False, True])
-def test_damaged_idx_files(tmp_path: Path, images: bytes, labels: bytes | None, message: str, pack: bool):
-    suffix = ".gz" if pack else ""
-    for name, content in (("images-idx3", images), ("labels-idx1", labels)):
-        if content is not None:
-            path = tmp_path / f"train-{name}-ubyte{suffix}"
-            path.write_bytes(gzip.compress(content) if pack else content)
-    with pytest.raises(UserError, match=message) as error:
-        [whole(rows) for rows in read_idx(find_idx(tmp_path))]
-    assert "\n" not in str(error.value)
-
-
-def test_a_cut_gzip(tmp_path: Path):
-    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GRAY))[:-300])
-    with pytest.raises(UserError, match="damaged"):
-        whole(read_idx(find_idx(tmp_path))[0])
-
-
-def test_several_sets_in_one_folder(tmp_path: Path):
-    for name in ("emnist-letters-train-images-idx3-ubyte", "emnist-digits-train-images-idx3-ubyte"):
-        (tmp_path / name).write_bytes(idx(GRAY))
-    with pytest.raises(UserError, match="holds several sets, emnist-digits"):
-        read_idx(find_idx(tmp_path))

@@ -7,63 +7,73 @@ from PIL import Image
 
 from dcgan.data import check
 from dcgan.data.open import list_file_names, open_images
-from tests.conftest import picture_folder
+from tests.conftest import make_picture_folder
 
 
-def noise(seed: int) -> Image.Image:
-    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3)).astype(np.uint8)
-    return Image.fromarray(small).resize((40, 30), Image.Resampling.BILINEAR)
+def noise_image(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    return Image.fromarray(pixels).resize((40, 30), Image.Resampling.BILINEAR)
 
 
-def made(root: Path) -> Path:
+def make_folder_with_duplicates(root: Path) -> Path:
     root.mkdir()
     for i in range(12):
-        noise(i).save(root / f"{i}.png")
+        noise_image(i).save(root / f"{i}.png")
     shutil.copy(root / "3.png", root / "copy of 3.png")
-    noise(5).resize((60, 45), Image.Resampling.BICUBIC).save(root / "5 again.jpg", quality=90)
-    noise(7).convert("L").save(root / "gray.png")
+    noise_image(5).resize((60, 45), Image.Resampling.BICUBIC).save(root / "5 again.jpg", quality=90)
+    noise_image(7).convert("L").save(root / "gray.png")
     (root / "broken\x1b.png").write_bytes(b"x")
     return root
 
 
-def test_what_is_found(tmp_path: Path):
-    root = made(tmp_path / "s")
-    found = check.examine_set(open_images(str(root), "all"), list_file_names(str(root)))
-    assert found["pictures"] == 15
-    assert (found["channels"], found["size"]) == (3, [16, 16])
-    assert found["classes"] == {}
-    assert found["modes"] == {"RGB": 14, "L": 1}
-    assert found["sizes"]["smallest"] == "30x40"
-    assert found["sizes"]["largest"] == "45x60"
-    assert found["sizes"]["commonest"] == {"30x40": 14, "45x60": 1}
-    assert found["broken"] == [{"file": "broken\\x1b.png", "reason": "not a picture, or of a kind that is not read"}]
-    assert found["duplicates"] == 1
-    assert [set(pair) for pair in found["duplicate_pairs"]] == [{"3.png", "copy of 3.png"}]
-    assert [set(pair) for pair in found["near_duplicate_pairs"]] == [{"5.png", "5 again.jpg"}]
+def test_a_folder_is_examined(tmp_path: Path):
+    root = make_folder_with_duplicates(tmp_path / "s")
+    result = check.examine_set(open_images(str(root), "all"), list_file_names(str(root)))
+    assert result["pictures"] == 15
+    assert (result["channels"], result["size"]) == (3, [16, 16])
+    assert result["classes"] == {}
+    assert result["modes"] == {"RGB": 14, "L": 1}
+    assert result["sizes"]["smallest"] == "30x40"
+    assert result["sizes"]["largest"] == "45x60"
+    assert result["sizes"]["commonest"] == {"30x40": 14, "45x60": 1}
+    assert result["broken"] == [{"file": "broken\\x1b.png", "reason": "not a picture, or of a kind that is not read"}]
+    assert result["duplicates"] == 1
+    assert [set(pair) for pair in result["duplicate_pairs"]] == [{"3.png", "copy of 3.png"}]
+    assert [set(pair) for pair in result["near_duplicate_pairs"]] == [{"5.png", "5 again.jpg"}]
 
 
 def test_classes_are_counted(tmp_path: Path):
-    root = picture_folder(tmp_path / "s", 15, classes=2)
+    root = make_picture_folder(tmp_path / "s", 15, classes=2)
     assert check.examine_set(open_images(str(root), "all"))["classes"] == {"class 0": 8, "class 1": 7}
 
 
 def test_near_pairs_are_those_of_a_loop():
-    thumbs = torch.randint(0, 256, (60, 48), generator=torch.Generator().manual_seed(0)).float()
-    thumbs[50:] = (thumbs[:10] + 4).clamp(0, 255)
-    expected = [(i, j) for i in range(60) for j in range(i + 1, 60) if (thumbs[i] - thumbs[j]).square().mean() < 25]
-    assert check.near_pairs(thumbs) == expected
+    thumbnails = torch.randint(0, 256, (60, 48), generator=torch.Generator().manual_seed(0)).float()
+    thumbnails[50:] = (thumbnails[:10] + 4).clamp(0, 255)
+    pairs = [(i, j) for i in range(60) for j in range(i + 1, 60)]
+    expected = [(i, j) for i, j in pairs if (thumbnails[i] - thumbnails[j]).square().mean() < 25]
+    assert check.find_near_pairs(thumbnails) == expected
     assert len(expected) == 10
 
 
 def test_the_contact_sheet_shows_every_class(tmp_path: Path):
-    root = picture_folder(tmp_path / "s", 15, classes=2)
-    assert check.contact_sheet(open_images(str(root), "all", size=(16, 16))).shape == (4 * 18 + 2, 4 * 18 + 2, 3)
+    root = make_picture_folder(tmp_path / "s", 15, classes=2)
+    sheet = check.make_contact_sheet(open_images(str(root), "all", size=(16, 16)))
+    assert sheet.shape == (4 * 18 + 2, 4 * 18 + 2, 3)
 
 
-def test_arrays_are_examined_too(tmp_path: Path):
+def test_an_array_is_examined(tmp_path: Path):
     array = np.random.default_rng(0).integers(0, 256, (20, 20, 24)).astype(np.uint8)
     array[4] = array[9]
     np.save(tmp_path / "a.npy", array)
-    found = check.examine_set(open_images(str(tmp_path / "a.npy"), "all"))
-    assert found["modes"] == {"uint8": 20}
-    assert sorted(found["duplicate_pairs"][0]) == ["#4", "#9"]
+    result = check.examine_set(open_images(str(tmp_path / "a.npy"), "all"))
+    assert result["modes"] == {"uint8": 20}
+    assert sorted(result["duplicate_pairs"][0]) == ["#4", "#9"]
+
+
+def test_a_set_that_opens_by_name_is_examined():
+    images = open_images("mnist", "test")
+    result = check.examine_set(images)
+    assert result["modes"] == {"uint8": 10_000}
+    assert result["sizes"] == {"smallest": "28x28", "largest": "28x28", "commonest": {"28x28": 10_000}}
+    assert result["duplicates"] == 0

@@ -10,26 +10,26 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.data import decode
-from dcgan.data.decode import DecodedImage, ResizeOptions, decode_all, suggested_size
+from dcgan.data.decode import DecodedImage, ResizeOptions, decode_files, suggest_size
 
-PLAIN = ResizeOptions(16, 16, None, "crop")
+OPTIONS = ResizeOptions(16, 16, None, "crop")
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def half_and_half(size: tuple[int, int] = (40, 20)) -> Image.Image:
-    """Red on the left, blue on the right."""
+    """Return an image that is red on the left and blue on the right."""
     image = Image.new("RGB", size, "blue")
     image.paste((255, 0, 0), (0, 0, size[0] // 2, size[1]))
     return image
 
 
 @pytest.mark.parametrize(
-    ("mode", "colour", "kind", "expected"),
+    ("mode", "color", "kind", "expected"),
     [
         ("1", 1, "PNG", (255,)),
         ("L", 90, "PNG", (90,)),
@@ -50,60 +50,69 @@ def half_and_half(size: tuple[int, int] = (40, 20)) -> Image.Image:
     ],
 )
 @pytest.mark.parametrize("size", [(16, 16), (50, 31), (7, 9)])
-def test_every_mode_keeps_its_colour_and_only_the_channels_it_needs(mode, colour, kind, expected, size):
-    image = Image.new(mode, size, colour)
+def test_every_mode_keeps_its_color_and_only_the_channels_it_needs(mode, color, kind, expected, size):
+    image = Image.new(mode, size, color)
     if mode == "P":
         image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
-    picture = decode.decode_image(encoded(image, kind, lossless=True), PLAIN)
-    assert picture.pixels.shape == (16, 16, len(expected))
-    assert picture.size == (size[1], size[0])
-    assert np.abs(picture.pixels.astype(int) - expected).max() <= 1
+    decoded = decode.decode_image(encode(image, kind, lossless=True), OPTIONS)
+    assert decoded.pixels.shape == (16, 16, len(expected))
+    assert decoded.original_size == (size[1], size[0])
+    assert np.abs(decoded.pixels.astype(int) - expected).max() <= 1
+
+
+def test_every_color_of_every_opacity_on_white_is_pillows():
+    color, alpha = np.mgrid[0:256, 0:256].astype(np.uint8)
+    image = Image.fromarray(np.stack([color, color[::-1], color.T, alpha], -1))
+    on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    for channels, mode in ((1, "L"), (3, "RGB")):
+        expected = np.asarray(on_white.convert(mode)).reshape(256, 256, channels)
+        assert (decode._to_pixels(image, channels) == expected).all()
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(1, (68,)), (3, (55, 71, 79)), (4, (0, 20, 30, 200))])
-def test_asked_for_channels_show_what_is_transparent_on_white(channels: int, expected: tuple):
+def test_transparent_pixels_are_shown_on_white_in_gray_and_rgb(channels: int, expected: tuple):
     image = Image.new("RGBA", (20, 20), (0, 20, 30, 200))
-    pixels = decode.decode_image(encoded(image), ResizeOptions(16, 16, channels, "crop")).pixels
+    pixels = decode.decode_image(encode(image), ResizeOptions(16, 16, channels, "crop")).pixels
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
 
-def test_a_transparent_colour_of_a_palette_and_of_rgb():
+def test_a_transparent_color_of_a_palette():
     image = Image.new("P", (16, 16), 0)
     image.putpalette([9, 9, 9, 255, 0, 0])
     image.paste(1, (0, 0, 8, 16))
-    pixels = decode.decode_image(encoded(image, transparency=0), PLAIN).pixels
+    pixels = decode.decode_image(encode(image, transparency=0), OPTIONS).pixels
     assert pixels[0, 0].tolist() == [255, 0, 0, 255]
     assert pixels[0, 15].tolist() == [0, 0, 0, 0]
 
 
 def test_the_first_frame_of_an_animation():
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
-    pixels = decode.decode_image(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), PLAIN).pixels
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
+    pixels = decode.decode_image(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]), OPTIONS).pixels
     assert pixels[3, 3].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns_a_jpeg_upright(orientation: int):
     upright = Image.fromarray(np.arange(32 * 48 * 3).reshape(32, 48, 3).astype(np.uint8) // 3).resize((480, 320))
-    undone = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # what a camera would have stored
-    stored = upright.transpose(Image.Transpose(undone[orientation])) if orientation > 1 else upright
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # from upright to what a camera stores
+    stored = upright.transpose(Image.Transpose(inverse[orientation])) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = ResizeOptions(32, 48, 3, "stretch")
-    picture = decode.decode_image(encoded(stored, "JPEG", quality=98, exif=exif), options)
+    decoded = decode.decode_image(encode(stored, "JPEG", quality=98, exif=exif), options)
     expected = np.asarray(upright.resize((48, 32), Image.Resampling.BICUBIC)).astype(int)
-    assert picture.size == (320, 480)
-    assert np.abs(picture.pixels - expected).mean() < 4
+    assert decoded.original_size == (320, 480)
+    assert np.abs(decoded.pixels - expected).mean() < 4
 
 
-def test_damaged_exif_is_no_reason_to_leave_a_picture_out(tmp_path: Path):
-    content = encoded(half_and_half(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 40)
+def test_a_picture_with_damaged_exif_is_not_skipped(tmp_path: Path):
+    content = encode(half_and_half(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 40)
     (tmp_path / "a.jpg").write_bytes(content)
-    assert isinstance(decode_all([(str(tmp_path / "a.jpg"), None)], PLAIN)[0], DecodedImage)
+    assert isinstance(decode_files([(str(tmp_path / "a.jpg"), None)], OPTIONS)[0], DecodedImage)
 
 
 def test_every_fit():
-    content = encoded(half_and_half((80, 20)))
+    content = encode(half_and_half((80, 20)))
     crop, pad, stretch = (
         decode.decode_image(content, ResizeOptions(20, 20, 3, fit)).pixels for fit in ("crop", "pad", "stretch")
     )
@@ -112,16 +121,17 @@ def test_every_fit():
         assert pixels[10, 17].tolist() == [0, 0, 255]
     assert pad[2, 2].tolist() == [0, 0, 0]
     assert pad[10, 2].tolist() == [255, 0, 0]
-    clear = encoded(half_and_half((80, 20)).convert("RGBA"))
-    assert decode.decode_image(clear, ResizeOptions(20, 20, None, "pad")).pixels.shape == (20, 20, 3)
+    opaque = encode(half_and_half((80, 20)).convert("RGBA"))
+    assert decode.decode_image(opaque, ResizeOptions(20, 20, None, "pad")).pixels.shape == (20, 20, 3)
 
 
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(16, 64), st.integers(16, 64),
        st.sampled_from(["crop", "pad", "stretch"]), st.sampled_from(["L", "RGB", "RGBA", "P", "I;16"]),
        st.sampled_from([None, 1, 3, 4]))  # fmt: skip
-def test_any_size_becomes_the_asked_for_size(w: int, h: int, wide: int, high: int, fit: str, mode: str, channels):
-    pixels = decode.decode_image(encoded(Image.new(mode, (w, h), 1)), ResizeOptions(high, wide, channels, fit)).pixels
-    assert pixels.shape[:2] == (high, wide)
+def test_any_size_becomes_the_requested_size(w: int, h: int, width: int, height: int, fit: str, mode: str, channels):
+    options = ResizeOptions(height, width, channels, fit)
+    pixels = decode.decode_image(encode(Image.new(mode, (w, h), 1)), options).pixels
+    assert pixels.shape[:2] == (height, width)
     assert pixels.dtype == np.uint8
     assert channels in (None, pixels.shape[2])
 
@@ -129,20 +139,20 @@ def test_any_size_becomes_the_asked_for_size(w: int, h: int, wide: int, high: in
 def test_shrinking_is_antialiased():
     stripes = np.zeros((160, 160), np.uint8)
     stripes[:, ::2] = 255
-    pixels = decode.decode_image(encoded(Image.fromarray(stripes)), PLAIN).pixels
+    pixels = decode.decode_image(encode(Image.fromarray(stripes)), OPTIONS).pixels
     assert np.abs(pixels.astype(int) - 128).max() <= 4
 
 
-def test_the_digest_is_of_the_file_and_not_of_the_options():
-    content = encoded(half_and_half())
+def test_the_digest_does_not_depend_on_the_options():
+    content = encode(half_and_half())
     assert (
-        decode.decode_image(content, PLAIN).digest
+        decode.decode_image(content, OPTIONS).digest
         == decode.decode_image(content, ResizeOptions(20, 30, 1, "pad")).digest
     )
 
 
-def bomb() -> bytes:
-    """A PNG that says it is 50,000 x 50,000."""
+def huge_png() -> bytes:
+    """Return a PNG whose header says that it is 50,000 x 50,000."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -159,47 +169,47 @@ def bomb() -> bytes:
         (b"", "the file is empty"),
         (b"GIF89a", "not a picture"),
         (b"<html>not found</html>", "not a picture"),
-        (encoded(half_and_half())[:60], ""),
-        (encoded(half_and_half((200, 200)), "JPEG")[:400], "runcated"),
-        (bomb(), "too large: over"),
-        (encoded(Image.new("F", (20, 20), 0.5), "TIFF"), "floating-point"),
+        (encode(half_and_half())[:60], ""),
+        (encode(half_and_half((200, 200)), "JPEG")[:400], "runcated"),
+        (huge_png(), "too large: over"),
+        (encode(Image.new("F", (20, 20), 0.5), "TIFF"), "floating-point"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ],
 )
-def test_what_cannot_be_read_becomes_a_printable_reason(tmp_path: Path, content: bytes, reason: str):
+def test_an_unreadable_file_becomes_a_printable_reason(tmp_path: Path, content: bytes, reason: str):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    [found] = decode_all([(str(path), None)], PLAIN)
-    assert isinstance(found, str)
-    assert found
-    assert reason in found
-    assert found.isprintable()
+    [result] = decode_files([(str(path), None)], OPTIONS)
+    assert isinstance(result, str)
+    assert result
+    assert reason in result
+    assert result.isprintable()
 
 
 @given(st.data())
 def test_damage_anywhere_gives_a_picture_or_a_reason(data):
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]))
-    content = bytearray(encoded(half_and_half(), kind))
-    for at in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=8)):
-        content[at] ^= data.draw(st.integers(1, 255))
+    content = bytearray(encode(half_and_half(), kind))
+    for position in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=8)):
+        content[position] ^= data.draw(st.integers(1, 255))
     content = content[: data.draw(st.integers(0, len(content)))]
-    found = decode._decode_or_reason(("", None), PLAIN) if not content else _decoded(bytes(content))
-    assert isinstance(found, DecodedImage) or found.isprintable()
+    result = decode._decode_or_reason(("", None), OPTIONS) if not content else decode_bytes(bytes(content))
+    assert isinstance(result, DecodedImage) or result.isprintable()
 
 
-def _decoded(content: bytes) -> DecodedImage | str:
+def decode_bytes(content: bytes) -> DecodedImage | str:
     original = decode.read_file_bytes
     decode.read_file_bytes = lambda path, member: content
     try:
-        return decode_all([("x", None)], PLAIN)[0]
+        return decode_files([("x", None)], OPTIONS)[0]
     finally:
         decode.read_file_bytes = original
 
 
-def test_a_file_that_is_too_long_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decode, "MAX_BYTES", 100)
-    (tmp_path / "a.bmp").write_bytes(encoded(half_and_half(), "BMP"))
-    assert "larger than" in decode_all([(str(tmp_path / "a.bmp"), None)], PLAIN)[0]
+def test_a_file_that_is_too_large_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 100)
+    (tmp_path / "a.bmp").write_bytes(encode(half_and_half(), "BMP"))
+    assert "larger than" in decode_files([(str(tmp_path / "a.bmp"), None)], OPTIONS)[0]
 
 
 @pytest.mark.parametrize(
@@ -214,4 +224,9 @@ def test_a_file_that_is_too_long_is_left_out(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_the_suggested_size(sizes: list, expected: tuple):
-    assert suggested_size(np.array(sizes)) == expected
+    assert suggest_size(np.array(sizes)) == expected
+
+
+def test_the_options_are_the_text_that_version_0_1_0_wrote_into_content_keys():
+    assert OPTIONS.key_text() == "Options(height=16, width=16, channels=None, fit='crop')"
+    assert ResizeOptions(32, 48, 3, "pad").key_text() == "Options(height=32, width=48, channels=3, fit='pad')"

@@ -11,22 +11,22 @@ from dcgan.data.folder import Listing, list_folder, list_zip
 from dcgan.errors import UserError
 
 
-def put(root: Path, *names: str) -> None:
+def save_pictures(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (16, 16), len(name)).save(root / name)
 
 
-def classes_of(listing: Listing) -> dict[str, str | None]:
-    return {e.name: listing.classes[e.label] if e.label >= 0 else None for e in listing.entries}
+def class_names(listing: Listing) -> dict[str, str | None]:
+    return {file.name: listing.classes[file.label] if file.label >= 0 else None for file in listing.files}
 
 
-def packed(root: Path, path: Path, **more: str) -> Path:
+def pack_zip(root: Path, path: Path, **texts: str) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(root.rglob("*")):
             if file.is_file():
                 archive.write(file, file.relative_to(root))
-        for name, content in more.items():
+        for name, content in texts.items():
             archive.writestr(name, content)
     return path
 
@@ -44,32 +44,32 @@ LAYOUTS = [
 
 @pytest.mark.parametrize(("names", "expected"), LAYOUTS)
 def test_flat_folders_and_folders_of_classes(tmp_path: Path, names: list[str], expected: dict):
-    put(tmp_path / "set", *names)
-    assert classes_of(list_folder(tmp_path / "set")) == expected
-    assert classes_of(list_zip(packed(tmp_path / "set", tmp_path / "set.zip"))) == expected
+    save_pictures(tmp_path / "set", *names)
+    assert class_names(list_folder(tmp_path / "set")) == expected
+    assert class_names(list_zip(pack_zip(tmp_path / "set", tmp_path / "set.zip"))) == expected
 
 
 @pytest.mark.parametrize("test", ["test", "val", "Testing"])
-def test_a_test_part_of_its_own(tmp_path: Path, test: str):
-    put(tmp_path, "train/cat/a.png", "train/dog/b.png", f"{test}/cat/c.png", f"{test}/dog/d.png")
+def test_a_set_with_its_own_test_split(tmp_path: Path, test: str):
+    save_pictures(tmp_path, "train/cat/a.png", "train/dog/b.png", f"{test}/cat/c.png", f"{test}/dog/d.png")
     listing = list_folder(tmp_path)
-    assert [e.is_test for e in listing.entries] == [False, False, True, True]
+    assert [file.is_test for file in listing.files] == [False, False, True, True]
     assert listing.classes == ("cat", "dog")
-    assert [e.label for e in listing.entries] == [0, 1, 0, 1]
+    assert [file.label for file in listing.files] == [0, 1, 0, 1]
 
 
-def test_hidden_files_are_passed_over_and_others_counted(tmp_path: Path):
-    put(tmp_path, "a.png", ".b.png", ".git/c.png", "__MACOSX/d.png", "d/e.png")
+def test_hidden_files_are_left_out_and_others_are_counted(tmp_path: Path):
+    save_pictures(tmp_path, "a.png", ".b.png", ".git/c.png", "__MACOSX/d.png", "d/e.png")
     (tmp_path / "notes.txt").touch()
     (tmp_path / "README").touch()
-    for listing in (list_folder(tmp_path), list_zip(packed(tmp_path, tmp_path.parent / "a.zip"))):
-        assert sorted(e.name for e in listing.entries) == ["a.png", "d/e.png"]
-        assert listing.others == {".txt": 1, "no suffix": 1}
+    for listing in (list_folder(tmp_path), list_zip(pack_zip(tmp_path, tmp_path.parent / "a.zip"))):
+        assert sorted(file.name for file in listing.files) == ["a.png", "d/e.png"]
+        assert listing.other_suffixes == {".txt": 1, "no suffix": 1}
 
 
-def test_links_are_followed_each_folder_once(tmp_path: Path):
-    put(tmp_path / "elsewhere", "x.png", "y.png")
-    put(tmp_path / "set", "a.png")
+def test_links_are_followed_and_each_folder_is_read_once(tmp_path: Path):
+    save_pictures(tmp_path / "elsewhere", "x.png", "y.png")
+    save_pictures(tmp_path / "set", "a.png")
     (tmp_path / "set" / "b.png").symlink_to(tmp_path / "elsewhere" / "x.png")
     (tmp_path / "set" / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "twice").symlink_to(tmp_path / "elsewhere")
@@ -77,29 +77,29 @@ def test_links_are_followed_each_folder_once(tmp_path: Path):
     (tmp_path / "set" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "set" / "circle.png").symlink_to(tmp_path / "set" / "circle.png")
     listing = list_folder(tmp_path / "set")
-    assert [e.name for e in listing.entries] == ["a.png", "b.png", "more/x.png", "more/y.png"]
-    assert dict(listing.skipped).keys() == {"gone.png", "circle.png"}
-    assert "not there" in dict(listing.skipped)["gone.png"]
+    assert [file.name for file in listing.files] == ["a.png", "b.png", "more/x.png", "more/y.png"]
+    assert dict(listing.skipped_files).keys() == {"gone.png", "circle.png"}
+    assert "not there" in dict(listing.skipped_files)["gone.png"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_what_is_no_plain_file_is_named(tmp_path: Path):
-    put(tmp_path, "a.png")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_file_that_is_not_plain_is_named(tmp_path: Path):
+    save_pictures(tmp_path, "a.png")
     os.mkfifo(tmp_path / "pipe.png")
-    assert list_folder(tmp_path).skipped == [("pipe.png", "not a plain file")]
+    assert list_folder(tmp_path).skipped_files == [("pipe.png", "not a plain file")]
 
 
 def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    put(tmp_path, "a.png", "locked/b.png")
+    save_pictures(tmp_path, "a.png", "locked/b.png")
     scandir = os.scandir
 
-    def refusing(path: str) -> object:  # root may read anything, so the system's answer is made up
+    def refusing(path: str) -> object:  # root may read everything, so the error is simulated
         if str(path).endswith("locked"):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    assert list_folder(tmp_path).skipped == [("locked/", "the folder cannot be read: Permission denied")]
+    assert list_folder(tmp_path).skipped_files == [("locked/", "the folder cannot be read: Permission denied")]
     with pytest.raises(UserError, match=r"^cannot read [^\n]*locked: Permission denied$"):
         list_folder(tmp_path / "locked")
 
@@ -120,37 +120,37 @@ def test_no_pictures(tmp_path: Path, names: list[str], message: str):
     with pytest.raises(UserError, match=message):
         list_folder(tmp_path / "s")
     with pytest.raises(UserError, match=message):
-        list_zip(packed(tmp_path / "s", tmp_path / "s.zip"))
+        list_zip(pack_zip(tmp_path / "s", tmp_path / "s.zip"))
 
 
-def stylegan(tmp_path: Path, labels: object) -> Path:
-    put(tmp_path / "s", "00000/img0.png", "00000/img1.png")
-    return packed(tmp_path / "s", tmp_path / "s.zip", **{"dataset.json": json.dumps(labels)})
+def make_stylegan_zip(tmp_path: Path, labels: object) -> Path:
+    save_pictures(tmp_path / "s", "00000/img0.png", "00000/img1.png")
+    return pack_zip(tmp_path / "s", tmp_path / "s.zip", **{"dataset.json": json.dumps(labels)})
 
 
 def test_stylegans_labels(tmp_path: Path):
-    listing = list_zip(stylegan(tmp_path, {"labels": [["00000/img0.png", 6], ["00000/img1.png", 2]]}))
-    assert classes_of(listing) == {"00000/img0.png": "6", "00000/img1.png": "2"}
+    listing = list_zip(make_stylegan_zip(tmp_path, {"labels": [["00000/img0.png", 6], ["00000/img1.png", 2]]}))
+    assert class_names(listing) == {"00000/img0.png": "6", "00000/img1.png": "2"}
     assert len(listing.classes) == 7
 
 
 def test_stylegans_one_hot_missing_and_absent_labels(tmp_path: Path):
-    one_hot = list_zip(stylegan(tmp_path, {"labels": [["00000/img0.png", [0, 0, 1]]]}))
-    assert classes_of(one_hot) == {"00000/img0.png": "2"}
-    assert one_hot.skipped == [("00000/img1.png", "dataset.json has no label for it")]
-    assert list_zip(stylegan(tmp_path, {"labels": None})).classes == ()
+    one_hot = list_zip(make_stylegan_zip(tmp_path, {"labels": [["00000/img0.png", [0, 0, 1]]]}))
+    assert class_names(one_hot) == {"00000/img0.png": "2"}
+    assert one_hot.skipped_files == [("00000/img1.png", "dataset.json has no label for it")]
+    assert list_zip(make_stylegan_zip(tmp_path, {"labels": None})).classes == ()
 
 
 @pytest.mark.parametrize("labels", [[], {}, {"labels": 3}, {"labels": [["a"]]}])
 def test_damaged_labels(tmp_path: Path, labels: object):
     with pytest.raises(UserError, match=r"^[^\n]*dataset.json is damaged[^\n]*$"):
-        list_zip(stylegan(tmp_path, labels))
+        list_zip(make_stylegan_zip(tmp_path, labels))
 
 
 @pytest.mark.parametrize("label", [-1, "cat", 1e9, True, [0, 0], 70_000])
-def test_labels_that_are_no_class_numbers(tmp_path: Path, label: object):
+def test_labels_that_are_not_class_numbers(tmp_path: Path, label: object):
     with pytest.raises(UserError, match=r"^[^\n]*img0.png in dataset.json is no class number$"):
-        list_zip(stylegan(tmp_path, {"labels": [["00000/img0.png", label]]}))
+        list_zip(make_stylegan_zip(tmp_path, {"labels": [["00000/img0.png", label]]}))
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "x/../../a.png", "..\\a.png", "C:/a.png"])
@@ -162,25 +162,25 @@ def test_an_entry_that_points_outside(tmp_path: Path, name: str):
 
 
 def test_a_link_and_an_encrypted_entry_in_a_zip_are_named(tmp_path: Path):
-    put(tmp_path / "s", "a.png")
-    path = packed(tmp_path / "s", tmp_path / "s.zip")
+    save_pictures(tmp_path / "s", "a.png")
+    path = pack_zip(tmp_path / "s", tmp_path / "s.zip")
     with zipfile.ZipFile(path, "a") as archive:
         link = zipfile.ZipInfo("b.png")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    assert list_zip(path).skipped == [("b.png", "a link inside a zip")]
+    assert list_zip(path).skipped_files == [("b.png", "a link inside a zip")]
     content = bytearray(path.read_bytes())
-    at = content.index(b"PK\x01\x02")
-    content[at + 8] |= 1
+    directory_entry = content.index(b"PK\x01\x02")
+    content[directory_entry + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match="encrypted"):
         list_zip(path)
 
 
-@pytest.mark.parametrize("cut", [0, 10, 60, -5])
-def test_a_cut_zip(tmp_path: Path, cut: int):
-    put(tmp_path / "s", "a.png", "b.png")
-    path = packed(tmp_path / "s", tmp_path / "s.zip")
-    path.write_bytes(path.read_bytes()[:cut])
+@pytest.mark.parametrize("length", [0, 10, 60, -5])
+def test_a_truncated_zip(tmp_path: Path, length: int):
+    save_pictures(tmp_path / "s", "a.png", "b.png")
+    path = pack_zip(tmp_path / "s", tmp_path / "s.zip")
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UserError, match=r"^[^\n]*damaged, or no zip[^\n]*$"):
         list_zip(path)

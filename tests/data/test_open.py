@@ -1,105 +1,44 @@
 import hashlib
 import json
-import lzma
 import os
 import subprocess
 import sys
 import zipfile
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets.mnist import read_image_file, read_label_file
 
 import dcgan
 from dcgan.cache import cache_folder
-from dcgan.data import mnist
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
-from tests.conftest import SMALL, entries, picture_folder
-from tests.test_arrays import idx
-
-MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
+from tests.conftest import SMALL, cached_set_names, make_picture_folder
+from tests.data.idx_content import to_idx_bytes
 
 
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mnist")
-    for name in MD5:
-        packed = (files("dcgan.data") / "mnist_idx" / f"{name}.xz").read_bytes()
-        (folder / name).write_bytes(lzma.decompress(packed))
-    return folder
+def test_mnist():
+    images = open_images("mnist", "test")
+    assert images.pixels.shape == (10_000, 1, 28, 28)
+    assert images.pixels.dtype == torch.uint8
+    assert images.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert images.classes[7] == "7"
 
 
-def test_the_shipped_files_are_the_real_mnist(unpacked: Path):
-    for name, md5 in MD5.items():
-        assert hashlib.md5((unpacked / name).read_bytes()).hexdigest() == md5
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_we_read_what_torchvision_reads(unpacked: Path, split: str):
-    pixels, labels = mnist.read_mnist(split)
-    prefix = mnist.PREFIX[split]
-    assert torch.equal(pixels, read_image_file(str(unpacked / f"{prefix}-images-idx3-ubyte")))
-    assert torch.equal(labels.long(), read_label_file(str(unpacked / f"{prefix}-labels-idx1-ubyte")))
-
-
-def test_origin_and_licence_are_named():
-    text = (files("dcgan.data") / "mnist_idx" / "README.md").read_text()
-    assert "Yann LeCun" in text
-    assert "Attribution-Share Alike 3.0" in text
-
-
-def test_open_images():
-    data = open_images("mnist", "test")
-    assert data.pixels.shape == (10_000, 1, 28, 28)
-    assert data.pixels.dtype == torch.uint8
-    assert data.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert data.classes[7] == "7"
-
-
-def test_mnist_needs_no_network(monkeypatch: pytest.MonkeyPatch):
-    import socket
-
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError("the network was asked for")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    assert len(open_images("mnist", "train")) == 60_000
-
-
-def test_unknown_data_names_the_nearest():
+def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(UserError, match="did you mean 'mnist'"):
         open_images("mnits")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"\0\0\x08",
-        b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0",
-        b"\0\0\x08\x01\0\0\0\x02a",
-        b"\0\0\x08\x03\0\0",
-        b"\0\0\x08\x01\0\0\0\x01ab",
-        b"\0\0\x08\x04" + b"\xff" * 16,
-    ],
-)
-def test_a_damaged_idx_file_is_refused(content: bytes):
-    with pytest.raises(UserError, match=r"x\.idx"):
-        mnist.parse_idx(content, "x.idx")
+def test_an_unknown_split_is_refused():
+    with pytest.raises(UserError, match="there is no split 'half' of a set; the splits are train, validation, test"):
+        open_images("mnist", "half")
 
 
-def test_validation_of_a_set_with_its_own_test_part_is_in_training():
+def test_the_validation_split_of_a_set_with_its_own_test_split_is_in_training():
     validation = open_images("mnist", "validation")
     assert 2_900 < len(validation) <= 3_000
     train = {bytes(row) for row in open_images("mnist").pixels.flatten(1).numpy()}
@@ -109,46 +48,70 @@ def test_validation_of_a_set_with_its_own_test_part_is_in_training():
 def test_mnist_at_another_size_and_with_other_channels():
     images = open_images("mnist", "test", size=(32, 36), channels=3)
     assert images.pixels.shape == (10_000, 3, 32, 36)
-    assert images.original == "28x28"
-    assert images.key != open_images("mnist", "test").key
+    assert images.original_size == "28x28"
+    assert images.content_key != open_images("mnist", "test").content_key
 
 
-def save(path: Path, count: int = 20) -> None:
+def test_content_keys_are_those_of_version_0_1_0(tmp_path: Path):
+    """A run is resumed only if the key in its checkpoint is that of its data."""
+    mnist_keys = {
+        "train": "892f3bcf08cc49649cf06fd5a32497c5b415aff17d3ca52be76342fd1419cd62",
+        "validation": "cabb395c6a0853bffaa8bfe0458a5f2b70388974b88b7f349976b260a4cc5b20",
+        "test": "f904163dc1cdc86eba33b2f2566cd53f49f5b7098f27e0430f8da23a47a29573",
+        "all": "9c5f9a2707c05f0fdeca5c13c40888b2cf26b3595ea1ae243c2e9bd55b413da7",
+    }
+    assert {split: open_images("mnist", split).content_key for split in mnist_keys} == mnist_keys
+    resized = open_images("mnist", size=(32, 36), channels=3, fit="pad").content_key
+    assert resized == "43bcaf310f58f140964fef7657a136a133c4ae9cdc7504a9af1a0f43fba17bb6"
+    stacked = open_images("stacked-mnist", "test", seed=3).content_key
+    assert stacked == "04ce9ab7894d7fb2965fef2ac908a3b841fd558ff8c0f05c2b102320f3d4f884"
+    np.save(tmp_path / "a.npy", np.arange(20 * 16 * 16, dtype=np.uint8).reshape(20, 16, 16))
+    from_array = open_images(str(tmp_path / "a.npy")).content_key
+    assert from_array == "570affdf72a258bc0a7c6af2960ed7b4921855b6efcf7baa24ff528bfe6cfba1"
+
+
+def test_the_stacks_of_a_seed_are_those_of_version_0_1_0():
+    images = open_images("stacked-mnist", "test", seed=3)
+    content = images.pixels.numpy().tobytes() + images.labels.numpy().tobytes()
+    assert hashlib.sha256(content).hexdigest() == "a312dd88e5f776850b7feadcab80c7039d8863b719e874033f7b2ac7e70d8eed"
+
+
+def save_random_array(path: Path, count: int = 20) -> None:
     np.save(path, np.random.default_rng(0).integers(0, 256, (count, 20, 20)).astype(np.uint8))
 
 
-def bad_input(root: Path) -> list[tuple[str, str]]:
-    """Specs that cannot be used, and what is said of them."""
+def make_unusable_data(root: Path) -> list[tuple[str, str]]:
+    """Return names of data that cannot be used, each with a part of the error line."""
     (root / "empty").mkdir()
     (root / "texts").mkdir()
     (root / "texts" / "a.txt").touch()
-    picture_folder(root / "one", 1)
-    picture_folder(root / "lone", 21, classes=20)
-    picture_folder(root / "broken", 3)
+    make_picture_folder(root / "one", 1)
+    make_picture_folder(root / "single", 21, classes=20)
+    make_picture_folder(root / "broken", 3)
     for name in ("0.png", "1.png"):
         (root / "broken" / name).write_bytes(b"x")
-    (root / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    (root / "truncated.zip").write_bytes(b"PK\x03\x04 and no more")
     with zipfile.ZipFile(root / "outside.zip", "w") as archive:
         archive.writestr("../a.png", b"x")
-    with zipfile.ZipFile(root / "cut.png.zip", "w") as archive:
+    with zipfile.ZipFile(root / "broken.zip", "w") as archive:
         for name in "ab":
             archive.writestr(f"{name}.png", b"x")
     (root / "idx").mkdir()
     (root / "idx" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0\0\x09" + b"\0\0\0\x10" * 2 + b"x" * 99)
     np.save(root / "float.npy", np.zeros((9, 20, 20)))
     np.save(root / "shape.npy", np.zeros((9, 20), np.uint8))
-    save(root / "single.npy", 1)
+    save_random_array(root / "single.npy", 1)
     (root / "a.tar").touch()
-    picture_folder(root / "flowers", 3)
+    make_picture_folder(root / "flowers", 3)
     return [
         ("empty", "it is empty"),
         ("texts", "it holds 1 .txt"),
         ("one", "one usable picture"),
-        ("lone", "the class class 1 and 18 more has one usable picture"),
-        ("broken", "one usable picture, 2 are the least; 2 cannot be used, such as 0.png (not a picture"),
-        ("cut.zip", "damaged, or no zip"),
+        ("single", "the class class 1 and 18 more has one usable picture"),
+        ("broken", "one usable picture, but needs at least 2; 2 cannot be used, such as 0.png (not a picture"),
+        ("truncated.zip", "damaged, or no zip"),
         ("outside.zip", "points outside it: ../a.png"),
-        ("cut.png.zip", "no usable picture"),
+        ("broken.zip", "no usable picture"),
         ("idx", "damaged: it ends before"),
         ("float.npy", "holds float64, not uint8"),
         ("shape.npy", "has the shape (9, 20)"),
@@ -163,12 +126,12 @@ def bad_input(root: Path) -> list[tuple[str, str]]:
     ]
 
 
-def test_bad_input_is_one_line_and_nothing_is_lost(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unusable_data_gives_one_line_and_leaves_no_files(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    for spec, message in bad_input(tmp_path):
-        said = refused("train", "--data", spec, "--out", "r")
-        assert message in said
-        assert said.rstrip("\n").isprintable()
+    for name, message in make_unusable_data(tmp_path):
+        error = refused("train", "--data", name, "--out", "r")
+        assert message in error
+        assert error.rstrip("\n").isprintable()
         assert not (tmp_path / "r").exists()
         assert not cache_folder().exists() or list(cache_folder().iterdir()) == []
 
@@ -179,30 +142,30 @@ def train_on(data: Path, out: Path, **settings: object) -> RunFolder:
 
 @pytest.mark.parametrize(("channels", "mode"), [(None, "RGB"), (1, "L"), (4, "RGBA")])
 def test_training_on_a_folder(tmp_path: Path, channels: int | None, mode: str, capsys: pytest.CaptureFixture[str]):
-    folder = picture_folder(tmp_path / "my pictures", 40)
+    folder = make_picture_folder(tmp_path / "my pictures", 40)
     (folder / "bro\nken.png").write_bytes(b"x")
     run = train_on(folder, tmp_path / "r", channels=channels)
     for picture in (run.path / "reals.png", max(run.samples.iterdir())):
         with Image.open(picture) as image:
             assert image.mode == mode
-    skipped = json.loads((run.path / "skipped.json").read_text())
-    assert skipped == [{"file": "bro\\nken.png", "reason": "not a picture, or of a kind that is not read"}]
-    said = capsys.readouterr().err
-    assert "40 pictures of 20x20 to 20x26" not in said  # 36 of them are trained on
-    assert "36 pictures of 20x20 to 20x26" in said
-    assert "resized to 28x28 (crop), which the network dcgan draws" in said
-    assert "1 files cannot be used and are listed in skipped.json" in said
+    skipped_files = json.loads((run.path / "skipped.json").read_text())
+    assert skipped_files == [{"file": "bro\\nken.png", "reason": "not a picture, or of a kind that is not read"}]
+    messages = capsys.readouterr().err
+    assert "40 pictures of 20x20 to 20x26" not in messages  # 36 of them are trained on
+    assert "36 pictures of 20x20 to 20x26" in messages
+    assert "resized to 28x28 (crop), the size that the network dcgan draws" in messages
+    assert "1 files cannot be used and are listed in skipped.json" in messages
     assert dcgan.load(run).sample(2).shape == (2, 28, 28, len(mode))
 
 
 def test_training_on_an_array_a_zip_and_idx_files(tmp_path: Path):
-    save(tmp_path / "a.npy")
-    picture_folder(tmp_path / "s", 20, classes=2)
+    save_random_array(tmp_path / "a.npy")
+    make_picture_folder(tmp_path / "s", 20, classes=2)
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         for file in (tmp_path / "s").rglob("*.png"):
             archive.write(file, file.relative_to(tmp_path))
     (tmp_path / "idx").mkdir()
-    (tmp_path / "idx" / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((20, 28, 28), np.uint8)))
+    (tmp_path / "idx" / "train-images-idx3-ubyte").write_bytes(to_idx_bytes(np.zeros((20, 28, 28), np.uint8)))
     for name in ("a.npy", "s.zip", "idx"):
         run = train_on(tmp_path / name, tmp_path / f"run of {name}")
         assert next(run.log.measurements())["step"] == 2
@@ -211,64 +174,49 @@ def test_training_on_an_array_a_zip_and_idx_files(tmp_path: Path):
 
 @pytest.mark.parametrize("augment", ["flip", "diffaugment", "flip+diffaugment"])
 def test_a_resumed_run_on_a_folder_equals_one_that_never_stopped(tmp_path: Path, augment: str):
-    folder = picture_folder(tmp_path / "s", 40)
-    whole = train_on(folder, tmp_path / "whole", augment=augment, steps=5)
-    part = train_on(folder, tmp_path / "part", augment=augment, steps=2)
+    folder = make_picture_folder(tmp_path / "s", 40)
+    uninterrupted = train_on(folder, tmp_path / "uninterrupted", augment=augment, steps=5)
+    stopped = train_on(folder, tmp_path / "stopped", augment=augment, steps=2)
     state = "checkpoint/state.safetensors"
-    assert (dcgan.resume(part, steps=5).path / state).read_bytes() == (whole.path / state).read_bytes()
+    assert (dcgan.resume(stopped, steps=5).path / state).read_bytes() == (uninterrupted.path / state).read_bytes()
 
 
-def test_a_run_whose_pictures_changed_does_not_go_on(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 40)
+def test_a_run_whose_pictures_changed_is_not_resumed(tmp_path: Path):
+    folder = make_picture_folder(tmp_path / "s", 40)
     run = train_on(folder, tmp_path / "r")
     before = (run.path / "metrics.jsonl").read_bytes()
     (folder / "0.png").unlink()
-    with pytest.raises(UserError, match=r"^[^\n]*cannot go on: [^\n]* holds other pictures now"):
+    with pytest.raises(UserError, match=r"^[^\n]*cannot [^\n]* holds other pictures now"):
         dcgan.resume(run, steps=9)
     assert (run.path / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_name_that_is_no_text_breaks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_whose_name_is_not_text_can_be_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     name = os.fsdecode(b"caf\xe9 \x1b[31m")
     try:
-        picture_folder(tmp_path / name, 20)
+        make_picture_folder(tmp_path / name, 20)
     except OSError:
-        pytest.skip("this file system takes text only")
+        pytest.skip("this file system accepts text only")
     run = dcgan.train("dcgan", data=name, **{**SMALL, "steps": 2})
     assert str(run.path).isprintable()
     assert (run.model / "README.md").read_text().count("caf\\udce9 \\x1b[31m") >= 1
     assert list(dcgan.resume(run, steps=3).log.measurements())[-1]["step"] == 3
 
 
-def test_a_network_that_cannot_draw_the_size_is_refused_before_anything_is_prepared(tmp_path: Path):
+def test_a_size_that_the_network_cannot_draw_is_refused_before_anything_is_prepared(tmp_path: Path):
     with pytest.raises(UserError, match="28x28 only"):
-        train_on(picture_folder(tmp_path / "s", 20), tmp_path / "r", image_size="28x32")
-    assert not cache_folder().exists() or entries() == []
+        train_on(make_picture_folder(tmp_path / "s", 20), tmp_path / "r", image_size="28x32")
+    assert not cache_folder().exists() or cached_set_names() == []
 
 
 def test_opening_works_in_a_script_without_a_main_guard(tmp_path: Path):
     """Decoding in processes must not run the user's script again."""
-    folder = picture_folder(tmp_path / "s", 260)
+    folder = make_picture_folder(tmp_path / "s", 260)
     (tmp_path / "script.py").write_text(
-        "import dcgan.data.decode_workers as w\nfrom dcgan.data import open_images\nw.cores = lambda: 2\n"
+        "import dcgan.data.decode_workers as workers\nfrom dcgan.data.open import open_images\n"
+        "workers.usable_core_count = lambda: 2\n"
         f"print(len(open_images({str(folder)!r}, 'all')))\n"
     )
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "260\n", done.stderr
-
-
-def test_digits_that_are_unpacked_ahead_are_the_same(monkeypatch: pytest.MonkeyPatch):
-    from dcgan.data import mnist_bytes
-
-    done = []
-    unpack = mnist_bytes._unpack
-    monkeypatch.setattr(mnist_bytes, "_unpack", lambda name: done.append(name) or unpack(name))
-    mnist_bytes.unpack_in_background("mnist")
-    ahead = mnist.read_mnist("train")
-    assert sorted(done) == sorted(mnist_bytes.TRAINING_FILES)
-    again = mnist.read_mnist("train")
-    assert len(done) == 4
-    assert all(torch.equal(one, other) for one, other in zip(ahead, again, strict=True))
-    mnist_bytes.unpack_in_background("folder")
-    assert not mnist_bytes._begun

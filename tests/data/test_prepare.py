@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dcgan.cache import DAY_S, cache_folder
-from dcgan.data import prepare, prepared
+from dcgan.cache import MAX_LEFTOVER_AGE_S, cache_folder
+from dcgan.data import prepare
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
-from tests.conftest import entries, picture_folder
+from tests.conftest import cached_set_names, make_picture_folder
 
 
-def test_what_is_prepared_is_what_was_there(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 60, classes=2)
+def test_prepared_pictures_are_those_of_the_files(tmp_path: Path):
+    folder = make_picture_folder(tmp_path / "s", 60, classes=2)
     parts = [open_images(str(folder), part, size=(16, 16)) for part in ("train", "validation", "test", "all")]
     train, validation, test, everything = parts
     assert [len(part) for part in parts] == [54, 2, 4, 60]
@@ -29,25 +29,25 @@ def test_what_is_prepared_is_what_was_there(tmp_path: Path):
     assert train.pixels.shape[1:] == (3, 16, 16)
     assert train.classes == ("class 0", "class 1")
     for image, label in zip(everything.pixels, everything.labels, strict=True):
-        value = int(image[0, 8, 8])  # each picture is of one colour: its number
+        value = int(image[0, 8, 8])  # each picture has one color, which is its number
         assert image[:, 8, 8].tolist() == [value, 255 - value, 7]
         assert value % 2 == label
     assert sorted(everything.pixels[:, 0, 8, 8].tolist()) == list(range(60))
 
 
-def test_it_is_mapped_from_the_disk_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = picture_folder(tmp_path / "s", 20)
+def test_a_set_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = make_picture_folder(tmp_path / "s", 20)
     first = open_images(str(folder))
-    monkeypatch.setattr(prepare, "_decoded", None)
+    monkeypatch.setattr(prepare, "_decode_batches", None)
     again = open_images(str(folder))
     assert torch.equal(first.pixels, again.pixels)
-    assert first.key == again.key
-    assert len(entries()) == 1
+    assert first.content_key == again.content_key
+    assert len(cached_set_names()) == 1
 
 
 @pytest.mark.parametrize("change", ["touch", "add", "remove", "size", "channels", "fit"])
-def test_any_change_prepares_anew(tmp_path: Path, change: str):
-    folder = picture_folder(tmp_path / "s", 20)
+def test_any_change_prepares_the_set_again(tmp_path: Path, change: str):
+    folder = make_picture_folder(tmp_path / "s", 20)
     first = open_images(str(folder), size=(16, 16))
     options: dict = {"size": (16, 16)}
     if change == "touch":
@@ -59,97 +59,54 @@ def test_any_change_prepares_anew(tmp_path: Path, change: str):
     else:
         options |= {"size": {"size": (20, 16)}, "channels": {"channels": 1}, "fit": {"fit": "pad"}}[change]
     again = open_images(str(folder), **options)
-    assert len(entries()) == 2
-    assert (first.key == again.key) == (change == "touch")  # the content is the same then
+    assert len(cached_set_names()) == 2
+    assert (first.content_key == again.content_key) == (change == "touch")  # the content is the same then
 
 
-def damage(entry: Path, how: str) -> None:
-    pixels = entry / "pixels.npy"
-    content = bytearray(pixels.read_bytes())
-    if how == "flip":
-        content[len(content) // 2] ^= 1
-        pixels.write_bytes(content)
-    elif how == "cut":
-        pixels.write_bytes(content[:-1])
-    elif how == "empty":
-        pixels.write_bytes(b"")
-    elif how == "gone":
-        pixels.unlink()
-    elif how == "meta":
-        (entry / "meta.json").write_text('{"version": 1')
-    elif how == "list":
-        (entry / "meta.json").write_text("[]")
-    elif how == "about":
-        (entry / "about.npz").write_bytes(b"x")
-
-
-@pytest.mark.parametrize("how", ["flip", "cut", "empty", "gone", "meta", "list", "about"])
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, how: str):
-    folder = picture_folder(tmp_path / "s", 20)
-    first = open_images(str(folder)).pixels.clone()
-    damage(cache_folder() / entries()[0], how)
-    assert torch.equal(open_images(str(folder)).pixels, first)
-    assert len(entries()) == 1
-
-
-def test_a_copied_cache_is_read_as_a_whole_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = picture_folder(tmp_path / "s", 20)
-    open_images(str(folder))
-    pixels = cache_folder() / entries()[0] / "pixels.npy"
-    os.utime(pixels, ns=(1, 1))
-    read = []
-    whole = prepared._whole
-    monkeypatch.setattr(prepared, "_whole", lambda path: read.append(path.name) or whole(path))
-    monkeypatch.setattr(prepare, "_decoded", None)
-    open_images(str(folder))
-    open_images(str(folder))
-    assert read.count("pixels.npy") == 1
-
-
-def test_a_killed_preparation_leaves_nothing_half_made(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 12)
+def test_a_killed_preparation_leaves_no_unfinished_set(tmp_path: Path):
+    folder = make_picture_folder(tmp_path / "s", 12)
     code = (
-        "import sys, time, dcgan.data.prepare as p; from dcgan.data import open_images\n"
-        "def slow(*a):\n    yield from real(*a); print('half', flush=True); time.sleep(100)\n"
-        "real = p._decoded; p._decoded = slow; open_images(sys.argv[1])"
+        "import sys, time, dcgan.data.prepare as p; from dcgan.data.open import open_images\n"
+        "def decode_and_wait(*a):\n    yield from decode(*a); print('half', flush=True); time.sleep(100)\n"
+        "decode = p._decode_batches; p._decode_batches = decode_and_wait; open_images(sys.argv[1])"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "half\n"
     assert len(list(cache_folder().iterdir())) == 1
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert entries() == []
+    assert cached_set_names() == []
     assert len(open_images(str(folder), "all")) == 12
     if os.name == "posix":
-        assert len(list(cache_folder().iterdir())) == 1  # what the killed one left is gone
+        assert len(list(cache_folder().iterdir())) == 1  # the files of the killed process are removed
 
 
 def test_ctrl_c_while_preparing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = picture_folder(tmp_path / "s", 12)
+    folder = make_picture_folder(tmp_path / "s", 12)
 
-    def interrupted(*arguments: object) -> None:
+    def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare, "_decoded", interrupted)
+    monkeypatch.setattr(prepare, "_decode_batches", interrupt)
     with pytest.raises(KeyboardInterrupt):
         open_images(str(folder))
     assert list(cache_folder().iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = picture_folder(tmp_path / "s", 12)
+    folder = make_picture_folder(tmp_path / "s", 12)
     (tmp_path / "file").touch()
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match=r"^cannot write the cache [^\n]*set DCGAN_CACHE"):
         open_images(str(folder))
 
 
-def test_old_leftovers_of_other_machines_are_swept(tmp_path: Path):
+def test_old_leftovers_of_other_machines_are_removed(tmp_path: Path):
     old, new = cache_folder() / ".k.elsewhere.1", cache_folder() / ".k.elsewhere.2"
-    for left in (old, new):
-        left.mkdir(parents=True)
-    os.utime(old, (time.time() - 2 * DAY_S,) * 2)
-    open_images(str(picture_folder(tmp_path / "s", 12)))
+    for leftover in (old, new):
+        leftover.mkdir(parents=True)
+    os.utime(old, (time.time() - 2 * MAX_LEFTOVER_AGE_S,) * 2)
+    open_images(str(make_picture_folder(tmp_path / "s", 12)))
     assert not old.exists()
     assert new.exists()
 
@@ -157,20 +114,20 @@ def test_old_leftovers_of_other_machines_are_swept(tmp_path: Path):
 def test_channels_grow_when_a_later_picture_needs_them(tmp_path: Path):
     folder = tmp_path / "s"
     folder.mkdir()
-    for i in range(prepare.WRITE_BATCH + 4):
+    for i in range(prepare.WRITE_BATCH_SIZE + 4):
         Image.new("L", (16, 16), i).save(folder / f"{i:03d}.png")
-    for i, (mode, colour) in enumerate([("RGB", (1, 2, 3)), ("RGBA", (4, 5, 6, 7)), ("L", 8)]):
-        for k in range(prepare.WRITE_BATCH):
-            Image.new(mode, (16, 16), colour).save(folder / f"x{i}{k}.png")
+    for i, (mode, color) in enumerate([("RGB", (1, 2, 3)), ("RGBA", (4, 5, 6, 7)), ("L", 8)]):
+        for k in range(prepare.WRITE_BATCH_SIZE):
+            Image.new(mode, (16, 16), color).save(folder / f"x{i}{k}.png")
     images = open_images(str(folder), "all")
-    assert images.pixels.shape == (4 + 4 * prepare.WRITE_BATCH, 4, 16, 16)
+    assert images.pixels.shape == (4 + 4 * prepare.WRITE_BATCH_SIZE, 4, 16, 16)
     first = {tuple(p) for p in images.pixels[:, :, 0, 0].tolist()}
-    grays = {(i, i, i, 255) for i in range(prepare.WRITE_BATCH + 4)}
+    grays = {(i, i, i, 255) for i in range(prepare.WRITE_BATCH_SIZE + 4)}
     assert first == grays | {(1, 2, 3, 255), (4, 5, 6, 7), (8, 8, 8, 255)}
 
 
-def test_equal_pictures_are_on_one_side(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 50)
+def test_equal_pictures_are_in_one_split(tmp_path: Path):
+    folder = make_picture_folder(tmp_path / "s", 50)
     for i in range(50):
         (folder / f"copy {i}.png").write_bytes((folder / f"{i}.png").read_bytes())
     train, validation, test = (
@@ -183,9 +140,11 @@ def test_equal_pictures_are_on_one_side(tmp_path: Path):
 
 
 def test_the_same_pictures_are_held_out_at_every_size(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 50)
-    held = [open_images(str(folder), "test", size=size).pixels[:, 0, 8, 8].tolist() for size in ((16, 16), (32, 20))]
-    assert held[0] == held[1]
+    folder = make_picture_folder(tmp_path / "s", 50)
+    held_out = [
+        open_images(str(folder), "test", size=size).pixels[:, 0, 8, 8].tolist() for size in ((16, 16), (32, 20))
+    ]
+    assert held_out[0] == held_out[1]
 
 
 def test_a_sparse_array_stays_sparse_and_memory_bounded(tmp_path: Path):
@@ -196,30 +155,30 @@ def test_a_sparse_array_stays_sparse_and_memory_bounded(tmp_path: Path):
     images = open_images(str(tmp_path / "big.npy"), "all")
     assert images.pixels.shape == (n, 3, 32, 32)
     assert sorted(images.pixels.view(n, -1).amax(1).unique().tolist()) == [0, 3, 9]
-    kept = cache_folder() / entries()[0] / "pixels.npy"
-    assert kept.stat().st_blocks * 512 < 2**26 < kept.stat().st_size
+    pixels = cache_folder() / cached_set_names()[0] / "pixels.npy"
+    assert pixels.stat().st_blocks * 512 < 2**26 < pixels.stat().st_size
 
 
 @pytest.mark.slow
 def test_a_million_pictures_train_within_a_gibibyte():
-    words = [sys.executable, "-m", "benchmarks.data", "--only", "million"]
-    found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["million"]
-    assert max(found[name] for name in ("prepare_peak_mib", "draw_peak_mib", "train_peak_mib")) < 1024
+    command = [sys.executable, "-m", "benchmarks.data", "--only", "million"]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["million"]
+    assert max(result[name] for name in ("prepare_peak_mib", "draw_peak_mib", "train_peak_mib")) < 1024
 
 
 def test_two_preparations_at_once_end_in_one_entry(tmp_path: Path):
-    folder = picture_folder(tmp_path / "s", 30)
-    code = "import sys; from dcgan.data import open_images; print(open_images(sys.argv[1]).key)"
-    words = [sys.executable, "-c", code, str(folder)]
-    both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    keys = {process.communicate()[0] for process in both}
+    folder = make_picture_folder(tmp_path / "s", 30)
+    code = "import sys; from dcgan.data.open import open_images; print(open_images(sys.argv[1]).content_key)"
+    command = [sys.executable, "-c", code, str(folder)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    keys = {process.communicate()[0] for process in processes}
     assert len(keys) == 1
     assert len(list(cache_folder().iterdir())) == 1
 
 
-MADE = st.tuples(
+RANDOM_FILES = st.tuples(
     st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"), min_size=1, max_size=12),
-    st.sampled_from(["L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "I;16", "broken", "cut"]),
+    st.sampled_from(["L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "I;16", "broken", "truncated"]),
     st.integers(1, 50),
     st.integers(1, 50),
 )
@@ -231,33 +190,37 @@ def all_files(root: Path) -> list[Path]:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    made=st.lists(MADE, max_size=12), classes=st.integers(0, 3), name=st.sampled_from(["a b", "그림", "naïve", "x\ty"])
+    random_files=st.lists(RANDOM_FILES, max_size=12),
+    classes=st.integers(0, 3),
+    name=st.sampled_from(["a b", "그림", "naïve", "x\ty"]),
 )
-def test_made_up_folders(tmp_path_factory: pytest.TempPathFactory, made: list, classes: int, name: str):
-    root = tmp_path_factory.mktemp("made") / name
-    good = set()
-    for i, (stem, mode, w, h) in enumerate(made):
+def test_random_folders(tmp_path_factory: pytest.TempPathFactory, random_files: list, classes: int, name: str):
+    root = tmp_path_factory.mktemp("random") / name
+    readable = set()
+    for i, (stem, mode, w, h) in enumerate(random_files):
         folder = root / f"class {i % classes}" if classes else root
         folder.mkdir(parents=True, exist_ok=True)
         if len(f"{i}{stem}".encode()) > 200:
             continue
         path = folder / f"{i}{stem}.{'tif' if mode == 'CMYK' else 'png'}"
-        Image.new("L" if mode in ("broken", "cut") else mode, (w, h), 1).save(path)
+        Image.new("L" if mode in ("broken", "truncated") else mode, (w, h), 1).save(path)
         if mode == "broken":
             path.write_bytes(b"no picture")
-        elif mode == "cut":
+        elif mode == "truncated":
             path.write_bytes(path.read_bytes()[:40])
         else:
-            good.add(path)
+            readable.add(path)
     root.mkdir(parents=True, exist_ok=True)
-    in_class = [sum(path.parent == folder for path in good) for folder in {path.parent for path in all_files(root)}]
-    if len(good) < 2 or (len(in_class) > 1 and min(in_class) < 2):
-        with pytest.raises(UserError) as refused:
+    class_sizes = [
+        sum(path.parent == folder for path in readable) for folder in {path.parent for path in all_files(root)}
+    ]
+    if len(readable) < 2 or (len(class_sizes) > 1 and min(class_sizes) < 2):
+        with pytest.raises(UserError) as error:
             open_images(str(root), "all", size=(16, 18))
-        assert str(refused.value).isprintable()
+        assert str(error.value).isprintable()
         return
     images = open_images(str(root), "all", size=(16, 18))
-    assert len(images) == len(good)
+    assert len(images) == len(readable)
     assert images.pixels.shape[2:] == (16, 18)
-    assert len(images.skipped) == len(all_files(root)) - len(good)
-    assert all(name.isprintable() and why.isprintable() for name, why in images.skipped)
+    assert len(images.skipped_files) == len(all_files(root)) - len(readable)
+    assert all(name.isprintable() and reason.isprintable() for name, reason in images.skipped_files)

@@ -11,7 +11,7 @@ from dcgan.cache import cache_folder
 from dcgan.data import torchvision
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
-from tests.test_arrays import idx
+from tests.data.idx_content import to_idx_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -19,34 +19,36 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     import urllib.request
 
     def refuse(*arguments: object, **options: object) -> None:
-        raise OSError("no network here")
+        raise OSError("no network")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     monkeypatch.chdir(tmp_path)
 
 
-def fashion(root: Path, pack: bool = False) -> None:
+def save_fashion_mnist(root: Path, is_packed: bool = False) -> None:
     folder = root / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
     for part, n in (("train", 40), ("t10k", 10)):
         for kind, array in (("images-idx3", np.full((n, 28, 28), n)), ("labels-idx1", np.arange(n) % 10)):
-            content = idx(array.astype(np.uint8))
-            name = f"{part}-{kind}-ubyte"
-            (folder / (f"{name}.gz" if pack else name)).write_bytes(gzip.compress(content) if pack else content)
+            content, name = to_idx_bytes(array.astype(np.uint8)), f"{part}-{kind}-ubyte"
+            if is_packed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("in_cache", [False, True])
-def test_what_lies_on_the_disk_needs_no_network(tmp_path: Path, in_cache: bool):
-    fashion(cache_folder() / "torchvision" if in_cache else tmp_path / "data")
+def test_files_on_the_disk_need_no_network(tmp_path: Path, in_cache: bool):
+    save_fashion_mnist(cache_folder() / "torchvision" if in_cache else tmp_path / "data")
     train, test = open_images("fashion-mnist"), open_images("fashion-mnist", "test", size=(32, 40))
     assert train.pixels.shape == (40, 1, 28, 28)
     assert test.pixels.shape == (10, 1, 32, 40)
     assert train.classes[0] == "T-shirt/top"
-    assert train.key != test.key
+    assert train.content_key != test.content_key
 
 
-def test_packed_files_put_by_hand_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    fashion(tmp_path / "data", pack=True)
+def test_packed_files_that_the_user_put_there_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save_fashion_mnist(tmp_path / "data", is_packed=True)
     monkeypatch.setattr(datasets.FashionMNIST, "resources", [(name, None) for name, _ in datasets.MNIST.resources])
     assert len(open_images("fashion-mnist")) == 40
 
@@ -57,12 +59,12 @@ def test_without_files_and_network_one_line_says_which_files_go_where(name: str,
         open_images(name)
     text = str(error.value)
     assert "\n" not in text
-    assert all(file in text for file in torchvision.TORCHVISION_SETS[name].files)
+    assert all(file in text for file in torchvision.TORCHVISION_SETS[name].file_names)
     assert str(cache_folder() / "torchvision") in text
     assert capsys.readouterr().out == ""
 
 
-def test_svhn_names_its_extra(monkeypatch: pytest.MonkeyPatch):
+def test_svhn_without_scipy_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(UserError, match=r"pip install 'dcgan\[svhn\]'"):
@@ -78,16 +80,16 @@ def test_svhn_names_its_extra(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_every_layout(monkeypatch: pytest.MonkeyPatch, name: str, data: np.ndarray, expected: tuple):
-    class Fake:
+    class FakeDataset:
         def __init__(self, root: str, download: bool, **arguments: object) -> None:
             self.data, self.targets, self.labels = data, [0] * 20, np.zeros(20)
 
-    for module in ("scipy", "scipy.io"):  # an extra, which need not be here
+    for module in ("scipy", "scipy.io"):  # an extra, which may not be installed
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
-    monkeypatch.setattr(datasets, torchvision.TORCHVISION_SETS[name].dataset, Fake)
+    monkeypatch.setattr(datasets, torchvision.TORCHVISION_SETS[name].class_name, FakeDataset)
     assert open_images(name).pixels.shape == expected
 
 
-def test_every_name_is_one_of_torchvisions():
-    for known in torchvision.TORCHVISION_SETS.values():
-        assert hasattr(datasets, known.dataset)
+def test_torchvision_has_every_set():
+    for entry in torchvision.TORCHVISION_SETS.values():
+        assert hasattr(datasets, entry.class_name)

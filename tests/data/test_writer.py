@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dcgan.data.decode import ResizeOptions
+from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
+
+OPTIONS = ResizeOptions(16, 20, None, "crop")
+
+
+def random_batch(n: int, channels: int, mode: str) -> PreparedBatch:
+    random = np.random.default_rng(channels)
+    return PreparedBatch(
+        random.integers(0, 256, (n, channels, 16, 20)).astype(np.uint8),
+        np.arange(n),
+        random.integers(0, 256, (n, 16)).astype(np.uint8),
+        np.full((n, 2), 30, np.int32),
+        [mode] * n,
+        np.zeros(n, bool),
+        np.arange(n),
+    )
+
+
+@pytest.mark.parametrize(("channels", "new_channels"), [(1, 1), (1, 3), (1, 4), (3, 3), (3, 4), (4, 4)])
+def test_added_channels_lose_nothing(channels: int, new_channels: int):
+    pixels = random_batch(3, channels, "L").pixels
+    pixels.flags.writeable = False
+    added = add_channels(pixels, new_channels)
+    assert added.shape == (3, new_channels, 16, 20)
+    assert added.dtype == np.uint8
+    color_channels = min(3, new_channels)
+    assert (added[:, :color_channels] == pixels[:, :3]).all()
+    if channels == 4:
+        assert (added == pixels).all()
+    elif new_channels == 4:
+        assert (added[:, 3] == 255).all()
+
+
+def test_batches_of_different_channels_become_one_array(tmp_path: Path):
+    batches = [random_batch(5, 1, "L"), random_batch(2, 4, "RGBA"), random_batch(3, 3, "RGB")]
+    with (tmp_path / "a.npy").open("wb+") as file:
+        writer = BatchWriter(file, OPTIONS)
+        for batch in batches:
+            writer.add(batch)
+        columns, mode_names = writer.columns()
+        writer.finish()
+    pixels = np.load(tmp_path / "a.npy")
+    assert (pixels == np.concatenate([add_channels(batch.pixels, 4) for batch in batches])).all()
+    assert [mode_names[number] for number in columns["modes"]] == ["L"] * 5 + ["RGBA"] * 2 + ["RGB"] * 3
+    assert columns["indices"].tolist() == [0, 1, 2, 3, 4, 0, 1, 0, 1, 2]
+
+
+def test_black_pictures_at_the_end_have_their_length(tmp_path: Path):
+    batch = random_batch(4, 1, "L")
+    batch.pixels[:] = 0
+    with (tmp_path / "a.npy").open("wb+") as file:
+        writer = BatchWriter(file, OPTIONS)
+        writer.add(batch)
+        writer.finish()
+    assert np.load(tmp_path / "a.npy").shape == (4, 1, 16, 20)
