@@ -1,4 +1,4 @@
-"""Every metric against a short formula of its own in NumPy, and against what can be known without a computer."""
+"""Every metric against a short formula in NumPy, and against values that are known without a computer."""
 
 import numpy as np
 import pytest
@@ -6,66 +6,68 @@ import torch
 from torch import Tensor
 
 from dcgan.errors import UserError
-from dcgan.metrics import fidelity as f
+from dcgan.metrics import fidelity
 
 
-def normal(n: int, length: int, seed: int = 0, mean: float = 0.0, scale: float = 1.0) -> Tensor:
+def draw_normal(n: int, feature_count: int, seed: int = 0, mean: float = 0.0, scale: float = 1.0) -> Tensor:
     source = np.random.default_rng(seed)
-    return torch.from_numpy(source.normal(mean, scale, (n, length)).astype(np.float32))
+    return torch.from_numpy(source.normal(mean, scale, (n, feature_count)).astype(np.float32))
 
 
-def distance(a: Tensor, b: Tensor) -> float:
-    return f.frechet_distance(f.gaussian_statistics(a), f.gaussian_statistics(b))
+def frechet(a: Tensor, b: Tensor) -> float:
+    return fidelity.frechet_distance(fidelity.gaussian_statistics(a), fidelity.gaussian_statistics(b))
 
 
-def root(matrix: np.ndarray) -> np.ndarray:
-    """The square root of a symmetric matrix, by its eigenvectors."""
+def square_root(matrix: np.ndarray) -> np.ndarray:
+    """Return the square root of a symmetric matrix, by its eigenvectors."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * np.sqrt(values.clip(0)) @ vectors.T
 
 
 @pytest.mark.parametrize("length", [2, 7, 40])
-def test_the_frechet_distance_is_its_formula(length: int):
-    a, b = normal(300, length).numpy().astype(float), normal(200, length, 1, 0.3, 1.4).numpy().astype(float)
+def test_the_frechet_distance_equals_its_formula(length: int):
+    a, b = draw_normal(300, length).numpy().astype(float), draw_normal(200, length, 1, 0.3, 1.4).numpy().astype(float)
     s, t = np.cov(a.T), np.cov(b.T)
-    half = root(s)
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s + t - 2 * root(half @ t @ half))
-    assert distance(torch.from_numpy(a), torch.from_numpy(b)) == pytest.approx(expected, rel=1e-6)
+    half = square_root(s)
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(s + t - 2 * square_root(half @ t @ half))
+    assert frechet(torch.from_numpy(a), torch.from_numpy(b)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_closed_forms_of_the_frechet_distance():
-    x = normal(500, 10, mean=0.5).double()
+    x = draw_normal(500, 10, mean=0.5).double()
     mean, spread = x.mean(0), torch.cov(x.T).trace()
-    assert distance(x, x) == pytest.approx(0, abs=1e-6)
-    assert distance(x, x + 2) == pytest.approx(10 * 2**2, rel=1e-9)
-    assert distance(x, 3 * x) == pytest.approx(float((3 - 1) ** 2 * (mean @ mean + spread)), rel=1e-9)
+    assert frechet(x, x) == pytest.approx(0, abs=1e-6)
+    assert frechet(x, x + 2) == pytest.approx(10 * 2**2, rel=1e-9)
+    assert frechet(x, 3 * x) == pytest.approx(float((3 - 1) ** 2 * (mean @ mean + spread)), rel=1e-9)
 
 
-def test_the_frechet_distance_does_not_know_directions_or_order():
-    a, b = normal(300, 8).double(), normal(300, 8, 1, 0.2, 1.3).double()
-    turned = torch.linalg.qr(normal(8, 8, 2).double()).Q
-    assert distance(a @ turned, b @ turned) == pytest.approx(distance(a, b), rel=1e-9)
-    assert distance(a.flip(0), b) == pytest.approx(distance(a, b), rel=1e-9)
-    assert distance(b, a) == pytest.approx(distance(a, b), rel=1e-9)
+def test_the_frechet_distance_does_not_depend_on_rotation_or_order():
+    a, b = draw_normal(300, 8).double(), draw_normal(300, 8, 1, 0.2, 1.3).double()
+    rotation = torch.linalg.qr(draw_normal(8, 8, 2).double()).Q
+    assert frechet(a @ rotation, b @ rotation) == pytest.approx(frechet(a, b), rel=1e-9)
+    assert frechet(a.flip(0), b) == pytest.approx(frechet(a, b), rel=1e-9)
+    assert frechet(b, a) == pytest.approx(frechet(a, b), rel=1e-9)
 
 
 def test_more_samples_are_nearer_and_the_extrapolation_is_nearest():
-    """The bias falls as 1 / n; what is extrapolated has nearly none."""
-    real = f.GaussianStatistics(np.zeros(16), np.eye(16))
-    few, many = (np.mean([distance_to(real, n, seed) for seed in range(5)]) for n in (200, 2000))
-    infinite = np.mean([f.extrapolated_frechet_distance(normal(2000, 16, seed), real, seed) for seed in range(5)])
+    """The bias falls as 1 / n; the extrapolated distance has almost none."""
+    real = fidelity.GaussianStatistics(np.zeros(16), np.eye(16))
+    few, many = (np.mean([frechet_to(real, n, seed) for seed in range(5)]) for n in (200, 2000))
+    infinite = np.mean(
+        [fidelity.extrapolated_frechet_distance(draw_normal(2000, 16, seed), real, seed) for seed in range(5)]
+    )
     # The first order for the identity is d (d + 3) / 4n and a little: 0.475 and 0.0475
     assert few == pytest.approx(0.42, abs=0.1)
     assert many == pytest.approx(few / 10, rel=0.15)
     assert abs(infinite) < many / 8
 
 
-def distance_to(real: f.GaussianStatistics, n: int, seed: int) -> float:
-    return f.frechet_distance(f.gaussian_statistics(normal(n, len(real.mean), seed)), real)
+def frechet_to(real: fidelity.GaussianStatistics, n: int, seed: int) -> float:
+    return fidelity.frechet_distance(fidelity.gaussian_statistics(draw_normal(n, len(real.mean), seed)), real)
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """The unbiased squared MMD with (xᵀy / D + 1)³, by loops over means."""
+    """Return the unbiased squared MMD with (xᵀy / D + 1)³, from means of kernel matrices."""
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (a @ b.T / a.shape[1] + 1) ** 3
@@ -76,14 +78,18 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
     return off_diagonal(kernel(x, x)) + off_diagonal(kernel(y, y)) - 2 * kernel(x, y).mean()
 
 
-def test_the_kernel_distance_is_its_formula():
-    a, b = normal(150, 6), normal(150, 6, 1, 0.5)
-    # As many as in a subset: every subset is all of them.
-    assert f.kernel_distance(a, b) == pytest.approx(mmd(a.numpy().astype(float), b.numpy().astype(float)), rel=1e-6)
+def test_the_kernel_distance_equals_its_formula():
+    a, b = draw_normal(150, 6), draw_normal(150, 6, 1, 0.5)
+    # there are as many features as in a subset, so every subset contains all of them
+    assert fidelity.kernel_distance(a, b) == pytest.approx(
+        mmd(a.numpy().astype(float), b.numpy().astype(float)), rel=1e-6
+    )
 
 
 def test_the_kernel_distance_of_equal_distributions_is_0_on_average():
-    values = [f.kernel_distance(normal(150, 5, 2 * i), normal(150, 5, 2 * i + 1), i) for i in range(60)]
+    values = [
+        fidelity.kernel_distance(draw_normal(150, 5, 2 * i), draw_normal(150, 5, 2 * i + 1), i) for i in range(60)
+    ]
     error = np.std(values, ddof=1) / np.sqrt(60)
     assert abs(np.mean(values)) < 3 * error
     assert min(values) < 0 < max(values)
@@ -91,115 +97,120 @@ def test_the_kernel_distance_of_equal_distributions_is_0_on_average():
 
 def test_the_kernel_distance_does_not_depend_on_n():
     few, many = (
-        np.mean([f.kernel_distance(normal(n, 5, i), normal(n, 5, 999 + i, 0.5), i) for i in range(runs)])
+        np.mean(
+            [fidelity.kernel_distance(draw_normal(n, 5, i), draw_normal(n, 5, 999 + i, 0.5), i) for i in range(runs)]
+        )
         for n, runs in ((50, 300), (500, 30))
     )
     assert few == pytest.approx(many, rel=0.1)
 
 
-def test_the_inception_score_is_its_formula_and_has_its_ends():
-    scores = normal(1000, 10, scale=3).numpy().astype(float)
-    rows = scores[np.random.RandomState(2020).permutation(1000)]
-    p = np.exp(rows) / np.exp(rows).sum(1, keepdims=True)
-    tenths = [np.exp((q * (np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.split(p, 10)]
-    assert f.inception_score(torch.from_numpy(scores)) == pytest.approx(np.mean(tenths), rel=1e-6)
-    assert f.inception_score(torch.zeros(1000, 10)) == pytest.approx(1)
-    every_class_for_sure = 100 * torch.eye(10).repeat(1000, 1)
-    assert f.inception_score(every_class_for_sure) == pytest.approx(10, rel=0.01)
+def test_the_inception_score_equals_its_formula_and_reaches_its_limits():
+    scores = draw_normal(1000, 10, scale=3).numpy().astype(float)
+    shuffled = scores[np.random.RandomState(2020).permutation(1000)]
+    p = np.exp(shuffled) / np.exp(shuffled).sum(1, keepdims=True)
+    tenth_scores = [np.exp((q * (np.log(q) - np.log(q.mean(0)))).sum(1).mean()) for q in np.split(p, 10)]
+    assert fidelity.inception_score(torch.from_numpy(scores)) == pytest.approx(np.mean(tenth_scores), rel=1e-6)
+    assert fidelity.inception_score(torch.zeros(1000, 10)) == pytest.approx(1)
+    certain_scores = 100 * torch.eye(10).repeat(1000, 1)
+    assert fidelity.inception_score(certain_scores) == pytest.approx(10, rel=0.01)
 
 
-def balls(x: np.ndarray, k: int) -> np.ndarray:
+def ball_radii(x: np.ndarray, k: int) -> np.ndarray:
     return np.sort(np.linalg.norm(x[:, None] - x[None], axis=2), axis=1)[:, k]
 
 
-def by_hand(fake: np.ndarray, real: np.ndarray, k: int) -> tuple[float, float, float, float]:
-    """Precision, recall, density and coverage as Naeem et al. write them."""
-    apart = np.linalg.norm(real[:, None] - fake[None], axis=2)  # (M, N)
-    inside = apart < balls(real, k)[:, None]
-    recall = (apart < balls(fake, k)[None]).any(1).mean()
-    return inside.any(0).mean(), recall, inside.sum() / (k * len(fake)), inside.any(1).mean()
+def naive_metrics(fake: np.ndarray, real: np.ndarray, k: int) -> tuple[float, float, float, float]:
+    """Return precision, recall, density and coverage as Naeem et al. define them."""
+    distances = np.linalg.norm(real[:, None] - fake[None], axis=2)  # (M, N)
+    is_inside = distances < ball_radii(real, k)[:, None]
+    recall = (distances < ball_radii(fake, k)[None]).any(1).mean()
+    return is_inside.any(0).mean(), recall, is_inside.sum() / (k * len(fake)), is_inside.any(1).mean()
 
 
 @pytest.mark.parametrize("k", [1, 5])
-def test_precision_recall_density_and_coverage_are_their_formulae(k: int):
-    fake, real = normal(230, 4, 0, 0.4), normal(310, 4, 1)
-    found = (*f.precision_recall(fake, real, k), *f.density_coverage(fake, real, k))
-    expected = by_hand(fake.numpy().astype(float), real.numpy().astype(float), k)
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert 0.3 < min(expected[:2]) < 0.99  # something that tells
+def test_precision_recall_density_and_coverage_equal_their_formulae(k: int):
+    fake, real = draw_normal(230, 4, 0, 0.4), draw_normal(310, 4, 1)
+    actual = (*fidelity.precision_recall(fake, real, k), *fidelity.density_coverage(fake, real, k))
+    expected = naive_metrics(fake.numpy().astype(float), real.numpy().astype(float), k)
+    assert actual == pytest.approx(expected, abs=1e-6)
+    assert 0.3 < min(expected[:2]) < 0.99  # the values are not trivial
 
 
-def test_pieces_of_the_distances_do_not_matter(monkeypatch: pytest.MonkeyPatch):
-    fake, real = normal(130, 4, 0, 0.4), normal(110, 4, 1)
-    whole = (*f.precision_recall(fake, real), *f.density_coverage(fake, real))
-    monkeypatch.setattr(f, "ROWS", 17)
-    assert (*f.precision_recall(fake, real), *f.density_coverage(fake, real)) == pytest.approx(whole, abs=1e-9)
+def test_the_block_size_of_the_distances_does_not_matter(monkeypatch: pytest.MonkeyPatch):
+    fake, real = draw_normal(130, 4, 0, 0.4), draw_normal(110, 4, 1)
+    expected = (*fidelity.precision_recall(fake, real), *fidelity.density_coverage(fake, real))
+    monkeypatch.setattr(fidelity, "DISTANCE_ROWS", 17)
+    assert (*fidelity.precision_recall(fake, real), *fidelity.density_coverage(fake, real)) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
-def test_the_same_set_has_all_of_everything():
-    x = normal(200, 4)
-    assert f.precision_recall(x, x) == (1, 1)
-    density, coverage = f.density_coverage(x, x)
-    # A ball reaches to the k-th other point and so holds k: itself and the k - 1 before it.
+def test_equal_sets_have_the_best_values():
+    x = draw_normal(200, 4)
+    assert fidelity.precision_recall(x, x) == (1, 1)
+    density, coverage = fidelity.density_coverage(x, x)
+    # a ball reaches to the k-th other point, so it contains k points: its center and the k - 1 nearer ones
     assert (density, coverage) == pytest.approx((1, 1))
 
 
 def test_mode_collapse_is_high_precision_and_low_recall():
-    real = torch.cat([normal(100, 4, i, mean=10 * i) for i in range(5)])
-    collapsed = normal(500, 4, 9)  # one of the five
-    precision, recall = f.precision_recall(collapsed, real)
-    density, coverage = f.density_coverage(collapsed, real)
+    real = torch.cat([draw_normal(100, 4, i, mean=10 * i) for i in range(5)])
+    collapsed = draw_normal(500, 4, 9)  # one of the five
+    precision, recall = fidelity.precision_recall(collapsed, real)
+    density, coverage = fidelity.density_coverage(collapsed, real)
     assert precision > 0.9
     assert recall < 0.25
     assert coverage < 0.25
     assert density > 0.9
 
 
-def test_exact_copies_are_a_collapse_too():
-    """All fakes alike: their balls have no size, and rounding must not give them one."""
-    real = normal(300, 16)
+def test_exact_copies_are_a_mode_collapse():
+    """All fakes are equal: the radius of their balls is 0, and rounding must not make it larger."""
+    real = draw_normal(300, 16)
     collapsed = real[:1].repeat(200, 1)
-    precision, recall = f.precision_recall(collapsed, real)
+    precision, recall = fidelity.precision_recall(collapsed, real)
     assert precision == 1
-    assert recall == pytest.approx(1 / 300, abs=1e-6)  # the copied one itself
-    assert f.density_coverage(collapsed, real)[1] < 0.1
+    assert recall == pytest.approx(1 / 300, abs=1e-6)  # the copied picture itself
+    assert fidelity.density_coverage(collapsed, real)[1] < 0.1
 
 
 def test_noise_is_low_precision():
-    real = normal(500, 8)
-    noisy = real + 6 * normal(500, 8, 1)
-    assert f.precision_recall(noisy, real)[0] < 0.1
-    assert f.density_coverage(noisy, real)[0] < 0.1
+    real = draw_normal(500, 8)
+    noisy = real + 6 * draw_normal(500, 8, 1)
+    assert fidelity.precision_recall(noisy, real)[0] < 0.1
+    assert fidelity.density_coverage(noisy, real)[0] < 0.1
 
 
 @pytest.mark.slow
 def test_the_reference_numbers_of_prdc():
     """github.com/clovaai/generative-evaluation-prdc: N(0, I), d = 1000, 10,000 each, k = 5.
 
-    Theirs is one draw without a seed, ours is another: in 1000 dimensions a set is a little farther out than the next
-    as a whole. Of 2,500 each the standard deviations over ten draws are 0.017, 0.017, 0.086 and 0.008; here half of it.
+    The published values are from one draw without a seed, and ours are from another: in 1000 dimensions all points of
+    one set are a little farther from the center than those of the next set. For sets of 2,500 points the standard
+    deviations over ten draws are 0.017, 0.017, 0.086 and 0.008; here they are half of that.
     """
-    fake, real = normal(10_000, 1000, 1), normal(10_000, 1000)
-    found = (*f.precision_recall(fake, real, 5), *f.density_coverage(fake, real, 5))
-    for value, reference, spread in zip(
-        found, (0.4772, 0.4705, 1.0555, 0.9735), (0.0085, 0.0085, 0.043, 0.004), strict=True
+    fake, real = draw_normal(10_000, 1000, 1), draw_normal(10_000, 1000)
+    actual = (*fidelity.precision_recall(fake, real, 5), *fidelity.density_coverage(fake, real, 5))
+    for value, published, deviation in zip(
+        actual, (0.4772, 0.4705, 1.0555, 0.9735), (0.0085, 0.0085, 0.043, 0.004), strict=True
     ):
-        assert abs(value - reference) < 3 * 2**0.5 * spread
+        assert abs(value - published) < 3 * 2**0.5 * deviation
 
 
 def test_density_and_coverage_of_equal_distributions_are_known():
-    """A new point is in a ball to the k-th of n - 1 others with a chance of k / n, whatever the distribution."""
-    values = [f.density_coverage(normal(200, 5, 2 * i), normal(200, 5, 2 * i + 1)) for i in range(100)]
+    """A new point is in a ball to the k-th of n - 1 other points with probability k / n, whatever the distribution."""
+    values = [fidelity.density_coverage(draw_normal(200, 5, 2 * i), draw_normal(200, 5, 2 * i + 1)) for i in range(100)]
     density, coverage = np.mean(values, axis=0)
-    # No fake before the k-th other one, in the order of the distances: (199 … 195) / (399 … 395).
+    # a ball is missed if no fake is nearer than the k-th other point: (199 … 195) / (399 … 395)
     missed = np.prod(np.arange(195, 200) / np.arange(395, 400))
     assert density == pytest.approx(1, abs=0.02)
     assert coverage == pytest.approx(1 - missed, abs=0.005)
 
 
-def test_too_few_pictures_are_refused_with_how_many_are_needed():
-    f.check_enough(100, 64, "it", "draw more")
+def test_too_few_pictures_are_refused_with_the_number_that_is_needed():
+    fidelity.check_image_count(100, 64, "it", "draw more")
     with pytest.raises(UserError, match="it: 64 features need at least 100 pictures, not 99: draw more"):
-        f.check_enough(99, 64, "it", "draw more")
+        fidelity.check_image_count(99, 64, "it", "draw more")
     with pytest.raises(UserError, match="at least 2,049"):
-        f.check_enough(2048, 2048, "it", "draw more")
+        fidelity.check_image_count(2048, 2048, "it", "draw more")

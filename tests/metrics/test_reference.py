@@ -8,110 +8,110 @@ from dcgan.cache import cache_folder
 from dcgan.data.open import ImageSet
 from dcgan.metrics import reference
 from dcgan.metrics.features import FeatureExtractor
-from dcgan.metrics.reference import FeatureSet, cached_metrics, extract_reference, floor_sets, random_rows
+from dcgan.metrics.reference import FeatureSet, choose_rows, extract_reference, floor_sets, load_or_compute_metrics
 
 
-class Eyes:
-    """Features that count how often they are used: the mean of each picture, and two scores."""
+class CountingExtractor:
+    """Features that count how many pictures they are extracted from: the mean of each picture, and two scores."""
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.extracted_count = 0
 
-    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        self.seen += len(pixels)
+    def extract(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        self.extracted_count += len(pixels)
         mean = pixels.float().mean((1, 2, 3)).unsqueeze(1)
         return mean, torch.cat([mean, -mean], 1)
 
-    def features(self, key: str = "k") -> FeatureExtractor:
-        return FeatureExtractor("mean", 1, self.see, key=key)
+    def with_key(self, weights_key: str = "k") -> FeatureExtractor:
+        return FeatureExtractor("mean", 1, self.extract, weights_key=weights_key)
 
 
-def images(n: int = 50, key: str = "data") -> ImageSet:
+def make_images(n: int = 50, content_key: str = "data") -> ImageSet:
+    """Pictures whose brightness is their label."""
     pixels = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 16, 16)
-    return ImageSet("i", pixels, torch.arange(n), tuple(map(str, range(n))), key)
+    return ImageSet("i", pixels, torch.arange(n), tuple(map(str, range(n))), content_key)
 
 
-def done(count: int) -> None:
-    """Nobody looks at the progress."""
-
-
-def test_real_pictures_are_seen_once():
-    eyes = Eyes()
-    first = extract_reference(images(), "test", eyes.features(), 30, done)
-    again = extract_reference(images(), "test", eyes.features(), 30, done)
-    assert eyes.seen == 30
+def test_the_features_of_real_pictures_are_extracted_once():
+    extractor = CountingExtractor()
+    progress: list[int] = []
+    first = extract_reference(make_images(), "test", extractor.with_key(), 30, progress.append)
+    again = extract_reference(make_images(), "test", extractor.with_key(), 30, progress.append)
+    assert extractor.extracted_count == 30
+    assert sum(progress) == 60
     assert torch.equal(first.features, again.features)
     assert torch.equal(first.scores, again.scores)
-    # the labels are those of the pictures that were taken: here each is its picture's brightness
+    # the labels belong to the chosen pictures
     assert again.labels.tolist() == again.features[:, 0].int().tolist()
     assert len(set(again.labels.tolist())) == 30
 
 
 @pytest.mark.parametrize(
-    "change", [{"key": "other"}, {"split": "train"}, {"most": 20}, {"weights": "other"}], ids=lambda c: next(iter(c))
+    "change",
+    [{"content_key": "other"}, {"split": "train"}, {"max_count": 20}, {"weights_key": "other"}],
+    ids=lambda c: next(iter(c)),
 )
-def test_whatever_they_depend_on_is_in_their_name(change: dict[str, object]):
-    eyes = Eyes()
-    asked = {"key": "data", "split": "test", "most": 30, "weights": "k"}
-    for values in (asked, asked | change):
-        extract_reference(
-            images(key=values["key"]), values["split"], eyes.features(values["weights"]), values["most"], done
-        )
-    assert eyes.seen == 30 + (20 if "most" in change else 30)
+def test_the_cache_key_contains_everything_that_the_features_depend_on(change: dict[str, object]):
+    extractor = CountingExtractor()
+    values = {"content_key": "data", "split": "test", "max_count": 30, "weights_key": "k"}
+    for v in (values, values | change):
+        images = make_images(content_key=v["content_key"])
+        extract_reference(images, v["split"], extractor.with_key(v["weights_key"]), v["max_count"])
+    assert extractor.extracted_count == 30 + (20 if "max_count" in change else 30)
 
 
-def _cut(path: Path) -> None:
+def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
 
 
-def _turned(path: Path) -> None:
+def flip_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
 
 
-def _foreign(path: Path) -> None:
-    reference._write(FeatureSet(torch.zeros(3, 1)), path)
+def write_other_features(path: Path) -> None:
+    reference._write_features(FeatureSet(torch.zeros(3, 1)), path)
 
 
-@pytest.mark.parametrize("damage", [_cut, _turned, _foreign, Path.unlink])
-def test_damage_is_noticed_and_mended(damage: object):
-    eyes = Eyes()
-    first = extract_reference(images(), "test", eyes.features(), 30, done)
+@pytest.mark.parametrize("damage", [cut_off, flip_bit, write_other_features, Path.unlink])
+def test_a_damaged_cache_entry_is_recognized_and_written_again(damage: object):
+    extractor = CountingExtractor()
+    first = extract_reference(make_images(), "test", extractor.with_key(), 30)
     [path] = cache_folder().glob("*/features.safetensors")
     damage(path)
-    assert torch.equal(extract_reference(images(), "test", eyes.features(), 30, done).features, first.features)
-    extract_reference(images(), "test", eyes.features(), 30, done)
-    assert eyes.seen == 60
+    assert torch.equal(extract_reference(make_images(), "test", extractor.with_key(), 30).features, first.features)
+    extract_reference(make_images(), "test", extractor.with_key(), 30)
+    assert extractor.extracted_count == 60
 
 
-def test_a_cache_that_cannot_be_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "file" / "cache"))
-    assert len(extract_reference(images(), "test", Eyes().features(), 30, done)) == 30
-    assert cached_metrics("name", lambda: {"a": 1.0}) == {"a": 1.0}
+    assert len(extract_reference(make_images(), "test", CountingExtractor().with_key(), 30)) == 30
+    assert load_or_compute_metrics("name", lambda: {"a": 1.0}) == {"a": 1.0}
 
 
-def test_figures_are_kept():
-    assert cached_metrics("name", lambda: {"a": 1.5}) == {"a": 1.5}
-    assert cached_metrics("name", lambda: {}) == {"a": 1.5}
+def test_metrics_are_cached():
+    assert load_or_compute_metrics("name", lambda: {"a": 1.5}) == {"a": 1.5}
+    assert load_or_compute_metrics("name", lambda: {}) == {"a": 1.5}
     (cache_folder() / "name" / "figures.json").write_text("[1")
-    assert cached_metrics("name", lambda: {"a": 2.5}) == {"a": 2.5}
+    assert load_or_compute_metrics("name", lambda: {"a": 2.5}) == {"a": 2.5}
 
 
-def test_rows_are_without_replacement_and_always_the_same():
-    rows = random_rows(100, 60)
+def test_the_chosen_rows_are_always_the_same_and_none_is_chosen_twice():
+    rows = choose_rows(100, 60)
     assert len(set(rows.tolist())) == 60
-    assert torch.equal(rows, random_rows(100, 60))
-    assert torch.equal(random_rows(100, 20), rows[:20])
-    assert len(random_rows(10, 60)) == 10
+    assert torch.equal(rows, choose_rows(100, 60))
+    assert torch.equal(choose_rows(100, 20), rows[:20])
+    assert len(choose_rows(10, 60)) == 10
 
 
-def test_chunks_are_disjoint_where_there_is_enough():
+def test_floor_sets_are_disjoint_if_the_pool_is_large_enough():
     pool = FeatureSet(torch.arange(20.0).view(20, 1))
-    parts = [part.features.flatten().tolist() for part in floor_sets(pool, 10, 2)]
-    assert parts[0] + parts[1] == list(range(20))
-    overlapping = [part.features.flatten().tolist() for part in floor_sets(pool, 15, 2)]
-    assert all(len(set(part)) == 15 for part in overlapping)
+    disjoint = [s.features.flatten().tolist() for s in floor_sets(pool, 10, 2)]
+    assert disjoint[0] + disjoint[1] == list(range(20))
+    overlapping = [s.features.flatten().tolist() for s in floor_sets(pool, 15, 2)]
+    assert all(len(set(rows)) == 15 for rows in overlapping)
     assert set(overlapping[0]) != set(overlapping[1])
     assert floor_sets(pool, 21, 2) == []

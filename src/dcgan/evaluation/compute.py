@@ -1,4 +1,4 @@
-"""What is reckoned of an evaluation's samples: every metric of a set, and what a classifier learns from them."""
+"""The metrics of one set of samples, and the accuracy of a judge that is trained on the samples."""
 
 import math
 from collections.abc import Callable
@@ -8,166 +8,149 @@ import torch
 from torch import Tensor
 
 from dcgan.cache import cache_key
-from dcgan.data.open import ImageSet, open_images
-from dcgan.evaluation.samples import SampleSource
+from dcgan.evaluation.task import EvaluationTask
 from dcgan.metrics import fidelity, modes
-from dcgan.metrics.features import FeatureExtractor
 from dcgan.metrics.memorization import train_distance_ratio
-from dcgan.metrics.reference import FeatureSet, cached_metrics, concatenate_sets, random_rows
+from dcgan.metrics.reference import FeatureSet, choose_rows, concatenate_sets, load_or_compute_metrics
 
 MAX_MANIFOLD_IMAGES = 10_000
-"""Precision, recall, density and coverage look at this many of each side at most: they cost n squared."""
-LEARNT_FROM, LEARNT_BYTES = 60_000, 2**30
-"""Samples that a classifier learns from at most, and how large they may be together."""
-FLOOR_SPLIT = {"test": "train", "validation": "test", "train": "test"}
-"""Where the real pictures of the floor come from."""
+"""Pictures of each side that precision, recall, density and coverage use at most: their cost grows with n squared."""
+MAX_TRAINING_SAMPLES = 60_000
+"""Samples of a model that a judge is trained on at most."""
+MAX_TRAINING_BYTES = 2**30
+"""Memory that these samples may take."""
+
+Metrics = dict[str, float]
+"""Values of metrics by torch-fidelity's key, or by a key of ours where torch-fidelity has none."""
 
 
 @dataclass(frozen=True)
-class EvaluationTask:
-    """One evaluation, with everything open.
+class SampleMetrics:
+    """The metrics of all sets of samples.
 
     Attributes:
-        samples: of the shape that the features and the data have.
-        features: what looks.
-        images: the real pictures.
-        spec: their name.
-        split: which part of the data they are.
-        n: samples in a figure.
-        seeds: of the samples, or the numbers of the parts of samples that came as files.
-        infinite: extrapolate the Fréchet distance.
-        fakes: train a judge on the samples too.
+        of_sets: the metrics of each set: of each seed, or of each part of samples that came from files.
+        overall: the metrics of all samples together, if they came from files; else None.
+        samples: the features of all samples.
     """
 
-    samples: SampleSource
-    features: FeatureExtractor
-    images: ImageSet
-    spec: str
-    split: str
-    n: int
-    seeds: tuple[int, ...]
-    infinite: bool
-    fakes: bool
-
-    def other(self) -> ImageSet:
-        """The part of the data that the floor is made from, and that memorised pictures would come from."""
-        return self.part(FLOOR_SPLIT[self.split])
-
-    def part(self, split: str) -> ImageSet:
-        """A part of the data, as the samples are."""
-        channels, *size = self.samples.shape
-        return open_images(self.spec, split, size=(size[0], size[1]), channels=channels, fit=self.samples.fit)
+    of_sets: list[Metrics]
+    overall: Metrics | None
+    samples: FeatureSet
 
 
-def extract_samples(task: EvaluationTask, seed: int, said: Callable[[int], object]) -> FeatureSet:
-    """The samples of a seed as the metrics see them."""
-    parts = []
+def extract_samples(task: EvaluationTask, seed: int, on_extracted: Callable[[int], object]) -> FeatureSet:
+    """Return the features of the samples of a seed; `on_extracted` gets the number of samples after each batch."""
+    batches = []
     for pixels, labels in task.samples.draw(seed, task.n):
-        parts.append(FeatureSet(*task.features.see(pixels), labels))
-        said(len(pixels))
-    return concatenate_sets(parts)
+        batches.append(FeatureSet(*task.extractor.extract(pixels), labels))
+        on_extracted(len(pixels))
+    return concatenate_sets(batches)
 
 
 def compute_metrics(
     task: EvaluationTask, fake: FeatureSet, real: FeatureSet, train: FeatureSet | None, seed: int
-) -> dict[str, float]:
-    """Every metric of one set of samples, by torch-fidelity's key where it has one.
+) -> Metrics:
+    """Return every metric of one set of samples, except the accuracy of a judge that is trained on them.
 
     Args:
-        task: what is evaluated.
+        task: the evaluation.
         fake: the samples.
-        real: what they are held against.
-        train: as many real pictures of the part that the generator was trained on; or None.
+        real: the real pictures that the samples are compared with.
+        train: real pictures of the part that the generator was trained on, or None.
         seed: of subsets.
     """
     statistics = fidelity.gaussian_statistics(real.features)
-    found = {
+    metrics = {
         "frechet_inception_distance": fidelity.frechet_distance(
             fidelity.gaussian_statistics(fake.features), statistics
         ),
         "kernel_inception_distance_mean": fidelity.kernel_distance(fake.features, real.features, seed),
     }
     if task.infinite:
-        found["frechet_inception_distance_infinite"] = fidelity.extrapolated_frechet_distance(
+        metrics["frechet_inception_distance_infinite"] = fidelity.extrapolated_frechet_distance(
             fake.features, statistics, seed
         )
-    sides = fake.features[:MAX_MANIFOLD_IMAGES], real.features[:MAX_MANIFOLD_IMAGES]
-    found["precision"], found["recall"] = fidelity.precision_recall(*sides)
-    found["density"], found["coverage"] = fidelity.density_coverage(*sides)
+    fake_features, real_features = fake.features[:MAX_MANIFOLD_IMAGES], real.features[:MAX_MANIFOLD_IMAGES]
+    metrics["precision"], metrics["recall"] = fidelity.precision_recall(fake_features, real_features)
+    metrics["density"], metrics["coverage"] = fidelity.density_coverage(fake_features, real_features)
     if train is not None and task.split == "test":
-        ours = [s.features[:MAX_MANIFOLD_IMAGES] for s in (fake, train, real)]
-        found["train_held_out_distance_ratio"] = train_distance_ratio(*ours)
-    return found | _of_classes(task, fake)
+        train_features = train.features[:MAX_MANIFOLD_IMAGES]
+        metrics["train_held_out_distance_ratio"] = train_distance_ratio(fake_features, train_features, real_features)
+    return metrics | _compute_class_metrics(task, fake)
 
 
-def _of_classes(task: EvaluationTask, fake: FeatureSet) -> dict[str, float]:
-    """The metrics that need a classifier."""
+def _compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
+    """Return the metrics that need class scores."""
+    extractor = task.extractor
     if fake.scores is None:
         return {}
-    if task.features.stacked:
-        drawn = modes.stacked_modes(fake.scores)
-        found = {
-            "modes_covered": float(modes.modes_covered(drawn)),
-            "kl_to_uniform": modes.kl_to_uniform(modes.class_shares(drawn, modes.MODE_COUNT)),
+    if extractor.is_stacked:
+        labels = modes.stacked_modes(fake.scores)
+        metrics = {
+            "modes_covered": float(modes.count_modes(labels)),
+            "kl_to_uniform": modes.kl_to_uniform(modes.class_shares(labels, modes.MODE_COUNT)),
         }
     else:
-        found = {"inception_score_mean": fidelity.inception_score(fake.scores)}
-        if not task.features.classes:
-            return found
-        drawn = fake.scores.argmax(1)
-        found["class_entropy"] = modes.entropy(modes.class_shares(drawn, len(task.features.classes)))
-    if fake.labels is not None and (task.features.stacked or task.features.classes == task.images.classes):
-        found["label_agreement"] = modes.label_agreement(drawn, fake.labels)
-    return found
+        metrics = {"inception_score_mean": fidelity.inception_score(fake.scores)}
+        if not extractor.classes:
+            return metrics
+        labels = fake.scores.argmax(1)
+        metrics["class_entropy"] = modes.entropy(modes.class_shares(labels, len(extractor.classes)))
+    if fake.labels is not None and (extractor.is_stacked or extractor.classes == task.real_images.classes):
+        metrics["label_agreement"] = modes.label_agreement(labels, fake.labels)
+    return metrics
 
 
-def add_train_on_fakes(
-    task: EvaluationTask,
-    each: list[dict[str, float]],
-    whole: dict[str, float] | None,
-    floor: dict[str, float],
-    key: str,
-) -> None:
-    """Add to the figures how well classifiers that learnt from the samples alone read real pictures.
+def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: Metrics, floor_key: str) -> None:
+    """Add the accuracy on real pictures of judges that are trained on samples only.
 
-    A model draws as many as the training part has, up to `LEARNT_FROM`; of files there is what there is.
+    A model draws as many samples as the training part has, up to `MAX_TRAINING_SAMPLES`. Of files all samples are used.
 
     Args:
-        task: what is evaluated.
-        each: the figures of each set of samples.
-        whole: those of all samples, where they came as files.
-        floor: those of real against real; empty where there are none.
-        key: of the floor in the cache.
+        task: the evaluation.
+        metrics: the metrics to add to.
+        floor: the metrics of real against real, to add to unless it is empty.
+        floor_key: the key of the floor in the cache.
     """
     name = "train_on_fakes_accuracy"
-    count = task.n
-    if task.samples.there is None:
-        count = min(LEARNT_FROM, LEARNT_BYTES // math.prod(task.samples.shape), len(task.part("train")))
-    if whole is None:
-        for seed, found in enumerate(each):
-            found[name] = _learnt(task, *_gathered(task, seed, count), seed)
+    count = task.n if task.has_files else _training_sample_count(task)
+    if metrics.overall is None:
+        for seed, set_metrics in enumerate(metrics.of_sets):
+            set_metrics[name] = _train_on(task, *_draw_samples(task, seed, count), seed)
     else:
-        pixels, labels = _gathered(task, 0, count)
-        whole[name] = _learnt(task, pixels, labels, 0)
-        for seed, rows in enumerate(torch.arange(count).chunk(len(each))):
-            each[seed][name] = _learnt(task, pixels[rows], labels[rows], seed)
+        pixels, labels = _draw_samples(task, 0, count)
+        metrics.overall[name] = _train_on(task, pixels, labels, 0)
+        for seed, rows in enumerate(torch.arange(count).chunk(len(metrics.of_sets))):
+            metrics.of_sets[seed][name] = _train_on(task, pixels[rows], labels[rows], seed)
     if floor:
-        other = task.other()
-        assert other.labels is not None
-        rows = random_rows(len(other), count)
-        make = lambda: {name: _learnt(task, other.pixels[rows], other.labels[rows], 0)}  # noqa: E731
-        floor |= cached_metrics(cache_key(key, str(count)), make)
+        floor |= load_or_compute_metrics(cache_key(floor_key, str(count)), lambda: {name: _train_on_reals(task, count)})
 
 
-def _gathered(task: EvaluationTask, seed: int, n: int) -> tuple[Tensor, Tensor]:
-    """The first samples of a seed: uint8 (n, C, H, W) and int64 (n,)."""
-    pieces = list(task.samples.draw(seed, n))
-    return torch.cat([pixels for pixels, _ in pieces]), torch.cat(
-        [labels for _, labels in pieces if labels is not None]
-    )
+def _training_sample_count(task: EvaluationTask) -> int:
+    max_count = MAX_TRAINING_BYTES // math.prod(task.samples.image_shape)
+    return min(MAX_TRAINING_SAMPLES, max_count, len(task.open_part("train")))
 
 
-def _learnt(task: EvaluationTask, pixels: Tensor, labels: Tensor, seed: int) -> float:
-    real = task.images
+def _draw_samples(task: EvaluationTask, seed: int, n: int) -> tuple[Tensor, Tensor]:
+    """Return the first `n` samples of a seed, uint8 (n, C, H, W), and their requested classes, int64 (n,)."""
+    batches = list(task.samples.draw(seed, n))
+    labels = [labels for _, labels in batches if labels is not None]
+    return torch.cat([pixels for pixels, _ in batches]), torch.cat(labels)
+
+
+def _train_on_reals(task: EvaluationTask, count: int) -> float:
+    """Return the accuracy of a judge that is trained on real pictures of the floor's part."""
+    images = task.open_floor_part()
+    assert images.labels is not None
+    rows = choose_rows(len(images), count)
+    return _train_on(task, images.pixels[rows], images.labels[rows], 0)
+
+
+def _train_on(task: EvaluationTask, pixels: Tensor, labels: Tensor, seed: int) -> float:
+    real = task.real_images
     assert real.labels is not None
-    return modes.train_on_fakes(pixels, labels, real.pixels, real.labels, len(real.classes), seed=seed)
+    class_count = len(real.classes)
+    return modes.train_on_fakes(
+        pixels, labels, real.pixels, real.labels, class_count, seed=seed, show_progress=task.show_progress
+    )

@@ -1,4 +1,4 @@
-"""Samples laid out so that one sees what the figures say: beside the nearest training pictures, and by class."""
+"""Grids of samples that show what the metrics say: beside the nearest training pictures, and by class."""
 
 import numpy as np
 import torch
@@ -6,43 +6,47 @@ import torch
 from dcgan.data.open import ImageSet
 from dcgan.evaluation.samples import SampleSource
 from dcgan.images import Pixels, make_grid
-from dcgan.metrics.features import FeatureExtractor
-from dcgan.metrics.reference import EVALUATION_BATCH, MAX_FLOOR_POOL, extract_reference, random_rows
+from dcgan.metrics.extractor import FeatureExtractor
+from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, MAX_FLOOR_IMAGES, choose_rows, extract_reference
 
-SHOWN, NEAREST = 8, 5
-"""Samples and their neighbours in a sheet of nearest training pictures."""
-IN_A_ROW, ROWS = 8, 20
-"""Samples of a class, and classes, in a sheet of classes."""
-
-
-def nearest_sheet(samples: SampleSource, features: FeatureExtractor, train: ImageSet) -> Pixels:
-    """The first samples, one in each row, and after each the training pictures nearest to it: one picture (H, W, C)."""
-    kept = extract_reference(train, "train", features, MAX_FLOOR_POOL, lambda count: None)
-    pixels = next(iter(samples.draw(0, SHOWN)))[0][:SHOWN]
-    apart = torch.cdist(features.see(pixels)[0].double(), kept.features.double())
-    places = random_rows(len(train), MAX_FLOOR_POOL)[
-        apart.topk(NEAREST, dim=1, largest=False).indices
-    ]  # (SHOWN, NEAREST)
-    rows = torch.cat([pixels.unsqueeze(1), train.pixels[places]], 1).flatten(0, 1)
-    return make_grid(rows.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST)
+NEAREST_GRID_SAMPLES = 8
+"""Samples in a grid of nearest training pictures, one in each row."""
+NEAREST_COUNT = 5
+"""Training pictures beside each of these samples."""
+CLASS_GRID_COLUMNS = 8
+"""Samples of each class in a grid of classes."""
+MAX_CLASS_GRID_ROWS = 20
+"""Classes in a grid of classes."""
 
 
-def class_sheet(samples: SampleSource, features: FeatureExtractor) -> tuple[Pixels, tuple[str, ...]]:
-    """The first samples of each class, a row each: one picture (H, W, C), and the names of its rows.
+def make_nearest_grid(samples: SampleSource, extractor: FeatureExtractor, train: ImageSet) -> Pixels:
+    """Return a grid (H, W, C): the first samples, and to the right of each the training pictures nearest to it."""
+    real = extract_reference(train, "train", extractor, MAX_FLOOR_IMAGES)
+    pixels = next(iter(samples.draw(0, NEAREST_GRID_SAMPLES)))[0][:NEAREST_GRID_SAMPLES]
+    distances = torch.cdist(extractor.extract(pixels)[0].double(), real.features.double())
+    nearest = distances.topk(NEAREST_COUNT, dim=1, largest=False).indices  # (samples, NEAREST_COUNT)
+    indices = choose_rows(len(train), MAX_FLOOR_IMAGES)[nearest]
+    images = torch.cat([pixels.unsqueeze(1), train.pixels[indices]], 1).flatten(0, 1)
+    return make_grid(images.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST_COUNT)
 
-    The class is the one that was asked for; where none was, the one that the judge sees. A class that is not among
-    the first samples has a black row. Without classes there are no rows.
+
+def make_class_grid(samples: SampleSource, extractor: FeatureExtractor) -> tuple[Pixels, tuple[str, ...]]:
+    """Return a grid (H, W, C) with the first samples of each class, one class in each row, and the names of the rows.
+
+    The class is the requested one; if no classes were requested, it is the one that the extractor's classifier
+    recognizes. A class that is not among the first samples has a black row. Without classes there are no rows.
     """
-    names = samples.classes or (() if features.stacked else features.classes)
-    names = names[:ROWS]
-    pixels, asked = next(iter(samples.draw(0, EVALUATION_BATCH)))
+    names = samples.classes or (() if extractor.is_stacked else extractor.classes)
+    names = names[:MAX_CLASS_GRID_ROWS]
+    pixels, labels = next(iter(samples.draw(0, EVALUATION_BATCH_SIZE)))
     if not samples.classes and names:
-        scores = features.see(pixels)[1]
-        asked = None if scores is None else scores.argmax(1)
-    if not names or asked is None:
+        scores = extractor.extract(pixels)[1]
+        labels = None if scores is None else scores.argmax(1)
+    if not names or labels is None:
         return np.zeros((0, 0, 1), np.uint8), ()
-    sheet = np.zeros((len(names), IN_A_ROW, *pixels.permute(0, 2, 3, 1).shape[1:]), np.uint8)
-    for row, label in zip(sheet, range(len(names)), strict=True):
-        found = pixels[asked == label][:IN_A_ROW].permute(0, 2, 3, 1).numpy()
-        row[: len(found)] = found
-    return make_grid(sheet.reshape(-1, *sheet.shape[2:]), columns=IN_A_ROW), names
+    pixels = pixels.permute(0, 2, 3, 1)  # (N, H, W, C)
+    cells = np.zeros((len(names), CLASS_GRID_COLUMNS, *pixels.shape[1:]), np.uint8)
+    for label, row in enumerate(cells):
+        class_pixels = pixels[labels == label][:CLASS_GRID_COLUMNS].numpy()
+        row[: len(class_pixels)] = class_pixels
+    return make_grid(cells.reshape(-1, *cells.shape[2:]), columns=CLASS_GRID_COLUMNS), names

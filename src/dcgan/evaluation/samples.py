@@ -1,4 +1,4 @@
-"""What is to be judged, a model or files, as samples that come in pieces."""
+"""The samples to evaluate, drawn from a model or read from files, in batches."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,35 +13,36 @@ from dcgan.data.open import ImageSet, open_images
 from dcgan.data.resize import resize_images
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.metrics.features import FeatureExtractor
-from dcgan.metrics.reference import EVALUATION_BATCH, random_rows
+from dcgan.metrics.extractor import FeatureExtractor
+from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
 from dcgan.models import shipped
-from dcgan.sampling.model import Model, generate_pixels, load
+from dcgan.models.families import ImageShape
+from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.model import Model, load
 
-Shape = tuple[int, int, int]
 SampleBatch = tuple[Tensor, Tensor | None]
-"""Pictures uint8 (k, C, H, W), and the classes that they were asked to show, int64 (k,), if any were."""
+"""Images uint8 (k, C, H, W), and the classes that they were requested to show, int64 (k,), or None."""
 
 
 @dataclass(frozen=True)
 class SampleSource:
-    """What is to be evaluated.
+    """Where the samples of an evaluation come from.
 
     Attributes:
-        name: as the user named it.
-        shape: (C, H, W).
-        draw: (seed, n) -> the samples in pieces. Files give the same ones for every seed.
-        there: how many there are; None for a model, which draws as many as it is asked for.
-        data: what a model was trained on.
-        fit: how that was brought to the model's size.
-        classes: the names of those that were asked for; none where nothing was asked.
+        name: the source as the user named it.
+        image_shape: (C, H, W).
+        draw: (seed, n) -> `n` samples in batches. Files give the same samples for every seed.
+        count: how many samples there are; None for a model, which draws as many as needed.
+        training_data: the data that a model was trained on, if it is known.
+        fit: how these were brought to the model's size.
+        classes: the names of the requested classes; empty if no classes were requested.
     """
 
     name: str
-    shape: Shape
+    image_shape: ImageShape
     draw: Callable[[int, int], Iterator[SampleBatch]]
-    there: int | None = None
-    data: str | None = None
+    count: int | None = None
+    training_data: str | None = None
     fit: str = "crop"
     classes: tuple[str, ...] = ()
 
@@ -50,11 +51,11 @@ def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
     """Open a model, an `.npz` of samples or a folder of pictures.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is no such source, or it cannot be read.
     """
     if isinstance(source, Model):
         return samples_of_model(source)
-    if shipped.shipped_model_folder(source) is not None:
+    if shipped.find_shipped_model(source) is not None:
         return samples_of_model(load(source))
     path = Path(source)
     is_model = any((path / name / "model.safetensors").is_file() for name in ("", "model", ".model.old"))
@@ -64,76 +65,94 @@ def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
 
 
 def samples_of_model(model: Model) -> SampleSource:
-    """A generator's samples: those that `Model.sample` draws, a piece at a time."""
+    """Return the source that draws the samples of `Model.sample`, a batch at a time."""
 
-    def pieces(seed: int, n: int) -> Iterator[SampleBatch]:
+    def draw(seed: int, n: int) -> Iterator[SampleBatch]:
         z, labels = model.latents(n, seed), model.labels(n)
-        for start in range(0, n, EVALUATION_BATCH):  # whole blocks, so that they are the same samples to the bit
-            part = None if labels is None else labels[start : start + EVALUATION_BATCH]
-            yield (
-                torch.from_numpy(generate_pixels(model.generator, z[start : start + EVALUATION_BATCH], part)).permute(
-                    0, 3, 1, 2
-                ),
-                part,
-            )
+        # The batch size is a multiple of the generator's block, so the samples are equal to those of `sample`, bit by
+        # bit.
+        for start in range(0, n, EVALUATION_BATCH_SIZE):
+            rows = slice(start, start + EVALUATION_BATCH_SIZE)
+            batch_labels = None if labels is None else labels[rows]
+            pixels = torch.from_numpy(generate_pixels(model.generator, z[rows], batch_labels))  # (k, H, W, C)
+            yield pixels.permute(0, 3, 1, 2), batch_labels
 
-    trained_on, fit = model.trained.get("data") or None, str(model.trained.get("fit", "crop"))
     return SampleSource(
-        model.source, model.generator.picture_shape, pieces, data=trained_on, fit=fit, classes=model.classes
+        model.source,
+        model.generator.picture_shape,
+        draw,
+        training_data=model.trained.get("data") or None,
+        fit=str(model.trained.get("fit", "crop")),
+        classes=model.classes,
     )
 
 
 def samples_of_images(images: ImageSet) -> SampleSource:
-    """Samples that came as files, in random order."""
+    """Return the source that gives the pictures of files, in random order."""
 
-    def pieces(seed: int, n: int) -> Iterator[SampleBatch]:
-        for rows in torch.split(random_rows(len(images), n), EVALUATION_BATCH):
+    def draw(seed: int, n: int) -> Iterator[SampleBatch]:
+        for rows in torch.split(choose_rows(len(images), n), EVALUATION_BATCH_SIZE):
             yield images.pixels[rows], None if images.labels is None else images.labels[rows]
 
-    return SampleSource(images.name, image_shape(images.pixels), pieces, there=len(images), classes=images.classes)
+    return SampleSource(images.name, image_shape(images.pixels), draw, count=len(images), classes=images.classes)
 
 
-def image_shape(pixels: Tensor) -> Shape:
-    """(C, H, W) of pictures (N, C, H, W)."""
+def image_shape(pixels: Tensor) -> ImageShape:
+    """Return the shape (C, H, W) of the images in (N, C, H, W)."""
     _, channels, height, width = pixels.shape
     return int(channels), int(height), int(width)
 
 
 def match_shape(
-    samples: SampleSource, shape: Shape, resize: bool, eyes: FeatureExtractor | None, spec: str
+    samples: SampleSource, shape: ImageShape, resize: bool, extractor: FeatureExtractor | None, data: str
 ) -> SampleSource:
-    """Samples in the shape of the real pictures, converted only if that was asked for."""
-    if samples.shape == shape:
+    """Return the samples in the shape of the real pictures.
+
+    Args:
+        samples: the samples.
+        shape: of the real pictures, (C, H, W).
+        resize: whether samples of another shape may be converted.
+        extractor: the feature extractor if the shape is the one that it needs, for the error line.
+        data: the name of the data, for the error line.
+
+    Raises:
+        UserError: the samples have another shape and `resize` is False.
+    """
+    if samples.image_shape == shape:
         return samples
     if not resize:
-        reader = f"the features {eyes.name} read" if eyes else f"{spec} has"
+        needed_by = f"the features {extractor.name} read" if extractor else f"{data} has"
         raise UserError(
-            f"{printable(samples.name)} has pictures of {_said(samples.shape)}, {reader} {_said(shape)}: "
-            "add --resize to convert them"
+            f"{printable(samples.name)} has pictures of {_describe_shape(samples.image_shape)}, "
+            f"{needed_by} {_describe_shape(shape)}: add --resize to convert them"
         )
     options = ResizeOptions(shape[1], shape[2], shape[0], "crop")
 
-    def pieces(seed: int, n: int) -> Iterator[SampleBatch]:
+    def draw(seed: int, n: int) -> Iterator[SampleBatch]:
         for pixels, labels in samples.draw(seed, n):
             yield torch.from_numpy(resize_images(pixels.numpy(), options)), labels
 
-    return replace(samples, shape=shape, draw=pieces)
+    return replace(samples, image_shape=shape, draw=draw)
 
 
-def _said(shape: Shape) -> str:
-    kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(shape[0], f"{shape[0]} channels")
-    return f"{shape[1]}x{shape[2]} {kind}"
+def _describe_shape(shape: ImageShape) -> str:
+    channels, height, width = shape
+    color_mode = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+    return f"{height}x{width} {color_mode}"
 
 
 def match_classes(samples: SampleSource, classes: tuple[str, ...]) -> SampleSource:
-    """The same samples, what was asked for as numbers of these classes; unasked where one of its names is not there."""
+    """Return the samples with their requested classes as indices into `classes`.
+
+    The classes are matched by name. If one of the names is not in `classes`, the samples have no requested classes.
+    """
     if samples.classes == classes or not samples.classes:
         return samples
-    known = set(samples.classes) <= set(classes)
-    number = torch.tensor([classes.index(name) for name in samples.classes]) if known else None
+    is_known = set(samples.classes) <= set(classes)
+    new_labels = torch.tensor([classes.index(name) for name in samples.classes]) if is_known else None
 
-    def pieces(seed: int, n: int) -> Iterator[SampleBatch]:
+    def draw(seed: int, n: int) -> Iterator[SampleBatch]:
         for pixels, labels in samples.draw(seed, n):
-            yield pixels, None if number is None or labels is None else number[labels]
+            yield pixels, None if new_labels is None or labels is None else new_labels[labels]
 
-    return replace(samples, draw=pieces, classes=classes if known else ())
+    return replace(samples, draw=draw, classes=classes if is_known else ())

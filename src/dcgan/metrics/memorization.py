@@ -1,35 +1,35 @@
-"""Whether a generator copies its training pictures: distances to the nearest real picture."""
+"""Metrics of whether a generator copies its training pictures: distances to the nearest real picture."""
 
 import torch
 from torch import Tensor
 
-DISTANCE_ROWS = 200
-"""Rows of a distance matrix that are in memory at a time."""
+from dcgan.metrics.fidelity import DISTANCE_ROWS
 
 
-def nearest_neighbours(features: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """The distance (N,) of each feature vector (N, D) to the nearest of the others (M, D), and which that is (N,)."""
-    features, others = features.double(), others.double()
-    # Made before the large pieces: small tensors between them would keep their memory from being used again.
-    distances, places = features.new_empty(len(features)), torch.empty(len(features), dtype=torch.int64)
+def nearest_neighbors(features: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance (N,) of each feature vector (N, D) to its nearest candidate (M, D), and its row (N,)."""
+    features, candidates = features.double(), candidates.double()
+    # These are allocated before the large blocks: small tensors between the blocks would fragment the memory.
+    distances, indices = features.new_empty(len(features)), torch.empty(len(features), dtype=torch.int64)
     for start in range(0, len(features), DISTANCE_ROWS):
         rows = slice(start, start + DISTANCE_ROWS)
-        distances[rows], places[rows] = torch.cdist(features[rows], others).min(1)
-    return distances, places
+        distances[rows], indices[rows] = torch.cdist(features[rows], candidates).min(1)
+    return distances, indices
 
 
 def train_distance_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
-    """How much nearer fakes lie to training pictures than to as many held-out ones: a ratio of mean distances.
+    """Return the mean distance of fakes to the nearest training picture over that to the nearest held-out picture.
 
-    1 where the generator has learned the distribution, since the two sets are then equally far; towards 0 where it
-    draws training pictures again. A generator can fit the training part better than the held-out one without copying
-    a picture, so look at the ratio of real against real beside it, and at the nearest pictures.
+    It is 1 if the generator has learned the distribution, because the two sets are then equally far. It approaches 0
+    if the generator draws training pictures again. A generator can fit the training part better than the held-out part
+    without copying a picture, so compare the ratio with that of real against real, and look at the nearest pictures.
 
     Args:
         fake: (N, D).
-        train: (M, D), from the pictures that the generator saw.
-        held_out: (K, D), from those that it did not; the longer of the two is cut to the other's length.
+        train: (M, D), of pictures that the generator was trained on.
+        held_out: (K, D), of pictures that it was not trained on. The longer of the two sets is cut to the length of
+            the shorter one.
     """
     m = min(len(train), len(held_out))
-    seen, unseen = (nearest_neighbours(fake, part[:m])[0].mean() for part in (train, held_out))
-    return float(seen / unseen.clamp_min(1e-12))
+    train_mean, held_out_mean = (nearest_neighbors(fake, real[:m])[0].mean() for real in (train, held_out))
+    return float(train_mean / held_out_mean.clamp_min(1e-12))

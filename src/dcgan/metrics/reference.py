@@ -1,4 +1,4 @@
-"""The real side of an evaluation: seen once and kept in the cache, as safetensors and JSON."""
+"""The features of real pictures, which are extracted once and kept in the cache as safetensors and JSON."""
 
 import contextlib
 import hashlib
@@ -16,27 +16,25 @@ from torch import Tensor
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
-from dcgan.metrics.features import FeatureExtractor
-from dcgan.rng import derive_seed
+from dcgan.metrics.extractor import FeatureExtractor
+from dcgan.rng import RandomPurpose, derive_seed
 
-MAX_REFERENCE = 10_000
-"""Real pictures that samples are held against, for `n` up to this; as many as `n` above."""
-MAX_FLOOR_POOL = 60_000
-"""Real pictures of the other part, from which the floor is made."""
-EVALUATION_BATCH = 1024
-"""Pictures that are seen at a time."""
-PURPOSE_ROWS = 13
-"""For `latents.derive`."""
+MAX_REFERENCE_IMAGES = 10_000
+"""Real pictures that up to this many samples are compared with; more samples are compared with as many as they are."""
+MAX_FLOOR_IMAGES = 60_000
+"""Real pictures of another part that the floor is computed from."""
+EVALUATION_BATCH_SIZE = 1024
+"""Pictures whose features are extracted at a time."""
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Pictures as the metrics see them.
+    """The features of a set of pictures.
 
     Attributes:
         features: float32 (N, D).
-        scores: of the classes before the softmax, float32 (N, classes), or None.
-        labels: int64 (N,): of real pictures their class, of samples the one that was asked for; or None.
+        scores: class scores before the softmax, float32 (N, classes), or None.
+        labels: int64 (N,), or None: the classes of real pictures, or the classes that samples were requested to show.
     """
 
     features: Tensor
@@ -46,107 +44,111 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: Tensor) -> "FeatureSet":
-        """Some of them."""
+    def select(self, rows: Tensor) -> "FeatureSet":
+        """Return the set of some rows."""
         scores, labels = (None if t is None else t[rows] for t in (self.scores, self.labels))
         return FeatureSet(self.features[rows], scores, labels)
 
 
-def concatenate_sets(parts: list[FeatureSet]) -> FeatureSet:
-    """Several sets as one."""
+def concatenate_sets(sets: list[FeatureSet]) -> FeatureSet:
+    """Return one set with the pictures of all sets."""
 
-    def whole(tensors: list[Tensor | None]) -> Tensor | None:
-        there = [t for t in tensors if t is not None]
-        return torch.cat(there) if there else None
+    def concatenate(tensors: list[Tensor | None]) -> Tensor | None:
+        present = [t for t in tensors if t is not None]
+        return torch.cat(present) if present else None
 
-    features = torch.cat([p.features for p in parts])
-    return FeatureSet(features, whole([p.scores for p in parts]), whole([p.labels for p in parts]))
+    features = torch.cat([s.features for s in sets])
+    return FeatureSet(features, concatenate([s.scores for s in sets]), concatenate([s.labels for s in sets]))
 
 
-def random_rows(n: int, most: int) -> Tensor:
-    """Which of `n` pictures are taken, int64, in random order: always the same `most`, without replacement."""
-    source = np.random.Generator(np.random.Philox(key=derive_seed(0, PURPOSE_ROWS)))
-    return torch.from_numpy(source.permutation(n)[:most])
+def choose_rows(n: int, max_count: int) -> Tensor:
+    """Return up to `max_count` of the rows 0 to n - 1, int64, in random order: always the same, none of them twice."""
+    return _permutation(0, n, max_count)
+
+
+def _permutation(seed: int, n: int, max_count: int) -> Tensor:
+    source = np.random.Generator(np.random.Philox(key=derive_seed(seed, RandomPurpose.REFERENCE_IMAGES)))
+    return torch.from_numpy(source.permutation(n)[:max_count])
 
 
 def extract_reference(
-    images: ImageSet, split: str, features: FeatureExtractor, most: int, said: Callable[[int], object]
+    images: ImageSet,
+    split: str,
+    extractor: FeatureExtractor,
+    max_count: int,
+    on_extracted: Callable[[int], object] = lambda count: None,
 ) -> FeatureSet:
-    """Up to `most` pictures of a part as the metrics see them, from the cache if they were seen before.
+    """Return the features of up to `max_count` real pictures, from the cache if they were extracted before.
 
     Args:
-        images: the part, in the size and channels that the features read.
-        split: its name.
-        features: what looks.
-        most: how many.
-        said: is told of each number of pictures when they are done.
+        images: a part of the data, in the size and channels that the extractor accepts.
+        split: the name of the part.
+        extractor: the feature extractor.
+        max_count: how many pictures are chosen, see `choose_rows`.
+        on_extracted: called with the number of pictures after each batch.
     """
-    rows = random_rows(len(images), most)
-    name = cache_key("features", images.key, split, list(images.pixels.shape), most, features.name, features.key)
-    kept = _read(cache_folder() / name / "features.safetensors", len(rows), features)
-    if kept is None:
-        parts = []
-        for piece in torch.split(rows, EVALUATION_BATCH):
-            parts.append(FeatureSet(*features.see(images.pixels[piece])))
-            said(len(piece))
-        kept = concatenate_sets(parts)
-        with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # a cache that cannot be is no error
-            _write(kept, entry / "features.safetensors")
+    rows = choose_rows(len(images), max_count)
+    shape, weights_key = list(images.pixels.shape), extractor.weights_key
+    name = cache_key("features", images.content_key, split, shape, max_count, extractor.name, weights_key)
+    cached = _read_features(cache_folder() / name / "features.safetensors", len(rows), extractor)
+    if cached is None:
+        batches = []
+        for batch in torch.split(rows, EVALUATION_BATCH_SIZE):
+            batches.append(FeatureSet(*extractor.extract(images.pixels[batch])))
+            on_extracted(len(batch))
+        cached = concatenate_sets(batches)
+        with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
+            _write_features(cached, entry / "features.safetensors")
     else:
-        said(len(rows))
-    return FeatureSet(kept.features, kept.scores, None if images.labels is None else images.labels[rows])
+        on_extracted(len(rows))
+    return FeatureSet(cached.features, cached.scores, None if images.labels is None else images.labels[rows])
 
 
-def _tensors(seen: FeatureSet) -> dict[str, Tensor]:
-    found = {"features": seen.features} | ({} if seen.scores is None else {"scores": seen.scores})
-    return {name: tensor.contiguous() for name, tensor in found.items()}
+def _write_features(features: FeatureSet, path: Path) -> None:
+    tensors = {"features": features.features} | ({} if features.scores is None else {"scores": features.scores})
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(tensors, path, {"sha256": _hash_tensors(tensors)})
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
+def _hash_tensors(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
 
 
-def _write(seen: FeatureSet, path: Path) -> None:
-    tensors = _tensors(seen)
-    save_file(tensors, path, {"sha256": _digest(tensors)})
-
-
-def _read(path: Path, n: int, features: FeatureExtractor) -> FeatureSet | None:
-    """What was kept, or None if nothing was or it is damaged."""
+def _read_features(path: Path, n: int, extractor: FeatureExtractor) -> FeatureSet | None:
+    """Return the features of `n` pictures from a cache entry, or None if it is missing or damaged."""
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            good = (file.metadata() or {}).get("sha256") == _digest(tensors)
+            is_intact = (file.metadata() or {}).get("sha256") == _hash_tensors(tensors)
     except (SafetensorError, OSError):
         return None
-    if not good or tensors["features"].shape != (n, features.length):
+    if not is_intact or tensors["features"].shape != (n, extractor.feature_count):
         return None
     return FeatureSet(tensors["features"], tensors.get("scores"))
 
 
 def floor_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet]:
-    """`count` sets of `n` from a pool: disjoint where it is large enough, else drawn without replacement each.
+    """Return `count` sets of `n` pictures from a pool, or no set if the pool is smaller than `n`.
 
-    Nothing where the pool holds fewer than `n`.
+    The sets are disjoint if the pool is large enough; otherwise each is drawn without replacement.
     """
     if len(pool) < n:
         return []
     if len(pool) >= count * n:
-        return [pool.take(torch.arange(i * n, (i + 1) * n)) for i in range(count)]
-    sources = [np.random.Generator(np.random.Philox(key=derive_seed(i, PURPOSE_ROWS))) for i in range(count)]
-    return [pool.take(torch.from_numpy(s.permutation(len(pool))[:n])) for s in sources]
+        return [pool.select(torch.arange(i * n, (i + 1) * n)) for i in range(count)]
+    return [pool.select(_permutation(i, len(pool), n)) for i in range(count)]
 
 
-def cached_metrics(name: str, make: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Figures that were kept under a name, or made now and kept."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        found = json.loads((cache_folder() / name / "figures.json").read_text(encoding="utf-8"))
-        if all(isinstance(value, float) for value in found.values()):
-            return dict(found)
-    figures = make()
-    with contextlib.suppress(UserError), new_cache_entry(name) as entry:
-        (entry / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
-    return figures
+def load_or_compute_metrics(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Return the metrics of a cache entry; if there is none, compute them and write it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the entry is missing or damaged
+        cached = json.loads((cache_folder() / name / "figures.json").read_text(encoding="utf-8"))
+        if all(isinstance(value, float) for value in cached.values()):
+            return dict(cached)
+    metrics = compute()
+    with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
+        (entry / "figures.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return metrics

@@ -1,0 +1,141 @@
+"""An evaluation with everything opened and checked, before anything is computed."""
+
+import os
+from dataclasses import dataclass
+
+from dcgan.data.open import ImageSet, open_images
+from dcgan.errors import UserError
+from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, match_shape, open_samples
+from dcgan.files import printable
+from dcgan.metrics import fidelity
+from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
+from dcgan.metrics.intervals import MAX_SEEDS, MIN_SEEDS
+from dcgan.sampling.model import Model
+
+DEFAULT_SAMPLES = 10_000
+"""Samples that each metric is computed from, unless another number is given."""
+STACKED_SAMPLES = 26_000
+"""The same for stacked digits, whose modes are counted (Lin et al. 2018)."""
+FLOOR_SPLIT = {"test": "train", "validation": "test", "train": "test"}
+"""The part that the real pictures of the floor come from, for each part that the samples are compared with."""
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """An evaluation that can be run.
+
+    Attributes:
+        samples: of the shape that the extractor and the data have.
+        extractor: the feature extractor.
+        real_images: the real pictures that the samples are compared with.
+        data: the name of the data.
+        split: the part of the data that `real_images` is.
+        n: the number of samples that each metric is computed from.
+        seeds: of the samples, or the numbers of the parts of samples that came from files.
+        infinite: whether to extrapolate the Fréchet distance to infinitely many samples.
+        train_on_fakes: whether to train judges on the samples.
+        show_progress: whether to show progress bars on standard error.
+    """
+
+    samples: SampleSource
+    extractor: FeatureExtractor
+    real_images: ImageSet
+    data: str
+    split: str
+    n: int
+    seeds: tuple[int, ...]
+    infinite: bool
+    train_on_fakes: bool
+    show_progress: bool
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the samples came from files, and not from a model."""
+        return self.samples.count is not None
+
+    def open_part(self, split: str) -> ImageSet:
+        """Open a part of the data, in the shape of the samples."""
+        channels, height, width = self.samples.image_shape
+        return open_images(self.data, split, size=(height, width), channels=channels, fit=self.samples.fit)
+
+    def open_floor_part(self) -> ImageSet:
+        """Open the part that the floor is computed from. It is also the part that memorized pictures would be from."""
+        return self.open_part(FLOOR_SPLIT[self.split])
+
+
+def open_task(
+    source: str | os.PathLike[str] | Model,
+    *,
+    data: str | None,
+    split: str,
+    n: int | None,
+    features: str | None,
+    seeds: int,
+    resize: bool,
+    infinite: bool,
+    train_on_fakes: bool,
+    device: str,
+    show_progress: bool,
+) -> EvaluationTask:
+    """Open and check everything that an evaluation needs; the arguments are those of `evaluate`.
+
+    Raises:
+        UserError: the evaluation is not possible.
+    """
+    samples = open_samples(source)
+    data = data or samples.training_data
+    if data is None:
+        raise UserError(f"{printable(samples.name)} does not say which data to compare it with: give --data")
+    if not MIN_SEEDS <= seeds <= MAX_SEEDS:
+        raise UserError(f"an interval needs from {MIN_SEEDS} to {MAX_SEEDS} seeds, not {seeds}")
+    is_stacked = data == "stacked-mnist"
+    extractor_name = features or default_extractor(data, samples.image_shape)
+    extractor = open_extractor(extractor_name, is_stacked=is_stacked, device=device)
+    real_images = _open_real_images(data, split, samples, extractor)
+    samples = match_classes(samples, real_images.classes)
+    shape_reader = extractor if extractor.image_shape else None
+    samples = match_shape(samples, image_shape(real_images.pixels), resize, shape_reader, printable(data))
+    task = EvaluationTask(
+        samples=samples,
+        extractor=extractor,
+        real_images=real_images,
+        data=data,
+        split=split,
+        n=_sample_count((STACKED_SAMPLES if is_stacked else DEFAULT_SAMPLES) if n is None else n, samples),
+        seeds=tuple(range(seeds)),
+        infinite=infinite,
+        train_on_fakes=train_on_fakes,
+        show_progress=show_progress,
+    )
+    _check_task(task)
+    return task
+
+
+def _open_real_images(data: str, split: str, samples: SampleSource, extractor: FeatureExtractor) -> ImageSet:
+    """Open the real pictures in the extractor's shape; if it has none, in that of a model; else in their own."""
+    shape = extractor.image_shape or (samples.image_shape if samples.count is None else None)
+    if shape is None:
+        return open_images(data, split)
+    return open_images(data, split, size=shape[1:], channels=shape[0], fit=samples.fit)
+
+
+def _sample_count(n: int, samples: SampleSource) -> int:
+    if n < 1:
+        raise UserError(f"the number of samples must be at least 1, not {n}")
+    return n if samples.count is None else min(n, samples.count)
+
+
+def _check_task(task: EvaluationTask) -> None:
+    """Refuse sets that are too small, and samples without the classes that they need."""
+    name, feature_count = printable(task.samples.name), task.extractor.feature_count
+    part = f"the {task.split} part of {printable(task.data)}"
+    fidelity.check_image_count(len(task.real_images), feature_count, part, "use --split all, or add pictures")
+    fidelity.check_image_count(task.n, feature_count, name if task.has_files else "--n", "draw more")
+    minimum = fidelity.MIN_IMAGES * len(task.seeds)
+    if task.has_files and task.n < minimum:
+        raise UserError(
+            f"{name} gives {task.n:,} samples: an interval needs {len(task.seeds)} parts of at least "
+            f"{fidelity.MIN_IMAGES}, {minimum:,} in all"
+        )
+    if task.train_on_fakes and not (task.samples.classes and task.real_images.classes):
+        raise UserError(f"--train-on-fakes needs classes, and {name} was made without those of {printable(task.data)}")

@@ -1,0 +1,1 @@
+"""The judge: a small classifier whose features and class scores the metrics use."""

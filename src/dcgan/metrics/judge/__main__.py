@@ -1,0 +1,76 @@
+"""The command `python -m dcgan.metrics.judge`: train a judge of any labeled pictures."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from torch import Tensor
+
+from dcgan.data.open import ImageSet, open_images
+from dcgan.errors import UserError
+from dcgan.files import printable
+from dcgan.metrics.judge.network import measure_accuracy, save_judge
+from dcgan.metrics.judge.training import EPOCHS, train_judge
+
+
+@dataclass(frozen=True)
+class TrainJudge:
+    """Train a judge of any labeled pictures, save it, and print how many of the held-out pictures it recognizes."""
+
+    data: str = "mnist"
+    """The pictures, as for `dcgan train --data`; they must have labels."""
+    out: Path = Path("judge")
+    """The folder to write."""
+    seed: int = 0
+    """Seed of the weights, the order and the jitter."""
+    epochs: int = EPOCHS
+    """Passes over the training part."""
+
+    def __call__(self) -> dict[str, Any]:
+        (train, train_labels), (test, test_labels) = (_open_labeled(self.data, split) for split in ("train", "test"))
+        judge = train_judge(train.pixels, train_labels, len(train.classes), seed=self.seed, epochs=self.epochs)
+        origin = {
+            "data": printable(self.data),
+            "names": list(train.classes),
+            "accuracy": measure_accuracy(judge, test.pixels, test_labels),
+            "train_pictures": len(train),
+            "test_pictures": len(test),
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "command": self.command(),
+            "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
+        }
+        save_judge(judge, self.out, origin)
+        return origin
+
+    def command(self) -> str:
+        """Return the command line that makes this judge again."""
+        epochs_flag = f" --epochs {self.epochs}" if self.epochs != EPOCHS else ""
+        data = printable(self.data)
+        return f"python -m dcgan.metrics.judge --data {data} --out DIR --seed {self.seed}{epochs_flag}"
+
+
+def _open_labeled(data: str, split: str) -> tuple[ImageSet, Tensor]:
+    images = open_images(data, split)
+    if images.labels is None or len(images.classes) < 2 or not len(images):
+        raise UserError(f"{printable(data)} has no labels in its {split} part: a judge learns from classes")
+    return images, images.labels
+
+
+def main() -> None:
+    """Read the flags, train the judge, and print one JSON object; a user's mistake is one line and exit status 2."""
+    try:
+        origin = tyro.cli(TrainJudge, prog="python -m dcgan.metrics.judge")()
+    except UserError as error:
+        print(f"judge: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(json.dumps({name: value for name, value in origin.items() if name != "names"}))
+
+
+if __name__ == "__main__":
+    main()
