@@ -13,13 +13,15 @@ from dcgan import UserError
 from dcgan.cli.main import run
 from dcgan.images import save_png
 from dcgan.models.store import save_generator
-from dcgan.sampling import invert, latents
-from dcgan.sampling import model as model_module
+from dcgan.sampling import invert
+from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.latents import draw_latents
+from dcgan.sampling.model import Model, load
 
 
 @pytest.fixture(scope="module", params=[0, 3])
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> model_module.Model:
-    """A generator that draws smooth blobs, one place a class."""
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A generator that draws smooth blobs, at another position for each class."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         generator = dcgan.Generator(4, 1, 8, norm="none", classes=request.param)
@@ -28,62 +30,65 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 torch.nn.init.normal_(layer.weight, 0.0, 0.15)
     folder = tmp_path_factory.mktemp("m") / "model"
     save_generator(generator.eval(), folder, {"data": "blobs", "classes": ["a", "b", "c"]})
-    return model_module.load(folder)
+    return load(folder)
 
 
-def _far(a: np.ndarray, b: np.ndarray) -> float:
+def _rms_difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(((a.astype(float) - b.astype(float)) ** 2).mean()))
 
 
-def test_a_sample_is_found_again(model: model_module.Model):
+def test_a_sample_is_found_again(model: Model):
     pixels, labels = model.sample(3, seed=7), model.labels(3)
-    pool = invert.draw_start_pool(model)
+    pool = invert.draw_sample_pool(model)
     for i, picture in enumerate(pixels):
-        found = invert.invert(model, picture, pool)
-        wanted = picture.reshape(-1) / 127.5 - 1
-        best = 127.5 * np.sqrt(((pool.images.numpy() - wanted) ** 2).mean(1)).min()
-        assert found.error < best / 2
-        assert found.error == pytest.approx(_far(found.pixels, picture), abs=0.5)  # rounded to whole levels
-        assert found.label == (None if labels is None else int(labels[i]))
+        inversion = invert.invert_image(model, picture, pool)
+        target = picture.reshape(-1) / 127.5 - 1
+        best = 127.5 * np.sqrt(((pool.images.numpy() - target) ** 2).mean(1)).min()
+        assert inversion.error < best / 2
+        assert inversion.error == pytest.approx(
+            _rms_difference(inversion.pixels, picture), abs=0.5
+        )  # rounded to whole levels
+        assert inversion.label == (None if labels is None else int(labels[i]))
 
 
-def test_the_latent_draws_the_reconstruction(model: model_module.Model):
-    found = invert.invert(model, model.sample(1, seed=9)[0])
-    labels = None if found.label is None else torch.tensor([found.label])
-    drawn = model_module.generate_pixels(model.generator, found.z[None], labels)[0]
-    assert np.abs(drawn.astype(int) - found.pixels.astype(int)).max() <= 1
-    assert found.z.shape == (4,)
+def test_the_latent_draws_the_reconstruction(model: Model):
+    inversion = invert.invert_image(model, model.sample(1, seed=9)[0])
+    labels = None if inversion.label is None else torch.tensor([inversion.label])
+    drawn = generate_pixels(model.generator, inversion.z[None], labels)[0]
+    assert np.abs(drawn.astype(int) - inversion.pixels.astype(int)).max() <= 1
+    assert inversion.z.shape == (4,)
 
 
-def test_one_class_is_searched_if_it_is_given(model: model_module.Model):
+def test_a_given_class_is_searched_alone(model: Model):
     if not model.classes:
         with pytest.raises(UserError, match="takes no --label"):
-            invert.draw_start_pool(model, "a")
+            invert.draw_sample_pool(model, "a")
         return
     picture = model.sample(1, seed=7, label="a")[0]
-    free, bound = invert.invert(model, picture), invert.invert(model, picture, invert.draw_start_pool(model, "b"))
-    assert (free.label, bound.label) == (0, 1)
-    assert free.error < bound.error
+    of_any_class = invert.invert_image(model, picture)
+    of_class_b = invert.invert_image(model, picture, invert.draw_sample_pool(model, "b"))
+    assert (of_any_class.label, of_class_b.label) == (0, 1)
+    assert of_any_class.error < of_class_b.error
 
 
-def test_the_starts_have_every_class_and_the_nearest(model: model_module.Model):
-    pool = invert.draw_start_pool(model)
-    rows = invert._starts(pool, pool.images[5])
-    assert len(set(rows.tolist())) == invert.STARTS
+def test_starts_have_every_class_and_the_nearest_sample(model: Model):
+    pool = invert.draw_sample_pool(model)
+    rows = invert._choose_starts(pool, pool.images[5])
+    assert len(set(rows.tolist())) == invert.START_COUNT
     assert 5 in rows.tolist()
     if pool.labels is not None:
         assert set(pool.labels[rows].tolist()) == {0, 1, 2}
 
 
-def test_the_command(model: model_module.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     picture = model.sample(1, seed=3)[0]
     save_png(picture, tmp_path / "p.png")
     words = ["invert", model.source, str(tmp_path / "p.png"), "--out", str(tmp_path / "found")]
     assert run([*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    output = json.loads(capsys.readouterr().out)
     assert sorted(p.name for p in (tmp_path / "found").iterdir()) == ["latent.npz", "reconstruction.png"]
     with Image.open(tmp_path / "found" / "reconstruction.png") as image:
-        assert _far(np.asarray(image), picture[..., 0]) == pytest.approx(found["error"], abs=0.5)
+        assert _rms_difference(np.asarray(image), picture[..., 0]) == pytest.approx(output["error"], abs=0.5)
     with np.load(tmp_path / "found" / "latent.npz", allow_pickle=False) as arrays:
         assert arrays["z"].shape == (1, 4)
         assert ("label" in arrays.files) == bool(model.classes)
@@ -91,16 +96,16 @@ def test_the_command(model: model_module.Model, tmp_path: Path, capsys: pytest.C
     assert "of 255 from the picture (RMS)" in capsys.readouterr().out
 
 
-def test_any_picture_is_brought_to_the_models_shape(model: model_module.Model, tmp_path: Path):
+def test_any_picture_is_resized_to_the_models_shape(model: Model, tmp_path: Path):
     Image.new("RGBA", (50, 31), (9, 99, 200, 128)).save(tmp_path / "p.webp")
-    assert invert.read_picture(model, tmp_path / "p.webp").shape == (28, 28, 1)
+    assert invert.read_image(model, tmp_path / "p.webp").shape == (28, 28, 1)
     with pytest.raises(UserError, match="must be"):
-        invert.invert(model, np.zeros((3, 3, 1), np.uint8))
+        invert.invert_image(model, np.zeros((3, 3, 1), np.uint8))
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
-def test_bad_pictures_are_refused_in_one_line(
-    content: bytes, model: model_module.Model, tmp_path: Path, refused: Callable[..., str]
+def test_damaged_pictures_are_refused_in_one_line(
+    content: bytes, model: Model, tmp_path: Path, refused: Callable[..., str]
 ):
     (tmp_path / "p.png").write_bytes(content)
     assert "cannot use" in refused("invert", model.source, str(tmp_path / "p.png"), "--out", str(tmp_path / "o"))
@@ -110,12 +115,12 @@ def test_bad_pictures_are_refused_in_one_line(
 
 
 def test_a_digit_takes_less_than_two_seconds_of_a_core():
-    """The study's network at its own width; untrained weights take as long."""
-    model = model_module.Model(dcgan.Generator(64, 1, 64).eval().requires_grad_(False), "here")
-    pool = invert.StartPool(latents.draw_latents(0, 64, 64), None, torch.rand(64, 784))
+    """The study's network at its default width. Untrained weights take as long as trained ones."""
+    model = Model(dcgan.Generator(64, 1, 64).eval().requires_grad_(False), "here")
+    pool = invert.SamplePool(draw_latents(0, 64, 64), None, torch.rand(64, 784))
     times = []
     for _ in range(2):
-        begin = time.process_time()
-        invert.invert(model, np.zeros((28, 28, 1), np.uint8), pool)
-        times.append(time.process_time() - begin)
+        start = time.process_time()
+        invert.invert_image(model, np.zeros((28, 28, 1), np.uint8), pool)
+        times.append(time.process_time() - start)
     assert min(times) < 2  # measured: 1.0 s

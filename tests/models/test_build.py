@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from dcgan import UserError
+from dcgan.models.build import build_networks
+from dcgan.models.resnet import Block
+from dcgan.presets import configure
+from tests.models.conftest import parameter_count
+
+
+def test_weights_follow_from_the_seed_and_do_not_change_torchs_random_state():
+    before = torch.get_rng_state()
+    (a, d), (b, _), (c, _) = (build_networks(configure("dcgan", seed=s), (1, 28, 28)) for s in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(a.gen[0][0].weight, b.gen[0][0].weight)
+    assert not torch.equal(a.gen[0][0].weight, c.gen[0][0].weight)
+    assert parameter_count(d) == 9_105
+
+
+def test_a_size_that_the_network_cannot_draw_is_refused():
+    with pytest.raises(UserError, match="28x28 only"):
+        build_networks(configure("dcgan"), (1, 32, 32))
+
+
+def test_networks_that_do_not_fit_into_memory_are_refused():
+    with pytest.raises(UserError, match="GB to train"):
+        build_networks(configure("dcgan", g_width=65_536), (1, 28, 28))
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 45), (17, 64), (16, 256), (100, 37)])
+@pytest.mark.parametrize("network", ["mlp", "dcgan64", "resnet"])
+@pytest.mark.parametrize("classes", [0, 4])
+def test_any_height_and_width(network: str, size: tuple[int, int], classes: int):
+    no_norm = {"g_norm": "none", "d_norm": "none"}
+    config = configure("dcgan", network=network, z_dim=5, g_width=2, d_width=2, **no_norm)
+    generator, discriminator = build_networks(config, (3, *size), classes)
+    labels = (torch.tensor([0, 3]),) if classes else ()
+    images = generator(torch.randn(2, 5), *labels)
+    assert images.shape == (2, 3, *size)
+    assert generator.picture_shape == (3, *size)
+    assert images.abs().max() <= 1
+    assert discriminator(images, *labels).shape == (2, 1)
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan64", "resnet"])
+@pytest.mark.parametrize("size", [(15, 28), (28, 257), (0, 16)])
+def test_sizes_out_of_range_are_refused(network: str, size: tuple[int, int]):
+    config = configure("dcgan", network=network, g_norm="none", d_norm="none")
+    with pytest.raises(UserError, match="16 to 256 pixels"):
+        build_networks(config, (1, *size))
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])
+def test_the_class_changes_the_picture_and_the_score(network: str):
+    no_norm = {"g_norm": "none", "d_norm": "none"} if network == "resnet" else {}
+    generator, discriminator = build_networks(configure("dcgan", network=network, **no_norm), (1, 28, 28), 10)
+    if network == "resnet":  # a block starts as the identity; its class has an effect all the same
+        assert all(not block.branch[4].weight.any() for block in generator.modules() if isinstance(block, Block))
+    z = torch.randn(3, 64)
+    a, b = (generator.eval()(z, torch.full((3,), label)) for label in (1, 2))
+    assert not torch.equal(a, b)
+    scores = [discriminator.eval()(a, torch.full((3,), label)) for label in (1, 2)]
+    assert not torch.equal(*scores)

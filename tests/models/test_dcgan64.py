@@ -1,0 +1,23 @@
+import torch
+
+from dcgan.models import dcgan64
+from dcgan.models.build import build_networks
+from dcgan.presets import PRESETS
+from tests.models.conftest import parameter_count
+
+
+def test_the_papers_parameter_counts():
+    assert parameter_count(dcgan64.Generator(100, (3, 64, 64), 64)) == 3_576_704
+    assert parameter_count(dcgan64.Discriminator((3, 64, 64), 64)) == 2_765_568
+    generator, discriminator = build_networks(PRESETS["dcgan64"], (3, 64, 64))
+    assert (parameter_count(generator), parameter_count(discriminator)) == (3_576_704, 2_765_568)
+
+
+def test_the_score_adds_the_projection_on_the_vector_of_the_class():
+    discriminator = dcgan64.Discriminator((1, 16, 16), 4, norm="none", classes=3)
+    x, labels = torch.randn(5, 1, 16, 16), torch.tensor([0, 1, 2, 1, 0])
+    features = discriminator.features(x)
+    unconditional = discriminator.score(features).view(-1, 1)
+    for n, label in enumerate(labels):
+        inner = features[n].flatten() @ discriminator.classes.weight[label]
+        assert torch.allclose(discriminator(x, labels)[n], unconditional[n] + inner, atol=1e-5)

@@ -1,0 +1,48 @@
+import pytest
+
+from dcgan import Discriminator, Generator
+from dcgan.models.build import build_networks
+from dcgan.models.summary import summarize
+from dcgan.presets import PRESETS, configure
+from tests.models.conftest import parameter_count
+
+
+def test_rows_of_the_study():
+    rows = summarize(Generator(64), (64,))
+    assert [r.output for r in rows if r.kind == "ConvTranspose2d"] == [
+        (256, 3, 3),
+        (128, 6, 6),
+        (64, 13, 13),
+        (1, 28, 28),
+    ]
+    assert rows[0].formula == "(1 - 1)*2 - 2*0 + 1*(3 - 1) + 0 + 1 = 3"
+    assert sum(r.parameters for r in rows) == 747_841
+    # by hand: in * out * kernel^2 * input pixels, layer by layer
+    assert sum(r.multiply_adds for r in rows) == 64 * 256 * 9 + 256 * 128 * 16 * 9 + 128 * 64 * 9 * 36 + 64 * 16 * 169
+    rows = summarize(Discriminator(), (1, 28, 28))
+    assert rows[0].formula == "floor((28 + 2*0 - 1*(4 - 1) - 1)/2) + 1 = 13"
+    assert sum(r.multiply_adds for r in rows) == 16 * 16 * 169 + 16 * 32 * 16 * 25 + 32 * 16
+
+
+def test_every_formula_gives_the_size():
+    for network, shape in ((Generator(), (10,)), (Discriminator(), (1, 28, 28))):
+        for row in summarize(network, shape):
+            if row.formula:
+                expression, _, result = row.formula.replace("floor", "int").replace("/", "//").partition(" = ")
+                assert eval(expression) == int(result) == row.output[-1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("has_labels", [True, False])
+@pytest.mark.parametrize("is_spectral", [True, False])
+def test_a_summary_of_every_preset_adds_up(preset: str, has_labels: bool, is_spectral: bool):
+    norm = {"g_norm": "spectral", "d_norm": "spectral"} if is_spectral and preset != "r3gan" else {}
+    config = configure(preset, **norm)
+    networks = build_networks(config, (1, 28, 28), 10 if has_labels else 0)
+    for network, shape in zip(networks, ((config.z_dim,), (1, 28, 28)), strict=True):
+        rows = summarize(network, shape, has_labels=has_labels)
+        assert sum(row.parameters for row in rows) == parameter_count(network)
+        assert sum(row.multiply_adds for row in rows) > 0
+        for row in rows:
+            expression, _, result = row.formula.replace("floor", "int").replace("/", "//").partition(" = ")
+            assert not row.formula or eval(expression) == int(result) == row.output[-1]

@@ -1,0 +1,152 @@
+"""Training with groups of similar pictures, from the settings to the checkpoint."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dcgan
+from dcgan import UserError
+from dcgan.exporting import onnx
+from dcgan.models import groups
+from dcgan.models.build import build_networks
+from dcgan.models.grouped_generator import GroupedGenerator, vote_offsets
+from dcgan.presets import configure
+from dcgan.run.folder import RunFolder
+from dcgan.training.state import State, set_up
+from dcgan.training.step import train_step
+from tests.conftest import SMALL
+from tests.models.conftest import write_shades
+
+SMALL_GROUPED = {**SMALL, "groups": 3}
+
+
+@pytest.fixture
+def shades(tmp_path: Path) -> Path:
+    return write_shades(tmp_path / "shades.npz")
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """Two classes, each of two shades: 300 and 200 pictures of 0, 100 and 300 of 1, a tenth of them held out."""
+    random = np.random.default_rng(0)
+    shade, label = np.repeat([20, 80, 160, 230], [300, 200, 100, 300]), np.repeat([0, 1], [500, 400])
+    pixels = np.clip(shade[:, None, None, None] + random.integers(-9, 10, (900, 16, 16, 1)), 0, 255).astype(np.uint8)
+    order = random.permutation(900)
+    np.savez(tmp_path / "classes.npz", arr_0=pixels[order], arr_1=label[order])
+    return tmp_path / "classes.npz"
+
+
+def set_up_fast(data: Path, **settings: object) -> State:
+    return set_up(configure("fast", data=str(data), **SMALL_GROUPED | settings))
+
+
+def checkpoint_content(run: RunFolder) -> bytes:
+    return (run.checkpoint / "state.safetensors").read_bytes()
+
+
+def test_both_networks_are_given_the_groups(shades: Path):
+    state = set_up_fast(shades)
+    assert state.conditions is not None
+    assert sorted(state.conditions.bincount().tolist()) == pytest.approx([90, 180, 270], abs=12)  # a tenth is held out
+    assert state.class_count == 0
+    assert state.config.z_dim == SMALL["z_dim"]
+    before = [p.clone() for p in state.generator.parameters()]
+    train_step(state)
+    assert all(not torch.equal(a, b) for a, b in zip(before, state.generator.parameters(), strict=True))
+
+
+def test_custom_networks_are_given_no_groups(tmp_path: Path, shades: Path):
+    generator, _ = build_networks(configure("dcgan64", z_dim=8, g_width=4, d_width=4), (1, 16, 16))
+    run = dcgan.train("fast", generator=generator, data=str(shades), out=tmp_path / "r", steps=1, **SMALL_GROUPED)
+    assert len(list(run.samples.iterdir())) == 2
+
+
+def test_each_class_is_sorted_into_its_own_groups(two_classes: Path):
+    state = set_up_fast(two_classes, conditional=True, groups=4)
+    generator = state.ema.network
+    assert isinstance(generator, GroupedGenerator)
+    assert (generator.groups, generator.classes, state.class_count, state.config.groups) == (4, 2, 2, 4)
+    assert torch.equal(state.conditions // 2, state.data.labels)
+    means = state.data.pixels.float().mean((1, 2, 3))
+    assert all(means[state.conditions == k].std() < 5 for k in range(4))
+    wins = generator.group_weights(torch.randn(20_000, generator.z_dim), torch.arange(20_000) % 2).argmax(1).view(-1, 2)
+    assert (wins // 2 == torch.tensor([0, 1])).all()
+    for label in (0, 1):
+        shares = state.conditions[state.conditions // 2 == label].bincount(minlength=4).float()
+        assert wins[:, label].bincount(minlength=4) / 10_000 == pytest.approx(shares / shares.sum(), abs=0.03)
+
+
+def test_a_run_from_before_groups_within_classes_is_refused(tmp_path: Path, two_classes: Path):
+    settings = {**SMALL_GROUPED, "groups": 4, "conditional": True}
+    run = dcgan.train("fast", data=str(two_classes), out=tmp_path / "r", steps=1, **settings)
+    with pytest.raises(UserError, match="an earlier version began this run"):
+        set_up(replace(run.config(), groups=5), is_new=False)
+    generator = dcgan.load(run).generator.requires_grad_(True)
+    with pytest.raises(UserError, match="takes no classes: pass it as --init instead"):
+        dcgan.train("cgan", generator=generator, data=str(two_classes), out=tmp_path / "o", steps=1)
+
+
+def test_a_run_with_classes_and_groups_resumes_to_the_bit(tmp_path: Path, two_classes: Path):
+    settings = {**SMALL_GROUPED, "groups": 4, "conditional": True}
+    whole = dcgan.train("fast", data=str(two_classes), out=tmp_path / "whole", steps=6, **settings)
+    part = dcgan.train("fast", data=str(two_classes), out=tmp_path / "part", steps=3, **settings)
+    dcgan.resume(part, steps=6)
+    assert checkpoint_content(whole) == checkpoint_content(part)
+    model = dcgan.load(whole)
+    assert model.generator.classes == 2
+    assert model.sample(4, label=1).shape == (4, 16, 16, 1)
+    assert onnx.export_onnx(model, tmp_path / "g.onnx") <= 1e-5
+
+
+def test_an_initial_model_needs_groups_of_the_same_classes(tmp_path: Path, two_classes: Path, shades: Path):
+    first = dcgan.train("fast", data=str(shades), out=tmp_path / "a", steps=1, **SMALL_GROUPED)
+    with pytest.raises(UserError, match=r"--init .* knows no classes, and .* has 2"):
+        set_up_fast(two_classes, conditional=True, init=str(first.path))
+    second = dcgan.train(
+        "fast", data=str(two_classes), out=tmp_path / "b", steps=1, **SMALL_GROUPED | {"groups": 4}, conditional=True
+    )
+    assert set_up_fast(two_classes, conditional=True, init=str(second.path)).generator.groups == 4
+    assert set_up_fast(two_classes, init=str(second.path)).generator.groups == 4
+
+
+def test_a_run_with_groups_resumes_to_the_bit(tmp_path: Path, shades: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = dcgan.train("fast", data=str(shades), out=tmp_path / "whole", steps=6, **SMALL_GROUPED)
+    part = dcgan.train("fast", data=str(shades), out=tmp_path / "part", steps=3, **SMALL_GROUPED)
+    monkeypatch.setattr(groups, "find_group_centers", None)  # a resumed run has its groups in its state
+    dcgan.resume(part, steps=6)
+    assert checkpoint_content(whole) == checkpoint_content(part)
+
+
+def test_a_run_keeps_the_groups_of_its_initial_model(tmp_path: Path, shades: Path):
+    first = dcgan.train("fast", data=str(shades), out=tmp_path / "a", steps=2, **SMALL_GROUPED)
+    pixels = np.load(shades)["arr_0"]
+    np.savez(tmp_path / "few.npz", arr_0=pixels[pixels.mean((1, 2, 3)) > 70][:150])  # none of the darkest shade
+    assert set_up_fast(tmp_path / "few.npz").generator.groups == 1
+    state = set_up_fast(tmp_path / "few.npz", init=str(first.path))
+    saved, initial = (g.state_dict() for g in (dcgan.load(first.path).generator, state.generator))
+    assert all(torch.equal(saved[name], initial[name]) for name in saved if name != "votes")
+    shares = state.conditions.bincount(minlength=3) / len(state.conditions)
+    assert shares.min() == 0
+    assert torch.equal(initial["votes"], vote_offsets(shares))
+
+    settings = {"data": str(tmp_path / "few.npz"), "init": str(first.path), **SMALL_GROUPED}
+    run = dcgan.train("fast", out=tmp_path / "b", steps=2, **settings)
+    whole = dcgan.train("fast", out=tmp_path / "c", steps=4, **settings)
+    dcgan.resume(run, steps=4)
+    assert checkpoint_content(run) == checkpoint_content(whole)
+
+
+def test_a_custom_generator_with_another_z_is_refused(tmp_path: Path):
+    generator = torch.nn.Sequential(torch.nn.Linear(5, 28 * 28), torch.nn.Unflatten(1, (1, 28, 28)))
+    with pytest.raises(UserError, match=r"does not take latents \(2, 192\): give it an attribute z_dim, or say z_dim"):
+        dcgan.train(generator=generator, out=tmp_path / "r", steps=1)
+
+
+@pytest.mark.parametrize(("n", "augment"), [(9_999, "diffaugment"), (10_000, "none")])
+def test_auto_augments_few_pictures(tmp_path: Path, n: int, augment: str):
+    np.savez(tmp_path / "a.npz", arr_0=np.zeros((n, 16, 16, 1), np.uint8))
+    assert set_up_fast(tmp_path / "a.npz").config.augment == augment
+    assert set_up_fast(tmp_path / "a.npz", augment="flip").config.augment == "flip"
