@@ -45,9 +45,8 @@ def test_a_sample_is_found_again(model: Model):
         target = picture.reshape(-1) / 127.5 - 1
         best = 127.5 * np.sqrt(((pool.images.numpy() - target) ** 2).mean(1)).min()
         assert inversion.error < best / 2
-        assert inversion.error == pytest.approx(
-            _rms_difference(inversion.pixels, picture), abs=0.5
-        )  # rounded to whole levels
+        rounded_error = _rms_difference(inversion.pixels, picture)
+        assert inversion.error == pytest.approx(rounded_error, abs=0.5)
         assert inversion.label == (None if labels is None else int(labels[i]))
 
 

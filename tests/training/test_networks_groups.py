@@ -141,7 +141,7 @@ def test_a_run_keeps_the_groups_of_its_initial_model(tmp_path: Path, shades: Pat
 
 def test_a_custom_generator_with_another_z_is_refused(tmp_path: Path):
     generator = torch.nn.Sequential(torch.nn.Linear(5, 28 * 28), torch.nn.Unflatten(1, (1, 28, 28)))
-    with pytest.raises(UserError, match=r"does not take latents \(2, 192\): give it an attribute z_dim, or say z_dim"):
+    with pytest.raises(UserError, match=r"does not take latents \(2, 192\): give it an attribute z_dim, or pass z_dim"):
         dcgan.train(generator=generator, out=tmp_path / "r", steps=1)
 
 
