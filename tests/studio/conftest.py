@@ -50,7 +50,10 @@ def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
-    """Return the first true value of a condition."""
+    """Return the first true value of a condition.
+
+    Playwright's `wait_for_function` cannot do this: the policy of the pages forbids to evaluate a text.
+    """
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 import dcgan
 from dcgan.data.open import open_images
-from dcgan.metrics import judge
+from dcgan.metrics.judge import network as judge
 from dcgan.models import shipped
 from dcgan.sampling import latents
 

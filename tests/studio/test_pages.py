@@ -1,4 +1,4 @@
-"""The studio's pages in a real browser, the server in a process of its own."""
+"""The studio's pages in a real browser. The server is a process of its own."""
 
 import base64
 import io
@@ -9,10 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,15 +22,16 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from benchmarks.pictures import draw
-from dcgan.metrics import judge
-from dcgan.run import lock
+from dcgan.metrics.judge import network as judge
 from dcgan.run.folder import RunFolder
-from dcgan.training import checkpoint
+from dcgan.run.lock import lock_holder
+from dcgan.training.checkpoint import read_checkpoint
 from dcgan.training.health import Diagnosis
+from tests.studio.conftest import wait_for
 
 
-def _heed_ctrl_c() -> None:
-    """A process started in the background of a script ignores Ctrl-C, and so would its children."""
+def _restore_ctrl_c() -> None:
+    """A process that a script starts in the background ignores Ctrl-C, and so would its children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -43,9 +43,9 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "dcgan", "studio", str(self.runs), "--port", str(self.port), "--no-browser"]
+        command = [sys.executable, "-m", "dcgan", "studio", str(self.runs), "--port", str(self.port), "--no-browser"]
         self.process = subprocess.Popen(
-            words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_heed_ctrl_c
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_restore_ctrl_c
         )
         assert self.process.stderr is not None
         self.address = re.search(r"http://\S+", self.process.stderr.readline())[0]
@@ -61,85 +61,87 @@ class Server:
 def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     runs = tmp_path_factory.mktemp("studio")
     shutil.copytree(finished_run.path, runs / "small")
-    shutil.copytree(finished_run.path, runs / "torn")
-    (runs / "torn" / "config.json").write_text("{")
-    found = Server(runs)
-    yield found
-    found.stop()
+    shutil.copytree(finished_run.path, runs / "damaged")
+    (runs / "damaged" / "config.json").write_text("{")
+    server = Server(runs)
+    yield server
+    server.stop()
 
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A phone, in English. What the page fetches comes from the server; it makes no error."""
+    """A phone, in English. Everything that the page fetches comes from the server, and it causes no error."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
-    context.set_default_timeout(120_000)  # other jobs on the machine may be in the way
-    found = context.new_page()
+    context.set_default_timeout(120_000)  # other jobs on the machine may slow it down
+    page = context.new_page()
     errors: list[str] = []
-    found.on("pageerror", lambda error: errors.append(str(error)))
-    found.on("request", lambda request: None if _is_ours(request.url, server) else errors.append(request.url))
-    yield found
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: None if _is_local(request.url, server) else errors.append(request.url))
+    yield page
     context.close()
     assert errors == []
 
 
-def _is_ours(url: str, server: Server) -> bool:
+def _is_local(url: str, server: Server) -> bool:
     return url.startswith((server.address, "data:", "blob:"))
 
 
-def _wait(happens: Callable[[], object], seconds: float = 120) -> None:
-    """Not by Playwright's `wait_for_function`: the page's policy forbids it to evaluate a text."""
-    until = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
-def _drawn(page: Page) -> int:
+def _draw_count(page: Page) -> int:
+    """Return how many times the page has drawn its samples."""
     return int(page.get_attribute("[data-drawn]", "data-drawn") or 0)
 
 
+def _canvas_urls(page: Page, selector: str) -> list[str]:
+    """Return what each canvas shows, as a data URL."""
+    return page.evaluate(f"[...document.querySelectorAll('{selector}')].map(c => c.toDataURL())")
+
+
 def _pixels(page: Page, canvas: str) -> np.ndarray:
-    """What a canvas shows, gray, (H, W)."""
+    """Return what a canvas shows, gray, (H, W)."""
     url = page.evaluate(f"document.querySelector('{canvas}').toDataURL()")
     with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
         return np.asarray(image.convert("L")).astype(int)
 
 
-def test_the_runs_are_listed_and_a_broken_one_says_so(page: Page, server: Server):
+def _page_width(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_the_runs_are_listed_and_a_broken_one_says_why(page: Page, server: Server):
     page.goto(server.address)
     page.wait_for_selector("[data-run=small] >> text=done")
-    assert "config.json is damaged" in page.inner_text("[data-run=torn]")
-    assert page.locator("[data-run=torn] button").count() == 0
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 390  # nothing hangs over a phone's edge
+    assert "config.json is damaged" in page.inner_text("[data-run=damaged]")
+    assert page.locator("[data-run=damaged] button").count() == 0
+    assert page.input_value("form select") == "fast"
+    assert _page_width(page) <= 390  # nothing is wider than a phone's screen
 
 
 @pytest.mark.parametrize("name", ["runs", "watch/small", "play/small", "draw/small", "quiz/small"])
-def test_every_page_fits_a_phone_has_names_for_what_is_on_it_and_speaks_korean(name: str, page: Page, server: Server):
+def test_every_page_fits_a_phone_names_its_elements_and_has_korean_texts(name: str, page: Page, server: Server):
     page.goto(f"{server.address}#/{name}")
     page.wait_for_selector("main h2")
     page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    nameless = """[...document.querySelectorAll('button, input, select, a, img, canvas[role]')].filter(e =>
+    assert _page_width(page) <= 390
+    unnamed = """[...document.querySelectorAll('button, input, select, a, img, canvas[role]')].filter(e =>
       !(e.textContent || e.ariaLabel || e.alt || e.labels?.length))"""
-    assert page.evaluate(f"{nameless}.map(e => e.outerHTML)") == []
+    assert page.evaluate(f"{unnamed}.map(e => e.outerHTML)") == []
     english = page.inner_text("main h2")
     page.click("text=한국어")
-    _wait(lambda: page.inner_text("main h2") != english)
+    wait_for(lambda: page.inner_text("main h2") != english)
     assert page.get_attribute("html", "lang") == "ko"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert _page_width(page) <= 390
 
 
-def test_what_went_wrong_and_what_was_measured_is_said_in_words(page: Page, server: Server):
-    folder, at = RunFolder(server.runs / "small"), {"step": 7, "images_seen": 112}
-    folder.append({"event": "health", **at, **Diagnosis("collapse", "all pictures alike", "--r1 0.1").as_json()})
-    folder.append({"event": "measured", **at, "figure": 2.5})
+def test_problems_and_metrics_are_shown_in_words(page: Page, server: Server):
+    log, position = RunFolder(server.runs / "small").log, {"step": 7, "images_seen": 112}
+    log.append({"event": "health", **position, **Diagnosis("collapse", "all pictures alike", "--r1 0.1").as_json()})
+    log.append({"event": "measured", **position, "figure": 2.5})
     page.goto(f"{server.address}#/watch/small")
     page.wait_for_selector("text=Step 7: collapse: all pictures alike: try --r1 0.1")
     assert "2.500" in page.inner_text("dt:text-is('figure') + dd")
 
 
-def test_play_by_keyboard_alone(page: Page, server: Server):
+def test_play_with_the_keyboard_only(page: Page, server: Server):
     page.goto(server.address)
     page.wait_for_selector("[data-run=small]")
     page.keyboard.press("Tab")
@@ -153,18 +155,18 @@ def test_play_by_keyboard_alone(page: Page, server: Server):
         if page.evaluate("document.activeElement.ariaLabel") == "Direction 2":
             break
     before = page.evaluate("document.querySelector('.sample canvas').toDataURL()")
-    drawn = _drawn(page)
+    draw_count = _draw_count(page)
     page.keyboard.press("End")
-    _wait(lambda: _drawn(page) > drawn)
+    wait_for(lambda: _draw_count(page) > draw_count)
     assert page.evaluate("document.querySelector('.sample canvas').toDataURL()") != before
     assert "moves=0%2C3" in page.url
-    shown = page.evaluate("[...document.querySelectorAll('.sample canvas')].map(c => c.toDataURL())")
+    samples = _canvas_urls(page, ".sample canvas")
     page.reload()
     page.wait_for_selector("[data-drawn]")
-    assert page.evaluate("[...document.querySelectorAll('.sample canvas')].map(c => c.toDataURL())") == shown
+    assert _canvas_urls(page, ".sample canvas") == samples
 
 
-def test_draw_and_walk_on(page: Page, server: Server):
+def test_draw_and_continue_on_the_page_play(page: Page, server: Server):
     page.goto(f"{server.address}#/draw/small")
     page.wait_for_selector("canvas.board")
     page.click("text=Find the nearest")
@@ -176,42 +178,42 @@ def test_draw_and_walk_on(page: Page, server: Server):
     page.mouse.up()
     page.click("text=Find the nearest")
     page.wait_for_selector("[data-found]")
-    assert re.search(r"Found: [\d.]+ of 255 from yours", page.inner_text(".result"))
-    found = _pixels(page, "figure:nth-child(2) canvas")
-    page.click("text=Walk on from it")
+    text = page.inner_text(".result")
+    assert re.search(r"Found. The difference from your picture is [\d.]+ of 255", text)
+    nearest = _pixels(page, "figure:nth-child(2) canvas")
+    page.click("text=Continue from this picture")
     page.wait_for_selector("[data-drawn]")
     assert "from your drawing" in page.get_attribute(".sample >> nth=0", "aria-label")
-    assert np.abs(_pixels(page, ".sample canvas") - found).max() <= 1  # the same latent in another batch
+    assert np.abs(_pixels(page, ".sample canvas") - nearest).max() <= 1  # the same latent in another batch
 
 
-def _read(pictures: list[np.ndarray]) -> list[int]:
-    """What an independent judge takes pictures (H, W) of digits for."""
-    _, scores = judge.judge_images(
-        judge.load_shipped_judge(), torch.from_numpy(np.stack(pictures)).to(torch.uint8)[:, None]
-    )
+def _judged_digits(images: list[np.ndarray]) -> list[int]:
+    """Return which digits an independent judge sees in pictures (H, W)."""
+    pixels = torch.from_numpy(np.stack(images)).to(torch.uint8)[:, None]
+    _, scores = judge.judge_images(judge.load_shipped_judge(), pixels)
     return scores.argmax(1).tolist()
 
 
-def test_whoever_picks_sevens_gets_sevens(page: Page, server: Server):
+def test_choosing_the_class_seven_draws_sevens(page: Page, server: Server):
     page.goto(f"{server.address}#/play/mnist-cgan?n=32")
     page.wait_for_selector("[data-drawn]")
-    assert _drawn(page) == 1
+    assert _draw_count(page) == 1
     page.select_option("fieldset select", label="7")
-    _wait(lambda: _drawn(page) > 1)
+    wait_for(lambda: _draw_count(page) > 1)
     assert "label=7" in page.url
-    shown = [_pixels(page, f".sample:nth-child({i + 1}) canvas") for i in range(32)]
-    assert _read(shown).count(7) >= 29
+    samples = [_pixels(page, f".sample:nth-child({i + 1}) canvas") for i in range(32)]
+    assert _judged_digits(samples).count(7) >= 29
 
 
 THREE = [(85, 70), (115, 48), (150, 45), (178, 62), (180, 95), (160, 120), (130, 130)]
 THREE += [(165, 140), (188, 165), (185, 200), (160, 225), (120, 230), (85, 212)]
 
 
-def test_whoever_draws_a_three_gets_a_three(page: Page, server: Server):
+def test_drawing_a_three_finds_a_three(page: Page, server: Server):
     page.goto(f"{server.address}#/draw/mnist-cgan")
     draw(page, THREE)
     assert "Class 3." in page.inner_text(".result")
-    assert _read([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
+    assert _judged_digits([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
 
 
 def test_a_visitor_without_runs_finds_the_shipped_models(page: Page, server: Server):
@@ -219,7 +221,7 @@ def test_a_visitor_without_runs_finds_the_shipped_models(page: Page, server: Ser
     page.click(".ready >> text=mnist-cgan")
     page.wait_for_selector("[data-drawn]")
     assert page.input_value("main select >> nth=0") == "mnist-cgan"
-    page.click("nav >> text=Watch")  # which shows runs, and this is none
+    page.click("nav >> text=Watch")  # it shows runs, and a shipped model is no run
     page.wait_for_selector("[data-grid]")
     assert page.input_value("main select") == "small"
 
@@ -230,15 +232,15 @@ def test_real_or_fake(page: Page, server: Server):
     assert page.locator(".quiz li").count() == 20
     for i in range(20):
         page.click(f".quiz li >> nth={i} >> button >> nth=0")
-    said = page.inner_text(".result")
-    right = int(re.search(r"You were right (\d+) times of 20 \(95% interval \d+% to \d+%\)", said)[1])
-    assert page.locator(".quiz li.right").count() == right
-    assert re.search(r"The discriminator: \d+ of 20", said)
-    page.reload()  # the address holds what was guessed
-    _wait(lambda: page.locator(".result").count() and page.inner_text(".result") == said)
+    text = page.inner_text(".result")
+    right_count = int(re.search(r"You were right (\d+) times of 20 \(95% interval \d+% to \d+%\)", text)[1])
+    assert page.locator(".quiz li.right").count() == right_count
+    assert re.search(r"The discriminator: \d+ of 20", text)
+    page.reload()  # the address holds the guesses
+    wait_for(lambda: page.locator(".result").count() and page.inner_text(".result") == text)
 
 
-def test_real_or_fake_by_keyboard_alone_in_two_languages(page: Page, server: Server):
+def test_real_or_fake_with_the_keyboard_only_in_two_languages(page: Page, server: Server):
     page.goto(f"{server.address}#/quiz/small")
     page.wait_for_selector(".quiz li")
     page.focus(".score button")
@@ -246,17 +248,17 @@ def test_real_or_fake_by_keyboard_alone_in_two_languages(page: Page, server: Ser
         for key in ("Tab", "Tab", "Enter") if i % 2 else ("Tab", "Enter", "Tab"):  # fake, or real
             page.keyboard.press(key)
         if i == 9:
-            pictures = page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())")
+            pictures = _canvas_urls(page, ".quiz canvas")
             page.click("text=한국어")
             page.wait_for_selector("text=10장 남음")
-            assert page.evaluate("[...document.querySelectorAll('.quiz canvas')].map(c => c.toDataURL())") == pictures
+            assert _canvas_urls(page, ".quiz canvas") == pictures
             page.focus(".quiz li:nth-child(10) button >> nth=1")
     assert re.search(r"20번 중 \d+번 맞혔습니다", page.inner_text(".result"))
-    page.keyboard.press("Enter")  # the focus is where one goes on
+    page.keyboard.press("Enter")  # the button for the next quiz has the focus
     page.wait_for_selector("text=20장 남음")
 
 
-def test_an_address_that_leads_nowhere_says_so(page: Page, server: Server):
+def test_an_address_of_nothing_shows_an_error_or_a_page(page: Page, server: Server):
     for name in ("play/nothing", "play/%E0%A4", "quiz/%"):
         page.goto(f"{server.address}#/{name}")
         page.reload()
@@ -270,51 +272,51 @@ def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server
     page.fill("form input[type=number]", "60")
     page.click("form button")
     page.wait_for_selector("[data-grid]", timeout=120_000)
-    first = page.get_attribute("[data-grid]", "data-grid")
+    first_grid = page.get_attribute("[data-grid]", "data-grid")
     folder = RunFolder(server.runs / "vanilla-mnist-1")
-    process = lock.lock_holder(folder.path)
-    assert process is not None
+    holder = lock_holder(folder.path)
+    assert holder is not None
     try:
         server.stop()  # in the middle of the training; the page waits
-        assert lock.lock_holder(folder.path) == process
+        assert lock_holder(folder.path) == holder
         server.start()
-        _wait(lambda: page.get_attribute("[data-grid]", "data-grid") != first, 150)
+        wait_for(lambda: page.get_attribute("[data-grid]", "data-grid") != first_grid, 150)
         page.wait_for_selector("svg.chart")
         page.click("text=Stop")
         page.wait_for_selector("[data-state=stopped]", timeout=120_000)
     finally:
-        if lock.lock_holder(folder.path) == process:
-            os.kill(process, signal.SIGKILL)
-    assert checkpoint.read_checkpoint(folder.checkpoint, {"step": 0})["step"] > 0
-    assert lock.lock_holder(folder.path) is None
+        if lock_holder(folder.path) == holder:
+            os.kill(holder.process_id, signal.SIGKILL)
+    assert read_checkpoint(folder.checkpoint).step > 0
+    assert lock_holder(folder.path) is None
 
 
-def test_two_hundred_requests_at_once_are_answered_or_refused_cleanly(server: Server):
+def test_two_hundred_requests_at_once_are_answered_or_refused(server: Server):
     body = json.dumps({"z": [[0.1] * 8] * 16}).encode()
     request = urllib.request.Request(
         f"{server.address}api/models/small/draw", body, {"content-type": "application/json"}, method="POST"
     )
 
-    def ask(_: int) -> int:
+    def send(_: int) -> int:
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                assert len(answer.read()) == 16 * 784
-                return int(answer.status)
+            with urllib.request.urlopen(request, timeout=120) as response:
+                assert len(response.read()) == 16 * 784
+                return int(response.status)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
 
-    assert ask(0) == 200
-    before = _memory(server.process.pid)
+    assert send(0) == 200
+    before_mib = _memory_mib(server.process.pid)
     with ThreadPoolExecutor(200) as threads:
-        statuses = list(threads.map(ask, range(200)))
+        statuses = list(threads.map(send, range(200)))
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 32  # as many as may wait
-    assert ask(0) == 200
-    assert _memory(server.process.pid) - before < 100
+    assert send(0) == 200
+    assert _memory_mib(server.process.pid) - before_mib < 100
 
 
-def _memory(process: int) -> float:
-    """What a process holds, in MiB; 0 where the system does not say."""
-    status = Path(f"/proc/{process}/status")
+def _memory_mib(process_id: int) -> float:
+    """Return the resident memory of a process in MiB; 0 if the system does not say it."""
+    status = Path(f"/proc/{process_id}/status")
     return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) / 1024 if status.exists() else 0.0

@@ -108,6 +108,7 @@ def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None
             "shipped": store.shipped_names(),
             "failed": trainings.failure_messages(),
             "presets": PRESET_DESCRIPTIONS,
+            "default_preset": DEFAULT_PRESET,
         }
 
     @app.post("/api/runs", status_code=201, responses=REFUSALS)

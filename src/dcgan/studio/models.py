@@ -13,7 +13,7 @@ from dcgan.errors import UserError
 from dcgan.exporting import web
 from dcgan.images import to_float
 from dcgan.models import build
-from dcgan.models.groups import GroupedGenerator
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import invert as invert_module
 from dcgan.sampling.generate import generate_pixels

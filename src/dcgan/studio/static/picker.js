@@ -1,35 +1,44 @@
-// Which run or model a page is about: the one in the address, else the newest that fits.
+// The choice of the run or model that a page shows: the one in the address, or else the newest one that fits.
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { get } from "./api.js";
+import { getJson } from "./api.js";
 
-/** The run to show and a select to change it; null where there is none, and the page says so. */
-export async function pickRun(root, page, wanted) {
-  const { runs, shipped } = await get("runs");
+/**
+ * Return the name of the run to show, and the element with which the visitor changes it.
+ *
+ * Returns null if there is no run; the page then says so.
+ */
+export async function pickRun(root, page, requestedName) {
+  const { runs, shipped } = await getJson("runs");
   const names = runs.filter((run) => run.state !== "broken").map((run) => run.name);
-  return choose(root, page, shipped.includes(wanted) ? "" : wanted, { runs: names });
+  return makePicker(root, page, shipped.includes(requestedName) ? "" : requestedName, { runs: names });
 }
 
-/** The same for a model: a run's, or one that comes with the package. */
-export async function pickModel(root, page, wanted) {
-  const { runs, shipped } = await get("runs");
+/** Return the same for a model: a run's model, or one that comes with the package. */
+export async function pickModel(root, page, requestedName) {
+  const { runs, shipped } = await getJson("runs");
   const names = runs.filter((run) => run.state !== "broken" && run.has_model).map((run) => run.name);
-  return choose(root, page, wanted, { runs: names, shipped });
+  return makePicker(root, page, requestedName, { runs: names, shipped });
 }
 
-function choose(root, page, wanted, groups) {
-  // a run that was just started has no folder yet
-  if (wanted && !Object.values(groups).flat().includes(wanted)) groups.runs.unshift(wanted);
-  const found = Object.values(groups).flat();
-  if (!found.length) {
+function makePicker(root, page, requestedName, groups) {
+  // A run that has just been started has no folder yet, but is shown.
+  if (requestedName && !Object.values(groups).flat().includes(requestedName)) groups.runs.unshift(requestedName);
+  const names = Object.values(groups).flat();
+  if (!names.length) {
     root.replaceChildren(h("h2", {}, t(page)), h("p", {}, t("noRuns"), " ", h("a", { href: "#/runs" }, t("runs"))));
     return null;
   }
-  const run = wanted || found[0];
-  const option = (name) => h("option", { value: name, selected: name === run }, name);
-  const filled = Object.entries(groups).filter(([, names]) => names.length);
-  const select = h("select", {}, ...filled.map(([name, names]) => h("optgroup", { label: t(name) }, ...names.map(option))));
+  const name = requestedName || names[0];
+  const select = makeSelect(groups, name);
   select.addEventListener("change", () => (location.hash = `#/${page}/${encodeURIComponent(select.value)}`));
-  return { run, head: h("div", { class: "row" }, h("label", { class: "field" }, h("span", {}, t("shipped" in groups ? "model" : "run")), select)) };
+  const label = h("span", {}, t("shipped" in groups ? "model" : "run"));
+  return { name, element: h("div", { class: "row" }, h("label", { class: "field" }, label, select)) };
+}
+
+function makeSelect(groups, selectedName) {
+  const makeOption = (name) => h("option", { value: name, selected: name === selectedName }, name);
+  const makeGroup = ([title, names]) => h("optgroup", { label: t(title) }, ...names.map(makeOption));
+  return h("select", {}, ...Object.entries(groups).filter(([, names]) => names.length).map(makeGroup));
 }

@@ -1,69 +1,75 @@
-// The studio's frame: which page is shown is in the address, `#/watch/NAME?…`.
+// The frame of the studio. The address says which page it shows: `#/PAGE/NAME?PARAMETERS`; NAME is a run or a model.
 
 import { h } from "./web/play.js";
 import { language, setLanguage, t } from "./web/strings.js";
-import { runsPage } from "./runs.js";
-import { watchPage } from "./watch.js";
-import { playPage } from "./playing.js";
-import { drawPage } from "./draw.js";
-import { quizPage } from "./quiz.js";
+import { runsPage } from "./runs_page.js";
+import { watchPage } from "./watch_page.js";
+import { playPage } from "./play_page.js";
+import { drawPage } from "./draw_page.js";
+import { quizPage } from "./quiz_page.js";
 
+/** Each fills an element with a page, and may return a function that is called when the visitor leaves the page. */
 const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, quiz: quizPage };
-const main = document.getElementById("main");
-let leave = () => {};
 
-function decoded(text) {
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const skipLink = document.getElementById("skip");
+let leavePage = () => {};
+
+function decodeName(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // somebody has typed a %
+    return text; // a % that was typed by hand encodes nothing
   }
 }
 
-/** Where the address leads: page, run, and what follows the question mark. */
-function place() {
-  const [where, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [page, run = ""] = where.split("/");
-  return { page: page in PAGES ? page : "runs", run: decoded(run), params: new URLSearchParams(query) };
+function parseAddress() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page, name = ""] = path.split("/");
+  return { page: page in PAGES ? page : "runs", name: decodeName(name), params: new URLSearchParams(query) };
 }
 
-export function go(page, run = "", params = "") {
-  location.hash = `#/${page}${run ? `/${encodeURIComponent(run)}` : ""}${String(params) ? `?${params}` : ""}`;
-}
-
-function frame({ page, run }) {
-  document.getElementById("nav").setAttribute("aria-label", t("pages"));
-  document.getElementById("skip").textContent = t("skip");
-  document.getElementById("nav").replaceChildren(
-    ...Object.keys(PAGES).map((name) =>
-      h("a", { href: `#/${name}${run && name !== "runs" ? `/${encodeURIComponent(run)}` : ""}`, "aria-current": name === page && "page" }, t(name)),
-    ),
-  );
-  const other = h("button", { type: "button" }, t("language"));
-  other.addEventListener("click", () => {
+function showFrame({ page, name }) {
+  nav.setAttribute("aria-label", t("pages"));
+  skipLink.textContent = t("skip");
+  const makeLink = (linkedPage) => {
+    const suffix = name && linkedPage !== "runs" ? `/${encodeURIComponent(name)}` : "";
+    const isCurrent = linkedPage === page && "page";
+    return h("a", { href: `#/${linkedPage}${suffix}`, "aria-current": isCurrent }, t(linkedPage));
+  };
+  nav.replaceChildren(...Object.keys(PAGES).map(makeLink));
+  const languageButton = h("button", { type: "button" }, t("language"));
+  languageButton.addEventListener("click", () => {
     document.documentElement.lang = document.documentElement.lang === "ko" ? "en" : "ko";
     setLanguage(document.documentElement.lang);
-    show();
+    showPage();
   });
-  document.getElementById("tools").replaceChildren(other);
+  document.getElementById("tools").replaceChildren(languageButton);
 }
 
-async function show() {
-  leave();
-  leave = () => {};
-  const where = place();
-  frame(where);
-  document.title = `${t(where.page)} · dcgan studio`;
+async function showPage() {
+  leavePage();
+  leavePage = () => {};
+  const address = parseAddress();
+  showFrame(address);
+  document.title = `${t(address.page)} · dcgan studio`;
   const root = h("div", {}, h("p", { role: "status" }, t("loading")));
   main.replaceChildren(root);
   try {
-    leave = (await PAGES[where.page](root, where)) || leave;
+    leavePage = (await PAGES[address.page](root, address)) || leavePage;
   } catch (error) {
     root.replaceChildren(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
   }
 }
 
-document.getElementById("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
+skipLink.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 document.documentElement.lang = language();
-addEventListener("hashchange", () => (show(), main.focus()));
-show();
+addEventListener("hashchange", () => {
+  showPage();
+  main.focus();
+});
+showPage();

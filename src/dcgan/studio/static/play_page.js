@@ -1,0 +1,27 @@
+// The page Play: a model's latent space, drawn by the server.
+
+import { h, showPlayPage } from "./web/play.js";
+import { t } from "./web/strings.js";
+import { serverEngine } from "./api.js";
+import { pickModel } from "./picker.js";
+
+/** Return the latent that the page Draw put into the address, or null if there is none that fits the model. */
+function parseStart(text, z_dim) {
+  const start = text ? text.split(",").map(Number) : [];
+  return start.length === z_dim && start.every(Number.isFinite) ? start : null;
+}
+
+export async function playPage(root, { name: requestedName, params }) {
+  const picker = await pickModel(root, "play", requestedName);
+  if (!picker) return undefined;
+  const container = h("div");
+  root.replaceChildren(h("h2", {}, t("play")), picker.element, container);
+  const engine = await serverEngine(picker.name);
+  const startText = params.get("from");
+  const onState = (state) => {
+    if (startText) state.set("from", startText);
+    history.replaceState(null, "", `#/play/${encodeURIComponent(picker.name)}?${state}`);
+  };
+  showPlayPage(container, engine, { params, onState, start: parseStart(startText, engine.generator.z_dim) });
+  return () => container.remove();
+}
