@@ -5,20 +5,21 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.presets import PRESETS
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder
+from dcgan.training.worker import read_worker_status, start_worker
 
 MAX_TRAININGS = 2
 """How many trainings of one studio run at the same time."""
 OUTPUT_FOLDER = ".studio"
-"""The folder, beside the runs, for what the trainings print."""
+"""The folder, beside the runs, for what the trainings print and report."""
 STOPPED_STATUSES = (0, 130, 143)
 """Exit statuses of a training that has finished, or that was stopped by Ctrl-C or SIGTERM."""
 MAX_MESSAGE_CHARS = 300
@@ -53,8 +54,8 @@ class Trainings:
         if preset not in PRESETS:
             raise UserError(f"there is no preset {printable(preset)[:MAX_NAME_CHARS]!r}")
         name = self._free_name(preset, data)
-        out = self.runs / name
-        self._spawn(name, ["train", "--preset", preset, f"--data={data}", f"--minutes={minutes}", f"--out={out}"])
+        arguments = {"preset": preset, "data": data, "minutes": minutes, "out": str(self.runs / name)}
+        self._spawn(name, "train", arguments)
         return name
 
     def resume(self, folder: RunFolder, minutes: float) -> None:
@@ -66,7 +67,7 @@ class Trainings:
         """
         if lock_holder(folder.path) or self._is_running(folder.path.name):
             raise UserError(f"{printable(folder.path.name)} is running already")
-        self._spawn(folder.path.name, ["resume", str(folder.path), f"--minutes={minutes}"])
+        self._spawn(folder.path.name, "resume", {"path": str(folder.path), "minutes": minutes})
 
     def stop(self, folder: RunFolder) -> None:
         """Ask a training to save its state and stop, so that it can be resumed.
@@ -82,7 +83,7 @@ class Trainings:
         os.kill(holder.process_id, signal.SIGTERM)
 
     def failure_messages(self) -> dict[str, str]:
-        """Return the last printed line of each training that this studio started and that failed, by run name."""
+        """Return why each training failed that this studio started and that failed, by run name."""
         messages = {name: self._failure_message(name) for name in list(self.processes)}
         return {name: message for name, message in messages.items() if message}
 
@@ -90,8 +91,13 @@ class Trainings:
         status = self.processes[name].poll()
         if status is None or status in STOPPED_STATUSES:
             return None
-        lines = self._output_path(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return printable(lines[-1])[:MAX_MESSAGE_CHARS] if lines else f"it ended with status {status}"
+        try:
+            report = read_worker_status(self._status_path(name))
+        except UserError:
+            report = None
+        if report is None or report.phase != "failed":  # the process was killed before it could report
+            return f"it ended with status {status}"
+        return printable(" ".join(report.detail.split()))[:MAX_MESSAGE_CHARS]
 
     def _is_running(self, name: str) -> bool:
         return name in self.processes and self.processes[name].poll() is None
@@ -99,21 +105,20 @@ class Trainings:
     def _output_path(self, name: str) -> Path:
         return self.runs / OUTPUT_FOLDER / f"{name}.log"
 
+    def _status_path(self, name: str) -> Path:
+        return self.runs / OUTPUT_FOLDER / f"{name}.json"
+
     def _free_name(self, preset: str, data: str) -> str:
         stem = f"{preset}-{re.sub(r'[^a-zA-Z0-9_-]+', '_', Path(data).stem)[:MAX_DATA_CHARS]}"
         names = (f"{stem}-{number}" for number in range(1, MAX_RUN_NUMBER))
         return next(name for name in names if name not in self.processes and not (self.runs / name).exists())
 
-    def _spawn(self, name: str, arguments: list[str]) -> None:
+    def _spawn(self, name: str, action: Literal["train", "resume"], arguments: dict[str, Any]) -> None:
         if sum(map(self._is_running, self.processes)) >= MAX_TRAININGS:
             raise BusyError(f"{MAX_TRAININGS} trainings are running: stop one first")
         self._output_path(name).parent.mkdir(parents=True, exist_ok=True)
         with self._output_path(name).open("wb") as output:
             # A new session: Ctrl-C in the studio's terminal, and the end of the studio, do not reach the training.
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "dcgan", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+            self.processes[name] = start_worker(
+                action, arguments, self._status_path(name), output=output, new_session=True
             )

@@ -57,14 +57,14 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
     Raises:
         TrainingStopped: a signal arrived; the run was saved.
     """
+    config, progress = state.config, state.progress
     reason: EndReason = "failed"
     reference = prepare_validation(state)
-    if writer.healthy is None:
-        save_snapshot(state, writer)
     _notify_start(state, writer)
-    decision, last_save = Decision(), time.monotonic()
-    config, progress = state.config, state.progress
     try:
+        if writer.healthy is None:
+            save_snapshot(state, writer)
+        decision, last_save = Decision(), time.monotonic()
         while not is_finished(state) and not decision.stops:
             _timed_step(state)
             decision = _agree_over_ranks(state, writer, stop_signals, last_save)

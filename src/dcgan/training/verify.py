@@ -5,24 +5,22 @@ of its metrics log except for the seconds.
 """
 
 import hashlib
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dcgan.config import NO_DURATION, Config
+from dcgan.config import NO_DURATION, Config, config_to_json
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import TENSORS_NAME, read_checkpoint
+from dcgan.training.worker import read_worker_status, start_worker
 
 DEFAULT_STEPS = 40
 """Steps of each run: few enough that the preset `dcgan` takes about a minute on two cores."""
@@ -90,15 +88,14 @@ def verify_resume(config: Config, *, steps: int = DEFAULT_STEPS, seed: int | Non
     config = replace(config, **NO_DURATION | FREQUENT_SAVES | {"steps": steps})
     source = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="dcgan-verify-") as folder:
-        settings, whole, resumed = (RunFolder(Path(folder) / name) for name in ("settings", "whole", "resumed"))
-        settings.path.mkdir()
-        settings.write_config(config, "raw")
-        words = ["train", "--preset", str(settings.config_path), "--steps", str(steps), "--out"]
-        _wait(_start_command(*words, str(whole.path)))
+        whole, resumed = (RunFolder(Path(folder) / name) for name in ("whole", "resumed"))
+        settings = config_to_json(config)
+        _Training("train", {**settings, "out": str(whole.path)}, folder).wait()
         last_step = source.randrange(max(1, steps - LAST_STEPS))
-        killed_after = _kill(_start_command(*words, str(resumed.path)), resumed, last_step, source)
+        training = _Training("train", {**settings, "out": str(resumed.path)}, folder)
+        killed_after = _kill(training, resumed, last_step, source)
         went_on_from = read_checkpoint(resumed.checkpoint).step
-        _wait(_start_command("resume", str(resumed.path)))
+        _Training("resume", {"path": str(resumed.path)}, folder).wait()
         hashes, entry_count = compare_runs(whole, resumed)
     seconds = round(time.perf_counter() - start, 1)
     return ResumeProof(config.preset, steps, killed_after, went_on_from, hashes, entry_count, seconds)
@@ -142,33 +139,26 @@ def _without_seconds(entry: LogEntry) -> LogEntry:
     return {name: value for name, value in entry.items() if name != "seconds"}
 
 
-def _start_command(*words: str) -> "subprocess.Popen[str]":
-    """Start the command in a process of its own, with the same package as this process."""
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return subprocess.Popen(
-        [sys.executable, "-m", "dcgan", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+class _Training:
+    """A training in a process of its own."""
+
+    def __init__(self, action: Literal["train", "resume"], arguments: dict[str, Any], folder: str) -> None:
+        self._status_path = Path(folder) / "status.json"
+        self.process = start_worker(action, arguments, self._status_path)
+
+    def wait(self) -> None:
+        """Wait until it has ended.
+
+        Raises:
+            UserError: it failed; the text says why.
+        """
+        if self.process.wait():
+            raise UserError(read_worker_status(self._status_path).detail)
 
 
-def _wait(process: "subprocess.Popen[str]") -> None:
-    """Wait for the command.
-
-    Raises:
-        UserError: it failed; the text is its last line.
-    """
-    _, stderr = process.communicate()
-    if process.returncode:
-        raise UserError(stderr.strip().rpartition("\n")[2].removeprefix("dcgan: "))
-
-
-def _kill(process: "subprocess.Popen[str]", run: RunFolder, last_step: int, source: random.Random) -> int:
+def _kill(training: _Training, run: RunFolder, last_step: int, source: random.Random) -> int:
     """Kill a training at a random moment in the step after `last_step`; return the last step in its metrics log."""
-    deadline = time.monotonic() + STEP_TIMEOUT_S
+    process, deadline = training.process, time.monotonic() + STEP_TIMEOUT_S
     while process.poll() is None and _logged(run)[0] < last_step and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
     step, seconds = _logged(run)
@@ -176,11 +166,11 @@ def _kill(process: "subprocess.Popen[str]", run: RunFolder, last_step: int, sour
     has_ended = process.poll() is not None
     process.kill()
     if has_ended or time.monotonic() >= deadline:
-        _wait(process)
+        training.wait()
         raise UserError(
             f"the training ended before it could be killed: give more than {last_step + LAST_STEPS} --steps"
         )
-    process.communicate()
+    process.wait()
     return _logged(run)[0]
 
 

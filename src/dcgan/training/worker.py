@@ -1,0 +1,121 @@
+"""A training in a process of its own, which reports what happens in a JSON file.
+
+The studio and `verify-resume` start trainings like this. They read the status file, not what the process prints.
+`python -m dcgan.training.worker REQUEST` is such a process; REQUEST is a JSON object, see `start_worker`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from dcgan.errors import UserError
+from dcgan.files import read_json, write_json
+from dcgan.training.callbacks import EndEvent, StartEvent
+
+Phase = Literal["loading", "training", "ended", "failed"]
+USER_ERROR_STATUS = 2
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """What a training process last reported.
+
+    Attributes:
+        phase: `loading` until the data and the networks are ready, then `training`, then `ended` or `failed`.
+        detail: the reason why it ended (see `EndEvent`), or the error with which it failed.
+    """
+
+    phase: Phase
+    detail: str = ""
+
+
+def start_worker(
+    action: Literal["train", "resume"],
+    arguments: dict[str, Any],
+    status_path: Path,
+    *,
+    output: IO[bytes] | int = subprocess.DEVNULL,
+    new_session: bool = False,
+) -> "subprocess.Popen[bytes]":
+    """Start a training in a process of its own.
+
+    Args:
+        action: the function of the package that the process calls.
+        arguments: its arguments, as JSON types.
+        status_path: the file for the process's `WorkerStatus`.
+        output: where everything that the process prints is written.
+        new_session: start a new session, so that Ctrl-C in this terminal does not reach the process.
+    """
+    write_json(status_path, asdict(WorkerStatus("loading")))
+    request = {"action": action, "arguments": arguments, "status_path": str(status_path.absolute())}
+    root = str(Path(__file__).parents[2])  # the process must run the same package as this one
+    python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        [sys.executable, "-m", "dcgan.training.worker", json.dumps(request)],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=new_session,
+        env={**os.environ, "PYTHONPATH": python_path},
+    )
+
+
+def read_worker_status(path: Path) -> WorkerStatus:
+    """Return what a training process last reported.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    content = read_json(path)
+    return WorkerStatus(content.get("phase", "failed"), str(content.get("detail", "")))
+
+
+class StatusFile:
+    """A callback that writes the phase of a training into a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, status: WorkerStatus) -> None:
+        """Replace the file."""
+        write_json(self._path, asdict(status))
+
+    def on_start(self, event: StartEvent) -> None:
+        """Report that training begins."""
+        self.write(WorkerStatus("training"))
+
+    def on_end(self, event: EndEvent) -> None:
+        """Report why training has ended. An error is reported where it is caught."""
+        if event.reason != "failed":
+            self.write(WorkerStatus("ended", event.reason))
+
+
+def main(text: str) -> int:
+    """Train as a request says, and return the exit status of the process."""
+    from dcgan.devices.processes import TrainingStopped
+    from dcgan.training.start import resume, train
+
+    request = json.loads(text)
+    status_file = StatusFile(Path(request["status_path"]))
+    function: Callable[..., object] = train if request["action"] == "train" else resume
+    try:
+        function(**request["arguments"], callbacks=[status_file])
+    except TrainingStopped as stop:
+        return stop.exit_status
+    except (UserError, OSError) as error:
+        status_file.write(WorkerStatus("failed", str(error)))
+        print(f"dcgan: {error}", file=sys.stderr)
+        return USER_ERROR_STATUS
+    except BaseException as error:
+        status_file.write(WorkerStatus("failed", f"{type(error).__name__}: {error}"))
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
