@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder, lock_run
-from dcgan.studio import trainings
-from dcgan.studio.app import create_app
+from dcgan.studio import app, trainings
+from dcgan.studio.trainings import Trainings
 from tests.studio.conftest import wait_for
 
 
@@ -55,15 +55,26 @@ def test_a_training_on_another_computer_is_not_stopped_by_a_signal(
     assert signaled_processes == [os.getpid()]
 
 
-def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(tmp_path: Path):
+def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """The training is a real process. When it is stopped, it has saved its state."""
-    with TestClient(create_app(tmp_path / "runs")) as client:
+    created_trainings: list[Trainings] = []
+
+    def create_trainings(runs: Path) -> Trainings:
+        created_trainings.append(Trainings(runs))
+        return created_trainings[-1]
+
+    monkeypatch.setattr(app, "Trainings", create_trainings)
+    with TestClient(app.create_app(tmp_path / "runs")) as client:
         name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
         folder = RunFolder(tmp_path / "runs" / name)
         wait_for(lambda: lock_holder(folder.path) and folder.checkpoint.is_dir())
-    with TestClient(create_app(tmp_path / "runs")) as client:
+    with TestClient(app.create_app(tmp_path / "runs")) as client:
         assert client.get(f"/api/runs/{name}").json()["state"] == "running"
         assert client.post(f"/api/runs/{name}/resume", json={"minutes": 60}).status_code == 400
         assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
         wait_for(lambda: client.get(f"/api/runs/{name}").json()["state"] == "stopped")
     assert (folder.checkpoint / "state.json").is_file()
+    # Python warns of a process whose status nobody has read.
+    assert created_trainings[0].processes[name].wait(timeout=120) in trainings.STOPPED_STATUSES
