@@ -17,6 +17,8 @@ def load_template(package: str, *path: str) -> Template:
 
     Values are escaped unless the template marks them as `safe`, and a name that is not given a value is an error.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     environment.policies["json.dumps_kwargs"] = {}  # `tojson` would sort the keys
     return environment.from_string(read_package_text(package, *path))

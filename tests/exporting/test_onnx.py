@@ -53,10 +53,10 @@ def test_onnx_draws_what_pytorch_draws_at_any_batch_size(network: str, norm: str
     assert onnx.export_onnx(model, tmp_path / "g.onnx") <= 1e-5
     for n in (1, 2, 7):
         inputs = [t for t in (torch.randn(n, 6), latents.cycle_labels(n, classes)) if t is not None]
-        found = run_onnx(tmp_path / "g.onnx", *inputs)
-        assert found.shape == (n, 1, 28, 28)
-        assert found.dtype == np.float32
-        assert np.abs(found - model.generator(*inputs).numpy()).max() <= 1e-5
+        images = run_onnx(tmp_path / "g.onnx", *inputs)
+        assert images.shape == (n, 1, 28, 28)
+        assert images.dtype == np.float32
+        assert np.abs(images - model.generator(*inputs).numpy()).max() <= 1e-5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.onnx"]
 
 
@@ -72,11 +72,11 @@ def test_uint8_images_for_torch_fidelity_are_the_samples(channels: int, tmp_path
     model = make_model("dcgan64", channels=channels)
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
     z = torch.randn(50, 6)
-    found, expected = run_onnx(tmp_path / "g.onnx", z), to_uint8(model.generator(z)).transpose(0, 3, 1, 2)
-    assert found.shape == (50, 3, 28, 28)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1  # a value on the border of two may round up
-    assert (found == expected).mean() > 0.999
+    images, expected = run_onnx(tmp_path / "g.onnx", z), to_uint8(model.generator(z)).transpose(0, 3, 1, 2)
+    assert images.shape == (50, 3, 28, 28)
+    assert images.dtype == np.uint8
+    assert np.abs(images.astype(int) - expected.astype(int)).max() <= 1  # a value on the border of two may round up
+    assert (images == expected).mean() > 0.999
 
 
 def test_transparent_images_are_composited_on_white(tmp_path: Path):
@@ -84,8 +84,8 @@ def test_transparent_images_are_composited_on_white(tmp_path: Path):
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
     z = torch.randn(5, 6)
     r, _, _, a = ((model.generator(z) + 1) * 127.5).unbind(1)
-    found = run_onnx(tmp_path / "g.onnx", z)[:, 0]
-    assert np.abs(found - (r * a / 255 + 255 - a).numpy()).max() <= 0.5001
+    images = run_onnx(tmp_path / "g.onnx", z)[:, 0]
+    assert np.abs(images - (r * a / 255 + 255 - a).numpy()).max() <= 0.5001
 
 
 class MeanAndSpread(FeatureExtractorBase):
@@ -162,9 +162,9 @@ def test_the_export_command(finished_run: RunFolder, tmp_path: Path, capsys: pyt
     ("words", "message"),
     [
         (["--out", "g.png"], "give a .onnx"),
-        (["--out", "g.onnx", "--push", "a/b"], "--push goes with --format safetensors, not onnx"),
-        (["--out", "g.onnx", "--single-file"], "--single-file goes with --format web, not onnx"),
-        (["--out", "g", "--format", "web", "--for-torch-fidelity"], "goes with --format onnx, not web"),
+        (["--out", "g.onnx", "--push", "a/b"], "--push can be used with --format safetensors, not with onnx"),
+        (["--out", "g.onnx", "--single-file"], "--single-file can be used with --format web, not with onnx"),
+        (["--out", "g", "--format", "web", "--for-torch-fidelity"], "can be used with --format onnx, not with web"),
         (["--out", "g", "--format", "web", "--single-file"], "give a .html"),
         (["--out", "g.html", "--format", "web"], "give a folder"),
         (["--out", "g.onnx"], "there is no nowhere"),

@@ -245,10 +245,10 @@ def test_the_report_command(finished_run: RunFolder, tmp_path: Path, cli: Run, r
     shutil.copytree(finished_run.path, tmp_path / "r")
     (tmp_path / "r" / "metrics.jsonl").write_text("")
     done = cli("report", "r", "--json")
-    found = json.loads(done.stdout)
-    assert found["report"] == "r/report.html"
-    assert found["bytes"] == (tmp_path / "r" / "report.html").stat().st_size
-    assert found["faults"] == ["metrics.jsonl holds no measurements"]
+    result = json.loads(done.stdout)
+    assert result["report"] == "r/report.html"
+    assert result["bytes"] == (tmp_path / "r" / "report.html").stat().st_size
+    assert result["faults"] == ["metrics.jsonl holds no measurements"]
     assert "no run at" in refused("report", str(tmp_path))
     assert "saved model, not a run" in refused("report", str(finished_run.model))
 

@@ -9,6 +9,7 @@ from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
 from dcgan.metrics.fidelity import GaussianStatistics
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
+from dcgan.models.families import ImageShape
 from dcgan.reporting.series import DISTANCE, LOSS_NAMES, SCORE_NAMES
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
@@ -42,7 +43,7 @@ def probe_run(data: str, folder: RunFolder) -> LogEntry:
 
 
 @cache
-def _real_statistics(data: str, shape: tuple[int, int, int]) -> tuple[FeatureExtractor, GaussianStatistics]:
+def _real_statistics(data: str, shape: ImageShape) -> tuple[FeatureExtractor, GaussianStatistics]:
     """Return the default feature extractor for pictures of a shape (C, H, W), and the statistics of the test split."""
     extractor = open_extractor(default_extractor(data, shape), is_stacked=data == "stacked-mnist")
     channels, height, width = shape

@@ -8,6 +8,7 @@ from pathlib import Path
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.probe import probe_run
 from dcgan.comparison.progress import ComparisonProgress
+from dcgan.config import Config
 from dcgan.devices.processes import TrainingStopped
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
@@ -63,15 +64,16 @@ def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: Compariso
         if failure:
             return
         progress.start_part(folder.path.name, part)
-        failure = _train_part(plan, folder, preset, seed, part, progress)
+        config = plan.config(preset, seed, plan.amount * part / PART_COUNT)
+        failure = _train_part(config, plan.unit, folder, progress)
         parts = parts if failure else [*parts, probe_run(plan.data, folder)]
         write_parts(folder, parts, failure)
 
 
-def _train_part(plan: Plan, folder: RunFolder, preset: str, seed: int, part: int, progress: ComparisonProgress) -> str:
+def _train_part(config: Config, unit: str, folder: RunFolder, progress: ComparisonProgress) -> str:
     """Train a run to the end of a part; return why it diverged, or an empty text."""
     try:
-        _train_until(plan, folder, preset, seed, plan.amount * part / PART_COUNT, progress)
+        _train_until_end(config, unit, folder, progress)
     except TrainingStopped as stop:
         text = "stopped and saved; the same command again continues"
         raise TrainingStopped(text, stop.signal_number) from None
@@ -82,17 +84,13 @@ def _train_part(plan: Plan, folder: RunFolder, preset: str, seed: int, part: int
     return ""
 
 
-def _train_until(
-    plan: Plan, folder: RunFolder, preset: str, seed: int, amount: float, progress: ComparisonProgress
-) -> None:
-    """Train a run until it has that length, starting it or continuing from where it is."""
-    config = plan.config(preset, seed, amount)
+def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: ComparisonProgress) -> None:
+    """Train a run until it has the length in its settings, starting it or continuing from where it is."""
+    length = getattr(config, unit)
     if not folder.checkpoint.is_dir():
         train_config(config, folder.path, callbacks=[progress], show_progress=False)
-        return
-    length = getattr(config, plan.unit)
-    if getattr(folder.config(), plan.unit) != length:
-        resume(folder.path, callbacks=[progress], show_progress=False, **{plan.unit: length})
+    elif getattr(folder.config(), unit) != length:
+        resume(folder.path, callbacks=[progress], show_progress=False, **{unit: length})
     elif not _has_reached_plan(folder):
         resume(folder.path, callbacks=[progress], show_progress=False)
 

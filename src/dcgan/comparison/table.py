@@ -49,8 +49,7 @@ class Outcome:
             "how": self.settings,
             "each": self.metrics,
             "table": {
-                preset: {name: spread.as_json() for name, spread in row.items()}
-                for preset, row in self.table.items()
+                preset: {name: spread.as_json() for name, spread in row.items()} for preset, row in self.table.items()
             },
             "failed": self.failures,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
