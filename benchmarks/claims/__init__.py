@@ -1,1 +1,1 @@
-"""The claims of the study's document: computed here, or read from runs, and the page about them."""
+"""The claims of the study's document: they are measured here or read from runs, and a page shows the results."""

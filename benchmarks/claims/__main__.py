@@ -2,11 +2,11 @@
 
     python -m benchmarks.claims toy sizes formulae       # seconds
     python -m benchmarks.claims gradients                # minutes
-    python -m benchmarks.claims stability --folder DIR   # hours; the same again goes on
+    python -m benchmarks.claims stability --folder DIR   # hours; the same command again continues
     dcgan compare --out DIR ... && python -m benchmarks.claims compared --folder DIR [DIR ...]
-    python -m benchmarks.claims page                     # docs/claims.md from what is stored
+    python -m benchmarks.claims page                     # docs/claims.md from the stored results
 
-Every part stores what it found in docs/claims.json, with its command, versions and time, and writes the page anew.
+Each part stores its results in docs/claims.json, with its command, versions and duration, and writes the page again.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from typing import Any
 import torch
 
 import dcgan
-from benchmarks.claims import checks, compared, gradients, page, stability, toy
+from benchmarks.claims import checks, comparisons, gradients, page, stability, toy
 
-STORED, PAGE = Path("docs/claims.json"), Path("docs/claims.md")
-Found = dict[str, Any]
+RESULTS_PATH, PAGE_PATH = Path("docs/claims.json"), Path("docs/claims.md")
+Results = dict[str, Any]
 
 
 def main() -> None:
@@ -40,38 +40,38 @@ def main() -> None:
     args = parser.parse_args()
     for part in args.parts:
         if part != "page":
-            begin = time.monotonic()
-            store(part, PARTS[part](args), time.monotonic() - begin)
-    PAGE.write_text(page.written(stored()), encoding="utf-8")
+            start = time.monotonic()
+            store_results(part, PARTS[part](args), time.monotonic() - start)
+    PAGE_PATH.write_text(page.render_page(read_results()), encoding="utf-8")
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Found]] = {
-    "toy": lambda args: toy.measured(args.seeds),
-    "sizes": lambda args: checks.sizes(),
-    "formulae": lambda args: checks.formulae(),
-    "gradients": lambda args: gradients.measured(args.presets, args.seeds, args.steps),
-    "stability": lambda args: stability.measured(args.folder[0], args.seeds, args.images),
-    "compared": lambda args: compared.measured(args.folder),
+PARTS: dict[str, Callable[[argparse.Namespace], Results]] = {
+    "toy": lambda args: toy.measure_toy(args.seeds),
+    "sizes": lambda args: checks.measure_layer_sizes(),
+    "formulae": lambda args: checks.measure_losses(),
+    "gradients": lambda args: gradients.measure_gradients(args.presets, args.seeds, args.steps),
+    "stability": lambda args: stability.measure_stability(args.folder[0], args.seeds, args.images),
+    "compared": lambda args: comparisons.summarize_comparisons(args.folder),
 }
 
 
-def stored() -> Found:
-    """What was found so far."""
-    return json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+def read_results() -> Results:
+    """Return the stored results of all parts."""
+    return json.loads(RESULTS_PATH.read_text(encoding="utf-8")) if RESULTS_PATH.exists() else {}
 
 
-def store(part: str, found: Found, seconds: float) -> None:
-    """Add what a part found, with what one needs to find it again."""
+def store_results(part: str, results: Results, duration_s: float) -> None:
+    """Store the results of a part, with everything that one needs to measure them again."""
     about = {
         "command": shlex.join(["python", "-m", "benchmarks.claims", *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "seconds": round(seconds, 1),
+        "seconds": round(duration_s, 1),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "versions": {"dcgan": dcgan.__version__, "torch": torch.__version__},
     }
-    content = stored() | {part: {"about": about, **found}}
-    STORED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = read_results() | {part: {"about": about, **results}}
+    RESULTS_PATH.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""(f): the lengths of the generator's gradients, saturating and not, at the same moments of the same training."""
+"""Claim (f): the norms of the generator's gradients by the saturating and the non-saturating loss, at equal weights."""
 
 import copy
 from typing import Any
@@ -12,36 +12,40 @@ from dcgan.training.losses import OBJECTIVES
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
 
-MOMENTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000)
-PROBED = 256
+MEASURED_STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000)
+"""Steps before which the gradients are measured."""
+SAMPLE_COUNT = 256
+"""Samples that a gradient is the mean over."""
+LATENTS_PURPOSE = 99
+"""Purpose of random numbers: the latents of these samples. No training uses it."""
 
 
-def measured(presets: list[str], seeds: list[int], steps: int) -> dict[str, Any]:
-    """Train with -log D(G(z)), and at some steps look at the gradient that each of the two losses would give."""
-    return {"runs": [run(preset, seed, steps) for preset in presets for seed in seeds]}
+def measure_gradients(presets: list[str], seeds: list[int], steps: int) -> dict[str, Any]:
+    """Train with -log D(G(z)), and measure at some steps the gradients that each of the two losses gives."""
+    return {"runs": [train_and_measure(preset, seed, steps) for preset in presets for seed in seeds]}
 
 
-def run(preset: str, seed: int, steps: int) -> dict[str, Any]:
-    """One training."""
+def train_and_measure(preset: str, seed: int, steps: int) -> dict[str, Any]:
+    """Train one run, and return the norms of its gradients at `MEASURED_STEPS`."""
     state = set_up(configure(preset, seed=seed, steps=steps, device="cpu"))
     notes = []
     for step in range(steps + 1):
-        if step in MOMENTS:
-            notes.append({"step": step, **gradients(state)})
+        if step in MEASURED_STEPS:
+            notes.append({"step": step, **gradient_norms(state)})
         train_step(state)
     return {"preset": preset, "seed": seed, "notes": notes}
 
 
-def gradients(state: State) -> dict[str, float]:
-    """D(G(z)), and ‖∇‖ of both losses over all weights of G. The training does not notice."""
+def gradient_norms(state: State) -> dict[str, float]:
+    """Return D(G(z)), and ‖∇‖ of both losses over all weights of G. The state does not change."""
     generator, discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.discriminator)
-    z = latents.draw_latents(derive_seed(state.config.seed, 99), PROBED, state.config.z_dim)
-    found: dict[str, float] = {}
+    z = latents.draw_latents(derive_seed(state.config.seed, LATENTS_PURPOSE), SAMPLE_COUNT, state.config.z_dim)
+    results: dict[str, float] = {}
     for name in ("minimax", "non-saturating"):
         generator.zero_grad()
         scores = discriminator(generator(z))
         torch.autograd.backward(OBJECTIVES[name].generator(scores))
         norms = [weight.grad.norm() for weight in generator.parameters() if weight.grad is not None]
-        found[name] = float(torch.stack(norms).norm())
-    found["d_fake"] = float(scores.detach().sigmoid().mean())
-    return found
+        results[name] = float(torch.stack(norms).norm())
+    results["d_fake"] = float(scores.detach().sigmoid().mean())
+    return results
