@@ -17,7 +17,6 @@ from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
 from dcgan.models import shipped
 from dcgan.models.families import ImageShape
-from dcgan.models.families import ImageShape
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model, load
 
