@@ -11,6 +11,7 @@ from dcgan.models.blocks import (
     conv_size,
     conv_transpose_size,
     count_doublings,
+    doubling_widths,
     init_weights,
     layer_sizes,
 )
@@ -70,6 +71,10 @@ def test_every_side_starts_at_four_to_seven_pixels(side: int):
     count, start = count_doublings((side, side))
     assert 4 <= start[0] <= 7
     assert start[0] * 2**count >= side
+
+
+def test_widths_double_up_to_eight_times_the_first():
+    assert doubling_widths(3, 6) == [3, 6, 12, 24, 24, 24]
 
 
 def test_cropping_undoes_padding():

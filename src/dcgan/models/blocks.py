@@ -16,6 +16,8 @@ from dcgan.errors import UserError
 
 MAX_START_SIDE = 7
 """A network of any size starts from a grid whose larger side has at most this many pixels."""
+MAX_WIDTH_FACTOR = 8
+"""No layer of a network of any size has more channels than this many times its width."""
 
 
 def conv_transpose_size(
@@ -163,6 +165,37 @@ class LabelConv2d(nn.Conv2d):
         return out + F.embedding(labels, map_weight.sum((2, 3)).T)[..., None, None]
 
 
+class ProjectionDiscriminator(nn.Module):
+    """Scores a picture by its features and, with classes, by their inner product with the vector of the class.
+
+    The projection is eq. 4 of Miyato and Koyama (2018), but features are not summed over the picture before it.
+
+    Args:
+        padded_size: height and width to which pictures are padded.
+        features: takes the padded images (N, C, H, W); returns features (N, D, H', W').
+        score: takes the features; returns scores (N, 1, 1, 1).
+        feature_count: D * H' * W'.
+        classes: number of classes, 0 for an unconditional discriminator.
+    """
+
+    def __init__(
+        self, padded_size: tuple[int, int], features: nn.Module, score: nn.Module, feature_count: int, classes: int
+    ) -> None:
+        super().__init__()
+        self.padded_size = padded_size
+        self.features = features
+        self.score = score
+        self.classes = nn.Embedding(classes, feature_count) if classes else None
+
+    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Take images (N, C, H, W) in [-1, 1], and labels (N,) if there are classes; return scores (N, 1)."""
+        features: Tensor = self.features(center_pad(image, self.padded_size))
+        scores: Tensor = self.score(features).view(-1, 1)
+        if self.classes is not None:
+            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
+        return scores
+
+
 def append_one_hot(x: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Append one-hot labels to vectors (N, D); return (N, D + classes).
 
@@ -204,6 +237,11 @@ def count_doublings(size: tuple[int, int]) -> tuple[int, tuple[int, int]]:
     while math.ceil(max(size) / 2**doublings) > MAX_START_SIDE:
         doublings += 1
     return doublings, (math.ceil(size[0] / 2**doublings), math.ceil(size[1] / 2**doublings))
+
+
+def doubling_widths(width: int, count: int) -> list[int]:
+    """Return the channels of `count` layers: `width`, then twice as many for each next layer, up to the maximum."""
+    return [width * min(2**i, MAX_WIDTH_FACTOR) for i in range(count)]
 
 
 def center_crop(images: Tensor, size: tuple[int, int]) -> Tensor:

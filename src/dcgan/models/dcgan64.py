@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from dcgan.config import Config, Norm
 from dcgan.models.blocks import (
     ConditionalNorm,
+    ProjectionDiscriminator,
     append_one_hot,
     center_crop,
-    center_pad,
     check_picture_shape,
     count_doublings,
+    doubling_widths,
     init_weights,
     make_norm,
     normalize_weight,
@@ -27,9 +28,6 @@ from dcgan.models.blocks import (
 from dcgan.models.conv_transpose import ConvTranspose2d
 from dcgan.models.families import ImageShape
 from dcgan.models.saved import SavedGenerator
-
-MAX_WIDTH_FACTOR = 8
-"""No layer has more channels than this many times the width: 512 for a width of 64, as in the paper."""
 
 
 class Generator(SavedGenerator):
@@ -58,7 +56,7 @@ class Generator(SavedGenerator):
         self.classes = classes
         self.picture_shape = check_picture_shape(picture_shape)
         doublings, start = count_doublings(self.picture_shape[1:])
-        widths = [width * min(2**i, MAX_WIDTH_FACTOR) for i in reversed(range(doublings))]
+        widths = doubling_widths(width, doublings)[::-1]  # at most 512 for a width of 64, as in the paper
         layers: list[nn.Module] = [ConvTranspose2d(z_dim + classes, widths[0], start, bias=False)]
         for inputs, outputs in zip(widths, [*widths[1:], self.picture_shape[0]], strict=True):
             layers.append(ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False))
@@ -80,7 +78,7 @@ class Generator(SavedGenerator):
         return center_crop(images, self.picture_shape[1:])
 
 
-class Discriminator(nn.Module):
+class Discriminator(ProjectionDiscriminator):
     """Scores a picture: each layer halves the size down to 4 to 7 pixels, then one convolution covers all of it.
 
     Args:
@@ -97,26 +95,16 @@ class Discriminator(nn.Module):
         norm: Norm = "batch",
         classes: int = 0,
     ) -> None:
-        super().__init__()
         doublings, end = count_doublings(check_picture_shape(picture_shape)[1:])
-        self.padded_size = (end[0] * 2**doublings, end[1] * 2**doublings)
-        widths = [width * min(2**i, MAX_WIDTH_FACTOR) for i in range(doublings)]
+        widths = doubling_widths(width, doublings)
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(zip([picture_shape[0], *widths], widths, strict=False)):
             layers.append(normalize_weight(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), norm))
             layers += [make_norm(norm, outputs)] if i else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        self.features = nn.Sequential(*layers)
-        self.score = normalize_weight(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
-        self.classes = nn.Embedding(classes, widths[-1] * end[0] * end[1]) if classes else None
-
-    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Take images (N, C, H, W) in [-1, 1], and labels (N,) if there are classes; return scores (N, 1)."""
-        features: Tensor = self.features(center_pad(image, self.padded_size))
-        scores: Tensor = self.score(features).view(-1, 1)
-        if self.classes is not None:
-            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
-        return scores
+        score = normalize_weight(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
+        padded_size = (end[0] * 2**doublings, end[1] * 2**doublings)
+        super().__init__(padded_size, nn.Sequential(*layers), score, widths[-1] * end[0] * end[1], classes)
 
 
 def build(config: Config, shape: ImageShape, classes: int) -> tuple[Generator, Discriminator]:

@@ -14,13 +14,18 @@ from torch import Tensor, nn
 
 from dcgan.config import Config, Norm
 from dcgan.errors import UserError
-from dcgan.models.blocks import center_crop, center_pad, check_picture_shape, count_doublings, embed_labels
+from dcgan.models.blocks import (
+    ProjectionDiscriminator,
+    center_crop,
+    check_picture_shape,
+    count_doublings,
+    doubling_widths,
+    embed_labels,
+)
 from dcgan.models.conv_transpose import ConvTranspose2d
 from dcgan.models.families import ImageShape
 from dcgan.models.saved import SavedGenerator
 
-MAX_WIDTH_FACTOR = 8
-"""No layer has more channels than this many times the width."""
 NEGATIVE_SLOPE = 0.2
 """Slope of LeakyReLU below 0."""
 
@@ -69,7 +74,7 @@ class Generator(SavedGenerator):
         self.classes = classes
         self.picture_shape = check_picture_shape(picture_shape)
         doublings, start = count_doublings(self.picture_shape[1:])
-        widths = [width * min(2**i, MAX_WIDTH_FACTOR) for i in reversed(range(doublings + 1))]
+        widths = doubling_widths(width, doublings + 1)[::-1]
         self.label = nn.Embedding(classes, z_dim) if classes else None
         self.first = ConvTranspose2d(z_dim * (2 if classes else 1), widths[0], start)
         stages: list[nn.Module] = [Block(widths[0])]
@@ -87,7 +92,7 @@ class Generator(SavedGenerator):
         return center_crop(images, self.picture_shape[1:])
 
 
-class Discriminator(nn.Module):
+class Discriminator(ProjectionDiscriminator):
     """Scores a picture: a block at every resolution, then one linear layer over all features.
 
     Args:
@@ -97,24 +102,14 @@ class Discriminator(nn.Module):
     """
 
     def __init__(self, picture_shape: tuple[int, int, int] = (1, 28, 28), width: int = 32, classes: int = 0) -> None:
-        super().__init__()
         doublings, end = count_doublings(check_picture_shape(picture_shape)[1:])
-        self.padded_size = (end[0] * 2**doublings, end[1] * 2**doublings)
-        widths = [width * min(2**i, MAX_WIDTH_FACTOR) for i in range(doublings + 1)]
+        widths = doubling_widths(width, doublings + 1)
         stages: list[nn.Module] = [nn.Conv2d(picture_shape[0], width, 1), Block(width)]
         for inputs, outputs in itertools.pairwise(widths):
             stages += [nn.AvgPool2d(2), nn.Conv2d(inputs, outputs, 1, bias=False), Block(outputs)]
-        self.features = nn.Sequential(*stages)
-        self.score = nn.Conv2d(widths[-1], 1, end)
-        self.classes = nn.Embedding(classes, widths[-1] * end[0] * end[1]) if classes else None
-
-    def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Take images (N, C, H, W) in [-1, 1], and labels (N,) if there are classes; return scores (N, 1)."""
-        features: Tensor = self.features(center_pad(image, self.padded_size))
-        scores: Tensor = self.score(features).view(-1, 1)
-        if self.classes is not None:
-            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
-        return scores
+        score = nn.Conv2d(widths[-1], 1, end)
+        padded_size = (end[0] * 2**doublings, end[1] * 2**doublings)
+        super().__init__(padded_size, nn.Sequential(*stages), score, widths[-1] * end[0] * end[1], classes)
 
 
 def build(config: Config, shape: ImageShape, classes: int) -> tuple[Generator, Discriminator]:
