@@ -12,11 +12,11 @@ def _fail_after_writing(path: Path) -> None:
     raise RuntimeError
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path):
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with atomic_file(path) as aside:
-        aside.write_text("new")
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
@@ -25,17 +25,17 @@ def test_a_file_is_replaced_whole(tmp_path: Path):
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_file(path) as aside:
-        _fail_after_writing(aside)
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        _fail_after_writing(temporary)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_is_replaced_whole(tmp_path: Path):
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path):
     folder = tmp_path / "a"
     for content in ("old", "new"):
-        with atomic_folder(folder) as aside:
-            (aside / "x").write_text(content)
+        with atomic_folder(folder) as temporary:
+            (temporary / "x").write_text(content)
         assert (folder / "x").read_text() == content
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -43,24 +43,24 @@ def test_a_folder_is_replaced_whole(tmp_path: Path):
 def test_a_failed_write_leaves_the_old_folder(tmp_path: Path):
     folder = tmp_path / "a"
     folder.mkdir()
-    with pytest.raises(RuntimeError), atomic_folder(folder) as aside:
-        _fail_after_writing(aside / "x")
+    with pytest.raises(RuntimeError), atomic_folder(folder) as temporary:
+        _fail_after_writing(temporary / "x")
     assert list(folder.iterdir()) == []
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
+def test_an_interruption_between_the_two_renames_is_repaired(tmp_path: Path):
     (tmp_path / ".a.old").mkdir()
     (tmp_path / ".a.old" / "x").write_text("old")
     recover_interrupted_folder(tmp_path / "a")
     assert (tmp_path / "a" / "x").read_text() == "old"
-    with atomic_folder(tmp_path / "a") as aside:
-        (aside / "x").write_text("new")
+    with atomic_folder(tmp_path / "a") as temporary:
+        (temporary / "x").write_text("new")
     assert (tmp_path / "a" / "x").read_text() == "new"
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "printable_name"),
     [
         ("a b é 그림", "a b é 그림"),
         ("a\nb\x1b[31m", "a\\nb\\x1b[31m"),
@@ -68,12 +68,12 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path):
         ("\u202egnp", "\\u202egnp"),
     ],
 )
-def test_a_name_is_shown_without_what_could_break_a_line(name: str, shown: str):
-    assert printable(name) == shown
+def test_a_printable_name_cannot_break_a_line(name: str, printable_name: str):
+    assert printable(name) == printable_name
 
 
-def test_what_is_in_a_whole_folder_may_be_read_by_whom_the_folder_may(tmp_path: Path):
-    with atomic_folder(tmp_path / "f") as aside:
-        save_file({"a": torch.zeros(1)}, aside / "a.safetensors")
-        (aside / "b").touch()
+def test_all_files_of_a_folder_have_the_usual_permissions(tmp_path: Path):
+    with atomic_folder(tmp_path / "f") as temporary:
+        save_file({"a": torch.zeros(1)}, temporary / "a.safetensors")
+        (temporary / "b").touch()
     assert {path.stat().st_mode for path in (tmp_path / "f").iterdir()} == {(tmp_path / "f" / "b").stat().st_mode}

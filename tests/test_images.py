@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan.images import make_grid, save_gif, save_png, to_float, to_uint8
+from dcgan.images import composite_on_white, make_grid, save_gif, save_png, to_float, to_uint8
 
 
-def test_every_byte_comes_back():
+def test_every_byte_survives_the_way_to_float_and_back():
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     images = to_float(pixels)
     assert images.min() == -1
@@ -20,17 +22,38 @@ def test_values_outside_the_range_are_clipped():
     assert to_uint8(torch.tensor([[[[-9.0, 9.0]]]])).tolist() == [[[[0], [255]]]]
 
 
+def test_every_color_of_every_opacity_on_white_is_pillows():
+    color, alpha = np.mgrid[0:256, 0:256].astype(np.uint8)
+    image = Image.fromarray(np.stack([color, color, color, alpha], -1))
+    expected = np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image))[..., 0]
+    assert (composite_on_white(color, alpha).round() == expected).all()
+    tensor, alpha_tensor = torch.from_numpy(color), torch.from_numpy(alpha)
+    assert (composite_on_white(tensor, alpha_tensor).round().numpy() == expected).all()
+    assert (composite_on_white(tensor.float(), alpha_tensor.float()).round().numpy() == expected).all()
+
+
+def test_one_opacity_is_used_for_all_colors():
+    images = torch.tensor([0.0, 100.0, 200.0, 51.0]).view(1, 4, 1, 1)
+    on_white = composite_on_white(images[:, :3], images[:, 3:])
+    assert on_white.flatten().tolist() == pytest.approx([204, 224, 244])
+
+
+def test_images_can_be_used_without_torch():
+    code = "import sys, dcgan.images; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_grid_keeps_every_picture(channels: int):
+def test_a_grid_shows_every_picture(channels: int):
     pictures = np.random.default_rng(0).integers(1, 256, (5, 4, 6, channels), dtype=np.uint8)
-    sheet = make_grid(pictures, columns=3, gap=2)
-    assert sheet.shape == (2 + 2 * 6, 2 + 3 * 8, channels)
-    assert (sheet[2:6, 2:8] == pictures[0]).all()
-    assert (sheet[8:12, 10:16] == pictures[4]).all()
-    assert (sheet[8:12, 18:] == 0).all()
+    grid = make_grid(pictures, columns=3, gap=2)
+    assert grid.shape == (2 + 2 * 6, 2 + 3 * 8, channels)
+    assert (grid[2:6, 2:8] == pictures[0]).all()
+    assert (grid[8:12, 10:16] == pictures[4]).all()
+    assert (grid[8:12, 18:] == 0).all()
 
 
-def test_a_grid_is_as_square_as_it_can_be():
+def test_a_grid_is_as_square_as_possible():
     assert make_grid(np.zeros((64, 28, 28, 1), np.uint8)).shape == (242, 242, 1)
 
 
