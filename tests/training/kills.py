@@ -19,7 +19,7 @@ import dcgan.training.start
 from dcgan.run.folder import RunFolder
 from dcgan.training import validate
 from dcgan.training.verify import compare_runs
-from tests.conftest import SMALL, picture_folder
+from tests.conftest import SMALL, make_picture_folder
 
 STEPS = 12
 SETTINGS = {**SMALL, "steps": STEPS, "seed": 3, "image_size": 28, "evaluate_every": 5}
@@ -70,7 +70,7 @@ def digest(folder: RunFolder) -> str:
 
 
 def main(kills: int, seed: int, place: Path) -> None:
-    chance, data = random.Random(seed), picture_folder(place / "data", 50)
+    chance, data = random.Random(seed), make_picture_folder(place / "data", 50)
     validate.SAMPLES = SAMPLES
     os.environ["DCGAN_CACHE"] = str(place / "cache")
     whole = RunFolder(place / "whole")

@@ -7,27 +7,27 @@ from PIL import Image
 
 from dcgan.cli.main import parse, run
 from dcgan.training import advise
-from tests.conftest import picture_folder
+from tests.conftest import make_picture_folder
 
 
 @pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(advise, "MEASURED", 1)
-    monkeypatch.setattr(advise, "WARM_UP", 0)
+def _few_timed_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advise, "TIMED_STEPS", 1)
+    monkeypatch.setattr(advise, "WARM_UP_STEPS", 0)
 
 
-@pytest.mark.usefixtures("_quick")
+@pytest.mark.usefixtures("_few_timed_steps")
 def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
-    picture_folder(tmp_path / "my set", 40, classes=2)
+    make_picture_folder(tmp_path / "my set", 40, classes=2)
     (tmp_path / "my set" / "class 0" / "b.png").write_bytes(b"x")
     assert run(["data", "check", "my set", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["parts"] == {"train": 36, "validation": 2, "test": 2}
-    assert found["advice"]["size"] == found["size"]
-    assert found["advice"]["hours"] > 0
-    assert found["advice"]["memory_mib"] > 50
-    with Image.open(found["contact_sheet"]) as sheet:
+    content = json.loads(capsys.readouterr().out)
+    assert content["parts"] == {"train": 36, "validation": 2, "test": 2}
+    assert content["advice"]["size"] == content["size"]
+    assert content["advice"]["hours"] > 0
+    assert content["advice"]["memory_mib"] > 50
+    with Image.open(content["contact_sheet"]) as sheet:
         assert sheet.mode == "RGB"
 
     assert run(["data", "check", "my set", "--out", "s.png"]) == 0
@@ -36,16 +36,16 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "40; to train 36",
         "2: class 0 20, class 1 20",
         "b.png: not a picture",
-        "DiffAugment is on by itself",
+        "DiffAugment is switched on automatically",
         "s.png",
     ):
         assert part in text
-    command = found["advice"]["command"].replace("'my set'", "my_set").split()
+    command = content["advice"]["command"].replace("'my set'", "my_set").split()
     assert parse(command[1:]).config.augment == "auto"
 
 
 @pytest.mark.parametrize(
-    ("sizes", "size", "n", "expected"),
+    ("sizes", "size", "picture_count", "expected"),
     [
         (None, (28, 28), 60_000, {}),
         (np.array([[28, 28]]), (28, 28), 5_000, {}),
@@ -54,10 +54,10 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (np.array([[28, 28]]), (28, 28), 3, {"batch_size": 2}),
     ],
 )
-def test_advice(sizes, size: tuple, n: int, expected: dict):
-    settings, reasons = advise.recommend_settings(sizes, size, n)
+def test_recommended_settings(sizes, size: tuple, picture_count: int, expected: dict):
+    settings, reasons = advise.recommend_settings(sizes, size, picture_count)
     assert settings == {"preset": "fast", "image_size": str(size[0])} | expected
-    assert len(reasons) == 1 + len(expected) + (n < 10_000)
+    assert len(reasons) == 1 + len(expected) + (picture_count < 10_000)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_advice(sizes, size: tuple, n: int, expected: dict):
         (["data", "check", "mnist", "--out", "a.jpg"], "give the name of a .png"),
     ],
 )
-def test_mistakes(refused, words: list[str], message: str):
+def test_mistakes_are_refused_in_one_line(refused, words: list[str], message: str):
     assert message in refused(*words)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,26 +8,28 @@ from torch import nn
 
 from dcgan.errors import UserError
 from dcgan.training import checkpoint
+from dcgan.training.checkpoint import Part
+from dcgan.training.progress import CheckpointRecord
 
 
-def parts() -> dict[str, nn.Module | torch.optim.Optimizer]:
+def make_parts() -> dict[str, Part]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1, fused=True)
     return {"network": network, "optimizer": optimizer}
 
 
-def save(folder: Path, parts: dict) -> None:
-    checkpoint.save_checkpoint(folder, checkpoint.collect_tensors(parts), {"step": 1})
+def save(folder: Path, parts: dict[str, Part]) -> None:
+    checkpoint.save_checkpoint(folder, checkpoint.collect_tensors(parts), CheckpointRecord(step=1))
 
 
-def restore(folder: Path, parts: dict) -> dict:
-    found = checkpoint.read_checkpoint(folder, {"step": 0})
+def restore(folder: Path, parts: dict[str, Part]) -> CheckpointRecord:
+    record = checkpoint.read_checkpoint(folder)
     assert checkpoint.restore_tensors(folder, parts) == {}
-    return found
+    return record
 
 
-def step(parts: dict) -> torch.Tensor:
+def train_step(parts: dict[str, Any]) -> torch.Tensor:
     loss = parts["network"](torch.ones(2, 3, 5, 5)).square().sum()
     parts["optimizer"].zero_grad()
     loss.backward()
@@ -34,72 +37,99 @@ def step(parts: dict) -> torch.Tensor:
     return parts["network"][0].weight.detach().clone()
 
 
-def test_a_restored_state_goes_on_to_the_same_weights(tmp_path: Path):
-    first, second = parts(), parts()
-    step(first)
+def change_record(folder: Path, *, removed: str = "", **values: Any) -> None:
+    """Change a record and make its checksum match again."""
+    path = folder / "state.json"
+    content = json.loads(path.read_text()) | values
+    for name in ("checksum", removed):
+        content.pop(name, None)
+    path.write_text(json.dumps(content | {"checksum": checkpoint._checksum(content)}))
+
+
+def test_a_restored_checkpoint_continues_to_the_same_weights(tmp_path: Path):
+    first, second = make_parts(), make_parts()
+    train_step(first)
     save(tmp_path / "c", first)
-    expected = step(first)
-    step(second)
-    step(second)
-    assert restore(tmp_path / "c", second)["step"] == 1
-    assert torch.equal(step(second), expected)
+    expected = train_step(first)
+    train_step(second)
+    train_step(second)
+    assert restore(tmp_path / "c", second).step == 1
+    assert torch.equal(train_step(second), expected)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    first = parts()
-    step(first)
-    save(tmp_path / "c", first)
+    parts = make_parts()
+    train_step(parts)
+    save(tmp_path / "c", parts)
     return tmp_path / "c"
 
 
-def test_a_state_is_safetensors_and_json(folder: Path):
+def test_a_checkpoint_is_safetensors_and_json(folder: Path):
     assert sorted(f.name for f in folder.iterdir()) == ["state.json", "state.safetensors"]
 
 
-@pytest.mark.parametrize("at", [0, 9, 200, -1])
-def test_a_flipped_byte_is_noticed(folder: Path, at: int):
+@pytest.mark.parametrize("position", [0, 9, 200, -1])
+def test_a_flipped_bit_is_noticed(folder: Path, position: int):
     path = folder / "state.safetensors"
     content = bytearray(path.read_bytes())
-    content[at] ^= 1
+    content[position] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match="checksum"):
-        restore(folder, parts())
+        restore(folder, make_parts())
 
 
-def test_a_cut_state_is_noticed(folder: Path):
+def test_a_truncated_file_is_noticed(folder: Path):
     path = folder / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match="checksum"):
-        restore(folder, parts())
+        restore(folder, make_parts())
 
 
-def test_the_state_of_another_network_is_refused(folder: Path):
+def test_the_checkpoint_of_another_network_is_refused(folder: Path):
     other = {"network": nn.Conv2d(3, 5, 3)}
     with pytest.raises(UserError, match="does not fit"):
         restore(folder, other)
 
 
-def test_the_state_of_a_newer_version_is_refused(folder: Path):
+def test_the_checkpoint_of_a_newer_version_is_refused(folder: Path):
     path = folder / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 99}))
     with pytest.raises(UserError, match="newer"):
-        restore(folder, parts())
+        restore(folder, make_parts())
 
 
-def test_no_state_is_said(tmp_path: Path):
-    with pytest.raises(UserError, match="no state"):
-        restore(tmp_path / "none", parts())
+def test_a_missing_checkpoint_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        restore(tmp_path / "none", make_parts())
 
 
 @pytest.mark.parametrize("change", [{"step": "many"}, {"step": [1]}])
-def test_counters_of_another_kind_are_refused(folder: Path, change: dict):
+def test_a_changed_record_is_refused(folder: Path, change: dict):
     path = folder / "state.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(UserError, match="damaged"):
-        restore(folder, parts())
+        restore(folder, make_parts())
 
 
-def test_missing_counters_are_refused(folder: Path):
-    with pytest.raises(UserError, match="damaged"):
-        checkpoint.read_checkpoint(folder, {"step": 0, "totals": [0.0]})
+@pytest.mark.parametrize("change", [{"step": "many"}, {"step": [1]}])
+def test_a_field_of_another_type_is_refused(folder: Path, change: dict):
+    change_record(folder, **change)
+    with pytest.raises(UserError, match="state.json is damaged: step is "):
+        restore(folder, make_parts())
+
+
+@pytest.mark.parametrize("name", ["step", "totals"])
+def test_a_missing_field_is_refused(folder: Path, name: str):
+    change_record(folder, removed=name)
+    with pytest.raises(UserError, match=f"damaged: {name} is None"):
+        checkpoint.read_checkpoint(folder)
+
+
+def test_tensors_that_belong_to_no_part_are_returned(tmp_path: Path):
+    parts = make_parts()
+    tensors = checkpoint.collect_tensors(parts) | {"healthy/network/x": torch.ones(2)}
+    checkpoint.save_checkpoint(tmp_path / "c", tensors, CheckpointRecord())
+    others = checkpoint.restore_tensors(tmp_path / "c", parts)
+    assert others.keys() == {"healthy/network/x"}
+    assert torch.equal(others["healthy/network/x"], torch.ones(2))

@@ -13,7 +13,7 @@ from dcgan.training import recovery, start, step
 from dcgan.training.state import State
 from tests.conftest import SMALL
 
-pytestmark = pytest.mark.usefixtures("bare")
+pytestmark = pytest.mark.usefixtures("without_report")
 NAN = float("nan")
 STEP = 7
 """The step that goes wrong; the healthy state before it is that of step 6."""

@@ -23,7 +23,7 @@ from dcgan.files import read_json
 from dcgan.run.folder import RunFolder
 from dcgan.training import checkpoint, start
 from dcgan.training.state import COUNTERS, State
-from tests.conftest import SMALL, SMALL_FLAGS, picture_folder
+from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
 
 SOURCE = Path(dcgan.__file__).parent
 FUZZ = settings(
@@ -88,11 +88,11 @@ def test_the_state_of_a_newer_version_is_refused(run: RunFolder, untouched):
 
 
 def test_other_pictures_are_refused(refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    data = picture_folder(tmp_path / "data", 20)
+    data = make_picture_folder(tmp_path / "data", 20)
     folder = dcgan.train("dcgan", out=tmp_path / "r", data=str(data), steps=2, **SMALL)
     shutil.rmtree(data)
     before = content(folder)
-    picture_folder(tmp_path / "data", 21)
+    make_picture_folder(tmp_path / "data", 21)
     capsys.readouterr()
     assert "holds other pictures now" in refused("resume", str(folder.path), "--steps", "4")
     assert content(folder) == before

@@ -47,7 +47,7 @@ PRESETS["dcgan64"]["image_size"] = 28
 PRESETS["r3gan"]["burn_in"] = 100  # between the stop and the end, so that what was burnt in is not forgotten
 
 
-@pytest.mark.usefixtures("bare")
+@pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize("change", [{}, {"conditional": True}, {"d_lr": 1e-3, "g_norm": "spectral"}])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_goes_on_as_if_it_had_never_stopped(
@@ -161,7 +161,7 @@ def test_a_model_of_ones_own_class_says_so(tmp_path: Path):
     from safetensors.torch import load_model
 
     folder = dcgan.train(out=tmp_path / "r", steps=2, generator=MyGenerator(), **{**SMALL, "ema": 0})
-    with pytest.raises(UserError, match=r"your own class tests.test_training.MyGenerator: make one and fill it"):
+    with pytest.raises(UserError, match=r"your own class tests.test_training.MyGenerator: create one and load them"):
         dcgan.load(folder)
     again = MyGenerator()
     load_model(again, folder.model / "model.safetensors")

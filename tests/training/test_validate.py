@@ -11,7 +11,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.training import validate
 from tests.conftest import SMALL, Clock
 
-pytestmark = pytest.mark.usefixtures("bare")
+pytestmark = pytest.mark.usefixtures("without_report")
 MEASURED = "frechet_inception_distance"
 EVERY = {**SMALL, "evaluate_every": 2}
 
@@ -19,7 +19,7 @@ EVERY = {**SMALL, "evaluate_every": 2}
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "SAMPLES", 130)
-    monkeypatch.setattr(validate, "MAX_REFERENCE", 200)
+    monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
 
 
 def measured(folder: RunFolder) -> list[dict]:
