@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from benchmarks.pictures import draw
+from benchmarks.pictures import draw_digit
 from dcgan.metrics.judge import network as judge
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder
@@ -211,7 +211,7 @@ THREE += [(165, 140), (188, 165), (185, 200), (160, 225), (120, 230), (85, 212)]
 
 def test_drawing_a_three_finds_a_three(page: Page, server: Server):
     page.goto(f"{server.address}#/draw/mnist-cgan")
-    draw(page, THREE)
+    draw_digit(page, THREE)
     assert "Class 3." in page.inner_text(".result")
     assert _judged_digits([_pixels(page, "figure:nth-child(2) canvas")]) == [3]
 

@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 from pathlib import Path
@@ -17,11 +18,19 @@ def test_a_training_is_started_with_exactly_these_arguments(
 ):
     content = {"preset": "vanilla", "data": "--out=/tmp/x", "minutes": 2}
     assert client.post("/api/runs", json=content).json() == {"name": "vanilla-x-1"}
-    (command,) = started_commands
-    expected = ["--preset", "vanilla", "--data=--out=/tmp/x", "--minutes=2.0", f"--out={runs / 'vanilla-x-1'}"]
-    assert command[1:] == ["-m", "dcgan", "train", *expected]
     assert client.post("/api/runs/small/resume", json={"minutes": 9}).status_code == 200
-    assert started_commands[1][3:] == ["resume", str(runs / "small"), "--minutes=9.0"]
+    assert [command[1:3] for command in started_commands] == [["-m", "dcgan.training.worker"]] * 2
+    start, resume = (json.loads(*command[3:]) for command in started_commands)
+    assert start == {
+        "action": "train",
+        "arguments": {"preset": "vanilla", "data": "--out=/tmp/x", "minutes": 2.0, "out": str(runs / "vanilla-x-1")},
+        "status_path": str(runs / ".studio" / "vanilla-x-1.json"),
+    }
+    assert resume == {
+        "action": "resume",
+        "arguments": {"path": str(runs / "small"), "minutes": 9.0},
+        "status_path": str(runs / ".studio" / "small.json"),
+    }
     busy = client.post("/api/runs", json=content)
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
     assert client.post("/api/runs/small/stop", json={}).status_code == 400

@@ -20,8 +20,8 @@ GRID_NAME = re.compile(r"\d{8,18}\.png")
 MAX_RUNS, MAX_POINTS, MAX_GRIDS, MAX_EVENTS = 500, 400, 400, 50
 """How many of each a page shows at most, so that it stays fast however long a run was."""
 MAX_LOG_BYTES = 2**26
-MAX_MESSAGE_CHARS = 300
-MAX_NAME_CHARS = 80
+MAX_MESSAGE_CHARS, MAX_NAME_CHARS = 300, 80
+"""How much of an error, and of a name that was asked for, a page shows."""
 SHOWN_EVENTS = ("health", "measured", "recovery")
 """Events of the metrics log that the page of a run shows."""
 

@@ -14,6 +14,7 @@ from dcgan.files import printable
 from dcgan.presets import PRESETS
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder
+from dcgan.studio.runs import MAX_MESSAGE_CHARS, MAX_NAME_CHARS
 from dcgan.training.worker import read_worker_status, start_worker
 
 MAX_TRAININGS = 2
@@ -22,9 +23,8 @@ OUTPUT_FOLDER = ".studio"
 """The folder, beside the runs, for what the trainings print and report."""
 STOPPED_STATUSES = (0, 130, 143)
 """Exit statuses of a training that has finished, or that was stopped by Ctrl-C or SIGTERM."""
-MAX_MESSAGE_CHARS = 300
-MAX_NAME_CHARS = 80
 MAX_DATA_CHARS = 40
+"""How much of the name of the data a run's name contains."""
 MAX_RUN_NUMBER = 1_000_000
 
 
@@ -83,7 +83,7 @@ class Trainings:
         os.kill(holder.process_id, signal.SIGTERM)
 
     def failure_messages(self) -> dict[str, str]:
-        """Return why each training failed that this studio started and that failed, by run name."""
+        """Return the error of each training that this studio started and that failed, by the name of its run."""
         messages = {name: self._failure_message(name) for name in list(self.processes)}
         return {name: message for name, message in messages.items() if message}
 
