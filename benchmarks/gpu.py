@@ -1,15 +1,14 @@
-"""Images a second on a GPU: presets over batches, and the share of the matrix rate that is measured there.
+"""Measure images per second on a GPU: presets over batch sizes, and their share of the rate of a matrix product there.
 
     python -m benchmarks.gpu [--presets dcgan dcgan64 r3gan] [--batches 128 512 2048 8192] [--precision bf16]
 
-Prints JSON with the device's name; without a GPU, that nothing was measured and why. The floating-point operations of a
-step are counted by torch while it is made (products of matrices and convolutions, double backward included).
+Prints JSON with the name of the device; without a GPU, it prints that nothing was measured and why. torch counts the
+floating-point operations of a step while the step is done: matrix products and convolutions, double backward included.
 """
 
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,37 +16,46 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from benchmarks.timing import seconds_per_call
 from dcgan.presets import configure
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
 
-WARM, SIDE = 10, 8192
-TYPES = {"32": torch.float32, "bf16": torch.bfloat16}
+WARM_UP_STEPS = 10
+MATRIX_SIDE = 8192
+"""Rows and columns of the matrices whose product gives the rate of the device."""
+MATRIX_PRODUCTS = 20
+"""Products in one timing of that rate."""
+REPEATS = 3
+"""Timings of each measurement. Their median is the result."""
+DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 
 
-def seconds(work: Callable[[], object], times: int, repeats: int = 3) -> float:
-    """The median time that one of `times` pieces of work takes, the device's queue emptied before and after."""
-    found = []
-    for _ in range(repeats):
+def gpu_seconds_per_call(call: Callable[[], object], count: int) -> float:
+    """Return the mean time of `count` calls, with all work in the queue of the device: the median of several."""
+
+    def call_all() -> None:
+        for _ in range(count):
+            call()
         torch.cuda.synchronize()
-        begin = time.perf_counter()
-        for _ in range(times):
-            work()
+
+    timings = []
+    for _ in range(REPEATS):
         torch.cuda.synchronize()
-        found.append((time.perf_counter() - begin) / times)
-    return statistics.median(found)
+        timings.append(seconds_per_call(call_all, 1) / count)
+    return statistics.median(timings)
 
 
-def matrix_rate(precision: str) -> float:
-    """Floating-point operations a second of a large product of matrices."""
-    a, b = (torch.randn(SIDE, SIDE, device="cuda", dtype=TYPES[precision]) for _ in range(2))
+def measure_matrix_rate(precision: str) -> float:
+    """Return the floating-point operations per second of a product of large matrices."""
+    a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE, device="cuda", dtype=DTYPES[precision]) for _ in range(2))
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
-    return 2 * SIDE**3 / seconds(lambda: torch.mm(a, b, out=out), 20)
+    return 2 * MATRIX_SIDE**3 / gpu_seconds_per_call(lambda: torch.mm(a, b, out=out), MATRIX_PRODUCTS)
 
 
-class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating-point operations. torch's own FlopCounterMode cannot see through the penalties' autograd.grad."""
+class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts floating-point operations. torch's own FlopCounterMode misses those of the penalties' autograd.grad."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -60,51 +68,51 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def operations(state: State) -> int:
-    """Floating-point operations of one step."""
-    counter = Counter()
+def count_operations(state: State) -> int:
+    """Do one step and return its floating-point operations."""
+    counter = OperationCounter()
     with counter:
         train_step(state)
     return int(counter.total)
 
 
-def measured(preset: str, batch_size: int, precision: str, steps: int, rate: float) -> dict[str, Any]:
-    """One line of the table."""
+def measure_preset(preset: str, batch_size: int, precision: str, steps: int, matrix_rate: float) -> dict[str, Any]:
+    """Return one line of the table."""
     line: dict[str, Any] = {"preset": preset, "batch_size": batch_size}
     try:
         state = set_up(configure(preset, device="cuda", batch_size=batch_size, precision=precision))
-        for _ in range(WARM):
+        for _ in range(WARM_UP_STEPS):
             train_step(state)
-        flop, step = operations(state), seconds(lambda: train_step(state), steps)
+        operations, step_s = count_operations(state), gpu_seconds_per_call(lambda: train_step(state), steps)
     except torch.OutOfMemoryError:
         return line | {"images_per_second": None, "why": "out of memory"}
     images = batch_size * state.config.n_critic
     return line | {
-        "images_per_second": images / step,
-        "step_ms": 1e3 * step,
-        "gflop_per_step": flop / 1e9,
-        "share_of_matrix_rate": flop / step / rate,
+        "images_per_second": images / step_s,
+        "step_ms": 1e3 * step_s,
+        "gflop_per_step": operations / 1e9,
+        "share_of_matrix_rate": operations / step_s / matrix_rate,
         "memory_gib": torch.cuda.max_memory_allocated() / 2**30,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", nargs="+", default=["dcgan", "dcgan64", "r3gan"])
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 512, 2048, 8192])
-    parser.add_argument("--precision", choices=list(TYPES), default="32")
+    parser.add_argument("--precision", choices=list(DTYPES), default="32")
     parser.add_argument("--steps", type=int, default=50)
     args = parser.parse_args()
     if not torch.cuda.is_available():
         print(json.dumps({"measured": False, "why": "there is no CUDA device here"}))
         return
-    rate, lines = matrix_rate(args.precision), []
+    matrix_rate, lines = measure_matrix_rate(args.precision), []
     for preset in args.presets:
         for batch_size in args.batches:
             torch.cuda.reset_peak_memory_stats()
-            lines.append(measured(preset, batch_size, args.precision, args.steps, rate))
-    about = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "precision": args.precision}
-    print(json.dumps({"measured": True, **about, "matrix_tflops": rate / 1e12, "lines": lines}, indent=2))
+            lines.append(measure_preset(preset, batch_size, args.precision, args.steps, matrix_rate))
+    machine = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "precision": args.precision}
+    print(json.dumps({"measured": True, **machine, "matrix_tflops": matrix_rate / 1e12, "lines": lines}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The pictures of the studio in the README: `python -m benchmarks.pictures RUNS [--out docs/images]`.
+"""Take the pictures of the studio that the README shows: `python -m benchmarks.pictures RUNS --run NAME`.
 
-RUNS is a folder with at least one finished run, whose name is given with --run. Needs a Chromium of the system's.
+RUNS is a folder with at least one finished run, and --run names that run. A Chromium of the system is needed. The
+pictures are written into docs/images, or into the folder that --out names.
 """
 
 import argparse
@@ -10,111 +11,143 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+BOARD_SIDE = 280
+"""Pixels of a side of the board in the coordinates of a stroke."""
 STROKE = ((85, 70), (140, 45), (185, 80), (140, 130), (190, 175), (145, 230), (85, 205))
-"""A 3 on a board of 280 pixels."""
-COLOURS = 128
-DESKTOP, PHONE = (1100, 700), (390, 700)
+"""The corners of a 3."""
+POINTS_PER_LINE = 6
+"""Mouse events between two corners of a stroke."""
+QUIZ_PICTURES = 20
+COLOR_COUNT = 128
+"""Colors of a picture. So few are enough for a page, and need a quarter of the bytes."""
+SETTLE_MS = 300
+"""Time for the page to finish its transitions before the picture is taken."""
+DESKTOP: ViewportSize = {"width": 1100, "height": 700}
+PHONE: ViewportSize = {"width": 390, "height": 700}
 
 
-def ready(selector: str) -> Callable[[Page], None]:
-    return lambda page: void(page.wait_for_selector(selector))
+def wait_for(selector: str) -> Callable[[Page], None]:
+    """Return an action that waits until an element is on the page."""
+
+    def wait(page: Page) -> None:
+        page.wait_for_selector(selector)
+
+    return wait
 
 
-def void(_: object) -> None:
-    """Playwright gives back what it waited for."""
-
-
-def draw(page: Page, stroke: Sequence[tuple[int, int]] = STROKE) -> None:
-    """Draw a digit with the mouse on the page's board and wait for its latent."""
+def draw_digit(page: Page, stroke: Sequence[tuple[int, int]] = STROKE) -> None:
+    """Draw a digit with the mouse on the board of the page, and wait for its latent."""
     page.wait_for_selector("canvas.board")
     box = page.locator("canvas.board").bounding_box()
     assert box is not None
-    places = [(box["x"] + x * box["width"] / 280, box["y"] + y * box["width"] / 280) for x, y in stroke]
-    page.mouse.move(*places[0])
+    scale = box["width"] / BOARD_SIDE
+    corners = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in stroke]
+    page.mouse.move(*corners[0])
     page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=6)
+    for corner in corners[1:]:
+        page.mouse.move(*corner, steps=POINTS_PER_LINE)
     page.mouse.up()
     page.click("text=Find the nearest")
     page.wait_for_selector("[data-found]")
 
 
-def guess(page: Page) -> None:
+def answer_quiz(page: Page) -> None:
     """Call every other picture real."""
     page.wait_for_selector(".quiz li")
-    for i in range(20):
+    for i in range(QUIZ_PICTURES):
         page.click(f".quiz li >> nth={i} >> button >> nth={i % 2}")
 
 
-def walk(page: Page) -> None:
+def start_walk(page: Page) -> None:
     """Walk between the chosen samples."""
     page.wait_for_selector("[data-drawn]")
     page.click("text=Walk between the chosen")
     page.wait_for_selector("canvas.stage:not([hidden])")
 
 
-Shot = tuple[str, str, tuple[int, int], str, Callable[[Page], None]]
-SHOTS: tuple[Shot, ...] = (
-    ("runs", "runs", DESKTOP, "light", ready("[data-run]")),
-    ("watch", "watch/{run}", DESKTOP, "dark", ready("svg.chart")),
-    ("play", "play/mnist-cgan?chosen=1,4", DESKTOP, "light", walk),
-    ("draw", "draw/mnist-cgan", DESKTOP, "dark", draw),
-    ("quiz", "quiz/mnist-cgan?seed=3", PHONE, "light", guess),
+@dataclass(frozen=True)
+class Shot:
+    """One picture of the studio.
+
+    Attributes:
+        name: the file is `studio-NAME.png`.
+        route: what follows `#/` in the address.
+        viewport: the size of the window.
+        is_dark: whether the colors are dark.
+        act: what is done on the page before the picture is taken.
+    """
+
+    name: str
+    route: str
+    viewport: ViewportSize
+    is_dark: bool
+    act: Callable[[Page], None]
+
+
+SHOTS = (
+    Shot("runs", "runs", DESKTOP, is_dark=False, act=wait_for("[data-run]")),
+    Shot("watch", "watch/{run}", DESKTOP, is_dark=True, act=wait_for("svg.chart")),
+    Shot("play", "play/mnist-cgan?chosen=1,4", DESKTOP, is_dark=False, act=start_walk),
+    Shot("draw", "draw/mnist-cgan", DESKTOP, is_dark=True, act=draw_digit),
+    Shot("quiz", "quiz/mnist-cgan?seed=3", PHONE, is_dark=False, act=answer_quiz),
 )
-"""Name, address, size, colours and what to do there."""
 
 
 @contextmanager
-def studio(runs: Path) -> Iterator[str]:
-    """A studio in a process of its own; its address."""
-    words = [sys.executable, "-m", "dcgan", "studio", str(runs), "--port", "0", "--no-browser"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+def run_studio(runs: Path) -> Iterator[str]:
+    """Run a studio in a process of its own, and yield its address."""
+    command = [sys.executable, "-m", "dcgan", "studio", str(runs), "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        found = re.search(r"http://\S+", process.stderr.readline())
-        assert found is not None
+        address = re.search(r"http://\S+", process.stderr.readline())
+        assert address is not None
         try:
-            yield found[0]
+            yield address[0]
         finally:
             process.terminate()
 
 
-def small(path: Path) -> None:
-    """A few colours are enough for a page, and a quarter of the bytes."""
+def take_shot(shot: Shot, browser: Browser, address: str, run: str, path: Path) -> None:
+    """Open the page in a new window, act on it, and write its picture."""
+    context = browser.new_context(
+        viewport=shot.viewport, locale="en-GB", color_scheme="dark" if shot.is_dark else "light"
+    )
+    page = context.new_page()
+    page.goto(f"{address}#/{shot.route.format(run=run)}")
+    page.wait_for_selector("main h2")
+    shot.act(page)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(SETTLE_MS)
+    page.screenshot(path=path)
+    context.close()
+
+
+def reduce_colors(path: Path) -> None:
+    """Write a picture again with `COLOR_COUNT` colors."""
     with Image.open(path) as image:
-        found = image.convert("RGB").quantize(COLOURS)
-    found.save(path, optimize=True)
+        reduced = image.convert("RGB").quantize(COLOR_COUNT)
+    reduced.save(path, optimize=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--run", required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
-    with studio(args.runs) as address, sync_playwright() as playwright:
+    with run_studio(args.runs) as address, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, where, (width, height), scheme, work in SHOTS:
-            context = chromium.new_context(
-                viewport={"width": width, "height": height},
-                locale="en-GB",
-                color_scheme="dark" if scheme == "dark" else "light",
-            )
-            page = context.new_page()
-            page.goto(f"{address}#/{where.format(run=args.run)}")
-            page.wait_for_selector("main h2")
-            work(page)
-            page.evaluate("scrollTo(0, 0)")
-            page.wait_for_timeout(300)
-            path = args.out / f"studio-{name}.png"
-            page.screenshot(path=path)
-            small(path)
+        for shot in SHOTS:
+            path = args.out / f"studio-{shot.name}.png"
+            take_shot(shot, chromium, address, args.run, path)
+            reduce_colors(path)
             print(f"{path}: {path.stat().st_size:,} bytes")
-            context.close()
         chromium.close()
 
 

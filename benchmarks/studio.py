@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pictures import studio
+from benchmarks.pictures import run_studio
 from dcgan.models.shipped import SHIPPED_NAMES
 from dcgan.run.folder import RunFolder
 
@@ -115,7 +115,7 @@ def measure_rounds(args: argparse.Namespace, runs: Path) -> list[Round]:
     arguments = ["train", "--preset", args.preset, "--minutes", "60", "--log-every", "1", "--out", str(run.path)]
     with subprocess.Popen([sys.executable, "-m", "dcgan", *arguments], stderr=subprocess.DEVNULL) as training:
         try:
-            with studio(runs) as address:
+            with run_studio(runs) as address:
                 os.nice(LOWEST_PRIORITY)  # of this client only: its child processes have started already
                 while not (run.log.path.exists() and list(run.log.measurements())):
                     time.sleep(0.5)

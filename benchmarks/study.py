@@ -1,7 +1,7 @@
-"""The study's own code, as its document writes it: what we are held against in tests and timed against here.
+"""The study's own code, as its document prints it. Tests compare the package with it, and benchmarks time it.
 
-`forward`, the noise, the initialisation and the loop are those of the course notebook that the document follows;
-the document itself names them without printing them.
+`forward`, the noise, the initialization and the loop are those of the course notebook that the document follows; the
+document only names them.
 """
 
 import tempfile
@@ -96,7 +96,7 @@ def weights_init(m: nn.Module) -> None:
 
 
 def steps(batch_size: int = 128, z_dim: int = 64, device: str = "cpu") -> Iterator[int]:
-    """The study's training loop over real MNIST; yields the number of pictures after each step."""
+    """Train with the study's loop on real MNIST; yield the number of pictures of each step."""
     import lzma
     from importlib.resources import files
 
