@@ -9,7 +9,6 @@ inside functions, because the processes of the plain Pillow loop import this mod
 import argparse
 import itertools
 import json
-import lzma
 import os
 import platform
 import resource
@@ -20,7 +19,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +162,7 @@ def measure_loader() -> dict[str, Any]:
     from torchvision import transforms
     from torchvision.datasets import MNIST
 
+    from benchmarks import study
     from dcgan.data.sampler import next_batch_indices
     from dcgan.presets import configure
     from dcgan.training.state import set_up
@@ -174,7 +173,7 @@ def measure_loader() -> dict[str, Any]:
     epoch = range(0, n, 128)
     rates: dict[str, list[float]] = {"ours": [], "dataloader": []}
     with tempfile.TemporaryDirectory() as root:
-        _unpack_mnist(Path(root) / "MNIST" / "raw")
+        study.unpack_mnist(Path(root) / "MNIST" / "raw")
         transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
         loader = DataLoader(MNIST(root, transform=transform), batch_size=128, shuffle=True)
         for _ in range(3):
@@ -184,13 +183,6 @@ def measure_loader() -> dict[str, Any]:
             rates["ours"].append(n / seconds)
     ours, dataloader = statistics.median(rates["ours"]), statistics.median(rates["dataloader"])
     return {"ours": ours, "dataloader": dataloader, "ratio": ours / dataloader, "threads": torch.get_num_threads()}
-
-
-def _unpack_mnist(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for file in (resources.files("dcgan.data") / "mnist_idx").iterdir():
-        if file.name.endswith(".xz"):
-            (folder / file.name.removesuffix(".xz")).write_bytes(lzma.decompress(file.read_bytes()))
 
 
 def measure_memory(count: int) -> dict[str, Any]:

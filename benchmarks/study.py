@@ -4,8 +4,10 @@
 document only names them.
 """
 
+import lzma
 import tempfile
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +99,6 @@ def weights_init(m: nn.Module) -> None:
 
 def steps(batch_size: int = 128, z_dim: int = 64, device: str = "cpu") -> Iterator[int]:
     """Train with the study's loop on real MNIST; yield the number of pictures of each step."""
-    import lzma
-    from importlib.resources import files
-
     from torch.utils.data import DataLoader
     from torchvision import transforms
     from torchvision.datasets import MNIST
@@ -110,11 +109,7 @@ def steps(batch_size: int = 128, z_dim: int = 64, device: str = "cpu") -> Iterat
     disc_opt = torch.optim.Adam(disc.parameters(), lr=0.0002, betas=(0.5, 0.999))
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "MNIST" / "raw"
-        raw.mkdir(parents=True)
-        for file in (files("dcgan.data") / "mnist_idx").iterdir():
-            if file.name.endswith(".xz"):
-                (raw / file.name.removesuffix(".xz")).write_bytes(lzma.decompress(file.read_bytes()))
+        unpack_mnist(Path(folder) / "MNIST" / "raw")
         dataloader = DataLoader(MNIST(folder, download=False, transform=transform), batch_size, shuffle=True)
     while True:
         for real, _ in dataloader:
@@ -129,3 +124,11 @@ def steps(batch_size: int = 128, z_dim: int = 64, device: str = "cpu") -> Iterat
             gen_loss.backward()
             gen_opt.step()
             yield cur_batch_size
+
+
+def unpack_mnist(folder: Path) -> None:
+    """Write the IDX files of the package where torchvision looks for them."""
+    folder.mkdir(parents=True)
+    for file in (resources.files("dcgan.data") / "mnist_idx").iterdir():
+        if file.name.endswith(".xz"):
+            (folder / file.name.removesuffix(".xz")).write_bytes(lzma.decompress(file.read_bytes()))
