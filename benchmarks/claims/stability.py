@@ -1,6 +1,6 @@
 """Claim (c): the share of runs that end well, by recipe and learning rate, with and without normalization.
 
-A run ends well if it does not diverge and its Fréchet distance (judge features, 5,000 samples, test part) is below
+A run ends well if it does not diverge and its Fréchet distance (judge features, 5,000 samples, test split) is below
 `MAX_GOOD_DISTANCE`. This limit was set before any of the runs was trained: the study's network reaches about 3 to 8 in
 its full length, and a generator that draws one shape for all latents has 60 and more. Each run is a folder, and a run
 that is finished is not trained again.

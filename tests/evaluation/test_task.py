@@ -24,7 +24,7 @@ from tests.evaluation.helpers import write_digits, write_noise
         (["big.npz", "--data", "mnist", "--features", "judge"], "the features judge read 28x28 gray: add --resize"),
         (
             ["s.npz", "--data", "few.npz"],
-            "the test part of few.npz: 64 features need at least 100 pictures, not 15: use --split all",
+            "the test split of few.npz: 64 features need at least 100 pictures, not 15: use --split all",
         ),
         (["torn.npz", "--data", "mnist"], "torn.npz is damaged"),
         (["empty", "--data", "mnist"], "empty"),

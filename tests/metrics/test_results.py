@@ -36,7 +36,7 @@ def test_metrics_are_reported_with_everything_that_they_depend_on():
     assert list(distance) == ["mean", "low", "high", "each", "real_against_real"]
     assert distance["real_against_real"] == 0.1
     text = make_evaluation().as_table()
-    for word in ("judge", "1,000", "10,000 real", "seeds 0 to 4", "test part of mnist", "95%", "a note", "1 75.0%"):
+    for word in ("judge", "1,000", "10,000 real", "seeds 0 to 4", "test split of mnist", "95%", "a note", "1 75.0%"):
         assert word in text
     [row] = [line.split() for line in text.splitlines() if "Fréchet" in line]
     assert row == ["Fréchet", "distance", "↓", "1.2", "0.6448", "to", "1.755", "0.1"]

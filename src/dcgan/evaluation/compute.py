@@ -57,7 +57,7 @@ def compute_metrics(
         task: the evaluation.
         fake: the samples.
         real: the real pictures that the samples are compared with.
-        train: real pictures of the part that the generator was trained on, or None.
+        train: real pictures of the split that the generator was trained on, or None.
         seed: of subsets.
     """
     statistics = fidelity.gaussian_statistics(real.features)
@@ -105,7 +105,8 @@ def _compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
 def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: Metrics, floor_key: str) -> None:
     """Add the accuracy on real pictures of judges that are trained on samples only.
 
-    A model draws as many samples as the training part has, up to `MAX_TRAINING_SAMPLES`. Of files all samples are used.
+    A model draws as many samples as the training split has, up to `MAX_TRAINING_SAMPLES`. All samples of files are
+    used.
 
     Args:
         task: the evaluation.
@@ -129,7 +130,7 @@ def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: Metr
 
 def _training_sample_count(task: EvaluationTask) -> int:
     max_count = MAX_TRAINING_BYTES // math.prod(task.samples.image_shape)
-    return min(MAX_TRAINING_SAMPLES, max_count, len(task.open_part("train")))
+    return min(MAX_TRAINING_SAMPLES, max_count, len(task.open_split("train")))
 
 
 def _draw_samples(task: EvaluationTask, seed: int, n: int) -> tuple[Tensor, Tensor]:
@@ -140,8 +141,8 @@ def _draw_samples(task: EvaluationTask, seed: int, n: int) -> tuple[Tensor, Tens
 
 
 def _train_on_reals(task: EvaluationTask, count: int) -> float:
-    """Return the accuracy of a judge that is trained on real pictures of the floor's part."""
-    images = task.open_floor_part()
+    """Return the accuracy of a judge that is trained on real pictures of the floor's split."""
+    images = task.open_floor_split()
     assert images.labels is not None
     rows = choose_rows(len(images), count)
     return _train_on(task, images.pixels[rows], images.labels[rows], 0)

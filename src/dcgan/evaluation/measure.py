@@ -68,7 +68,7 @@ def evaluate(
         source: a run folder, a saved model's folder, the name of a model that comes with the package, a Hub id, an
             `.npz` of samples, a folder of pictures, or a loaded model.
         data: the real pictures; by default the data that the model was trained on.
-        split: the part of the data that the samples are compared with: `test`, `validation`, `train` or `all`.
+        split: the split of the data that the samples are compared with: `test`, `validation`, `train` or `all`.
         n: the number of samples that each metric is computed from: by default 10,000, or 26,000 of stacked digits. Of
             files at most the number of samples is used.
         features: the name of a feature extractor (`judge`, `inception` or `random`), or a judge's folder; by default
@@ -153,13 +153,13 @@ def _extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], obje
     """Return the features of the real pictures that the floor is computed from; none if all data are the reference."""
     if task.split not in FLOOR_SPLIT:
         return FeatureSet(torch.empty(0, task.extractor.feature_count))
-    images = task.open_floor_part()
+    images = task.open_floor_split()
     max_count = min(len(images), FLOOR_SET_COUNT * task.n, MAX_FLOOR_IMAGES)
     return extract_reference(images, FLOOR_SPLIT[task.split], task.extractor, max_count, on_extracted)
 
 
 def _load_or_compute_floor(task: EvaluationTask, real: FeatureSet, floor_inputs: list[FeatureSet]) -> Metrics:
-    """Return every metric with real pictures of another part instead of samples, the mean of the sets."""
+    """Return every metric with real pictures of another split instead of samples, the mean of the sets."""
 
     def compute_floor() -> Metrics:
         train_sets = [*floor_inputs[1:], floor_inputs[0]]

@@ -32,4 +32,4 @@ def save_evaluation(folder: RunFolder, task: EvaluationTask, evaluation: Evaluat
 
 def nearest_grid(task: EvaluationTask) -> Pixels:
     """Return a grid (H, W, C) of samples and the training pictures nearest to each."""
-    return make_nearest_grid(task.samples, task.extractor, task.open_part("train"))
+    return make_nearest_grid(task.samples, task.extractor, task.open_split("train"))

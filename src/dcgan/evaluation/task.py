@@ -17,7 +17,7 @@ DEFAULT_SAMPLES = 10_000
 STACKED_SAMPLES = 26_000
 """The same for stacked digits, whose modes are counted (Lin et al. 2018)."""
 FLOOR_SPLIT = {"test": "train", "validation": "test", "train": "test"}
-"""The part that the real pictures of the floor come from, for each part that the samples are compared with."""
+"""The split that the real pictures of the floor come from, for each split that the samples are compared with."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EvaluationTask:
         extractor: the feature extractor.
         real_images: the real pictures that the samples are compared with.
         data: the name of the data.
-        split: the part of the data that `real_images` is.
+        split: the split of the data that `real_images` is.
         n: the number of samples that each metric is computed from.
         seeds: of the samples, or the numbers of the parts of samples that came from files.
         infinite: whether to extrapolate the Fréchet distance to infinitely many samples.
@@ -53,14 +53,14 @@ class EvaluationTask:
         """Whether the samples came from files, and not from a model."""
         return self.samples.count is not None
 
-    def open_part(self, split: str) -> ImageSet:
-        """Open a part of the data, in the shape of the samples."""
+    def open_split(self, split: str) -> ImageSet:
+        """Open a split of the data, in the shape of the samples."""
         channels, height, width = self.samples.image_shape
         return open_images(self.data, split, size=(height, width), channels=channels, fit=self.samples.fit)
 
-    def open_floor_part(self) -> ImageSet:
-        """Open the part that the floor is computed from. It is also the part that memorized pictures would be from."""
-        return self.open_part(FLOOR_SPLIT[self.split])
+    def open_floor_split(self) -> ImageSet:
+        """Open the split that the floor is computed from. Memorized pictures would be from it too."""
+        return self.open_split(FLOOR_SPLIT[self.split])
 
 
 def open_task(
@@ -128,8 +128,8 @@ def _sample_count(n: int, samples: SampleSource) -> int:
 def _check_task(task: EvaluationTask) -> None:
     """Refuse sets that are too small, and samples without the classes that they need."""
     name, feature_count = printable(task.samples.name), task.extractor.feature_count
-    part = f"the {task.split} part of {printable(task.data)}"
-    fidelity.check_image_count(len(task.real_images), feature_count, part, "use --split all, or add pictures")
+    split = f"the {task.split} split of {printable(task.data)}"
+    fidelity.check_image_count(len(task.real_images), feature_count, split, "use --split all, or add pictures")
     fidelity.check_image_count(task.n, feature_count, name if task.has_files else "--n", "draw more")
     minimum = fidelity.MIN_IMAGES * len(task.seeds)
     if task.has_files and task.n < minimum:

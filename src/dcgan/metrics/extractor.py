@@ -29,8 +29,8 @@ class FeatureExtractor:
             are not those of the data.
         is_stacked: whether each channel is classified as a picture of its own. The scores are then those of each
             channel in turn, (N, C * classes).
-        weights_key: a key of the network's weights, which is part of the key of cached features. Other weights need
-            another key.
+        weights_key: a key of the network's weights; the key of cached features contains it. Other weights need another
+            key.
     """
 
     name: str

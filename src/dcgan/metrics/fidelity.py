@@ -43,7 +43,7 @@ def check_image_count(n: int, feature_count: int, subject: str, remedy: str) -> 
     Args:
         n: the number of pictures.
         feature_count: the number D of features; a covariance of D features needs more than D samples.
-        subject: what is too small, such as `the test part of mnist`, for the error line.
+        subject: what is too small, such as `the test split of mnist`, for the error line.
         remedy: what the user can do, for the error line.
 
     Raises:

@@ -21,8 +21,9 @@ def train_distance_ratio(fake: Tensor, train: Tensor, held_out: Tensor) -> float
     """Return the mean distance of fakes to the nearest training picture over that to the nearest held-out picture.
 
     It is 1 if the generator has learned the distribution, because the two sets are then equally far. It approaches 0
-    if the generator draws training pictures again. A generator can fit the training part better than the held-out part
-    without copying a picture, so compare the ratio with that of real against real, and look at the nearest pictures.
+    if the generator draws training pictures again. A generator can fit the training split better than the held-out
+    split without copying a picture, so compare the ratio with that of real against real, and look at the nearest
+    pictures.
 
     Args:
         fake: (N, D).

@@ -22,7 +22,7 @@ from dcgan.rng import RandomPurpose, derive_seed
 MAX_REFERENCE_IMAGES = 10_000
 """Real pictures that up to this many samples are compared with; more samples are compared with as many as they are."""
 MAX_FLOOR_IMAGES = 60_000
-"""Real pictures of another part that the floor is computed from."""
+"""Real pictures of another split that the floor is computed from."""
 EVALUATION_BATCH_SIZE = 1024
 """Pictures whose features are extracted at a time."""
 
@@ -81,8 +81,8 @@ def extract_reference(
     """Return the features of up to `max_count` real pictures, from the cache if they were extracted before.
 
     Args:
-        images: a part of the data, in the size and channels that the extractor accepts.
-        split: the name of the part.
+        images: a split of the data, in the size and channels that the extractor accepts.
+        split: the name of the split.
         extractor: the feature extractor.
         max_count: how many pictures are chosen, see `choose_rows`.
         on_extracted: called with the number of pictures after each batch.

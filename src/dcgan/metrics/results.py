@@ -37,7 +37,7 @@ class Evaluation:
     Attributes:
         source: what was evaluated.
         data: the real pictures that the samples were compared with.
-        split: the part of the data that these are from.
+        split: the split of the data that these are from.
         features: the name of the feature extractor.
         n: the number of samples that each metric is computed from.
         reference_count: the number of real pictures that each metric is computed from.
@@ -87,7 +87,7 @@ class Evaluation:
         """Return the evaluation as a text for people."""
         samples = f"seeds {self.seeds[0]} to {self.seeds[-1]}" if self.seeds else "samples from files"
         lines = [
-            f"{self.source} against the {self.split} part of {self.data}: {self.n:,} samples, {samples}, "
+            f"{self.source} against the {self.split} split of {self.data}: {self.n:,} samples, {samples}, "
             f"{self.reference_count:,} real pictures",
             f"features {self.features}; 95% intervals over {self.interval_method}",
             "",

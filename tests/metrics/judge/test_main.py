@@ -23,7 +23,7 @@ def test_the_command_makes_a_judge_of_any_labeled_data(tmp_path: Path):
     assert "Warning" not in result.stderr
     printed, config = json.loads(result.stdout), json.loads((tmp_path / "j" / "config.json").read_text())
     assert printed["accuracy"] == config["accuracy"] > 0.9
-    assert config["train_pictures"] + config["test_pictures"] < 300  # the validation part is in neither
+    assert config["train_pictures"] + config["test_pictures"] < 300  # the validation split is in neither
     assert config["names"] == ["0", "1"]
     assert load_judge(tmp_path / "j").class_count == 2
 

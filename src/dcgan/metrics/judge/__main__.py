@@ -28,7 +28,7 @@ class TrainJudge:
     seed: int = 0
     """Seed of the weights, the order and the jitter."""
     epochs: int = EPOCHS
-    """Passes over the training part."""
+    """Passes over the training split."""
 
     def __call__(self) -> dict[str, Any]:
         (train, train_labels), (test, test_labels) = (_open_labeled(self.data, split) for split in ("train", "test"))
@@ -58,7 +58,7 @@ class TrainJudge:
 def _open_labeled(data: str, split: str) -> tuple[ImageSet, Tensor]:
     images = open_images(data, split)
     if images.labels is None or len(images.classes) < 2 or not len(images):
-        raise UserError(f"{printable(data)} has no labels in its {split} part: a judge learns from classes")
+        raise UserError(f"{printable(data)} has no labels in its {split} split: a judge learns from classes")
     return images, images.labels
 
 
