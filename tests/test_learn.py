@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from docs.figures import FIGURES, draw, style
+from docs.figures import FIGURES, draw_figure, style
 
 ROOT = Path(__file__).parent.parent
 LEARN = ROOT / "docs" / "learn"
@@ -90,18 +90,18 @@ def test_every_link_leads_somewhere_and_every_picture_has_words(path: Path):
 
 
 def test_every_figure_is_drawn_here_and_shown():
-    there = {path.stem for path in style.FOLDER.iterdir()}
+    there = {path.stem for path in style.IMAGES_FOLDER.iterdir()}
     shown = {Path(link).stem for path in PAGES for link in pictures(path) if "images/learn/" in link}
     assert there == set(FIGURES) == shown
-    assert sum(path.stat().st_size for path in style.FOLDER.iterdir()) < 1_500_000
+    assert sum(path.stat().st_size for path in style.IMAGES_FOLDER.iterdir()) < 1_500_000
 
 
 @pytest.mark.parametrize("name", ["transposed-convolution", "generator-losses"])
 def test_figures_are_the_same_to_the_byte(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     drawn = []
     for attempt in ("a", "b"):
-        monkeypatch.setattr(style, "FOLDER", tmp_path / attempt)
-        draw(name)
+        monkeypatch.setattr(style, "IMAGES_FOLDER", tmp_path / attempt)
+        draw_figure(name)
         drawn.append((tmp_path / attempt / f"{name}.png").read_bytes())
     assert drawn[0] == drawn[1]
 

@@ -1,7 +1,7 @@
-"""The figures of the learning pages: `make figures` writes them all into docs/images/learn.
+"""The figures of the learning pages. `make figures` writes all of them into docs/images/learn.
 
-They carry numbers, formulae and the package's own names, no sentences, so that one set serves both languages. Each
-stands on a light card of its own and is legible on light and dark pages.
+They contain numbers, formulas and names of the package, but no sentences, so that both languages use the same figures.
+Each has a light background of its own, so that it is legible on light and on dark pages.
 """
 
 from collections.abc import Callable
@@ -12,30 +12,30 @@ from docs.figures import curves, grids, networks
 from docs.figures.style import STYLE
 
 FIGURES: dict[str, Callable[[], None]] = {
-    "game": networks.game,
-    "convolution": grids.convolution,
-    "stride-padding": grids.stride_and_padding,
-    "transposed-convolution": grids.transposed,
-    "matrix": grids.matrices,
-    "overlap": grids.overlap,
-    "sizes": networks.sizes,
-    "activations": curves.activations,
-    "generator-losses": curves.generator_losses,
-    "objectives": curves.objectives,
-    "dirac": curves.dirac,
-    "ring": curves.ring,
-    "optimum": curves.optimum,
-    "distances": curves.distances,
-    "critic": curves.critic,
-    "mixtures": curves.mixtures,
-    "conditional": networks.conditional,
-    "residual": networks.residual,
-    "burn-in": curves.burn_in,
+    "game": networks.draw_game,
+    "convolution": grids.draw_convolution,
+    "stride-padding": grids.draw_strides_and_paddings,
+    "transposed-convolution": grids.draw_transposed_convolution,
+    "matrix": grids.draw_matrices,
+    "overlap": grids.draw_overlap,
+    "sizes": networks.draw_sizes,
+    "activations": curves.draw_activations,
+    "generator-losses": curves.draw_generator_losses,
+    "objectives": curves.draw_objectives,
+    "dirac": curves.draw_dirac_games,
+    "ring": curves.draw_ring_games,
+    "optimum": curves.draw_optimum,
+    "distances": curves.draw_distances,
+    "critic": curves.draw_critic,
+    "mixtures": curves.draw_mixtures,
+    "conditional": networks.draw_conditional,
+    "residual": networks.draw_residual_block,
+    "burn-in": curves.draw_burn_in,
 }
-"""Name of the file without .png -> what draws it."""
+"""The function that draws each figure, by the name of its file without `.png`."""
 
 
-def draw(name: str) -> None:
-    """Write one figure, in the style of all of them."""
+def draw_figure(name: str) -> None:
+    """Write one figure, in the style that all of them have."""
     with mpl.rc_context(STYLE):
         FIGURES[name]()

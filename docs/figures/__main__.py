@@ -1,9 +1,9 @@
-"""`python -m docs.figures [NAME ...]`: write all figures, or those named."""
+"""Write all figures, or those that are named: `python -m docs.figures [NAME ...]`."""
 
 import sys
 
-from docs.figures import FIGURES, draw
+from docs.figures import FIGURES, draw_figure
 
 for name in sys.argv[1:] or FIGURES:
-    draw(name)
+    draw_figure(name)
     print(name)

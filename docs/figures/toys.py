@@ -1,4 +1,7 @@
-"""Games small enough to be seen whole: on one number, on a line, in the plane. Trained with the package's losses."""
+"""Games that are small enough to show completely: on one number, on a line, in the plane.
+
+They are trained with the losses of the package.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,37 +12,43 @@ from torch import Tensor, nn
 from dcgan.training.losses import OBJECTIVES, bce_discriminator, gradient_penalty, wasserstein_discriminator
 from dcgan.training.losses import zero_centred_penalty as zero_centred
 
-MODES = 8
+MODE_COUNT = 8
+"""Modes of the ring."""
+MODE_RADIUS = 0.25
+"""A point this near to a mode belongs to it."""
+MIN_MODE_SHARE = 0.01
+"""The share of points that a mode has at least if it was found."""
 Sampler = Callable[[int], Tensor]
+"""A function of n that draws real numbers, (n, 1)."""
 
 
-def mlp(inputs: int, outputs: int, width: int = 64) -> nn.Sequential:
-    """Two hidden layers without normalisation."""
+def make_mlp(inputs: int, outputs: int, width: int = 64) -> nn.Sequential:
+    """Return a network with two hidden layers without normalization."""
     return nn.Sequential(
         nn.Linear(inputs, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2),
         nn.Linear(width, outputs),
     )  # fmt: skip
 
 
-def ring(n: int) -> Tensor:
-    """Points (n, 2) around eight places on a circle of radius 2, each 0.05 wide."""
-    angle = torch.randint(MODES, (n,)) * (2 * math.pi / MODES)
+def draw_ring(n: int) -> Tensor:
+    """Draw points (n, 2) from eight normal distributions of deviation 0.05, whose means lie on a circle of radius 2."""
+    angle = torch.randint(MODE_COUNT, (n,)) * (2 * math.pi / MODE_COUNT)
     return 2 * torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2)
 
 
-def bell(middle: float, width: float = 1) -> Sampler:
-    """Points (n, 1) from N(middle, width)."""
-    return lambda n: middle + width * torch.randn(n, 1)
+def normal_sampler(mean: float, deviation: float = 1) -> Sampler:
+    """Return a sampler of a normal distribution."""
+    return lambda n: mean + deviation * torch.randn(n, 1)
 
 
 def train_on_ring(betas: tuple[float, float], steps: int) -> Iterator[nn.Module]:
-    """The generator after each step of the study's game in the plane, with these betas of Adam."""
+    """Train on the ring with the study's objective and these betas of Adam; yield the generator after each step."""
     torch.manual_seed(0)
-    objective, g, d = OBJECTIVES["non-saturating"], mlp(8, 2), mlp(2, 1)
+    objective, g, d = OBJECTIVES["non-saturating"], make_mlp(8, 2), make_mlp(2, 1)
     optimizers = [torch.optim.Adam(net.parameters(), 1e-3, betas=betas) for net in (d, g)]
     for _ in range(steps):
         fake = g(torch.randn(256, 8)).detach()
-        _descend(optimizers[0], objective.discriminator(d(ring(256)), d(fake)))
+        _descend(optimizers[0], objective.discriminator(d(draw_ring(256)), d(fake)))
         _descend(optimizers[1], objective.generator(d(g(torch.randn(256, 8)))))
         yield g
 
@@ -50,16 +59,18 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-def modes_found(points: Tensor) -> int:
-    """How many of the eight places have at least one in a hundred of the points within 0.25."""
-    angle = torch.arange(MODES) * (2 * math.pi / MODES)
-    centres = 2 * torch.stack([angle.cos(), angle.sin()], 1)
-    near = torch.cdist(points, centres) < 0.25
-    return int((near.float().mean(0) >= 0.01).sum())
+def count_modes(points: Tensor) -> int:
+    """Return the number of modes that at least `MIN_MODE_SHARE` of the points (N, 2) belong to."""
+    angle = torch.arange(MODE_COUNT) * (2 * math.pi / MODE_COUNT)
+    centers = 2 * torch.stack([angle.cos(), angle.sin()], 1)
+    near = torch.cdist(points, centers) < MODE_RADIUS
+    return int((near.float().mean(0) >= MIN_MODE_SHARE).sum())
 
 
-def dirac(loss: str, penalty: float, steps: int = 400, lr: float = 0.1) -> Tensor:
-    """The smallest GAN: the data are the number 0, G draws the number θ, D(x) = ψ x. (θ, ψ) step by step, (steps, 2).
+def train_dirac_game(loss: str, penalty: float, steps: int = 400, lr: float = 0.1) -> Tensor:
+    """Train the smallest GAN and return (θ, ψ) before each step, (steps, 2).
+
+    The data are the number 0, G draws the number θ, and D(x) = ψ x.
 
     Mescheder, Geiger, Nowozin, "Which Training Methods for GANs do actually Converge?" (2018).
     """
@@ -79,10 +90,17 @@ def dirac(loss: str, penalty: float, steps: int = 400, lr: float = 0.1) -> Tenso
     return torch.cat(path)
 
 
-def on_a_line(kind: str, real: Sampler, fake: Sampler, steps: int) -> nn.Module:
-    """A discriminator ("bce") or a critic with a gradient penalty ("wasserstein") of points (N, 1), trained alone."""
+def train_on_line(kind: str, real: Sampler, fake: Sampler, steps: int) -> nn.Module:
+    """Train only the discriminator of numbers (N, 1), and return it.
+
+    Args:
+        kind: "bce" for a classifier, "wasserstein" for a critic with a gradient penalty.
+        real: draws real numbers.
+        fake: draws fakes.
+        steps: training steps.
+    """
     torch.manual_seed(0)
-    d = mlp(1, 1)
+    d = make_mlp(1, 1)
     optimizer = torch.optim.Adam(d.parameters(), 2e-3)
     for _ in range(steps):
         x, y = real(512), fake(512)
