@@ -1,7 +1,9 @@
-"""Kill trainings of one run at random moments (SIGKILL), until each has gone on to its end: `python -m tests.kills`.
+"""Kill trainings of one run at random moments (SIGKILL), until each has reached its end.
+
+    python -m tests.training.kills KILL_COUNT SEED FOLDER
 
 The trainings are forked from this process, which has imported everything and computed nothing: a start takes
-milliseconds, and no lock of a thread is copied half held.
+milliseconds, and no lock of a thread is copied while it is held.
 """
 
 import hashlib
@@ -23,12 +25,18 @@ from tests.conftest import SMALL, make_picture_folder
 
 STEPS = 12
 SETTINGS = {**SMALL, "steps": STEPS, "seed": 3, "image_size": 28, "evaluate_every": 5}
-SAMPLES = 200
-"""Pictures for a measurement: enough to be cut off in, not so many that nothing else is."""
+SAMPLE_COUNT = 200
+"""Samples of an evaluation: enough that kills hit it, few enough that they hit everything else too."""
+FILES_AFTER_THE_END = {
+    *("curves.png", ".curves.png.new", "report.html", ".report.html.new"),
+    *(".lock", ".lock-holder.json"),
+}
+"""Curves and report are written after everything was saved. A kill may come before them, and a finished run is not
+changed any more."""
 
 
-def go(out: Path, data: Path) -> None:
-    """What a user does after a crash: train if there is no state yet, else resume."""
+def train_or_resume(out: Path, data: Path) -> None:
+    """Do what a user does after a crash: train if there is no checkpoint yet, else resume."""
     if not ((out / "checkpoint").exists() or (out / ".checkpoint.old").exists()):
         dcgan.train("dcgan", out=out, data=str(data), **SETTINGS)
         return
@@ -39,24 +47,24 @@ def go(out: Path, data: Path) -> None:
             raise
 
 
-def start(out: Path, data: Path) -> int:
+def start_child(out: Path, data: Path) -> int:
     if child := os.fork():
         return child
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the bars; what goes wrong is written below
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the progress bars; an error is written below
     try:
-        go(out, data)
+        train_or_resume(out, data)
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(1)
     os._exit(0)
 
 
-def killed(child: int, moment: float) -> bool:
-    """Whether a child lived until the moment at which it is killed."""
-    end = time.monotonic() + moment
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
+def kill_after(child: int, seconds: float) -> bool:
+    """Kill a child after so many seconds; return whether it was killed and had not ended before."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             assert status == 0, status
             return False
         time.sleep(0.001)
@@ -64,33 +72,31 @@ def killed(child: int, moment: float) -> bool:
     return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
-def digest(folder: RunFolder) -> str:
+def hash_grids(folder: RunFolder) -> str:
     grids = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.samples.iterdir())}
     return json.dumps(grids)
 
 
-def main(kills: int, seed: int, place: Path) -> None:
-    chance, data = random.Random(seed), make_picture_folder(place / "data", 50)
-    validate.SAMPLES = SAMPLES
-    os.environ["DCGAN_CACHE"] = str(place / "cache")
-    whole = RunFolder(place / "whole")
+def main(kill_count: int, seed: int, folder: Path) -> None:
+    source, data = random.Random(seed), make_picture_folder(folder / "data", 50)
+    validate.SAMPLE_COUNT = SAMPLE_COUNT
+    os.environ["DCGAN_CACHE"] = str(folder / "cache")
+    whole = RunFolder(folder / "whole")
     begin = time.monotonic()
-    assert not killed(start(whole.path, data), 600)
-    length, done, runs = time.monotonic() - begin, 0, 0
-    while done < kills:
-        out, reach = place / f"run-{runs}", 1.2 * length
-        shutil.rmtree(place / "cache")  # so that the data is prepared anew, and that is cut off too
-        while killed(start(out, data), chance.uniform(0, reach)):
-            done += 1
-            reach *= 1.1  # so that a run comes to its end though the machine has become slower since the first
+    assert not kill_after(start_child(whole.path, data), 600)
+    duration, kills, runs = time.monotonic() - begin, 0, 0
+    while kills < kill_count:
+        out, max_seconds = folder / f"run-{runs}", 1.2 * duration
+        shutil.rmtree(folder / "cache")  # so that the data is prepared again, and kills hit that too
+        while kill_after(start_child(out, data), source.uniform(0, max_seconds)):
+            kills += 1
+            max_seconds *= 1.1  # so that a run reaches its end even if the machine has become slower
         compare_runs(whole, RunFolder(out))
-        assert digest(RunFolder(out)) == digest(whole)
-        left = {path.name for path in whole.path.iterdir()} ^ {path.name for path in out.iterdir()}
-        # Curves and report are made once all is saved: the kill may have come in between, and a finished run is not
-        # touched.
-        assert left <= {"curves.png", ".curves.png.new", "report.html", ".report.html.new", ".lock"}, left
+        assert hash_grids(RunFolder(out)) == hash_grids(whole)
+        different_files = {path.name for path in whole.path.iterdir()} ^ {path.name for path in out.iterdir()}
+        assert different_files <= FILES_AFTER_THE_END, different_files
         runs += 1
-    print(f"{done} kills, {runs} runs, each the same as the one that was never killed", flush=True)
+    print(f"{kills} kills, {runs} runs, each the same as the one that was never killed", flush=True)
 
 
 if __name__ == "__main__":

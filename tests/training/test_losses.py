@@ -158,7 +158,7 @@ def test_the_penalties_of_a_linear_critic_are_known(scale: float):
     norm = weight.norm().item()
     assert losses.gradient_penalty(critic, real, fake, share).item() == pytest.approx((norm - 1) ** 2)
     real.requires_grad_()
-    assert losses.zero_centred_penalty(critic(real), real).item() == pytest.approx(norm**2 / 2)
+    assert losses.zero_centered_penalty(critic(real), real).item() == pytest.approx(norm**2 / 2)
 
 
 def test_the_gradient_penalty_is_measured_between_real_and_fake_images():
@@ -194,9 +194,9 @@ def relativistic_loss(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Te
     return losses.relativistic_discriminator(*scores) + losses.relativistic_generator(scores[1], scores[0]) * 0.3
 
 
-def zero_centred_loss(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def zero_centered_loss(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     r, f = real.clone().requires_grad_(), fake.clone().requires_grad_()
-    return losses.zero_centred_penalty(critic(r), r) + 0.7 * losses.zero_centred_penalty(critic(f), f)
+    return losses.zero_centered_penalty(critic(r), r) + 0.7 * losses.zero_centered_penalty(critic(f), f)
 
 
 def gradient_penalty_loss(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -204,7 +204,7 @@ def gradient_penalty_loss(critic: Callable[[Tensor], Tensor], real: Tensor, fake
     return losses.gradient_penalty(critic, real, fake, share)
 
 
-@pytest.mark.parametrize("loss", [relativistic_loss, zero_centred_loss, gradient_penalty_loss])
+@pytest.mark.parametrize("loss", [relativistic_loss, zero_centered_loss, gradient_penalty_loss])
 def test_gradients_equal_finite_differences(loss):
     """Compare the gradient of D's weights, double backward included, with central differences in float64."""
     critic, real, fake, step = make_small_critic(), random_images(0), random_images(1), 1e-6

@@ -23,8 +23,8 @@ def test_the_burn_in_goes_from_its_start_to_the_settings():
 
 def test_the_learning_rates_rise_over_the_first_tenth_of_the_burn_in():
     config = configure("r3gan", burn_in=1000, lr=1.0, d_lr=2.0, lr_end=0.5)
-    assert [schedule.schedule_at(config, seen, 1000).d_lr for seen in (0, 50)] == pytest.approx([0, 0.99692], abs=1e-5)
-    assert [schedule.schedule_at(config, seen, None).lr for seen in (0, 50, 100, 1000)] == pytest.approx([0, 0.5, 1, 1])
+    assert [schedule.schedule_at(config, images_seen, 1000).d_lr for images_seen in (0, 50)] == pytest.approx([0, 0.99692], abs=1e-5)
+    assert [schedule.schedule_at(config, images_seen, None).lr for images_seen in (0, 50, 100, 1000)] == pytest.approx([0, 0.5, 1, 1])
 
 
 def test_a_beta_below_the_start_of_the_burn_in_is_not_raised():
@@ -34,14 +34,14 @@ def test_a_beta_below_the_start_of_the_burn_in_is_not_raised():
 
 def test_the_learning_rates_decay_along_a_cosine():
     config = configure("dcgan", lr=1.0, d_lr=2.0, lr_end=0.2)
-    assert [schedule.schedule_at(config, seen, 100).lr for seen in (0, 50, 100, 101)] == pytest.approx([1, 0.6, 0.2, 0.2])
+    assert [schedule.schedule_at(config, images_seen, 100).lr for images_seen in (0, 50, 100, 101)] == pytest.approx([1, 0.6, 0.2, 0.2])
     assert schedule.schedule_at(config, 25, 100).d_lr == pytest.approx(2 * (1 - 0.8 * 0.146447), abs=1e-5)
     assert schedule.schedule_at(config, 25, None).lr == 1
 
 
 @pytest.mark.parametrize("duration", [0, 1, 7])
 def test_a_ramp_rises_and_stays(duration: int):
-    values = [schedule.cosine_ramp(seen, duration) for seen in range(10)]
+    values = [schedule.cosine_ramp(images_seen, duration) for images_seen in range(10)]
     assert values == sorted(values)
     assert values[duration:] == [1.0] * (10 - duration)
     assert duration == 0 or values[0] == 0

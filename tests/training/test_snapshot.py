@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import dcgan
 from dcgan import UserError
@@ -11,10 +12,8 @@ from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL
 
 
-def test_no_averaging_saves_the_generator_itself(tmp_path: Path):
+def test_without_averaging_the_generator_itself_is_saved(tmp_path: Path):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, **{**SMALL, "ema": 0})
-    from safetensors.torch import load_file
-
     state, model = load_file(folder.checkpoint / "state.safetensors"), load_file(folder.model / "model.safetensors")
     assert torch.equal(model["gen.0.0.weight"], state["generator/gen.0.0.weight"])
 
@@ -27,13 +26,13 @@ def test_an_averaged_generator_has_batchnorm_statistics_of_its_own(finished_run:
 
 
 @pytest.mark.parametrize("log_every", [2, 100])
-def test_what_is_not_finite_stops_the_run_before_it_is_saved(tmp_path: Path, log_every: int):
+def test_a_run_that_is_never_finite_ends_before_it_is_saved(tmp_path: Path, log_every: int):
     with pytest.raises(UserError, match="not finite"):
         dcgan.train("dcgan", out=tmp_path / "r", steps=20, **{**SMALL, "lr": 1e30, "log_every": log_every})
     assert json.loads((tmp_path / "r" / "checkpoint" / "state.json").read_text())["step"] == 0
 
 
-def test_a_judge_reads_the_grids_of_digits(finished_run: RunFolder, tmp_path: Path):
+def test_a_judge_counts_the_classes_in_grids_of_digits(finished_run: RunFolder, tmp_path: Path):
     events = [event for event in finished_run.log.events() if event["event"] == "pictures"]
     assert [sum(event["classes"]) for event in events] == [64, 64, 64]
     pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)

@@ -11,31 +11,32 @@ import dcgan
 from dcgan import UserError
 from dcgan.data.open import open_images
 from dcgan.presets import configure
+from dcgan.devices.processes import TrainingStopped
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.output import write_samples
-from dcgan.training import start
+from dcgan.training import loop, start
 from dcgan.training.state import State, set_up
 from tests.conftest import SMALL
 
 
-def lines(folder: RunFolder) -> list[dict]:
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in folder.log.entries()]
+def entries_without_seconds(folder: RunFolder) -> list[dict]:
+    return [{k: v for k, v in entry.items() if k != "seconds"} for entry in folder.log.entries()]
 
 
-def tensors(folder: RunFolder) -> bytes:
+def tensor_bytes(folder: RunFolder) -> bytes:
     return (folder.checkpoint / "state.safetensors").read_bytes() + (folder.model / "model.safetensors").read_bytes()
 
 
 def test_the_run_folder(finished_run: RunFolder):
     assert sorted(p.name for p in finished_run.path.iterdir()) == [
-        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html",
+        ".lock", "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html",
         "samples",
     ]  # fmt: skip
     assert sorted(p.name for p in finished_run.samples.iterdir()) == [f"{16 * s:08d}.png" for s in (0, 3, 6, 7)]
-    assert [line["step"] for line in finished_run.log.measurements()] == [2, 4, 6, 7]
+    assert [entry["step"] for entry in finished_run.log.measurements()] == [2, 4, 6, 7]
     last = list(finished_run.log.measurements())[-1]
-    measured = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
-    assert set(last) == {"step", "images_seen", "seconds", *measured}
+    means = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
+    assert set(last) == {"step", "images_seen", "seconds", *means}
     assert [event["step"] for event in finished_run.log.events()] == [0, 3, 6]
     assert last["images_seen"] == 7 * 16
     assert last["seconds"] > 0
@@ -44,30 +45,29 @@ def test_the_run_folder(finished_run: RunFolder):
 
 PRESETS = {name: {**SMALL, "ema": 100, "save_every": 50} for name in dcgan.PRESETS}
 PRESETS["dcgan64"]["image_size"] = 28
-PRESETS["r3gan"]["burn_in"] = 100  # between the stop and the end, so that what was burnt in is not forgotten
+PRESETS["r3gan"]["burn_in"] = 100  # its end is between the stop and the end of the run
 
 
 @pytest.mark.usefixtures("without_report")
 @pytest.mark.parametrize("change", [{}, {"conditional": True}, {"d_lr": 1e-3, "g_norm": "spectral"}])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_goes_on_as_if_it_had_never_stopped(
+def test_every_preset_resumes_as_if_it_had_never_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, change: dict
 ):
-    digits = open_images("mnist", "test")  # 40 of them: five steps go over the end of an epoch, whose batch is short
+    digits = open_images("mnist", "test")  # with 40 pictures, five steps pass an epoch's end, whose batch is shorter
     few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
-    monkeypatch.setattr("dcgan.state.open_images", lambda spec, **asked: few)
+    monkeypatch.setattr("dcgan.training.state.open_images", lambda spec, **options: few)
     if preset == "r3gan":
         change = {name: value for name, value in change.items() if name != "g_norm"}
     settings = PRESETS[preset] | change
     whole = dcgan.train(preset, out=tmp_path / "whole", steps=5, **settings)
     part = dcgan.train(preset, out=tmp_path / "part", steps=2, **settings)
     resumed = dcgan.resume(part, steps=5)
-    assert tensors(resumed) == tensors(whole)
-    assert lines(resumed) == lines(whole)
+    assert tensor_bytes(resumed) == tensor_bytes(whole)
+    assert entries_without_seconds(resumed) == entries_without_seconds(whole)
 
 
-def test_a_grid_of_a_conditional_run_is_drawn_again_from_its_model(tmp_path: Path):
-
+def test_the_grid_of_a_conditional_run_can_be_drawn_again_from_its_model(tmp_path: Path):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, conditional=True, **SMALL)
     model = dcgan.load(folder)
     assert model.classes == tuple("0123456789")
@@ -80,21 +80,21 @@ def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: 
     config = configure("dcgan", init=str(finished_run.path), **SMALL)
     state, saved = set_up(config), dcgan.load(finished_run).generator
     for network in (state.generator, state.ema.network):
-        for ours, theirs in zip(network.parameters(), saved.parameters(), strict=True):
-            assert torch.equal(ours, theirs)
-    fresh = set_up(configure("dcgan", **SMALL))
-    for ours, theirs in zip(state.discriminator.parameters(), fresh.discriminator.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+        for weight, expected in zip(network.parameters(), saved.parameters(), strict=True):
+            assert torch.equal(weight, expected)
+    without_init = set_up(configure("dcgan", **SMALL))
+    for weight, expected in zip(state.discriminator.parameters(), without_init.discriminator.parameters(), strict=True):
+        assert torch.equal(weight, expected)
 
 
-def test_a_run_that_started_from_a_model_goes_on_without_it(finished_run: RunFolder, tmp_path: Path):
+def test_a_run_that_started_from_a_model_resumes_without_it(finished_run: RunFolder, tmp_path: Path):
     shutil.copytree(finished_run.model, tmp_path / "start")
     settings = {**SMALL, "init": str(tmp_path / "start")}
     whole = dcgan.train("dcgan", out=tmp_path / "whole", steps=4, **settings)
     part = dcgan.train("dcgan", out=tmp_path / "part", steps=2, **settings)
     shutil.rmtree(tmp_path / "start")
     resumed = dcgan.resume(part, steps=4)
-    assert tensors(resumed) == tensors(whole)
+    assert tensor_bytes(resumed) == tensor_bytes(whole)
     assert resumed.config().init == settings["init"]
 
 
@@ -107,13 +107,13 @@ def test_a_run_that_started_from_a_model_goes_on_without_it(finished_run: RunFol
         ({"init": "nowhere"}, "there is no nowhere"),
     ],
 )
-def test_a_model_that_does_not_fit_is_no_start(finished_run: RunFolder, tmp_path: Path, settings: dict, message: str):
+def test_an_initial_model_that_does_not_fit_is_refused(finished_run: RunFolder, tmp_path: Path, settings: dict, message: str):
     with pytest.raises(UserError, match=message):
         dcgan.train("dcgan", out=tmp_path / "r", steps=1, **{**SMALL, "init": str(finished_run.path), **settings})
     assert list(tmp_path.iterdir()) == []
 
 
-class MyGenerator(torch.nn.Module):
+class CustomGenerator(torch.nn.Module):
     z_dim = 5
 
     def __init__(self, size: int = 28) -> None:
@@ -125,7 +125,7 @@ class MyGenerator(torch.nn.Module):
         return self.layer(z).tanh().view(-1, 1, self.size, self.size)
 
 
-class MyDiscriminator(torch.nn.Module):
+class CustomDiscriminator(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(1)
@@ -135,44 +135,44 @@ class MyDiscriminator(torch.nn.Module):
         return self.layer(x.flatten(1))
 
 
-def my_loss() -> dcgan.Objective:
+def make_custom_loss() -> dcgan.Objective:
     return dcgan.Objective(lambda real, fake: (fake - real).exp().mean(), lambda fake: -fake.mean())
 
 
-def test_parts_of_ones_own_go_into_the_same_loop(tmp_path: Path):
-    def own() -> dict:
-        return {"generator": MyGenerator(), "discriminator": MyDiscriminator(), "loss": my_loss()}
+def test_custom_parts_are_trained_by_the_same_loop(tmp_path: Path):
+    def make_parts() -> dict:
+        return {"generator": CustomGenerator(), "discriminator": CustomDiscriminator(), "loss": make_custom_loss()}
 
     settings = {**SMALL, "r1": 0.1, "save_every": 2}
-    mine = own()
-    before = mine["generator"].layer.weight.clone()
-    whole = dcgan.train(out=tmp_path / "whole", steps=4, **mine, **settings)
-    assert not torch.equal(mine["generator"].layer.weight, before)  # trained in place
-    part = dcgan.train(out=tmp_path / "part", steps=3, **own(), **settings)
-    resumed = dcgan.resume(part, steps=4, **own())
-    assert tensors(resumed) == tensors(whole)
+    parts = make_parts()
+    before = parts["generator"].layer.weight.clone()
+    whole = dcgan.train(out=tmp_path / "whole", steps=4, **parts, **settings)
+    assert not torch.equal(parts["generator"].layer.weight, before)  # trained in place
+    part = dcgan.train(out=tmp_path / "part", steps=3, **make_parts(), **settings)
+    resumed = dcgan.resume(part, steps=4, **make_parts())
+    assert tensor_bytes(resumed) == tensor_bytes(whole)
     assert whole.config().z_dim == 5
     content = json.loads((whole.path / "config.json").read_text())
     assert content["own"] == ["generator", "discriminator", "loss"]
     assert "command" not in content
 
 
-def test_a_model_of_ones_own_class_says_so(tmp_path: Path):
+def test_a_model_of_a_custom_class_cannot_be_loaded_and_the_message_says_why(tmp_path: Path):
     from safetensors.torch import load_model
 
-    folder = dcgan.train(out=tmp_path / "r", steps=2, generator=MyGenerator(), **{**SMALL, "ema": 0})
-    with pytest.raises(UserError, match=r"your own class tests.test_training.MyGenerator: create one and load them"):
+    folder = dcgan.train(out=tmp_path / "r", steps=2, generator=CustomGenerator(), **{**SMALL, "ema": 0})
+    with pytest.raises(UserError, match=r"your own class tests.training.test_start.CustomGenerator: create one and load them"):
         dcgan.load(folder)
-    again = MyGenerator()
-    load_model(again, folder.model / "model.safetensors")
-    with pytest.raises(UserError, match=r"go on with dcgan.resume\('.*r', generator=...\)"):
+    generator = CustomGenerator()
+    load_model(generator, folder.model / "model.safetensors")
+    with pytest.raises(UserError, match=r"continue it with dcgan.resume\('.*r', generator=...\)"):
         dcgan.resume(folder, steps=4)
     with pytest.raises(UserError, match="your own generator"):
         dcgan.train(str(folder.path / "config.json"))
 
 
-def test_a_known_network_with_a_loss_of_ones_own_can_be_loaded(tmp_path: Path):
-    folder = dcgan.train(out=tmp_path / "r", steps=2, loss=my_loss(), **SMALL)
+def test_a_known_network_with_a_custom_loss_can_be_loaded(tmp_path: Path):
+    folder = dcgan.train(out=tmp_path / "r", steps=2, loss=make_custom_loss(), **SMALL)
     model = dcgan.load(folder)
     assert model.sample(2).shape == (2, 28, 28, 1)
     assert model.trained["command"] is None
@@ -181,28 +181,28 @@ def test_a_known_network_with_a_loss_of_ones_own_can_be_loaded(tmp_path: Path):
         dcgan.resume(folder, steps=4)
 
 
-def test_a_run_without_parts_of_ones_own_takes_none(finished_run: RunFolder):
-    with pytest.raises(UserError, match=r"no parts of your own: go on with dcgan.resume\('[^,]*'\)"):
-        dcgan.resume(finished_run, steps=9, generator=MyGenerator())
+def test_a_run_without_custom_parts_is_resumed_without_any(finished_run: RunFolder):
+    with pytest.raises(UserError, match=r"no parts of your own: continue it with dcgan.resume\('[^,]*'\)"):
+        dcgan.resume(finished_run, steps=9, generator=CustomGenerator())
 
 
 @pytest.mark.parametrize(
-    ("own", "message"),
+    ("parts", "message"),
     [
-        ({"generator": MyGenerator(20)}, r"draws \(1, 20, 20\), the pictures are \(1, 28, 28\)"),
+        ({"generator": CustomGenerator(20)}, r"draws \(1, 20, 20\), the pictures are \(1, 28, 28\)"),
         (
             {"discriminator": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3))},
             r"scores \(2, 1\), not \(2, 3\)",
         ),
     ],
 )
-def test_parts_of_ones_own_that_do_not_fit(tmp_path: Path, own: dict, message: str):
+def test_custom_parts_that_do_not_fit_are_refused(tmp_path: Path, parts: dict, message: str):
     with pytest.raises(UserError, match=message):
-        dcgan.train(out=tmp_path / "r", steps=1, **own, **SMALL)
+        dcgan.train(out=tmp_path / "r", steps=1, **parts, **SMALL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_are_brought_to_the_networks_size(tmp_path: Path):
+def test_pictures_are_resized_for_the_network(tmp_path: Path):
     folder = dcgan.train("dcgan64", out=tmp_path / "r", steps=1, **{**SMALL, "image_size": 32})
     assert dcgan.load(folder).sample(1).shape == (1, 32, 32, 1)
 
@@ -211,24 +211,24 @@ def test_pictures_are_brought_to_the_networks_size(tmp_path: Path):
 def test_a_resumed_run_equals_one_that_never_stopped(finished_run: RunFolder, tmp_path: Path, stop: int):
     part = dcgan.train("dcgan", out=tmp_path / "part", steps=stop, **SMALL)
     whole = dcgan.resume(part, steps=7)
-    assert tensors(whole) == tensors(finished_run)
-    assert lines(whole) == lines(finished_run)
+    assert tensor_bytes(whole) == tensor_bytes(finished_run)
+    assert entries_without_seconds(whole) == entries_without_seconds(finished_run)
     assert whole.config() == finished_run.config()
 
 
-def test_the_same_settings_give_the_same_run_and_another_seed_another(finished_run: RunFolder, tmp_path: Path):
-    again = dcgan.train("dcgan", out=tmp_path / "again", steps=7, **SMALL)
+def test_the_same_settings_give_the_same_run_and_another_seed_another_run(finished_run: RunFolder, tmp_path: Path):
+    repeated = dcgan.train("dcgan", out=tmp_path / "repeated", steps=7, **SMALL)
     other = dcgan.train("dcgan", out=tmp_path / "other", steps=7, seed=1, **SMALL)
-    assert tensors(again) == tensors(finished_run)
-    assert tensors(other) != tensors(finished_run)
+    assert tensor_bytes(repeated) == tensor_bytes(finished_run)
+    assert tensor_bytes(other) != tensor_bytes(finished_run)
 
 
-def test_a_runs_config_reproduces_it(finished_run: RunFolder, tmp_path: Path):
-    again = dcgan.train(str(finished_run.path / "config.json"), out=tmp_path / "again")
-    assert tensors(again) == tensors(finished_run)
+def test_the_config_of_a_run_reproduces_it(finished_run: RunFolder, tmp_path: Path):
+    repeated = dcgan.train(str(finished_run.path / "config.json"), out=tmp_path / "repeated")
+    assert tensor_bytes(repeated) == tensor_bytes(finished_run)
 
 
-def test_a_finished_run_says_so(finished_run: RunFolder):
+def test_a_finished_run_is_not_resumed(finished_run: RunFolder):
     with pytest.raises(UserError, match=r"finished at step 7.*--steps"):
         dcgan.resume(finished_run)
     with pytest.raises(UserError, match="finished"):
@@ -236,16 +236,16 @@ def test_a_finished_run_says_so(finished_run: RunFolder):
 
 
 @pytest.mark.parametrize(
-    ("length", "seen"),
+    ("duration", "images_seen"),
     [({"images": 33}, 48), ({"epochs": 0.001}, 64), ({"steps": 2}, 32), ({"steps": 1, "n_critic": 3}, 48)],
 )
-def test_every_length(tmp_path: Path, length: dict, seen: int):
-    folder = dcgan.train("dcgan", out=tmp_path / "r", **SMALL, **length)
-    assert list(folder.log.measurements())[-1]["images_seen"] == seen
+def test_every_duration(tmp_path: Path, duration: dict, images_seen: int):
+    folder = dcgan.train("dcgan", out=tmp_path / "r", **SMALL, **duration)
+    assert list(folder.log.measurements())[-1]["images_seen"] == images_seen
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_length_in_minutes_is_kept_once_measured(tmp_path: Path):
+def test_a_duration_in_minutes_does_not_change_after_the_speed_was_measured(tmp_path: Path):
     folder = dcgan.train("dcgan", out=tmp_path / "r", minutes=0.005, **SMALL)
     state = json.loads((folder.checkpoint / "state.json").read_text())
     assert state["planned"] == state["images_seen"] == 30 * 16  # steps of a hundredth of a second each
@@ -255,34 +255,36 @@ def test_a_length_in_minutes_is_kept_once_measured(tmp_path: Path):
 
 
 def test_nothing_is_written_when_a_setting_cannot_work(tmp_path: Path):
-    for wrong in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}, {"gp": 10.0}, {"loss": "wasserstein"}):
+    for settings in ({"image_size": 30}, {"data": "mnits"}, {"lr": -1.0}, {"gp": 10.0}, {"loss": "wasserstein"}):
         with pytest.raises(UserError):
-            dcgan.train("dcgan", out=tmp_path / "r", **wrong)
+            dcgan.train("dcgan", out=tmp_path / "r", **settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_length_must_be_known(tmp_path: Path):
+def test_a_duration_must_be_given(tmp_path: Path):
     with pytest.raises(UserError, match="how long"):
         start.train_config(dcgan.Config(), tmp_path / "r")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int):
-    update, steps = start.update, []
+def test_a_signal_saves_the_run_and_the_message_says_how_to_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    train_step, steps = loop.train_step, []
 
-    def interrupted(state: State) -> None:
-        update(state)
-        steps.append(state.step)
-        if state.step == 4:
+    def interrupted_step(state: State) -> None:
+        train_step(state)
+        steps.append(state.progress.step)
+        if state.progress.step == 4:
             signal.raise_signal(number)
 
-    monkeypatch.setattr(start, "train_step", interrupted)
+    monkeypatch.setattr(loop, "train_step", interrupted_step)
     handler = signal.getsignal(number)
-    with pytest.raises(start.Stopped, match="dcgan resume") as stop:
+    with pytest.raises(TrainingStopped, match="dcgan resume") as stop:
         dcgan.train("dcgan", out=tmp_path / "r", steps=7, **SMALL)
-    assert stop.value.status == 128 + number
+    assert stop.value.exit_status == 128 + number
     assert steps == [1, 2, 3, 4]
-    monkeypatch.setattr(start, "train_step", update)
+    monkeypatch.setattr(loop, "train_step", train_step)
     assert (tmp_path / "r" / "curves.png").exists()
     assert dcgan.load(tmp_path / "r").trained["step"] == 4
     assert signal.getsignal(number) is handler
@@ -298,7 +300,7 @@ def test_training_works_outside_the_main_thread(tmp_path: Path):
     assert folder.model.exists()
 
 
-def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
+def test_a_damaged_checkpoint_is_refused(finished_run: RunFolder, tmp_path: Path):
     shutil.copytree(finished_run.path, tmp_path / "r")
     (tmp_path / "r" / "checkpoint" / "state.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="damaged"):
@@ -307,6 +309,6 @@ def test_a_damaged_state_is_refused(finished_run: RunFolder, tmp_path: Path):
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "cgan", "wgan-gp", "r3gan"])
-def test_bf16(tmp_path: Path, preset: str):
+def test_training_in_bf16(tmp_path: Path, preset: str):
     folder = dcgan.train(preset, out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
     assert dcgan.load(folder).sample(1).shape == (1, 28, 28, 1)

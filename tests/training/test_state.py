@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import dcgan
 from dcgan import UserError
+from dcgan.data.sampler import next_batch_indices
 from dcgan.presets import configure
 from dcgan.training.state import planned_images, set_up
 from dcgan.training.step import train_step
@@ -15,22 +16,20 @@ from tests.conftest import SMALL
 
 
 @given(
-    n=st.integers(1, 40), batch=st.integers(1, 50), steps=st.integers(1, 30), n_critic=st.integers(1, 3),
+    n=st.integers(1, 40), batch_size=st.integers(1, 50), steps=st.integers(1, 30), n_critic=st.integers(1, 3),
 )  # fmt: skip
-def test_a_length_in_steps_is_that_many_steps(n: int, batch: int, steps: int, n_critic: int):
-    from dcgan.data.sampler import next_batch_indices
-
-    planned = planned_images(configure("dcgan", steps=steps, batch_size=batch, n_critic=n_critic), n)
-    seen = done = 0
-    while seen < planned:
+def test_a_duration_in_steps_is_that_many_steps(n: int, batch_size: int, steps: int, n_critic: int):
+    planned = planned_images(configure("dcgan", steps=steps, batch_size=batch_size, n_critic=n_critic), n)
+    images_seen = steps_done = 0
+    while images_seen < planned:
         for _ in range(n_critic):
-            seen += len(next_batch_indices(n, batch, seen, 0))
-        done += 1
-    assert done == steps
+            images_seen += len(next_batch_indices(n, batch_size, images_seen, 0))
+        steps_done += 1
+    assert steps_done == steps
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     with pytest.raises(UserError, match="no cuda device"):
         dcgan.train("dcgan", device="cuda")
 
@@ -39,36 +38,36 @@ def test_a_device_that_is_not_there_is_refused():
     ("preset", "shape", "expected"),
     [("cgan", (20, 24), "20x24"), ("wgan-gp", (100, 90), 64), ("r3gan", (16, 16), 16), ("dcgan", (20, 24), 28)],
 )
-def test_a_preset_takes_the_datas_own_size(tmp_path: Path, preset: str, shape: tuple[int, int], expected: object):
+def test_a_preset_uses_the_size_of_the_data(tmp_path: Path, preset: str, shape: tuple[int, int], expected: object):
     pixels = np.random.default_rng(0).integers(0, 256, (8, *shape, 3), np.uint8)
     np.savez(tmp_path / "a.npz", arr_0=pixels, arr_1=np.arange(8) % 2)
     small = {"g_width": 2, "d_width": 2, "z_dim": 3, "batch_size": 4, "device": "cpu"}
     state = set_up(configure(preset, data=str(tmp_path / "a.npz"), **small))
     assert state.config.image_size == expected
     train_step(state)
-    assert state.totals.isfinite().all()
+    assert state.sums.totals.isfinite().all()
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer looks at what it may not use
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer reads gradients that it may not use
 @pytest.mark.parametrize("preset", ["fast", "cgan", "wgan-gp", "r3gan"])
 def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.MonkeyPatch):
     from dcgan.devices import connect
     from dcgan.training import state as state_module
 
     for module in (connect, state_module):
-        monkeypatch.setattr(module, "COMPILER", "aot_eager")  # all of torch.compile but the C++ compiler
+        monkeypatch.setattr(module, "COMPILE_BACKEND", "aot_eager")  # all of torch.compile except the C++ compiler
     small = {name: value for name, value in SMALL.items() if name != "z_dim"} | {"z_dim": 12}
     plain, compiled = (set_up(configure(preset, compile=c, **small)) for c in (False, True))
     assert plain.generator.state_dict().keys() == compiled.generator.state_dict().keys()
     for _ in range(2):
         train_step(plain)
         train_step(compiled)
-    assert torch.allclose(plain.totals, compiled.totals, rtol=1e-4, atol=1e-5)
-    theirs = compiled.generator.state_dict()
-    assert all(torch.allclose(mine, theirs[name], atol=1e-5) for name, mine in plain.generator.state_dict().items())
+    assert torch.allclose(plain.sums.totals, compiled.sums.totals, rtol=1e-4, atol=1e-5)
+    weights = compiled.generator.state_dict()
+    assert all(torch.allclose(w, weights[name], atol=1e-5) for name, w in plain.generator.state_dict().items())
 
 
-def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_without_a_compiler_one_line_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def missing(*_: object, **__: object) -> object:
         raise RuntimeError("no C++ compiler\nin sight")
 
@@ -76,5 +75,5 @@ def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch, ca
     state = set_up(configure("fast", compile=True, **SMALL))
     train_step(state)
     assert capsys.readouterr().err == (
-        "--compile is left out: nothing can be compiled for cpu here (no C++ compiler in sight)\n"
+        "--compile is ignored: nothing can be compiled for cpu here (no C++ compiler in sight)\n"
     )

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,42 +14,43 @@ from dcgan.training.verify import compare_runs
 from tests.conftest import SMALL, SMALL_FLAGS
 
 ROOT = Path(__file__).parents[2]
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that are forked")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that are forked")
 
 
-def kill(count: int, seed: int, place: Path) -> str:
-    words = [sys.executable, "-m", "tests.kills", str(count), str(seed), str(place)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+def kill_trainings(count: int, seed: int, folder: Path) -> int:
+    """Run `kills.py`; return how often a training was killed."""
+    words = [sys.executable, "-m", "tests.training.kills", str(count), str(seed), str(folder)]
+    process = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr[-2000:]
+    return int(process.stdout.split()[0])
 
 
-@forks
-@pytest.mark.timeout(900)  # ten seconds where nothing else runs
-def test_killed_runs_go_on_to_the_bit(tmp_path: Path):
-    assert int(kill(6, 0, tmp_path).split()[0]) >= 6
+@needs_fork
+@pytest.mark.timeout(900)  # it takes ten seconds on a machine that does nothing else
+def test_killed_runs_resume_to_the_bit(tmp_path: Path):
+    assert kill_trainings(6, 0, tmp_path) >= 6
 
 
-@forks
+@needs_fork
 @pytest.mark.slow
-def test_fifty_killed_runs_go_on_to_the_bit(tmp_path: Path):
-    assert int(kill(50, 1, tmp_path).split()[0]) >= 50
+def test_runs_that_are_killed_fifty_times_resume_to_the_bit(tmp_path: Path):
+    assert kill_trainings(50, 1, tmp_path) >= 50
 
 
 @pytest.mark.slow
-def test_the_command(cli, tmp_path: Path):
-    done = cli("verify-resume", "--json", "--preset", "dcgan", "--steps", "12", "--lr-end", "0.1", *SMALL_FLAGS)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["equal"]
-    assert 0 <= found["went_on_from"] <= found["killed_after"] < 12
-    assert found["tensors"].keys() >= {"state/generator/gen.0.0.weight", "model/gen.0.0.weight"}
+def test_the_command_proves_that_a_resumed_run_is_the_same(cli, tmp_path: Path):
+    process = cli("verify-resume", "--json", "--preset", "dcgan", "--steps", "12", "--lr-end", "0.1", *SMALL_FLAGS)
+    assert process.returncode == 0, process.stderr
+    proof = json.loads(process.stdout)
+    assert proof["equal"]
+    assert 0 <= proof["went_on_from"] <= proof["killed_after"] < 12
+    assert proof["tensors"].keys() >= {"state/generator/gen.0.0.weight", "model/gen.0.0.weight"}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_differs_is_named(finished_run: RunFolder, tmp_path: Path):
-    hashes, entries = compare_runs(finished_run, finished_run)
-    assert entries == len(list(finished_run.log.entries()))
+def test_the_first_tensor_that_differs_is_named(finished_run: RunFolder, tmp_path: Path):
+    hashes, entry_count = compare_runs(finished_run, finished_run)
+    assert entry_count == len(list(finished_run.log.entries()))
     assert len(set(hashes.values())) > 10
     other = dcgan.train("dcgan", out=tmp_path / "r", steps=7, seed=1, **SMALL)
     with pytest.raises(UserError, match=r"NOT the same .*: model/gen.0.0.bias differs"):
@@ -56,9 +58,9 @@ def test_what_differs_is_named(finished_run: RunFolder, tmp_path: Path):
 
 
 @pytest.mark.parametrize(("change", "message"), [("loss_g", "line 2 of the log differs"), (None, "has 6 lines")])
-def test_a_log_that_differs_is_named(finished_run: RunFolder, tmp_path: Path, change: str | None, message: str):
-    import shutil
-
+def test_the_first_difference_of_the_logs_is_named(
+    finished_run: RunFolder, tmp_path: Path, change: str | None, message: str
+):
     shutil.copytree(finished_run.path, tmp_path / "r")
     other = RunFolder(tmp_path / "r")
     entries = list(other.log.entries())
@@ -69,6 +71,6 @@ def test_a_log_that_differs_is_named(finished_run: RunFolder, tmp_path: Path, ch
         compare_runs(finished_run, other)
 
 
-def test_a_proof_is_as_long_as_its_steps(refused):
-    assert "in --steps" in refused("verify-resume", "--epochs", "1")
+def test_the_length_of_a_proof_is_given_in_steps(refused):
+    assert "as --steps" in refused("verify-resume", "--epochs", "1")
     assert "must be above 0" in refused("verify-resume", "--steps", "0")
