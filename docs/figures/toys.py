@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.training.losses import OBJECTIVES, bce_discriminator, gradient_penalty, wasserstein_discriminator
-from dcgan.training.losses import zero_centred_penalty as zero_centred
+from dcgan.training.losses import zero_centered_penalty as zero_centered
 
 MODE_COUNT = 8
 """Modes of the ring."""
@@ -83,7 +83,7 @@ def train_dirac_game(loss: str, penalty: float, steps: int = 400, lr: float = 0.
         scores = real * psi, fake * psi
         loss_d = objective.discriminator(*scores)
         if penalty:
-            loss_d = loss_d + penalty * (zero_centred(scores[0], real) + zero_centred(scores[1], fake))
+            loss_d = loss_d + penalty * (zero_centered(scores[0], real) + zero_centered(scores[1], fake))
         _descend(optimizers[0], loss_d)
         fakes = theta * psi
         _descend(optimizers[1], objective.generator(*([fakes, 0 * psi] if objective.is_paired else [fakes])))
