@@ -190,7 +190,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return (lengths - 1).square().mean()
 
 
-def zero_centred_penalty(scores: Tensor, images: Tensor) -> Tensor:
+def zero_centered_penalty(scores: Tensor, images: Tensor) -> Tensor:
     """E[‖∇D(x)‖²] / 2, the norm summed over pixels: R1 on reals, R2 on fakes (Mescheder et al. 2018, eq. 9 and 10).
 
     It uses scores that have already been computed, so that it needs no forward pass of its own: `images` must have

@@ -102,9 +102,9 @@ def update_discriminator(
         mismatch_scores = state.discriminator(reals, _other_classes(state, batch, *condition))
         loss = torch.lerp(loss, objective.discriminator(real_scores, mismatch_scores), config.mismatch)
     if config.r1:
-        loss = loss + penalty_scale * config.r1 * losses.zero_centred_penalty(real_scores, reals)
+        loss = loss + penalty_scale * config.r1 * losses.zero_centered_penalty(real_scores, reals)
     if config.r2:
-        loss = loss + penalty_scale * config.r2 * losses.zero_centred_penalty(fake_scores, fakes)
+        loss = loss + penalty_scale * config.r2 * losses.zero_centered_penalty(fake_scores, fakes)
     if config.gp:
         share = _random(state, batch, RandomPurpose.GRADIENT_PENALTY).uniform(len(reals), 1, 1, 1)
         loss = loss + config.gp * losses.gradient_penalty(
