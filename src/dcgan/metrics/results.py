@@ -117,7 +117,7 @@ def _table_row(title: str, estimate: Estimate) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number as text with four significant digits; from 1,000 on without decimals."""
+    """Return a number as text: four significant digits, from 1,000 on no decimals, below 0.001 two digits."""
     if not math.isfinite(value):
         return str(value)
     if abs(value) >= 1000:
