@@ -1,4 +1,4 @@
-"""What the two processes of `test_devices` do. They find it here by its name, as every new process does."""
+"""The work of the two processes of `test_devices`. A new process finds it here by its name."""
 
 import math
 import os
@@ -15,128 +15,158 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dcgan.config import Config
-from dcgan.data import mnist_bytes
+from dcgan.data import mnist
 from dcgan.devices.processes import TrainingStopped
 from dcgan.models import groups
 from dcgan.presets import configure
-from dcgan.training import start, step, validate
+from dcgan.training import loop, start, step, validate
+from dcgan.training.callbacks import EndEvent, StartEvent
 from dcgan.training.networks import NO_CUSTOM_PARTS
 from dcgan.training.state import State, set_up
 from tests.conftest import SMALL
 
-FREE = {**SMALL, "g_norm": "none", "d_norm": "none", "lr": 1e-12}  # so that an update changes nothing for the next
+# Without normalization and with a tiny learning rate, an update does not change what the next one computes.
+INDEPENDENT_UPDATES = {**SMALL, "g_norm": "none", "d_norm": "none", "lr": 1e-12}
 CASES: dict[str, tuple[str, dict[str, Any], int]] = {
-    "varied": ("dcgan", {"augment": "flip+diffaugment"}, 0),
-    "uneven": ("dcgan", {"share_z": True}, 32),  # of 41 pictures 9 are left
+    "augmented": ("dcgan", {"augment": "flip+diffaugment"}, 0),
+    "uneven": ("dcgan", {"share_z": True}, 32),  # 9 of the 41 pictures are left
     "gp": ("wgan-gp", {"n_critic": 2, "batch_size": 16}, 16),
-    "nobody": ("r3gan", {"batch_size": 20}, 40),  # one is left, for one process; the generator sees the next twenty
+    # One picture is left, for one of the processes; the generator's update uses the next twenty.
+    "empty": ("r3gan", {"batch_size": 20}, 40),
     "classes": ("cgan", {}, 0),
-    "look-alikes": ("fast", {"groups": 4, "augment": "none"}, 0),
-    "of classes": ("fast", {"groups": 4, "augment": "none", "conditional": True}, 0),
+    "groups": ("fast", {"groups": 4, "augment": "none"}, 0),
+    "groups of classes": ("fast", {"groups": 4, "augment": "none", "conditional": True}, 0),
 }
 """Preset, settings and images seen of the updates whose gradients are compared."""
 
 
-def gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
-    """The gradients of both networks, and the log's sums, after one step of each case."""
-    found = {}
-    for name, (preset, change, seen) in CASES.items():
-        # the second process finds other groups: it must be told those of the first
-        find = groups.find_centres if fabric is None or fabric.is_global_zero else _others
-        with patch.object(groups, "IMAGES_PER_GROUP", 10), patch.object(groups, "find_centres", find):
-            state = set_up(configure(preset, data=str(data), **FREE | change), fabric=fabric)
-        state.images_seen = seen
+def compute_gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
+    """Return the gradients of both networks, and the sums for the log, after one step of each case."""
+    tensors = {}
+    for name, (preset, change, images_seen) in CASES.items():
+        # The second process finds other groups, so that it must be given those of the first.
+        is_first = fabric is None or fabric.is_global_zero
+        find_group_centers = groups.find_group_centers if is_first else _find_other_centers
+        with (
+            patch.object(groups, "IMAGES_PER_GROUP", 10),
+            patch.object(groups, "find_group_centers", find_group_centers),
+        ):
+            state = set_up(configure(preset, data=str(data), **INDEPENDENT_UPDATES | change), fabric=fabric)
+        state.progress.images_seen = images_seen
         step.train_step(state)
         for part, network in (("g", state.generator), ("d", state.discriminator)):
-            found |= {f"{name}/{part}/{i}": p.grad.contiguous() for i, p in enumerate(network.parameters())}
-        found[f"{name}/totals"] = state.totals
-    return found
+            tensors |= {f"{name}/{part}/{i}": p.grad.contiguous() for i, p in enumerate(network.parameters())}
+        tensors[f"{name}/totals"] = state.sums.totals
+    return tensors
 
 
-_find = groups.find_centres
+_find_group_centers = groups.find_group_centers
 
 
-def _others(*args: Any) -> Tensor:
-    return _find(*args).flip(0)
+def _find_other_centers(*args: Any) -> Tensor:
+    return _find_group_centers(*args).flip(0)
 
 
-def both(**change: Any) -> Config:
+def config_for_two(**change: Any) -> Config:
     return configure("dcgan", **SMALL | {"devices": 2, "steps": 7} | change)
 
 
-def train(fabric: Fabric, out: Path, **change: Any) -> None:
-    start._train(fabric, print, config=both(**change), out=out, own=NO_CUSTOM_PARTS)
+def train(fabric: Fabric, out: Path, *, callbacks: tuple[Any, ...] = (), **change: Any) -> None:
+    config = config_for_two(**change)
+    start._train(fabric, print, config=config, out=out, custom=NO_CUSTOM_PARTS, callbacks=callbacks)
 
 
-def resume(fabric: Fabric, path: Path, **given: Any) -> None:
-    start._resume(fabric, print, path=path, own=NO_CUSTOM_PARTS, given=given)
+def resume(fabric: Fabric, path: Path, **changes: Any) -> None:
+    start._resume(fabric, print, path=path, custom=NO_CUSTOM_PARTS, changes=changes)
 
 
-def work(fabric: Fabric, tell: Callable[[str], None], *, place: Path) -> str:
-    """Everything that is looked at afterwards."""
-    mnist_bytes._unpack = cache(mnist_bytes._unpack)  # as in `conftest`: eight trainings, one lzma
-    found = gradients(fabric, place / "data.npz")
+def work(fabric: Fabric, announce: Callable[[str], None], *, folder: Path) -> str:
+    """Do everything whose results `test_devices` examines."""
+    mnist._unpack = cache(mnist._unpack)  # as in `conftest`: many trainings, one decompression
+    gradients = compute_gradients(fabric, folder / "data.npz")
     if fabric.is_global_zero:
-        save_file(found, place / "gradients.safetensors")
-    weights_are_equal(fabric)
-    train(fabric, place / "whole")
-    train(fabric, place / "part", steps=4)
-    resume(fabric, place / "part", steps=7)
-    interrupted(fabric, place / "stopped")
-    spoiled(fabric, place / "spoiled")
-    validate.SAMPLES = 64
-    few = {"data": str(place / "data.npz"), "image_size": 28}
-    train(fabric, place / "patient", steps=50, evaluate_every=1, patience=2, lr=0.5, **few)
-    train(fabric, place / "timed", steps=None, minutes=0.002)
-    return str(place)
+        save_file(gradients, folder / "gradients.safetensors")
+    check_equal_weights(fabric)
+    train(fabric, folder / "whole")
+    train(fabric, folder / "part", steps=4)
+    resume(fabric, folder / "part", steps=7)
+    train_until_signal(fabric, folder / "stopped")
+    train_with_fault(fabric, folder / "faulty")
+    train_until_callback_stops(fabric, folder / "callbacks")
+    validate.SAMPLE_COUNT = 64
+    few_images = {"data": str(folder / "data.npz"), "image_size": 28}
+    train(fabric, folder / "patience", steps=50, evaluate_every=1, patience=2, lr=0.5, **few_images)
+    train(fabric, folder / "minutes", steps=None, minutes=0.002)
+    return str(folder)
 
 
-def weights_are_equal(fabric: Fabric) -> None:
-    """Each process has taken the same steps, with BatchNorm over its own part.
+def check_equal_weights(fabric: Fabric) -> None:
+    """Check that the processes do the same steps although BatchNorm uses each one's own part of the batch.
 
-    D scores fakes and reals before one backward. Where torch has the fault pytorch#175024 (2.6 and some later ones),
-    that fails if BatchNorm's buffers are sent around at every forward.
+    D scores fakes and reals before one backward. Where torch has the fault pytorch#175024 (2.6 and some later
+    versions), that fails if BatchNorm's buffers are broadcast at every forward.
     """
-    state = set_up(both(lr=1e-2), fabric=fabric)
+    state = set_up(config_for_two(lr=1e-2), fabric=fabric)
     assert not state.discriminator._forward_module.broadcast_buffers
     for _ in range(3):
         step.train_step(state)
     own = torch.cat([p.detach().flatten() for p in (*state.generator.parameters(), *state.ema.network.parameters())])
-    for numbers in (own, own.square()):
-        greatest, least = (cast(Tensor, fabric.all_reduce(numbers.clone(), reduce_op=op)) for op in ("max", "min"))
-        assert torch.equal(greatest, least)
+    for values in (own, own.square()):
+        maximum, minimum = (cast(Tensor, fabric.all_reduce(values.clone(), reduce_op=op)) for op in ("max", "min"))
+        assert torch.equal(maximum, minimum)
 
 
-def in_second(change: Callable[[State], None], fabric: Fabric, at: int) -> Callable[[State], None]:
-    """An update after which something happens in the second process alone."""
+def train_until_signal(fabric: Fabric, out: Path) -> None:
+    """Train until the second process gets a signal: both stop."""
 
-    def update(state: State) -> None:
+    def signaled_step(state: State) -> None:
         step.train_step(state)
-        if state.step == at and fabric.global_rank == 1 and not state.recoveries:
-            change(state)
+        if state.progress.step == 4 and fabric.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    return update
+    with patch.object(loop, "train_step", signaled_step):
+        try:
+            train(fabric, out)
+        except TrainingStopped as stop:
+            (out.parent / f"stopped {fabric.global_rank}").write_text(str(stop.exit_status))
 
 
-def interrupted(fabric: Fabric, out: Path) -> None:
-    """Both stop where one was told to."""
-    start.update = in_second(lambda state: os.kill(os.getpid(), signal.SIGTERM), fabric, 4)
-    try:
+def train_with_fault(fabric: Fabric, out: Path) -> None:
+    """Train with a batch that is not finite in the second process: both go back."""
+    next_reals = step.next_reals
+
+    def faulty_reals(state: State) -> Any:
+        images, condition = next_reals(state)
+        is_faulty = state.progress.step == 4 and fabric.global_rank == 1 and not state.progress.recoveries
+        return (images * math.nan if is_faulty else images), condition
+
+    with patch.object(step, "next_reals", faulty_reals):
         train(fabric, out)
-    except TrainingStopped as stop:
-        (out.parent / f"stopped {fabric.global_rank}").write_text(str(stop.status))
-    start.update = step.train_step
 
 
-def spoiled(fabric: Fabric, out: Path) -> None:
-    """Both go back where one was given a picture that is none."""
-    real = step.next_reals
+class StopAfterFourSteps:
+    """A callback that asks for a stop and writes which events its process has received."""
 
-    def reals(state: State) -> Any:
-        images, given = real(state)
-        is_bad = state.step == 4 and fabric.global_rank == 1 and not state.recoveries
-        return (images * math.nan if is_bad else images), given
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers = 0
 
-    step.next_reals = reals
-    train(fabric, out)
-    step.next_reals = real
+    def on_start(self, event: StartEvent) -> None:
+        self._write(f"start {event.step}")
+
+    def should_stop(self) -> bool:
+        self.answers += 1
+        return self.answers == 4
+
+    def on_end(self, event: EndEvent) -> None:
+        self._write(f"end {event.step} {event.reason}")
+
+    def _write(self, line: str) -> None:
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+
+
+def train_until_callback_stops(fabric: Fabric, out: Path) -> None:
+    """Train until a callback asks for a stop. Only the first process has callbacks: both stop."""
+    train(fabric, out, callbacks=(StopAfterFourSteps(out.parent / f"events {fabric.global_rank}"),))
+    (out.parent / f"returned {fabric.global_rank}").touch()
