@@ -54,7 +54,7 @@ def test_the_makefile_has_what_is_promised(target: str):
 
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_run: RunFolder):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dcgan.training.train", lambda *args, **settings: finished_run)  # 500 steps are a minute
+    monkeypatch.setattr("dcgan.training.start.train", lambda *args, **settings: finished_run)  # 500 steps are a minute
     names: dict[str, object] = {}
     for block in blocks(READMES[0], "python"):
         exec(block, names)
