@@ -1,4 +1,4 @@
-"""The learning pages: their Python runs and prints what they say, both languages teach the same, the site builds."""
+"""The learning pages: their Python runs and prints what they show, both languages are alike, the site builds."""
 
 import re
 import shutil
@@ -20,24 +20,24 @@ PAGES = [LEARN / language / name for language in ("en", "ko") for name in NAMES]
 SITES = {"en": ROOT / "zensical.toml", "ko": ROOT / "zensical.ko.toml"}
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def blocks(path: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", text(path), re.MULTILINE | re.DOTALL)
+def python_blocks(path: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", read_text(path), re.MULTILINE | re.DOTALL)
 
 
-def prose(path: Path) -> str:
-    return re.sub(r"^```.*?^```$", "", text(path), flags=re.MULTILINE | re.DOTALL)
+def text_without_code(path: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", read_text(path), flags=re.MULTILINE | re.DOTALL)
 
 
-def identifier(path: Path) -> str:
+def page_id(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_block_runs_and_prints_what_stands_beside_it(
+def test_every_block_runs_and_prints_the_text_in_its_comments(
     name: str,
     tmp_path: Path,
     shared_cache: Path,
@@ -47,30 +47,32 @@ def test_every_block_runs_and_prints_what_stands_beside_it(
     monkeypatch.setenv("DCGAN_CACHE", str(shared_cache))
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert blocks(LEARN / "en" / name)
-    for block in blocks(LEARN / "en" / name):
+    assert python_blocks(LEARN / "en" / name)
+    for block in python_blocks(LEARN / "en" / name):
         exec(block, names)
         printed = iter(capsys.readouterr().out.splitlines())
         for expected in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.MULTILINE):
             assert expected in printed, (block, expected)  # `in` moves the iterator on, so the order counts too
 
 
-def outline(path: Path) -> list[int]:
-    return [len(marks) for marks in re.findall(r"^(#+) ", prose(path), re.MULTILINE)]
+def heading_levels(path: Path) -> list[int]:
+    return [len(marks) for marks in re.findall(r"^(#+) ", text_without_code(path), re.MULTILINE)]
 
 
-def pictures(path: Path) -> list[str]:
-    return re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text(path))
+def picture_links(path: Path) -> list[str]:
+    return re.findall(r"!\[[^\]]*\]\(([^)]+)\)", read_text(path))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_both_languages_teach_the_same(name: str):
+def test_both_languages_have_the_same_code_headings_and_pictures(name: str):
     english, korean = (LEARN / language / name for language in ("en", "ko"))
-    assert blocks(english) == blocks(korean)
-    assert outline(english) == outline(korean)
-    assert pictures(english) == pictures(korean)
+    assert python_blocks(english) == python_blocks(korean)
+    assert heading_levels(english) == heading_levels(korean)
+    assert picture_links(english) == picture_links(korean)
     for pattern in (r"^    \S.*$", r"^\|", r"^- "):  # formulae, rows of tables, items
-        assert len(re.findall(pattern, prose(english), re.M)) == len(re.findall(pattern, prose(korean), re.M)), pattern
+        assert len(re.findall(pattern, text_without_code(english), re.M)) == len(
+            re.findall(pattern, text_without_code(korean), re.M)
+        ), pattern
 
 
 def test_no_page_is_in_one_language_only():
@@ -79,52 +81,54 @@ def test_no_page_is_in_one_language_only():
 
 def test_korean_pages_are_korean():
     for path in LEARN.glob("ko/*.md"):
-        assert len(re.findall(r"[가-힣]", prose(path))) > 0.3 * len(re.sub(r"\s", "", prose(path))), path.name
+        assert len(re.findall(r"[가-힣]", text_without_code(path))) > 0.3 * len(
+            re.sub(r"\s", "", text_without_code(path))
+        ), path.name
 
 
-@pytest.mark.parametrize("path", PAGES, ids=identifier)
-def test_every_link_leads_somewhere_and_every_picture_has_words(path: Path):
-    for words, link in re.findall(r"(!?\[[^\]]*)\]\(([^)#]+)\)", text(path)):
+@pytest.mark.parametrize("path", PAGES, ids=page_id)
+def test_every_link_has_a_target_and_every_picture_a_description(path: Path):
+    for words, link in re.findall(r"(!?\[[^\]]*)\]\(([^)#]+)\)", read_text(path)):
         assert link.startswith("https://") or (path.parent / link).exists(), link
         assert not words.startswith("![") or len(words) > 20, link
 
 
-def test_every_figure_is_drawn_here_and_shown():
-    there = {path.stem for path in style.IMAGES_FOLDER.iterdir()}
-    shown = {Path(link).stem for path in PAGES for link in pictures(path) if "images/learn/" in link}
-    assert there == set(FIGURES) == shown
+def test_every_figure_is_drawn_by_the_package_and_shown_on_a_page():
+    files = {path.stem for path in style.IMAGES_FOLDER.iterdir()}
+    shown = {Path(link).stem for path in PAGES for link in picture_links(path) if "images/learn/" in link}
+    assert files == set(FIGURES) == shown
     assert sum(path.stat().st_size for path in style.IMAGES_FOLDER.iterdir()) < 1_500_000
 
 
 @pytest.mark.parametrize("name", ["transposed-convolution", "generator-losses"])
 def test_figures_are_the_same_to_the_byte(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    drawn = []
+    contents = []
     for attempt in ("a", "b"):
         monkeypatch.setattr(style, "IMAGES_FOLDER", tmp_path / attempt)
         draw_figure(name)
-        drawn.append((tmp_path / attempt / f"{name}.png").read_bytes())
-    assert drawn[0] == drawn[1]
+        contents.append((tmp_path / attempt / f"{name}.png").read_bytes())
+    assert contents[0] == contents[1]
 
 
-def leaves(nav: list) -> list[str]:
-    found = []
+def page_paths(nav: list) -> list[str]:
+    paths = []
     for entry in nav:
         for value in entry.values() if isinstance(entry, dict) else [entry]:
-            found += leaves(value) if isinstance(value, list) else [value]
-    return found
+            paths += page_paths(value) if isinstance(value, list) else [value]
+    return paths
 
 
-def test_both_sites_lead_to_every_page():
+def test_both_sites_link_to_every_page():
     reference = {path.name for path in (ROOT / "docs").glob("*.md")}
     for language, path in SITES.items():
-        found = leaves(tomllib.loads(text(path))["project"]["nav"])
+        paths = page_paths(tomllib.loads(read_text(path))["project"]["nav"])
         home = {"index.md"} if language == "en" else set()  # the Korean site opens at its first learning page
-        assert set(found) == reference - {"index.md"} | home | {f"learn/{language}/{name}" for name in NAMES}
-        assert len(found) == len(set(found))
+        assert set(paths) == reference - {"index.md"} | home | {f"learn/{language}/{name}" for name in NAMES}
+        assert len(paths) == len(set(paths))
 
 
 def test_the_two_sites_differ_in_language_only():
-    english, korean = (tomllib.loads(text(path))["project"] for path in SITES.values())
+    english, korean = (tomllib.loads(read_text(path))["project"] for path in SITES.values())
     for project in (english, korean):
         for key in ("nav", "site_dir", "site_description", "exclude_docs", "extra"):
             project.pop(key)
@@ -135,19 +139,19 @@ def test_the_two_sites_differ_in_language_only():
     assert english == korean
 
 
-def test_the_notebook_leads_to_the_pages():
+def test_the_notebook_links_to_the_pages():
     cells = nbformat.read(ROOT / "DCGAN.ipynb", as_version=4).cells
     links = set(re.findall(r"\((docs/[^)]+)\)", "".join(c.source for c in cells if c.cell_type == "markdown")))
     assert {f"docs/learn/en/{name}" for name in NAMES} <= links
     assert all((ROOT / link).exists() for link in links)
 
 
-class Fetched(HTMLParser):
-    """What a browser loads for a page without being asked."""
+class LoadedResources(HTMLParser):
+    """The addresses that a browser loads for a page, and the language of the page."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.addresses: list[str] = []
         self.language = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -155,14 +159,14 @@ class Fetched(HTMLParser):
         if tag == "html":
             self.language = values.get("lang") or ""
         if tag in ("img", "script", "iframe", "source", "video"):
-            self.found += [values[key] or "" for key in ("src", "srcset") if key in values]
+            self.addresses += [values[key] or "" for key in ("src", "srcset") if key in values]
         if tag == "link" and values.get("rel") not in ("canonical", "alternate", "next", "prev"):
-            self.found.append(values.get("href") or "")
+            self.addresses.append(values.get("href") or "")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both sites, built in a copy of what they are made from."""
+    """Both sites, built in a copy of their sources."""
     root = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "docs", root / "docs")
     (root / "src").symlink_to(ROOT / "src")
@@ -174,21 +178,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "site"
 
 
-def test_the_site_is_whole_and_fetches_nothing_from_elsewhere(site: Path):
+def test_the_site_is_complete_and_loads_nothing_from_elsewhere(site: Path):
     for language, folder in (("en", site), ("ko", site / "ko")):
         for name in NAMES:
             stem = name.removesuffix(".md").removesuffix("index")
-            page = Fetched()
-            page.feed(text(folder / "learn" / language / stem / "index.html"))
+            page = LoadedResources()
+            page.feed(read_text(folder / "learn" / language / stem / "index.html"))
             assert page.language == language
-            assert page.found
-            assert not [link for link in page.found if re.match(r"(https?:)?//", link)], name
+            assert page.addresses
+            assert not [link for link in page.addresses if re.match(r"(https?:)?//", link)], name
     for sheet in site.rglob("*.css"):
-        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", text(sheet)), sheet
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", read_text(sheet)), sheet
 
 
 def test_the_api_is_made_from_the_docstrings(site: Path):
-    html = text(site / "api" / "index.html")
+    html = read_text(site / "api" / "index.html")
     for name in ("gradient_penalty", "conv_transpose_size", "Generator", "principal_directions"):
         assert re.search(rf'<h\d id="dcgan\.[\w.]*{name}"', html), name
     assert "Gulrajani et al. 2017" in html

@@ -1,16 +1,22 @@
-"""`dcgan.notebook` is the study's code and the engine's, to the last gradient."""
+"""`dcgan.notebook` computes the same losses and gradients as the study's code and as the engine."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from benchmarks import study
 from dcgan import Discriminator, Generator, notebook
+from dcgan.images import save_png
 from dcgan.presets import configure
+from dcgan.training.callbacks import LogEvent, SnapshotEvent
 from dcgan.training.losses import OBJECTIVES
 from dcgan.training.state import State, set_up
-from dcgan.training.step import train_step
+from dcgan.training.step import next_reals, train_step
 
 CRITERION = nn.BCEWithLogitsLoss()
 
@@ -33,7 +39,7 @@ def gradients(loss: torch.Tensor, *networks: nn.Module) -> list[torch.Tensor | N
     return [None if p.grad is None else p.grad.clone() for network in networks for p in network.parameters()]
 
 
-def same(a: list[torch.Tensor | None], b: list[torch.Tensor | None]) -> bool:
+def are_equal(a: list[torch.Tensor | None], b: list[torch.Tensor | None]) -> bool:
     return all((x is None and y is None) or torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -50,7 +56,7 @@ def test_get_gen_loss_is_the_studys(networks):
     torch.manual_seed(2)
     ours = gradients(notebook.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu"), gen, disc)
     torch.manual_seed(2)
-    assert same(ours, gradients(study.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu"), gen, disc))
+    assert are_equal(ours, gradients(study.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu"), gen, disc))
 
 
 def test_get_disc_loss_is_the_studys(networks, real):
@@ -59,18 +65,18 @@ def test_get_disc_loss_is_the_studys(networks, real):
     ours = gradients(notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu"), gen, disc)
     assert all(g is None for g in ours[: len(list(gen.parameters()))])
     torch.manual_seed(2)
-    assert same(ours, gradients(study.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu"), gen, disc))
+    assert are_equal(ours, gradients(study.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu"), gen, disc))
 
 
 def test_get_disc_loss_leaves_batchnorm_as_the_study_does(networks, real):
     gen, disc = networks
-    other = Discriminator(1, 4)
-    other.load_state_dict(disc.state_dict())
+    study_disc = Discriminator(1, 4)
+    study_disc.load_state_dict(disc.state_dict())
     torch.manual_seed(2)
     notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu")
     torch.manual_seed(2)
-    study.get_disc_loss(gen, other, CRITERION, real, 6, 8, "cpu")
-    assert all(torch.equal(a, b) for a, b in zip(disc.buffers(), other.buffers(), strict=True))
+    study.get_disc_loss(gen, study_disc, CRITERION, real, 6, 8, "cpu")
+    assert all(torch.equal(a, b) for a, b in zip(disc.buffers(), study_disc.buffers(), strict=True))
 
 
 @pytest.fixture
@@ -80,48 +86,44 @@ def state() -> State:
 
 
 def engine_step(state: State, monkeypatch: pytest.MonkeyPatch) -> tuple[list, list, list]:
-    """One real step of the engine with its optimizers held still: its gradients, and the latents that it drew."""
-    drawn: list[torch.Tensor] = []
-    original = torch.randn
+    """Do one step of the engine whose optimizers change nothing; return the gradients of D and G, and the latents."""
+    latents: list[torch.Tensor] = []
+    original_randn = torch.randn
 
-    def remember(*args, **kwargs):
-        drawn.append(original(*args, **kwargs))
-        return drawn[-1]
+    def recording_randn(*args, **kwargs):
+        latents.append(original_randn(*args, **kwargs))
+        return latents[-1]
 
-    found: list[list] = []
+    step_gradients: list[list] = []
     for optimizer, network in ((state.optimizer_d, state.discriminator), (state.optimizer_g, state.generator)):
         parameters = list(network.parameters())
-        monkeypatch.setattr(optimizer, "step", lambda p=parameters: found.append([x.grad.clone() for x in p]))
-    monkeypatch.setattr(torch, "randn", remember)
+        monkeypatch.setattr(optimizer, "step", lambda p=parameters: step_gradients.append([x.grad.clone() for x in p]))
+    monkeypatch.setattr(torch, "randn", recording_randn)
     train_step(state)
-    monkeypatch.setattr(torch, "randn", original)
-    return found[0], found[1], drawn
+    monkeypatch.setattr(torch, "randn", original_randn)
+    return step_gradients[0], step_gradients[1], latents
 
 
 @pytest.mark.parametrize("share_z", [False, True])
 def test_the_engine_computes_the_notebooks_losses_and_gradients(state: State, monkeypatch, share_z: bool):
-    from dataclasses import replace
-
-    from dcgan.training.step import next_reals
-
     state.config = replace(state.config, share_z=share_z)
     gen, disc = state.generator, state.discriminator
     real, _ = next_reals(state)
-    grads_d, grads_g, drawn = engine_step(state, monkeypatch)
-    assert len(drawn) == (1 if share_z else 2)
-    loss_d, loss_g = state.totals[:2].tolist()
+    grads_d, grads_g, latents = engine_step(state, monkeypatch)
+    assert len(latents) == (1 if share_z else 2)
+    loss_d, loss_g = state.sums.totals[:2].tolist()
 
-    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: drawn[0])
+    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: latents[0])
     loss = notebook.get_disc_loss(gen, disc, CRITERION, real, 6, 8, "cpu")
     assert loss.item() == pytest.approx(loss_d, abs=1e-6)
-    for ours, theirs in zip(grads_d, gradients(loss, disc), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
+    for engine, by_hand in zip(grads_d, gradients(loss, disc), strict=True):
+        assert torch.allclose(engine, by_hand, atol=1e-6)
 
-    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: drawn[-1])
+    monkeypatch.setattr(notebook, "get_noise", lambda *a, **k: latents[-1])
     loss = notebook.get_gen_loss(gen, disc, CRITERION, 6, 8, "cpu")
     assert loss.item() == pytest.approx(loss_g, abs=1e-6)
-    for ours, theirs in zip(grads_g, gradients(loss, gen), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
+    for engine, by_hand in zip(grads_g, gradients(loss, gen), strict=True):
+        assert torch.allclose(engine, by_hand, atol=1e-6)
 
 
 def test_the_engines_objective_is_the_notebooks_criterion(real):
@@ -137,10 +139,26 @@ def test_show_tensor_images(monkeypatch, size):
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gca().images[0].get_array()))
+    shown_images = []
+    monkeypatch.setattr(plt, "show", lambda: shown_images.append(plt.gca().images[0].get_array()))
     n = size[0] * size[1] * size[2]
     notebook.show_tensor_images(torch.linspace(-1, 1, 30 * n).view(30, n), num_images=10, size=size)
     plt.close("all")
-    assert shown[0].shape[:2] == (2 * (size[1] + 2) + 2, 5 * (size[2] + 2) + 2)
-    assert 0 <= shown[0].min() <= shown[0].max() <= 1
+    assert shown_images[0].shape[:2] == (2 * (size[1] + 2) + 2, 5 * (size[2] + 2) + 2)
+    assert 0 <= shown_images[0].min() <= shown_images[0].max() <= 1
+
+
+def test_show_snapshots_shows_each_grid_with_the_last_measurement(monkeypatch, tmp_path: Path, capsys):
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    titles: list[str] = []
+    monkeypatch.setattr(plt, "show", lambda: titles.append(plt.gca().get_title()))
+    save_png(np.zeros((8, 8, 1), np.uint8), tmp_path / "grid.png")
+    metrics = {"loss_d": 0.7, "loss_g": 0.8, "d_real": 0.5, "d_fake": 0.4}
+    callback = notebook.ShowSnapshots()
+    callback.on_log(LogEvent(100, 12800, 1.0, metrics, "probability"))
+    callback.on_snapshot(SnapshotEvent(100, 12800, tmp_path / "grid.png", tmp_path))
+    plt.close("all")
+    assert titles == ["step 100, 12,800 images"]
+    assert "Loss_D 0.700, Loss_G 0.800" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What the README says is true: its commands are understood, its links lead somewhere, its Python runs."""
+"""The README: its commands are understood, its links have targets, its Python runs."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def test_both_languages_show_the_same_commands_and_python():
 @pytest.mark.parametrize(
     "path", [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name
 )
-def test_every_link_leads_somewhere(path: Path):
+def test_every_link_has_a_target(path: Path):
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
     for link in links:
         if not link.startswith("https://"):
@@ -48,7 +48,7 @@ def test_every_link_leads_somewhere(path: Path):
 
 
 @pytest.mark.parametrize("target", ["train", "test", "test-slow", "check", "lowest"])
-def test_the_makefile_has_what_is_promised(target: str):
+def test_the_makefile_has_every_target_of_the_documentation(target: str):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
