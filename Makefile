@@ -19,7 +19,7 @@ test: .venv/.dev
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-## check: format, lint, types and the floors of the house
+## check: format, lint, types, and the layers of the packages
 check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -72,7 +72,7 @@ Zen 3) that had other work to do too.
 
 ## What was measured
 
-`dcgan evaluate`, against the {evaluation["split"]} part of {evaluation["data"]}: {evaluation["n"]:,} samples,
+`dcgan evaluate`, against the {evaluation["split"]} split of {evaluation["data"]}: {evaluation["n"]:,} samples,
 {evaluation["reference"]:,} real pictures, features `{evaluation["features"]}`, 95% intervals over
 {evaluation["intervals"]}.
 
