@@ -5,6 +5,7 @@ pictures are written into docs/images, or into the folder that --out names.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -102,13 +103,26 @@ SHOTS = (
 @contextmanager
 def run_studio(runs: Path) -> Iterator[str]:
     """Run a studio in a process of its own, and yield its address."""
+    with run_studio_process(runs) as (_, address):
+        yield address
+
+
+@contextmanager
+def run_studio_process(runs: Path, package_root: Path | None = None) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run a studio, and yield its process and its address.
+
+    Args:
+        runs: the folder of runs.
+        package_root: the folder that holds the package `dcgan` to run, by default this one's.
+    """
     command = [sys.executable, "-m", "dcgan", "studio", str(runs), "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "PYTHONPATH": str(package_root)} if package_root else None
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         address = re.search(r"http://\S+", process.stderr.readline())
         assert address is not None
         try:
-            yield address[0]
+            yield process, address[0]
         finally:
             process.terminate()
 

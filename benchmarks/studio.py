@@ -1,154 +1,196 @@
-"""Measure how much two hundred simultaneous requests for samples slow down the training beside the studio.
+"""Measure what the studio answers to many starts, to damaged requests, to many pages, and what it costs while idle.
 
-    python -m benchmarks.studio [--rounds 5] [--window 20] [--model mnist-cgan] [--preset dcgan]
+    python -m benchmarks.studio [--package DIR] [--idle-seconds 15]
 
-Prints JSON. A training and a studio run as processes of their own. Quiet windows and loaded ones take turns. In a
-loaded window, 200 requests for 16 digits each are sent at the same time, and the next 200 a second after the last
-answer, as the studio's "busy" answer asks. The client has the lowest priority, because it is not what is measured. The
-slowdown of a round is 1 - (the training's images per second when loaded) / (the same when quiet).
+Prints JSON. The studio runs as a process of its own, over a folder of 30 runs; the metrics log of one of them has
+20,000 lines. `--package` names the `src` of another version, to compare two versions on one machine. The pages are
+pages of a real Chromium. A training that a measurement starts is killed at once.
 """
 
 import argparse
+import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from benchmarks.pictures import run_studio
-from dcgan.models.shipped import SHIPPED_NAMES
-from dcgan.run.folder import RunFolder
+import psutil  # type: ignore[import-untyped]
+from playwright.sync_api import BrowserContext, TimeoutError, sync_playwright
 
-REQUESTS_PER_BURST = 200
-IMAGES_PER_REQUEST = 16
-RETRY_AFTER_S = 1.0
-"""The studio asks those whom it refuses to come back after this time."""
-WARM_UP_S = 10.0
-REQUEST_TIMEOUT_S = 600
-LOWEST_PRIORITY = 19
-OK_STATUS = 200
+from benchmarks.pictures import run_studio_process
 
-
-@dataclass(frozen=True)
-class Answer:
-    """The HTTP status of one request, and the seconds until it was answered."""
-
-    status: int
-    seconds: float
+RUN_COUNT = 30
+LOG_LINES = 20_000
+START_COUNT = 16
+INVALID_VALUES = 2**18 - 16
+"""Numbers in the invalid body, with four bytes for each: 1 MB."""
+TAB_COUNT = 6
+"""How many connections a browser opens to one host."""
+TAB_TIMEOUT_MS = 10_000
+REPEATS = 20
+REQUEST_TIMEOUT_S = 120
+DAMAGED_BODIES = {"NaN": b'{"pixels": [NaN]}', "lone surrogate": b'{"pixels": ["\\ud800"]}'}
 
 
-@dataclass(frozen=True)
-class Round:
-    """The training's images per second in a quiet and in a loaded window, and the answers of the studio."""
+class Client:
+    """Requests to the studio over one kept connection."""
 
-    quiet: float
-    loaded: float
-    answers: list[Answer]
+    def __init__(self, address: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=REQUEST_TIMEOUT_S)
 
-
-def send_request(url: str, body: bytes) -> Answer:
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(url, body, headers, method="POST")
-    start = time.perf_counter()
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as response:
-            response.read()
-            return Answer(int(response.status), time.perf_counter() - start)
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, time.perf_counter() - start)
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes, float]:
+        """Return the status, the body and the seconds of an answer."""
+        headers = {"content-type": "application/json"}
+        start = time.perf_counter()
+        self._connection.request(method, path, body, headers)
+        response = self._connection.getresponse()
+        content = response.read()
+        return response.status, content, time.perf_counter() - start
 
 
-def send_bursts(url: str, body: bytes, end: float) -> list[Answer]:
-    """Send bursts of simultaneous requests until `time.perf_counter()` is `end`."""
-    answers: list[Answer] = []
-    with ThreadPoolExecutor(REQUESTS_PER_BURST) as threads:
-        while time.perf_counter() < end:
-            answers += threads.map(lambda _: send_request(url, body), range(REQUESTS_PER_BURST))
-            time.sleep(max(0.0, min(RETRY_AFTER_S, end - time.perf_counter())))
-    return answers
+def make_runs(folder: Path, package_root: Path | None) -> None:
+    """Train a small run for a few steps, copy it, and write a long metrics log into one of the copies."""
+    settings = {"preset": "dcgan", "steps": 4, "log-every": 2, "g-width": 4, "d-width": 2, "z-dim": 8, "batch-size": 16}
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    environment = {**os.environ, **({"PYTHONPATH": str(package_root)} if package_root else {})}
+    command = [sys.executable, "-m", "dcgan", "train", *flags, "--out", str(folder / "run-0")]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
+    for i in range(1, RUN_COUNT):
+        shutil.copytree(folder / "run-0", folder / f"run-{i}")
+    entry = {"seconds": 1.0, "loss_d": 0.69, "loss_g": 0.81, "d_real": 0.52, "d_fake": 0.47, "images_s": 1034.5}
+    with (folder / "run-0" / "metrics.jsonl").open("w") as log:
+        log.writelines(
+            json.dumps({"step": i, "images_seen": 16 * i, **entry, "lr_g": 2e-4, "lr_d": 2e-4}) + "\n"
+            for i in range(LOG_LINES)
+        )
 
 
-def images_seen(run: RunFolder) -> int:
-    return int(list(run.log.measurements())[-1]["images_seen"])
+@contextmanager
+def open_tabs(context: BrowserContext, address: str, count: int) -> Iterator[None]:
+    """Open pages that watch the run with the long metrics log, and wait until each shows its curves."""
+    pages = [context.new_page() for _ in range(count)]
+    for page in pages:
+        page.goto(f"{address}#/watch/run-0")
+        page.wait_for_selector("svg.chart", timeout=REQUEST_TIMEOUT_S * 1000)
+    yield
+    for page in pages:
+        page.close()
 
 
-def measure_speed(run: RunFolder, window_s: float) -> float:
-    """Return the training's images per second over a window from now. Its log has a measurement for every step."""
-    images_before, start = images_seen(run), time.perf_counter()
-    time.sleep(window_s)
-    return (images_seen(run) - images_before) / (time.perf_counter() - start)
-
-
-def request_body(model_url: str) -> bytes:
-    """Return the body of a request for `IMAGES_PER_REQUEST` images, of every class in turn if the model has classes."""
-    with urllib.request.urlopen(model_url, timeout=REQUEST_TIMEOUT_S) as response:
-        model = json.load(response)
-    class_count = len(model["classes"])
-    labels = [i % class_count for i in range(IMAGES_PER_REQUEST)] if class_count else None
-    return json.dumps({"z": [[0.1] * model["z_dim"]] * IMAGES_PER_REQUEST, "labels": labels}).encode()
-
-
-def measure_loaded_speed(run: RunFolder, window_s: float, model_url: str) -> tuple[float, list[Answer]]:
-    """Return the training's images per second while requests are sent, and the answers to them."""
-    body, end = request_body(model_url), time.perf_counter() + window_s
-    answers: list[Answer] = []
-    client = threading.Thread(target=lambda: answers.extend(send_bursts(f"{model_url}/draw", body, end)))
-    client.start()
-    speed = measure_speed(run, window_s)
-    client.join()
-    return speed, answers
-
-
-def measure_rounds(args: argparse.Namespace, runs: Path) -> list[Round]:
-    run = RunFolder(runs / "training")
-    arguments = ["train", "--preset", args.preset, "--minutes", "60", "--log-every", "1", "--out", str(run.path)]
-    with subprocess.Popen([sys.executable, "-m", "dcgan", *arguments], stderr=subprocess.DEVNULL) as training:
+def measure_seventh_tab(context: BrowserContext, address: str) -> float | None:
+    """Return the seconds until one more tab shows the runs, or None if it does not within ten seconds."""
+    with open_tabs(context, address, TAB_COUNT):
+        page, start = context.new_page(), time.perf_counter()
         try:
-            with run_studio(runs) as address:
-                os.nice(LOWEST_PRIORITY)  # of this client only: its child processes have started already
-                while not (run.log.path.exists() and list(run.log.measurements())):
-                    time.sleep(0.5)
-                time.sleep(WARM_UP_S)
-                model_url = f"{address}api/models/{args.model}"
-                return [
-                    Round(measure_speed(run, args.window), *measure_loaded_speed(run, args.window, model_url))
-                    for _ in range(args.rounds)
-                ]
+            page.goto(address, timeout=TAB_TIMEOUT_MS)
+            page.wait_for_selector("[data-run]", timeout=TAB_TIMEOUT_MS)
+        except TimeoutError:
+            return None
         finally:
-            training.terminate()
+            page.close()
+        return time.perf_counter() - start
 
 
-def summarize(rounds: list[Round]) -> dict[str, Any]:
-    answer_seconds = [a.seconds for r in rounds for a in r.answers if a.status == OK_STATUS]
+def measure_idle_cpu(
+    context: BrowserContext, address: str, server: psutil.Process, tabs: int, window_s: float
+) -> float:
+    """Return the share of one core that the studio uses while tabs watch a run that does not change."""
+    with open_tabs(context, address, tabs):
+        time.sleep(2)
+        before, start = server.cpu_times(), time.perf_counter()
+        context.pages[0].wait_for_timeout(1000 * window_s)
+        after = server.cpu_times()
+        seconds: float = after.user + after.system - before.user - before.system
+        return seconds / (time.perf_counter() - start)
+
+
+def measure_longest_wait(address: str, work: Callable[[], None]) -> float:
+    """Return the longest time that another request waits for its answer while `work` runs."""
+    waits, has_ended = [0.0], threading.Event()
+
+    def request_repeatedly() -> None:
+        client = Client(address)
+        while not has_ended.is_set():
+            waits.append(client.request("GET", "/studio.css")[2])
+
+    thread = threading.Thread(target=request_repeatedly)
+    thread.start()
+    work()
+    has_ended.set()
+    thread.join()
+    return max(waits)
+
+
+def measure_invalid_body(address: str) -> dict[str, Any]:
+    body = b'{"pixels":[' + b",".join([b"999"] * INVALID_VALUES) + b"]}"
+    answers: list[tuple[int, bytes, float]] = []
+    path = "/api/models/run-1/invert"
+    Client(address).request("GET", "/api/models/run-1")  # the model is loaded
+    longest_wait = measure_longest_wait(address, lambda: answers.append(Client(address).request("POST", path, body)))
+    ((status, content, seconds),) = answers
     return {
-        "cores": os.cpu_count(),
-        "quiet_images_s": [round(r.quiet, 1) for r in rounds],
-        "loaded_images_s": [round(r.loaded, 1) for r in rounds],
-        "median_slowdown": round(statistics.median(1 - r.loaded / r.quiet for r in rounds), 4),
-        "answers": [dict(Counter(answer.status for answer in r.answers)) for r in rounds],
-        "median_answer_s": round(statistics.median(answer_seconds), 3),
+        "body_bytes": len(body),
+        "status": status,
+        "answer_bytes": len(content),
+        "seconds": round(seconds, 3),
+        "longest_wait_of_others_s": round(longest_wait, 3),
+        **{name: Client(address).request("POST", path, b)[0] for name, b in DAMAGED_BODIES.items()},
     }
+
+
+def measure_starts(address: str, server: psutil.Process) -> dict[str, Any]:
+    """Send many starts at once, and kill what they started."""
+    body = json.dumps({"preset": "vanilla", "data": "mnist", "minutes": 60}).encode()
+    with ThreadPoolExecutor(START_COUNT) as threads:
+        answers = list(threads.map(lambda _: Client(address).request("POST", "/api/runs", body), range(START_COUNT)))
+    names = [json.loads(content)["name"] for status, content, _ in answers if status == http.HTTPStatus.CREATED]
+    for child in server.children(recursive=True):
+        child.kill()
+    return {"sent": START_COUNT, "accepted": len(names), "names": len(set(names))}
+
+
+def median_ms(address: str, path: str) -> float:
+    client = Client(address)
+    return round(1000 * statistics.median(client.request("GET", path)[2] for _ in range(REPEATS)), 2)
+
+
+def measure(folder: Path, package_root: Path | None, idle_s: float) -> dict[str, Any]:
+    make_runs(folder, package_root)
+    with sync_playwright() as playwright, run_studio_process(folder, package_root) as (process, address):
+        server = psutil.Process(process.pid)
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        context = chromium.new_context()
+        seventh_tab_s = measure_seventh_tab(context, address)
+        return {
+            "kept_connection_ms": median_ms(address, "/api/runs/none"),
+            "list_of_runs_ms": median_ms(address, "/api/runs"),
+            "idle_share_of_a_core": {
+                tabs: round(measure_idle_cpu(context, address, server, tabs, idle_s), 4) for tabs in (1, 3)
+            },
+            "seventh_tab_s": seventh_tab_s and round(seventh_tab_s, 2),
+            "invalid_body": measure_invalid_body(address),
+            "starts": measure_starts(address, server),
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--window", type=float, default=20.0)
-    parser.add_argument("--model", choices=SHIPPED_NAMES, default="mnist-cgan")
-    parser.add_argument("--preset", default="dcgan")
+    parser.add_argument("--package", type=Path, help="folder that holds the package to measure, by default this one's")
+    parser.add_argument("--idle-seconds", type=float, default=15.0)
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(summarize(measure_rounds(parser.parse_args(), Path(folder))), indent=2))
+        print(json.dumps(measure(Path(folder), args.package, args.idle_seconds), indent=2))
 
 
 if __name__ == "__main__":

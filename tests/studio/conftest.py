@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
-from dcgan.studio import trainings
 from dcgan.studio.app import create_app
 from dcgan.studio.security import protect
+from dcgan.training import worker
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ class FakeProcess:
 def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Start no training; record the commands instead."""
     FakeProcess.commands = []
-    monkeypatch.setattr(trainings.subprocess, "Popen", FakeProcess)
+    monkeypatch.setattr(worker.subprocess, "Popen", FakeProcess)
     return FakeProcess.commands
 
 

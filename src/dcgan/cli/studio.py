@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from dcgan.cli.result import Result
 from dcgan.errors import UserError
@@ -22,6 +22,9 @@ class Studio:
     that is printed."""
     port: int = 7860
     """Port that the studio listens on; 0 uses a free one."""
+    data_root: UseAppendAction[tuple[Path, ...]] = ()
+    """Folder below which the pages may read data, repeatable; by default the current folder. Sets that have a name,
+    such as `mnist`, need none."""
     no_browser: FlagCreatePairsOff[bool] = False
     """Do not open a browser."""
     json: FlagCreatePairsOff[bool] = False
@@ -31,7 +34,9 @@ class Studio:
         missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
         if missing:
             raise UserError(f"the studio needs {' and '.join(missing)}: pip install 'dcgan[studio]'")
+        from dcgan.studio.allowed_paths import DataRoots
         from dcgan.studio.serve import serve
 
-        address = serve(self.runs, self.host, self.port, opens_browser=not self.no_browser)
+        data_roots = DataRoots(self.data_root) if self.data_root else None
+        address = serve(self.runs, self.host, self.port, opens_browser=not self.no_browser, data_roots=data_roots)
         return {"address": address}, "the studio has ended; trainings that it started continue"

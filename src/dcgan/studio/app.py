@@ -1,7 +1,5 @@
 """The HTTP routes of the studio. What they do is in `runs` (files), `trainings` (processes) and `models` (pictures)."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import as_file, files
@@ -9,71 +7,51 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, Field
 
 import dcgan
-from dcgan.errors import UserError
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
+from dcgan.studio.allowed_paths import DataRoots, default_data_roots
 from dcgan.studio.drawing_queue import DrawingQueue
-from dcgan.studio.runs import NotFoundError, RunStore
-from dcgan.studio.trainings import BusyError, Trainings
+from dcgan.studio.overview import list_runs, show_run
+from dcgan.studio.request_bodies import (
+    DrawRequest,
+    InvertRequest,
+    ResumeRequest,
+    StartRequest,
+    describe_body,
+    read_body,
+)
+from dcgan.studio.responses import (
+    BUSY,
+    CHANGE_REFUSALS,
+    NOT_MODIFIED,
+    READ_REFUSALS,
+    add_error_responses,
+    respond_if_changed,
+)
+from dcgan.studio.runs import RunStore
+from dcgan.studio.trainings import Trainings
 
-MAX_WATCHERS = 16
-"""How many pages may watch runs at the same time."""
-POLL_INTERVAL_S = 1.0
-"""How often the files of a watched run are read."""
-RETRY_AFTER_S = 1
-"""When a refused request may be sent again."""
 STATIC_FOLDERS = {"/web": "exporting/static", "/": "studio/static"}
 """The folders of the package whose files are served, by the start of their address."""
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A mistake that the text names"},
-    404: {"description": "There is no such thing"},
-    503: {"description": "Busy: try again"},
-}
-"""What the description of the API says about refused requests."""
 
-Byte = Annotated[int, Field(ge=0, le=255)]
-Coordinate = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
-Latent = Annotated[list[Coordinate], Field(min_length=1, max_length=4096)]
-Label = Annotated[int, Field(ge=0, le=65_535)]
-Minutes = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 Seed = Annotated[int, Query(ge=0, lt=2**53)]
 """JavaScript's integers are exact up to 2**53."""
 
 
-class StartRequest(BaseModel):
-    """A training to start."""
+def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
+    """Return the studio over a folder of runs, without the checks of `security.protect`.
 
-    preset: str = Field(default=DEFAULT_PRESET, max_length=40)
-    data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
-    minutes: Minutes = 3.0
-
-
-class ResumeRequest(BaseModel):
-    """How long a resumed run trains, counted from its start."""
-
-    minutes: Minutes
-
-
-class DrawRequest(BaseModel):
-    """Latents to draw, and their classes if the model has classes."""
-
-    z: list[Latent] = Field(min_length=1, max_length=64)
-    labels: list[Label] | None = Field(default=None, max_length=64)
-
-
-class InvertRequest(BaseModel):
-    """A picture of the size that the model draws, (H, W, C) in that order."""
-
-    pixels: list[Byte] = Field(min_length=1, max_length=4 * 256 * 256)
-
-
-def create_app(runs: Path) -> FastAPI:
-    """Return the studio over a folder of runs, without the checks of `security.protect`."""
-    store, trainings, queue = RunStore(runs), Trainings(runs), DrawingQueue()
+    Args:
+        runs: the folder that holds the runs.
+        data_roots: the folders below which data may be read; by default the current one.
+    """
+    data_roots = data_roots or default_data_roots()
+    store = RunStore(runs)
+    trainings, queue = Trainings(store, data_roots), DrawingQueue(data_roots)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -81,102 +59,73 @@ def create_app(runs: Path) -> FastAPI:
         queue.close()
 
     app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    _add_error_responses(app)
+    add_error_responses(app, store)
     _add_run_routes(app, store, trainings)
-    _add_event_route(app, store)
+    _add_training_routes(app, trainings)
     _add_model_routes(app, store, queue)
     _add_static_files(app)
     return app
 
 
-def _add_error_responses(app: FastAPI) -> None:
-    def respond(request: Request, error: Exception) -> Response:
-        status = 503 if isinstance(error, BusyError) else 404 if isinstance(error, NotFoundError) else 400
-        text = str(error) if isinstance(error, UserError) else "the run's files cannot be read"
-        return JSONResponse({"detail": text}, status, {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None)
-
-    app.add_exception_handler(UserError, respond)
-    app.add_exception_handler(OSError, respond)
-
-
 def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None:
-    @app.get("/api/runs")
-    def list_runs() -> dict[str, Any]:
+    @app.get("/api/runs", responses=READ_REFUSALS | NOT_MODIFIED)
+    def get_runs(request: Request) -> Response:
         """Return every run, the newest first, the models that come with the package, and the presets."""
-        return {
-            "runs": [store.summary(name) for name in store.names()],
+        runs, failures = list_runs(store, trainings)
+        content = {
+            "runs": runs,
             "shipped": store.shipped_names(),
-            "failed": trainings.failure_messages(),
+            "failed": failures,
             "presets": PRESET_DESCRIPTIONS,
             "default_preset": DEFAULT_PRESET,
         }
+        return respond_if_changed(request, content)
 
-    @app.post("/api/runs", status_code=201, responses=REFUSALS)
-    def start_training(content: StartRequest) -> dict[str, str]:
-        """Start a training in a process of its own."""
-        return {"name": trainings.start(content.preset, content.data, content.minutes)}
+    @app.get("/api/runs/{name}", responses=READ_REFUSALS | NOT_MODIFIED)
+    def get_run(request: Request, name: str) -> Response:
+        """Return what one run is, its charts, its events and its grids."""
+        return respond_if_changed(request, show_run(store, trainings, name))
 
-    @app.get("/api/runs/{name}", responses=REFUSALS)
-    def get_run(name: str) -> dict[str, Any]:
-        """Return what one run is, its thinned-out measurements, and its grids."""
-        return store.details(name)
-
-    @app.post("/api/runs/{name}/stop", responses=REFUSALS)
-    def stop_training(name: str) -> dict[str, str]:
-        """Ask a training to save its state and stop."""
-        trainings.stop(store.run(name))
-        return {"name": name}
-
-    @app.post("/api/runs/{name}/resume", responses=REFUSALS)
-    def resume_training(name: str, content: ResumeRequest) -> dict[str, str]:
-        """Resume a run."""
-        trainings.resume(store.run(name), content.minutes)
-        return {"name": name}
-
-    @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=REFUSALS)
+    @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=READ_REFUSALS)
     def get_grid(name: str, file: str) -> FileResponse:
         """Return one grid of samples."""
         headers = {"cache-control": "max-age=86400"}
         return FileResponse(store.grid_path(name, file), media_type="image/png", headers=headers)
 
 
-def _add_event_route(app: FastAPI, store: RunStore) -> None:
-    watcher_count = 0
+def _add_training_routes(app: FastAPI, trainings: Trainings) -> None:
+    @app.post("/api/runs", status_code=201, responses=CHANGE_REFUSALS, openapi_extra=describe_body(StartRequest))
+    def start_training(content: Annotated[StartRequest, read_body(StartRequest)]) -> dict[str, str]:
+        """Start a training in a process of its own."""
+        return {"name": trainings.start(content.preset, content.data, content.minutes)}
 
-    @app.get("/api/runs/{name}/events", response_class=StreamingResponse, responses=REFUSALS)
-    def watch_run(name: str) -> StreamingResponse:
-        """Send the run as server-sent events: all of it at first, and again whenever something has changed."""
-        store.run(name)
-        if watcher_count >= MAX_WATCHERS:
-            raise BusyError("busy: too many pages are watching")
-        headers = {"cache-control": "no-store"}
-        return StreamingResponse(stream_events(name), media_type="text/event-stream", headers=headers)
+    @app.post("/api/runs/{name}/stop", responses=CHANGE_REFUSALS)
+    def stop_training(name: str) -> dict[str, str]:
+        """Ask a training to save its state and stop."""
+        trainings.stop(name)
+        return {"name": name}
 
-    async def stream_events(name: str) -> AsyncIterator[str]:
-        nonlocal watcher_count
-        watcher_count += 1
-        last_sent = ""
-        try:
-            while True:
-                content = json.dumps(await asyncio.to_thread(store.details, name))
-                # A line that starts with a colon is a comment: it shows the browser that the server still runs.
-                yield f"data: {content}\n\n" if content != last_sent else ": no change\n\n"
-                last_sent = content
-                await asyncio.sleep(POLL_INTERVAL_S)
-        except UserError:
-            yield "event: gone\ndata: {}\n\n"
-        finally:
-            watcher_count -= 1
+    @app.post("/api/runs/{name}/resume", responses=CHANGE_REFUSALS, openapi_extra=describe_body(ResumeRequest))
+    def resume_training(name: str, content: Annotated[ResumeRequest, read_body(ResumeRequest)]) -> dict[str, str]:
+        """Resume a run."""
+        trainings.resume(name, content.minutes)
+        return {"name": name}
+
+    @app.post("/api/runs/{name}/dismiss", responses=CHANGE_REFUSALS)
+    def dismiss_failure(name: str) -> dict[str, str]:
+        """Forget that a training failed."""
+        trainings.dismiss(name)
+        return {"name": name}
 
 
 def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
-    @app.get("/api/models/{name}", responses=REFUSALS)
+    @app.get("/api/models/{name}", responses=READ_REFUSALS | BUSY)
     async def get_model(name: str) -> dict[str, Any]:
         """Return what a generator draws and its principal directions. It is a run's, or comes with the package."""
-        folder = store.model_folder(name)
+        folder = await run_in_threadpool(store.model_folder, name)
         return await queue.run(lambda models: models.describe(folder))
 
-    @app.get("/api/models/{name}/latents", responses=REFUSALS)
+    @app.get("/api/models/{name}/latents", responses=READ_REFUSALS | BUSY)
     async def get_latents(
         name: str,
         seed: Seed = 0,
@@ -184,26 +133,30 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
         truncation: Annotated[float | None, Query(gt=0, le=10, allow_inf_nan=False)] = None,
     ) -> dict[str, Any]:
         """Return the latents that `dcgan sample` draws from with this seed."""
-        folder = store.model_folder(name)
+        folder = await run_in_threadpool(store.model_folder, name)
         return {"z": await queue.run(lambda models: models.latents(folder, seed, n, truncation))}
 
-    @app.post("/api/models/{name}/draw", responses=REFUSALS | {200: {"content": {"application/octet-stream": {}}}})
-    async def draw(name: str, content: DrawRequest) -> Response:
+    @app.post(
+        "/api/models/{name}/draw",
+        responses=CHANGE_REFUSALS | {200: {"content": {"application/octet-stream": {}}}},
+        openapi_extra=describe_body(DrawRequest),
+    )
+    async def draw(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> Response:
         """Return the pictures of latents, uint8 (N, H, W, C)."""
-        folder = store.model_folder(name)
+        folder = await run_in_threadpool(store.model_folder, name)
         pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels))
         return Response(pixels, media_type="application/octet-stream")
 
-    @app.post("/api/models/{name}/invert", responses=REFUSALS)
-    async def invert(name: str, content: InvertRequest) -> dict[str, Any]:
+    @app.post("/api/models/{name}/invert", responses=CHANGE_REFUSALS, openapi_extra=describe_body(InvertRequest))
+    async def invert(name: str, content: Annotated[InvertRequest, read_body(InvertRequest)]) -> dict[str, Any]:
         """Return the latent whose picture is nearest to a picture."""
-        folder = store.model_folder(name)
+        folder = await run_in_threadpool(store.model_folder, name)
         return await queue.run(lambda models: models.invert(folder, content.pixels))
 
-    @app.get("/api/models/{name}/quiz", responses=REFUSALS)
+    @app.get("/api/models/{name}/quiz", responses=READ_REFUSALS | BUSY)
     async def get_quiz(name: str, seed: Seed = 0) -> dict[str, Any]:
-        """Return twenty pictures, real ones and generated ones."""
-        folder = store.model_folder(name)
+        """Return pictures, real ones and generated ones, twenty if there are enough real ones."""
+        folder = await run_in_threadpool(store.model_folder, name)
         return await queue.run(lambda models: models.quiz(folder, seed))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.trainings import BusyError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class DrawingQueue:
     That thread imports torch, so that the first page does not wait for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data_roots: DataRoots) -> None:
+        self._data_roots = data_roots
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drawing")
         self._models: ModelStore | None = None
         self._waiting, self._waiting_lock = 0, threading.Lock()
@@ -58,7 +60,7 @@ class DrawingQueue:
             # Importing torch takes a core for a second or two: it is done in this thread, after the studio has started.
             from dcgan.studio.models import ModelStore
 
-            self._models = ModelStore()
+            self._models = ModelStore(self._data_roots)
             lower_thread_priority()  # after the import, which would otherwise take several times as long
         return self._models
 

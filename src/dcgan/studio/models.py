@@ -8,21 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dcgan.data.open import open_images
+from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.exporting import web
 from dcgan.images import to_float
 from dcgan.models import build
 from dcgan.models.grouped_generator import GroupedGenerator
+from dcgan.models.store import load_generator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import invert as invert_module
 from dcgan.sampling.generate import generate_pixels
-from dcgan.sampling.model import Model, load
-from dcgan.training.checkpoint import read_checkpoint, restore_tensors
+from dcgan.sampling.model import Model
+from dcgan.studio.allowed_paths import DataRoots
+from dcgan.training.checkpoint import restore_tensors
 
 MAX_LOADED_MODELS = 4
 QUIZ_LENGTH = 20
-"""How many pictures a quiz has."""
+"""How many pictures a quiz has if enough real ones were held out of the training."""
 REAL_SHARE = 0.5
 """The probability that a picture of a quiz is real."""
 Z_DECIMALS = 4
@@ -32,7 +34,8 @@ Z_DECIMALS = 4
 class ModelStore:
     """Draws and inverts pictures with models, each named by the folder of its run or by its own folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_roots: DataRoots) -> None:
+        self._data_roots = data_roots
         torch.set_num_threads(1)  # of this thread only
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._start_pools: dict[int, invert_module.SamplePool] = {}
@@ -43,10 +46,11 @@ class ModelStore:
         Raises:
             UserError: there is none, or it is damaged.
         """
-        path = RunFolder(folder).model / "config.json"
-        key = (str(folder), path.stat().st_mtime if path.is_file() else 0.0)
+        path = _saved_model_folder(folder)
+        config_path = path / "config.json"
+        key = (str(folder), config_path.stat().st_mtime if config_path.is_file() else 0.0)
         if key not in self._models:
-            model = load(folder)
+            model = Model(load_generator(path), folder.name)
             model.generator.requires_grad_(False)
             self._models[key] = model
             self._forget_oldest()
@@ -82,8 +86,8 @@ class ModelStore:
         label_tensor = torch.tensor(labels) if classes else None
         return generate_pixels(model.generator, torch.tensor(z, dtype=torch.float32), label_tensor).tobytes()
 
-    def invert(self, folder: Path, pixels: list[int]) -> dict[str, Any]:
-        """Return the latent whose picture is nearest to a picture, which is given as (H, W, C) in that order.
+    def invert(self, folder: Path, pixels: bytes) -> dict[str, Any]:
+        """Return the latent whose picture is nearest to a picture, which is given as bytes (H, W, C) in that order.
 
         Raises:
             UserError: the picture has another size.
@@ -92,7 +96,7 @@ class ModelStore:
         channels, height, width = model.generator.picture_shape
         if len(pixels) != channels * height * width:
             raise UserError(f"the picture must have {height}x{width}x{channels} values")
-        image = np.array(pixels, np.uint8).reshape(height, width, channels)
+        image = np.frombuffer(pixels, np.uint8).reshape(height, width, channels)
         inversion = invert_module.invert_image(model, image, self._start_pool(model))
         return {
             "z": [round(value, Z_DECIMALS) for value in inversion.z.tolist()],
@@ -109,11 +113,14 @@ class ModelStore:
     def quiz(self, folder: Path, seed: int) -> dict[str, Any]:
         """Return real and generated pictures in random order, about half of each, and the discriminator's answers.
 
+        No picture is shown twice. Where fewer than `QUIZ_LENGTH` pictures were held out of the training, the quiz is
+        shorter: twice their number at most.
+
         Raises:
-            UserError: the model does not say what it was trained on, or that data cannot be read.
+            UserError: the model does not say what it was trained on, or that data cannot or may not be read.
         """
         model = self.model(folder)
-        images, labels, is_real = _draw_quiz(model, seed)
+        images, labels, is_real = _draw_quiz(model, self._open_real_images(model), seed)
         answers = _discriminator_answers(RunFolder(folder), model, images, labels)
         return {
             "shape": list(model.generator.picture_shape),
@@ -122,23 +129,58 @@ class ModelStore:
             "says_real": answers,
         }
 
+    def _open_real_images(self, model: Model) -> list[ImageSet]:
+        """Return the images that the model was not trained on: the test split, and the validation split if needed."""
+        channels, height, width = model.generator.picture_shape
+        data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
+        if not data:
+            raise UserError("the model does not say what it was trained on")
+        self._data_roots.check(str(data))
 
-def _draw_quiz(model: Model, seed: int) -> tuple[Tensor, Tensor | None, Tensor]:
+        def open_split(split: str) -> ImageSet:
+            return open_images(str(data), split, size=(height, width), channels=channels, fit=fit)
+
+        test = open_split("test")
+        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split("validation")]
+
+
+def _saved_model_folder(folder: Path) -> Path:
+    """Return where a run's model is, or `folder` itself if it is a saved model. Nothing is renamed or repaired.
+
+    While a training replaces its model, the previous one has another name for a moment.
+    """
+    candidates = (folder / "model", folder / ".model.old")
+    return next((path for path in candidates if (path / "model.safetensors").is_file()), folder)
+
+
+def _draw_quiz(model: Model, reals: list[ImageSet], seed: int) -> tuple[Tensor, Tensor | None, Tensor]:
     """Return a quiz: its pictures, uint8 (N, C, H, W), their labels (N,) if the model has classes, and is_real (N,)."""
-    channels, height, width = model.generator.picture_shape
-    data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
-    if not data:
-        raise UserError("the model does not say what it was trained on")
-    reals = open_images(str(data), "test", size=(height, width), channels=channels, fit=fit)
     rng = np.random.default_rng(seed)
-    is_real = torch.from_numpy(rng.random(QUIZ_LENGTH) < REAL_SHARE)
-    rows = torch.from_numpy(rng.choice(len(reals), QUIZ_LENGTH, replace=len(reals) < QUIZ_LENGTH))
-    fakes = torch.from_numpy(model.sample(QUIZ_LENGTH, int(rng.integers(2**31)))).permute(0, 3, 1, 2)
-    images = torch.where(is_real[:, None, None, None], reals.pixels[rows].cpu(), fakes)
-    labels = model.labels(QUIZ_LENGTH)
-    if labels is not None and reals.labels is not None:
-        labels = torch.where(is_real, reals.labels[rows].cpu(), labels)
+    chosen = _choose_distinct(reals, QUIZ_LENGTH, rng)
+    length = min(QUIZ_LENGTH, 2 * len(chosen))
+    is_real = torch.from_numpy(rng.random(length) < REAL_SHARE)
+    while int(is_real.sum()) > len(chosen):
+        is_real[int(rng.integers(length))] = False
+    fakes = torch.from_numpy(model.sample(length, int(rng.integers(2**31)))).permute(0, 3, 1, 2)
+    images, labels = fakes.clone(), model.labels(length)
+    for position, (image, label) in zip(is_real.nonzero().flatten().tolist(), chosen, strict=False):
+        images[position] = image
+        if labels is not None and label is not None:
+            labels[position] = label
     return images, labels, is_real
+
+
+def _choose_distinct(sets: list[ImageSet], n: int, rng: np.random.Generator) -> list[tuple[Tensor, int | None]]:
+    """Return up to n images (C, H, W) in random order, no two of them equal, with their labels."""
+    chosen: dict[bytes, tuple[Tensor, int | None]] = {}
+    for images in sets:
+        for row in rng.permutation(len(images)).tolist():
+            if len(chosen) == n:
+                break
+            image = images.pixels[row].cpu()
+            label = None if images.labels is None else int(images.labels[row])
+            chosen.setdefault(image.numpy().tobytes(), (image, label))
+    return list(chosen.values())
 
 
 @torch.no_grad()
@@ -164,7 +206,6 @@ def _discriminator_answers(folder: RunFolder, model: Model, images: Tensor, labe
 def _load_discriminator(folder: RunFolder, model: Model) -> nn.Module:
     if folder.custom_parts():
         raise UserError("the discriminator may be the user's own class")
-    read_checkpoint(folder.checkpoint)
     config, shape = folder.config(), model.generator.picture_shape
     _, discriminator = build.build_networks(config, shape, model.generator.classes, model.generator.groups)
     restore_tensors(folder.checkpoint, {"discriminator": discriminator})

@@ -1,29 +1,42 @@
-"""The runs in a folder, as the studio shows them. Damaged files never raise an error: the run is shown as broken."""
+"""The runs in a folder, as the studio shows them. Damaged files never raise an error: the run is shown as broken.
+
+Pages ask again and again. What was read of a run is kept until one of its files has changed. Nothing is written.
+"""
 
 import itertools
 import math
+import os
 import re
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.models import shipped as shipped_module
+from dcgan.reporting.series import ChartData, loss_chart, score_chart
 from dcgan.run.folder import RunFolder, open_run
-from dcgan.run.lock import lock_holder
+from dcgan.run.lock import HOLDER_NAME, LockHolder, lock_holder
 from dcgan.run.log import LogEntry
+from dcgan.studio.allowed_paths import check_run_files, hide_paths
+from dcgan.studio.metrics_cache import LogContent, MetricsCache
 
 Item = TypeVar("Item")
 GRID_NAME = re.compile(r"\d{8,18}\.png")
 """The name of a snapshot's grid: the images seen."""
-MAX_RUNS, MAX_POINTS, MAX_GRIDS, MAX_EVENTS = 500, 400, 400, 50
+MAX_RUNS, MAX_GRIDS = 500, 400
 """How many of each a page shows at most, so that it stays fast however long a run was."""
-MAX_LOG_BYTES = 2**26
 MAX_MESSAGE_CHARS, MAX_NAME_CHARS = 300, 80
 """How much of an error, and of a name that was asked for, a page shows."""
-SHOWN_EVENTS = ("health", "measured", "recovery")
-"""Events of the metrics log that the page of a run shows."""
+SIGNIFICANT_DIGITS = 6
+"""Digits of a value of a chart."""
+WATCHED_FILES = (
+    *("", "config.json", "metrics.jsonl", "samples", "model", "checkpoint", "checkpoint/state.json"),
+    *("model/config.json", "model/model.safetensors"),
+)
+"""Files and folders of a run that tell by their times and sizes whether what is shown of it has changed."""
 
 
 class NotFoundError(UserError):
@@ -31,10 +44,26 @@ class NotFoundError(UserError):
 
 
 @dataclass(frozen=True)
-class RunStore:
-    """A folder of runs."""
+class _Reading:
+    """What was read of a run, and the version of its files."""
 
-    path: Path
+    version: tuple[Any, ...]
+    summary: dict[str, Any]
+    details: dict[str, Any]
+
+
+class RunStore:
+    """A folder of runs.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._logs = MetricsCache()
+        self._readings: OrderedDict[str, _Reading] = OrderedDict()
+        self._readings_lock, self._probe_lock = threading.Lock(), threading.Lock()
 
     def names(self) -> list[str]:
         """Return the names of all runs, broken ones included, the newest first."""
@@ -43,35 +72,45 @@ class RunStore:
         runs = [path for path in self.path.iterdir() if self._is_run(path)]
         return [path.name for path in sorted(runs, key=_modification_time, reverse=True)[:MAX_RUNS]]
 
+    def has(self, name: str) -> bool:
+        """Return whether a run has this name."""
+        try:
+            # The name is compared with those in the folder: `..` or a path never gets to the file system.
+            return name in os.listdir(self.path) and self._is_run(self.path / name)
+        except OSError:
+            return False
+
     def _is_run(self, path: Path) -> bool:
         try:
             # A symbolic link may lead anywhere: only what is really in this folder is shown.
-            is_inside = path.is_dir() and path.resolve().parent == self.path.resolve()
+            is_inside = path.is_dir() and not path.is_symlink()
             is_hidden = path.name.startswith(".")
             return is_inside and not is_hidden and any((path / name).exists() for name in ("config.json", "samples"))
         except OSError:
             return False
 
     def run(self, name: str) -> RunFolder:
-        """Return the folder of a run.
+        """Return the folder of a run, whose files may be read.
 
         Raises:
             NotFoundError: no run has this name.
+            UserError: its files lead out of the folder of runs.
         """
-        if name not in self.names():
+        if not self.has(name):
             raise NotFoundError(f"there is no run {printable(name)[:MAX_NAME_CHARS]!r}")
+        check_run_files(self.path, self.path / name)
         return RunFolder(self.path / name)
 
     def shipped_names(self) -> list[str]:
         """Return the names of the models that come with the package, without those that a run has too."""
-        run_names = self.names()
-        return [name for name in shipped_module.SHIPPED_NAMES if name not in run_names]
+        return [name for name in shipped_module.SHIPPED_NAMES if not self.has(name)]
 
     def model_folder(self, name: str) -> Path:
         """Return the folder of a run, or of a model that comes with the package.
 
         Raises:
             NotFoundError: neither has this name.
+            UserError: the run's files lead out of the folder of runs.
         """
         return shipped_module.shipped_folder(name) if name in self.shipped_names() else self.run(name).path
 
@@ -88,10 +127,7 @@ class RunStore:
 
     def summary(self, name: str) -> dict[str, Any]:
         """Return what the list of runs shows of a run."""
-        try:
-            return {"name": printable(name), **_summary(RunFolder(self.path / name))}
-        except (UserError, OSError, ValueError, LookupError, TypeError) as error:
-            return {"name": printable(name), **self._broken(error)}
+        return dict(self._read(name).summary)
 
     def details(self, name: str) -> dict[str, Any]:
         """Return all that the page of a run shows.
@@ -99,19 +135,58 @@ class RunStore:
         Raises:
             NotFoundError: no run has this name.
         """
-        folder, summary = self.run(name), self.summary(name)
-        empty: dict[str, Any] = {"lines": [], "events": [], "samples": []}
-        if summary["state"] == "broken":
-            return summary | empty
-        try:
-            return summary | {"scores": folder.score_kind(), **_history(folder)}
-        except (UserError, OSError) as error:
-            return summary | self._broken(error) | empty
+        if not self.has(name):
+            raise NotFoundError(f"there is no run {printable(name)[:MAX_NAME_CHARS]!r}")
+        return dict(self._read(name).details)
 
-    def _broken(self, error: Exception) -> dict[str, str]:
-        # The page does not show in which folder of this machine the runs are.
-        problem = printable(str(error).replace(f"{self.path}/", ""))[:MAX_MESSAGE_CHARS]
-        return {"state": "broken", "problem": problem}
+    def lock_holder(self, name: str) -> LockHolder | None:
+        """Return the process that trains a run, or None if none does.
+
+        The lock is only tried where a process has left its name: two readers who try it at the same time take each
+        other for a training, and a training that starts would wait for a reader.
+        """
+        folder = self.path / name
+        if not os.path.lexists(folder / HOLDER_NAME):
+            return None
+        with self._probe_lock:
+            return lock_holder(folder)
+
+    def _read(self, name: str) -> _Reading:
+        folder = RunFolder(self.path / name)
+        is_locked = self.lock_holder(name) is not None
+        version = (is_locked, *(_file_version(folder.path / file) for file in WATCHED_FILES))
+        with self._readings_lock:
+            reading = self._readings.get(name)
+        if reading is None or reading.version != version:
+            reading = self._read_anew(folder, is_locked, version)
+            with self._readings_lock:
+                self._readings[name] = reading
+                self._readings.move_to_end(name)
+                while len(self._readings) > MAX_RUNS:
+                    self._readings.popitem(last=False)
+        return reading
+
+    def _read_anew(self, folder: RunFolder, is_locked: bool, version: tuple[Any, ...]) -> _Reading:
+        name = {"name": printable(folder.path.name)}
+        empty: dict[str, Any] = {"charts": [], "events": [], "samples": []}
+        try:
+            check_run_files(self.path, folder.path)
+            log, grids = self._logs.read(folder.log.path), _grid_names(folder)
+            summary = name | _summary(folder, is_locked, log, grids)
+            summary["data"] = hide_paths(summary["data"], self.path)
+            details = {"charts": _charts(folder, log), "events": log.events, "samples": thin_out(grids, MAX_GRIDS)}
+        except (UserError, OSError, ValueError, LookupError, TypeError) as error:
+            problem = printable(hide_paths(str(error), self.path))[:MAX_MESSAGE_CHARS]
+            summary, details = name | {"state": "broken", "problem": problem}, empty
+        return _Reading(version, summary, summary | details)
+
+
+def _file_version(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _modification_time(path: Path) -> float:
@@ -121,12 +196,12 @@ def _modification_time(path: Path) -> float:
         return 0.0
 
 
-def _summary(folder: RunFolder) -> dict[str, Any]:
+def _summary(folder: RunFolder, is_locked: bool, log: LogContent, grids: list[str]) -> dict[str, Any]:
     config = open_run(folder.path).config()
-    grids, measurements = _grid_names(folder), _measurements(folder)
-    last, planned_images = measurements[-1] if measurements else None, _planned_images(folder)
+    saved = _saved_progress(folder)
+    planned_images, last = saved.get("planned"), _latest(log, saved)
     is_done = planned_images is not None and last is not None and last["images_seen"] >= planned_images
-    state = "running" if lock_holder(folder.path) else "done" if is_done else "stopped"
+    state = "running" if is_locked else "done" if is_done else "stopped"
     return {
         "state": state,
         "preset": Path(config.preset).stem,
@@ -140,14 +215,25 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _planned_images(folder: RunFolder) -> int | None:
-    """Return how many images the run trains on in all, as its checkpoint says."""
+def _saved_progress(folder: RunFolder) -> dict[str, int | float]:
+    """Return how far the checkpoint is, and how many images are planned: the numbers that it has."""
     path = folder.checkpoint / "state.json"
-    planned = read_json(path).get("planned") if path.is_file() else None
-    return int(planned) if isinstance(planned, int | float) and math.isfinite(planned) else None
+    content = read_json(path) if path.is_file() else {}
+    names = ("step", "images_seen", "seconds", "planned")
+    numbers = {name: content.get(name) for name in names}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
-def _seconds_left(planned_images: int | None, last: LogEntry | None) -> float | None:
+def _latest(log: LogContent, saved: dict[str, int | float]) -> LogEntry | None:
+    """Return the last measurement. A checkpoint that was saved later says how far the run is since then."""
+    last = log.measurements[-1] if log.measurements else None
+    position: LogEntry = {name: saved[name] for name in ("step", "images_seen", "seconds") if name in saved}
+    if len(position) < 3 or not position["step"] or (last is not None and last["step"] >= position["step"]):
+        return last
+    return {**(last or {}), **position}
+
+
+def _seconds_left(planned_images: int | float | None, last: LogEntry | None) -> float | None:
     if planned_images is None or last is None or not last["images_seen"] or last.get("seconds") is None:
         return None
     seconds_left: float = (planned_images - last["images_seen"]) * last["seconds"] / last["images_seen"]
@@ -158,24 +244,26 @@ def _grid_names(folder: RunFolder) -> list[str]:
     """Return the file names of a run's grids in the order of the images seen."""
     if not folder.samples.is_dir():
         return []
-    names = [path.name for path in folder.samples.iterdir() if GRID_NAME.fullmatch(path.name)]
+    names = [name for name in os.listdir(folder.samples) if GRID_NAME.fullmatch(name)]
     return sorted(names, key=lambda name: int(name.removesuffix(".png")))
 
 
-def _measurements(folder: RunFolder) -> list[LogEntry]:
-    path = folder.log.path
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        raise UserError(f"{path.name} is larger than {MAX_LOG_BYTES >> 20} MiB")
-    return list(folder.log.measurements())
+def _charts(folder: RunFolder, log: LogContent) -> list[dict[str, Any]]:
+    """Return the charts that a page draws, as `reporting.series` describes them."""
+    kind = folder.score_kind()
+    charts = {"losses": loss_chart(log.measurements, kind), "scores": score_chart(log.measurements, kind)}
+    return [{"key": key, **_chart_as_json(chart)} for key, chart in charts.items()]
 
 
-def _history(folder: RunFolder) -> dict[str, Any]:
-    """Return a run's measurements and grids, at most so many of each, and its latest events."""
-    events = [event for event in folder.log.events() if event["event"] in SHOWN_EVENTS]
+def _chart_as_json(chart: ChartData) -> dict[str, Any]:
     return {
-        "lines": thin_out(_measurements(folder), MAX_POINTS),
-        "events": events[-MAX_EVENTS:],
-        "samples": thin_out(_grid_names(folder), MAX_GRIDS),
+        "title": chart.title,
+        "curves": [
+            {"name": name, "points": [[x, float(f"{y:.{SIGNIFICANT_DIGITS}g}")] for x, y in points]}
+            for name, points in chart.curves.items()
+        ],
+        "reference": asdict(chart.reference) if chart.reference else None,
+        "y_limits": chart.y_limits,
     }
 
 

@@ -1,17 +1,23 @@
 """The checks before every request: the host that it names, the page that sends it, its size, and its token."""
 
 import hmac
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""What the Host header of a request may be when only this machine reaches the studio."""
-MAX_BODY_BYTES = 4 * 2**20
+LOOPBACK_HOSTS = frozenset(("127.0.0.1", "localhost", "[::1]"))
+"""What the Host header of a request may name when only this machine reaches the studio, besides its own address."""
+HOST_HEADER = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d{1,5})?", re.IGNORECASE)
+TRUSTED_FETCH_SITES = ("same-origin", "none")
+"""What a browser sends as Sec-Fetch-Site from the studio's own pages, and for an address that the visitor typed."""
+COMPUTED_ROUTES = ("/api/", "/openapi.json")
+"""The start of the addresses whose answers are computed. The other addresses are files of the package."""
+MAX_BODY_BYTES = 2**20
 TOKEN_COOKIE = "dcgan-token"
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
@@ -27,7 +33,7 @@ Refusal = tuple[int, str]
 TOO_LARGE: Refusal = (413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
 
 
-def protect(app: ASGIApp, token: str | None = None) -> ASGIApp:
+def protect(app: ASGIApp, token: str | None = None, *, hosts: Iterable[str] = ()) -> ASGIApp:
     """Return an application behind the checks of this module.
 
     Args:
@@ -35,10 +41,16 @@ def protect(app: ASGIApp, token: str | None = None) -> ASGIApp:
         token: what every request must contain where other machines reach the studio. None where only this machine does:
             the Host header must then name this machine. A page of another site, whose name an attacker has bound to
             this address (DNS rebinding), fails that check.
+        hosts: names and addresses under which the studio listens, besides those that every machine has for itself.
     """
     if token is not None:
         return SecurityMiddleware(app, token)
-    return TrustedHostMiddleware(SecurityMiddleware(app), LOOPBACK_NAMES, www_redirect=False)
+    return SecurityMiddleware(app, hosts=LOOPBACK_HOSTS | {url_host(host) for host in hosts})
+
+
+def url_host(host: str) -> str:
+    """Return a name or an address as it stands in a URL, in lower case."""
+    return f"[{host.lower()}]" if ":" in host else host.lower()
 
 
 @dataclass(frozen=True)
@@ -48,10 +60,12 @@ class SecurityMiddleware:
     Attributes:
         app: the application that gets the other requests.
         token: what every request must contain, in a cookie, a header or the address; None if none is needed.
+        hosts: what the Host header may name; None if it may name anything.
     """
 
     app: ASGIApp
     token: str | None = None
+    hosts: frozenset[str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,7 +80,18 @@ class SecurityMiddleware:
         await self.app(scope, _replay(body, receive), self._add_headers(request, send))
 
     def _refuse(self, request: Request) -> Refusal | None:
-        return _refuse_other_page(request) or _refuse_content_length(request) or self._refuse_without_token(request)
+        return (
+            self._refuse_host(request)
+            or _refuse_other_page(request)
+            or _refuse_content_length(request)
+            or self._refuse_without_token(request)
+        )
+
+    def _refuse_host(self, request: Request) -> Refusal | None:
+        header = HOST_HEADER.fullmatch(request.headers.get("host", ""))
+        if self.hosts is None or (header and header["host"].lower() in self.hosts):
+            return None
+        return 400, "this is not a name of the studio: open the address that dcgan studio printed"
 
     def _refuse_without_token(self, request: Request) -> Refusal | None:
         if self.token is None or any(_is_equal(token, self.token) for token in _sent_tokens(request)):
@@ -89,13 +114,15 @@ class SecurityMiddleware:
 
 
 def _refuse_other_page(request: Request) -> Refusal | None:
-    """Refuse what changes something and comes from a page of another site."""
-    if request.method in ("GET", "HEAD"):
-        return None
+    """Refuse what computes or changes something and comes from a page of another site, or of another port."""
+    is_read = request.method in ("GET", "HEAD")
+    if is_read and not request.url.path.startswith(COMPUTED_ROUTES):
+        return None  # a link on another page may lead to the studio
     own_origin = f"http://{request.headers.get('host', '')}"
-    if request.headers.get("origin", own_origin) != own_origin:
+    site = request.headers.get("sec-fetch-site", "none")  # other programs, and old browsers, do not send it
+    if request.headers.get("origin", own_origin) != own_origin or site not in TRUSTED_FETCH_SITES:
         return 403, "requests of pages of other sites are refused"
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if not is_read and request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return 415, "send application/json"  # a form on another site's page cannot send this type
     return None
 

@@ -6,19 +6,24 @@ The studio and `verify-resume` start trainings like this. They read the status f
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, Literal
 
 from dcgan.errors import UserError
 from dcgan.files import read_json, write_json
+from dcgan.run.lock import lock_run
 from dcgan.training.callbacks import EndEvent, StartEvent
 
 Phase = Literal["loading", "training", "ended", "failed"]
 USER_ERROR_STATUS = 2
+INTERRUPTED_STATUS = 128 + signal.SIGINT
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def start_worker(
     *,
     output: IO[bytes] | int = subprocess.DEVNULL,
     new_session: bool = False,
+    holds_lock: bool = False,
 ) -> "subprocess.Popen[bytes]":
     """Start a training in a process of its own.
 
@@ -50,9 +56,16 @@ def start_worker(
         status_path: the file for the process's `WorkerStatus`.
         output: where everything that the process prints is written.
         new_session: start a new session, so that Ctrl-C in this terminal does not reach the process.
+        holds_lock: let the process hold the lock of the status file's folder as long as it lives (see `run.lock`):
+            others then know whether, and as which process, it runs.
     """
     write_json(status_path, asdict(WorkerStatus("loading")))
-    request = {"action": action, "arguments": arguments, "status_path": str(status_path.absolute())}
+    request = {
+        "action": action,
+        "arguments": arguments,
+        "status_path": str(status_path.absolute()),
+        "holds_lock": holds_lock,
+    }
     root = str(Path(__file__).parents[2])  # the process must run the same package as this one
     python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -97,16 +110,16 @@ class StatusFile:
 
 def main(text: str) -> int:
     """Train as a request says, and return the exit status of the process."""
-    from dcgan.devices.processes import TrainingStopped
-    from dcgan.training.start import resume, train
-
     request = json.loads(text)
     status_file = StatusFile(Path(request["status_path"]))
-    function: Callable[..., object] = train if request["action"] == "train" else resume
+    lock = lock_run(Path(request["status_path"]).parent) if request.get("holds_lock") else nullcontext()
+    signal.signal(signal.SIGTERM, _stop_loading)  # while it trains, the loop catches the signal instead
     try:
-        function(**request["arguments"], callbacks=[status_file])
-    except TrainingStopped as stop:
-        return stop.exit_status
+        with lock:
+            _call(request, status_file)
+    except KeyboardInterrupt as stop:
+        status_file.write(WorkerStatus("ended", "stopped"))
+        return int(getattr(stop, "exit_status", INTERRUPTED_STATUS))
     except (UserError, OSError) as error:
         status_file.write(WorkerStatus("failed", str(error)))
         print(f"dcgan: {error}", file=sys.stderr)
@@ -115,6 +128,24 @@ def main(text: str) -> int:
         status_file.write(WorkerStatus("failed", f"{type(error).__name__}: {error}"))
         raise
     return 0
+
+
+def _call(request: dict[str, Any], status_file: StatusFile) -> None:
+    # Imports torch: those who start a training and read its status need not.
+    from dcgan.training.start import resume, train
+
+    function: Callable[..., object] = train if request["action"] == "train" else resume
+    function(**request["arguments"], callbacks=[status_file])
+
+
+class _StoppedWhileLoading(KeyboardInterrupt):
+    """SIGTERM arrived while nothing was trained, so that there is nothing to save."""
+
+    exit_status = 128 + signal.SIGTERM
+
+
+def _stop_loading(number: int, frame: FrameType | None) -> None:
+    raise _StoppedWhileLoading
 
 
 if __name__ == "__main__":

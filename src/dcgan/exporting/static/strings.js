@@ -49,11 +49,24 @@ const TEXTS = {
   stop: ["Stop", "멈춤"],
   resume: ["Resume", "이어서"],
   more: ["Stop or resume", "멈추기, 이어서 하기"],
-  state: ["State", "상태"],
-  running: ["running", "훈련 중"],
-  done: ["done", "끝남"],
-  stopped: ["stopped", "멈춤"],
-  broken: ["broken", "손상됨"],
+  state_loading: ["loading", "불러오는 중"],
+  state_running: ["running", "훈련 중"],
+  state_done: ["done", "끝남"],
+  state_stopped: ["stopped", "멈춤"],
+  state_broken: ["broken", "손상됨"],
+  state_failed: ["failed", "실패"],
+  loadingHow: ["The data and the networks are being loaded.", "데이터와 신경망을 불러오고 있습니다."],
+  failedHow: ["The training failed before it had a run to show.", "실행을 만들기 전에 훈련이 실패했습니다."],
+  trainingFailed: ["The training of {0} failed: {1}", "{0}의 훈련이 실패했습니다: {1}"],
+  dismiss: ["Dismiss", "닫기"],
+  sent: ["…", "…"],
+  stop_sent: ["Stopping: the run is saved first.", "멈추는 중: 먼저 실행을 저장합니다."],
+  resume_sent: ["Resuming …", "이어서 시작하는 중 …"],
+  dismiss_sent: ["Dismissed.", "닫았습니다."],
+  gone: ["There is no run {0}. It may have been deleted or renamed. Choose another one here, or on the page", "실행 {0}을(를) 찾을 수 없습니다. 지워졌거나 이름이 바뀌었을 수 있습니다. 여기나 다음 페이지에서 다른 실행을 고르세요:"],
+  unreachable: ["The studio does not answer as it should ({0}). This page tries again by itself; if it stays like this, start dcgan studio again.", "스튜디오가 제대로 응답하지 않습니다 ({0}). 이 페이지는 저절로 다시 시도합니다. 계속 이러면 dcgan studio를 다시 시작하세요."],
+  lossReference: ["ln 2: D cannot tell", "ln 2: D가 구별하지 못함"],
+  scoreReference: ["1/2: the optimum", "1/2: 최적"],
   previewOf: ["Samples of {0}", "{0}의 샘플"],
   steps: ["Steps", "스텝"],
   step: ["Step", "스텝"],
@@ -94,7 +107,7 @@ const TEXTS = {
   quizLeft: ["{0} left to guess", "{0}장 남음"],
   quizScore: ["You were right {0} times of {1} (95% interval {2} to {3}).", "{1}번 중 {0}번 맞혔습니다 (95% 구간 {2}–{3})."],
   quizCritic: ["The discriminator: {0} of {1}.", "판별자: {1}번 중 {0}번."],
-  quizAgain: ["Twenty other pictures", "다른 스무 장"],
+  quizAgain: ["Other pictures", "다른 그림으로"],
   moveOn: ["from your drawing", "내가 그린 그림에서"],
 };
 
@@ -127,4 +140,10 @@ export function setLanguage(name) {
 export function t(key, ...values) {
   const text = TEXTS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
   return text.replace(/\{(\d)\}/g, (_, i) => values[i]);
+}
+
+/** Return what a text of the server, which is in English, is called in the language of the page. */
+export function translate(text) {
+  const entry = Object.values(TEXTS).find(([english]) => english === text);
+  return entry && document.documentElement.lang === "ko" ? entry[1] : text;
 }

@@ -3,14 +3,23 @@
 /** Return the URL of a route, whose parts are separated by `/`. */
 export const apiUrl = (route) => `api/${route.split("/").map(encodeURIComponent).join("/")}`;
 
-/** Return a response, or throw an error with the reason that the server gave. */
-async function checkResponse(response) {
-  if (response.ok) return response;
-  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(typeof detail === "string" ? detail : detail.map((problem) => problem.msg).join("; "));
+/** A request that the server has refused, with its status and the reason that it gave. */
+export class RefusedError extends Error {
+  constructor(status, reason) {
+    super(reason);
+    this.status = status;
+  }
 }
 
-export const getJson = async (route, query = "") => (await checkResponse(await fetch(apiUrl(route) + query))).json();
+/** Return a response, or throw an error with the reason that the server gave. */
+export async function checkResponse(response) {
+  if (response.ok) return response;
+  const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+  throw new RefusedError(response.status, detail);
+}
+
+export const getJson = async (route, query = "", signal = undefined) =>
+  (await checkResponse(await fetch(apiUrl(route) + query, { signal }))).json();
 
 export const post = async (route, content = {}) =>
   checkResponse(

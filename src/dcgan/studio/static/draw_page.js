@@ -52,11 +52,12 @@ function centerDrawing(board, width, height) {
   return canvas;
 }
 
-/** Return a canvas's pixels as the model has them, (H, W, C). */
+/** Return a canvas's pixels as the model has them, bytes (H, W, C) in base64. */
 function readPixels(canvas, channels) {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   const valueAt = (i) => data[4 * Math.floor(i / channels) + (i % channels)];
-  return Array.from({ length: canvas.width * canvas.height * channels }, (_, i) => valueAt(i));
+  const length = canvas.width * canvas.height * channels;
+  return btoa(Array.from({ length }, (_, i) => String.fromCharCode(valueAt(i))).join(""));
 }
 
 /** Make a board to draw on. `toInput` returns what is on it in the model's size, as a canvas; null if it is empty. */
@@ -89,8 +90,8 @@ function makeBoard(width, height) {
   }
 
   async function showFile(file) {
-    const bitmap = await createImageBitmap(file);
     clear();
+    const bitmap = await createImageBitmap(file);
     fileImage = h("canvas", { width, height });
     fileImage.getContext("2d").drawImage(bitmap, 0, 0, width, height);
     context.drawImage(bitmap, 0, 0, BOARD_SIZE, BOARD_SIZE);
@@ -102,28 +103,48 @@ function makeBoard(width, height) {
   return { canvas, clear, showFile, toInput: () => fileImage || centerDrawing(canvas, width, height) };
 }
 
-export async function drawPage(root, { name: requestedName }) {
-  const picker = await pickModel(root, "draw", requestedName);
-  if (!picker) return undefined;
-  const { shape, classes } = await getJson(`models/${picker.name}`);
+export async function drawPage(root, { name: requestedName, signal }) {
+  const picker = await pickModel(root, "draw", requestedName, signal);
+  if (!picker) return;
+  const { shape, classes } = await getJson(`models/${picker.name}`, "", signal);
   const [channels, height, width] = shape;
   const board = makeBoard(width, height);
   const nearest = h("canvas", { width, height, role: "img", "aria-label": t("nearest") });
   const status = h("p", { role: "status", class: "result" });
   const playLink = h("a", { hidden: true }, t("walkOn"));
   const searchButton = h("button", { type: "button", class: "main", onclick: search }, t("find"));
-  const clearButton = h("button", { type: "button", onclick: board.clear }, t("clear"));
+  const clearButton = h("button", { type: "button", onclick: clear }, t("clear"));
   const upload = h("input", { type: "file", accept: "image/*" });
+
+  let searchCount = 0; // an answer that comes after another search, or after Clear, is not shown
 
   upload.addEventListener("change", async () => {
     if (!upload.files.length) return;
+    const [file] = upload.files;
+    clear();
     try {
-      await board.showFile(upload.files[0]);
-      await search();
+      await board.showFile(file);
     } catch {
       status.textContent = t("noPicture");
+      return;
     }
+    await search();
   });
+
+  /** Clear the board and everything that belonged to what was drawn there. */
+  function clear() {
+    board.clear();
+    upload.value = "";
+    clearResult();
+  }
+
+  function clearResult() {
+    searchCount += 1;
+    nearest.getContext("2d").clearRect(0, 0, width, height);
+    status.textContent = "";
+    playLink.hidden = true;
+    searchButton.disabled = false;
+  }
 
   function showInversion({ pixels, z, label, error }) {
     const hasLabel = label !== null;
@@ -137,16 +158,19 @@ export async function drawPage(root, { name: requestedName }) {
 
   async function search() {
     const input = board.toInput();
+    clearResult();
+    const number = searchCount;
     if (!input) return void (status.textContent = t("drawFirst"));
     status.textContent = t("searching");
     searchButton.disabled = true;
     try {
       const content = { pixels: readPixels(input, channels) };
-      showInversion(await (await post(`models/${picker.name}/invert`, content)).json());
+      const inversion = await (await post(`models/${picker.name}/invert`, content)).json();
+      if (number === searchCount) showInversion(inversion);
     } catch (error) {
-      status.textContent = t("failed", error.message);
+      if (number === searchCount) status.textContent = t("failed", error.message);
     }
-    searchButton.disabled = false;
+    if (number === searchCount) searchButton.disabled = false;
   }
 
   const uploadField = h("label", { class: "field" }, h("span", {}, t("orFile")), upload);
@@ -162,5 +186,4 @@ export async function drawPage(root, { name: requestedName }) {
       h("figure", {}, nearest, h("figcaption", {}, status, playLink)),
     ),
   );
-  return undefined;
 }

@@ -9,21 +9,21 @@ import { getJson } from "./api.js";
  *
  * Returns null if there is no run; the page then says so.
  */
-export async function pickRun(root, page, requestedName) {
-  const { runs, shipped } = await getJson("runs");
+export async function pickRun(root, page, requestedName, signal) {
+  const { runs, shipped } = await getJson("runs", "", signal);
   const names = runs.filter((run) => run.state !== "broken").map((run) => run.name);
   return makePicker(root, page, shipped.includes(requestedName) ? "" : requestedName, { runs: names });
 }
 
 /** Return the same for a model: a run's model, or one that comes with the package. */
-export async function pickModel(root, page, requestedName) {
-  const { runs, shipped } = await getJson("runs");
+export async function pickModel(root, page, requestedName, signal) {
+  const { runs, shipped } = await getJson("runs", "", signal);
   const names = runs.filter((run) => run.state !== "broken" && run.has_model).map((run) => run.name);
   return makePicker(root, page, requestedName, { runs: names, shipped });
 }
 
 function makePicker(root, page, requestedName, groups) {
-  // A run that has just been started has no folder yet, but is shown.
+  // A name that is in no list is selected too: the page then says what became of it.
   if (requestedName && !Object.values(groups).flat().includes(requestedName)) groups.runs.unshift(requestedName);
   const names = Object.values(groups).flat();
   if (!names.length) {

@@ -11,17 +11,18 @@ function parseStart(text, z_dim) {
   return start.length === z_dim && start.every(Number.isFinite) ? start : null;
 }
 
-export async function playPage(root, { name: requestedName, params }) {
-  const picker = await pickModel(root, "play", requestedName);
-  if (!picker) return undefined;
+export async function playPage(root, { name: requestedName, params, signal }) {
+  const picker = await pickModel(root, "play", requestedName, signal);
+  if (!picker) return;
   const container = h("div");
   root.replaceChildren(h("h2", {}, t("play")), picker.element, container);
   const engine = await serverEngine(picker.name);
+  if (signal.aborted) return;
   const startText = params.get("from");
   const onState = (state) => {
     if (startText) state.set("from", startText);
     history.replaceState(null, "", `#/play/${encodeURIComponent(picker.name)}?${state}`);
   };
   showPlayPage(container, engine, { params, onState, start: parseStart(startText, engine.generator.z_dim) });
-  return () => container.remove();
+  signal.addEventListener("abort", () => container.remove()); // ends a walk
 }

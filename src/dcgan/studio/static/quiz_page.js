@@ -1,4 +1,4 @@
-// The page "Real or fake?": the visitor guesses of twenty pictures which ones are real.
+// The page "Real or fake?": the visitor guesses of some pictures, twenty as a rule, which ones are real.
 
 import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
@@ -52,11 +52,11 @@ function revealItem(item, guess, isReal) {
   item.lastChild.replaceChildren(h("strong", {}, `${isRight ? "✓" : "✗"} ${t(isReal ? "real" : "fake")}`));
 }
 
-export async function quizPage(root, { name: requestedName, params }) {
-  const picker = await pickModel(root, "quiz", requestedName);
-  if (!picker) return undefined;
+export async function quizPage(root, { name: requestedName, params, signal }) {
+  const picker = await pickModel(root, "quiz", requestedName, signal);
+  if (!picker) return;
   const seed = Number(params.get("seed")) || Math.floor(Math.random() * 1e6) + 1;
-  const quiz = await getJson(`models/${picker.name}/quiz`, `?seed=${seed}`);
+  const quiz = await getJson(`models/${picker.name}/quiz`, `?seed=${seed}`, signal);
   const letters = params.get(GUESSES_PARAM) || "";
   const guesses = quiz.is_real.map((_, i) => LETTERS[letters[i]] ?? null);
   const pageUrl = (query) => `#/quiz/${encodeURIComponent(picker.name)}?${query}`;
@@ -95,5 +95,4 @@ export async function quizPage(root, { name: requestedName, params }) {
     items,
   );
   update();
-  return undefined;
 }

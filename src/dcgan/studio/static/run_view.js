@@ -17,9 +17,13 @@ export function makeDescriptionList(pairs) {
   return h("dl", {}, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
-/** Make the list of a run's steps, images, time and, while it trains, its speed. */
-export function makeProgressList(run) {
-  if (!run.last) return makeDescriptionList([[t("state"), t(run.state)]]);
+export const makeBadge = (run) => h("span", { class: `badge ${run.state}` }, t(`state_${run.state}`));
+
+/** Make what says how far a run is, or what is wrong with its files. */
+export function makeProgress(run) {
+  if (run.state === "broken") return h("p", { class: "bad" }, run.problem);
+  if (run.state === "loading" && !run.last) return h("p", { class: "quiet" }, t("loadingHow"));
+  if (!run.last) return h("p", { class: "quiet" }, t(run.state === "failed" ? "failedHow" : "noLines"));
   const { step, images_seen: imagesSeen, seconds } = run.last;
   const pairs = [
     [t("steps"), step.toLocaleString()],
@@ -33,30 +37,59 @@ export function makeProgressList(run) {
   return makeDescriptionList(pairs);
 }
 
-/** Make what stops or resumes a run, whichever is possible. `onDone` is called after the server has answered. */
-export function makeRunControls(run, onDone) {
-  if (run.state === "broken") return [];
-  const status = h("span", { role: "status", class: "bad" });
-  const makeButton = (action, getContent) => {
-    const onclick = async (event) => {
-      event.target.disabled = true;
-      try {
-        await post(`runs/${run.name}/${action}`, getContent());
-        status.textContent = "";
-      } catch (error) {
-        status.textContent = error.message;
-      }
-      event.target.disabled = false;
-      onDone();
-    };
-    return h("button", { type: "button", onclick }, t(action));
+/** Make a button that sends a request to change a run; `status` says what came of it. */
+function makeActionButton(name, action, status, onDone, getContent = () => ({})) {
+  const onclick = async (event) => {
+    const button = event.currentTarget;
+    button.disabled = true;
+    status.className = "quiet";
+    status.textContent = t("sent");
+    try {
+      await post(`runs/${name}/${action}`, getContent());
+      status.textContent = t(`${action}_sent`);
+    } catch (error) {
+      status.className = "bad";
+      status.textContent = error.message;
+    }
+    button.disabled = false;
+    onDone();
   };
-  if (run.state === "running") return [makeButton("stop", () => ({})), status];
-  const trainedMinutes = Math.ceil((run.last?.seconds || 0) / 60);
-  const minutes = h("input", { type: "number", min: 1, max: 100000, value: trainedMinutes + EXTRA_MINUTES });
-  return [
-    h("label", { class: "field" }, h("span", {}, t("untilMinutes")), minutes),
-    makeButton("resume", () => ({ minutes: Number(minutes.value) })),
-    status,
-  ];
+  return h("button", { type: "button", onclick }, t(action));
+}
+
+/** Make the line that says why a training failed, with a button that dismisses it. */
+export function makeFailure(name, message, onDone) {
+  const status = h("span", { role: "status" });
+  const button = makeActionButton(name, "dismiss", status, onDone);
+  button.setAttribute("aria-label", `${t("dismiss")}: ${name}`);
+  return h("div", { class: "failure" }, h("p", { class: "bad" }, t("trainingFailed", name, message)), button, status);
+}
+
+/**
+ * Make the controls that stop or resume a run, whichever is possible, as an element that is kept while they stay the
+ * same: the visitor may be typing there. `onDone` is called after the server has answered.
+ */
+export function makeRunControls(onDone) {
+  const element = h("div", { class: "row" });
+  let lastState = "";
+
+  function makeControls(run) {
+    const status = h("span", { role: "status" });
+    if (["running", "loading"].includes(run.state)) return [makeActionButton(run.name, "stop", status, onDone), status];
+    if (!["stopped", "done"].includes(run.state)) return [];
+    const trainedMinutes = Math.ceil((run.last?.seconds || 0) / 60);
+    const minutes = h("input", { type: "number", min: 1, max: 100000, value: trainedMinutes + EXTRA_MINUTES });
+    const getContent = () => ({ minutes: Number(minutes.value) });
+    const resumeButton = makeActionButton(run.name, "resume", status, onDone, getContent);
+    return [h("label", { class: "field" }, h("span", {}, t("untilMinutes")), minutes), resumeButton, status];
+  }
+
+  function update(run) {
+    if (run.state === lastState) return;
+    const hadFocus = element.contains(document.activeElement);
+    lastState = run.state;
+    element.replaceChildren(...makeControls(run));
+    if (hadFocus) element.querySelector("button")?.focus();
+  }
+  return { element, update };
 }

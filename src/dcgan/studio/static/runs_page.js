@@ -2,8 +2,9 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { apiUrl, getJson, post } from "./api.js";
-import { makeProgressList, makeRunControls } from "./run_view.js";
+import { apiUrl, post } from "./api.js";
+import { poll } from "./polling.js";
+import { makeBadge, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
 
 const REFRESH_INTERVAL_MS = 3000;
 const DEFAULT_MINUTES = 3;
@@ -13,21 +14,69 @@ function makePreview(run) {
   return h("img", { class: "preview", alt: t("previewOf", run.name), src, loading: "lazy" });
 }
 
-function makeCard(run, refresh) {
-  const isBroken = run.state === "broken";
-  const makeLink = (page) => h("a", { href: `#/${page}/${encodeURIComponent(run.name)}` }, t(page));
-  const links = [...(isBroken ? [] : [makeLink("watch")]), ...(run.has_model ? [makeLink("play")] : [])];
-  const controls = h("div", { class: "row" }, ...makeRunControls(run, refresh));
-  return h(
-    "li",
-    { class: "run", "data-run": run.name },
-    run.preview ? makePreview(run) : "",
-    h("h3", {}, run.name),
-    h("span", { class: `badge ${run.state}` }, t(run.state)),
-    isBroken ? h("p", { class: "bad" }, run.problem) : makeProgressList(run),
-    h("div", { class: "row" }, ...links),
-    isBroken ? "" : h("details", {}, h("summary", {}, t("more")), controls),
-  );
+/** Make the card of a run. `update` shows the run as it is now, and leaves alone what the visitor is using. */
+function makeCard(name, refresh) {
+  const [preview, body, links] = [h("div", { class: "preview-box" }), h("div", {}), h("div", { class: "row" })];
+  const controls = makeRunControls(refresh);
+  const details = h("details", {}, h("summary", {}, t("more")), controls.element);
+  const element = h("li", { class: "run", "data-run": name }, preview, h("h3", {}, name), body, links, details);
+  const makeLink = (page) => h("a", { href: `#/${page}/${encodeURIComponent(name)}` }, t(page));
+  let [lastContent, lastPreview, lastLinks] = ["", null, ""];
+
+  function update(run) {
+    const content = JSON.stringify(run);
+    if (content === lastContent) return;
+    lastContent = content;
+    if (run.preview !== lastPreview) preview.replaceChildren(...(run.preview ? [makePreview(run)] : []));
+    lastPreview = run.preview;
+    body.replaceChildren(makeBadge(run), makeProgress(run));
+    const pages = [...(run.state === "broken" ? [] : ["watch"]), ...(run.has_model ? ["play"] : [])];
+    if (pages.join() !== lastLinks) links.replaceChildren(...pages.map(makeLink));
+    lastLinks = pages.join();
+    controls.update(run);
+    details.hidden = run.state === "broken";
+  }
+  return { element, update };
+}
+
+/** Make the list of cards. */
+function makeCardList(refresh) {
+  const element = h("ul", { class: "runs" });
+  const cards = new Map();
+
+  function update(runs) {
+    const names = runs.map((run) => run.name);
+    for (const name of [...cards.keys()].filter((name) => !names.includes(name))) {
+      cards.get(name).element.remove();
+      cards.delete(name);
+    }
+    for (const run of [...runs].reverse()) {
+      if (!cards.has(run.name)) {
+        cards.set(run.name, makeCard(run.name, refresh));
+        element.prepend(cards.get(run.name).element);
+      }
+      cards.get(run.name).update(run);
+    }
+    // A card that is moved loses the focus: the order waits until the visitor uses none of them.
+    const isInOrder = names.every((name, i) => element.children[i] === cards.get(name).element);
+    if (isInOrder || element.contains(document.activeElement)) return;
+    element.replaceChildren(...names.map((name) => cards.get(name).element));
+  }
+  return { element, update };
+}
+
+/** Make the list of the trainings that failed. */
+function makeFailureList(refresh) {
+  const element = h("div", { role: "alert" });
+  let lastContent = "";
+
+  function update(failures) {
+    const content = JSON.stringify(failures);
+    if (content === lastContent) return;
+    lastContent = content;
+    element.replaceChildren(...Object.entries(failures).map(([name, message]) => makeFailure(name, message, refresh)));
+  }
+  return { element, update };
 }
 
 /** Make the select of presets, and the line that describes the selected one. */
@@ -46,6 +95,7 @@ function makeStartForm({ presets, default_preset: defaultPreset }, refresh) {
   const minutesLimits = { min: 0.1, max: 100000, step: "any" };
   const minutes = h("input", { type: "number", value: DEFAULT_MINUTES, ...minutesLimits, required: true });
   const status = h("p", { role: "status", class: "bad" });
+  const button = h("button", { class: "main" }, t("start"));
   const makeField = (label, input) => h("label", { class: "field" }, h("span", {}, label), input);
   const row = h(
     "div",
@@ -53,19 +103,22 @@ function makeStartForm({ presets, default_preset: defaultPreset }, refresh) {
     makeField(t("preset"), preset),
     makeField(t("data"), data),
     makeField(t("minutesOf"), minutes),
-    h("button", { class: "main" }, t("start")),
+    button,
   );
   const form = h("form", {}, h("fieldset", {}, h("legend", {}, t("startOne")), row, description, status));
+  form.addEventListener("input", () => (status.textContent = "")); // what was wrong is being changed
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    button.disabled = true; // a second click would start a second training
     try {
       const content = { preset: preset.value, data: data.value, minutes: Number(minutes.value) };
       const { name } = await (await post("runs", content)).json();
       status.textContent = "";
-      location.hash = `#/watch/${encodeURIComponent(name)}`;
+      if (form.isConnected) location.hash = `#/watch/${encodeURIComponent(name)}`;
     } catch (error) {
       status.textContent = error.message;
     }
+    button.disabled = false;
     refresh();
   });
   return form;
@@ -76,34 +129,37 @@ function makeShippedLinks(names) {
   return links.length ? [h("p", { class: "ready" }, t("tryShipped"), ...links)] : [];
 }
 
-export async function runsPage(root) {
-  const cards = h("ul", { class: "runs" });
-  const failures = h("div", { role: "alert" });
-  let lastContent = "";
+export async function runsPage(root, { signal }) {
+  let refresh = () => {};
+  const [cards, failures] = [makeCardList(() => refresh()), makeFailureList(() => refresh())];
+  const notice = h("div", { role: "status" });
+  const emptyNote = h("p", {}, t("noRunsYet"));
+  let isBuilt = false;
 
-  async function refresh() {
-    const answer = await getJson("runs");
-    const content = JSON.stringify([answer.runs, answer.failed]);
-    // While the visitor uses a card, the cards stay as they are.
-    if (content === lastContent || cards.contains(document.activeElement)) return answer;
-    lastContent = content;
-    cards.replaceChildren(...answer.runs.map((run) => makeCard(run, refresh)));
-    const lines = Object.entries(answer.failed).map(([name, message]) => `${name}: ${message}`);
-    failures.replaceChildren(...lines.map((line) => h("p", { class: "bad" }, line)));
-    return answer;
+  function build(answer) {
+    isBuilt = true;
+    root.replaceChildren(
+      h("h2", {}, t("runs")),
+      notice,
+      makeStartForm(answer, () => refresh()),
+      failures.element,
+      ...makeShippedLinks(answer.shipped),
+      emptyNote,
+      cards.element,
+    );
   }
 
-  const answer = await refresh();
-  const emptyNote = answer.runs.length ? [] : [h("p", {}, t("noRunsYet"))];
-  const startForm = makeStartForm(answer, refresh);
-  root.replaceChildren(
-    h("h2", {}, t("runs")),
-    startForm,
-    failures,
-    ...makeShippedLinks(answer.shipped),
-    ...emptyNote,
-    cards,
-  );
-  const timer = setInterval(() => refresh().catch(() => {}), REFRESH_INTERVAL_MS);
-  return () => clearInterval(timer);
+  function onContent(answer) {
+    if (!isBuilt) build(answer);
+    emptyNote.hidden = answer.runs.length > 0;
+    failures.update(answer.failed);
+    cards.update(answer.runs);
+  }
+
+  function onError(error) {
+    notice.replaceChildren(...(error ? [h("p", { class: "bad" }, t("unreachable", error.message))] : []));
+    if (!isBuilt) root.replaceChildren(h("h2", {}, t("runs")), notice);
+  }
+
+  refresh = poll("runs", { intervalMs: REFRESH_INTERVAL_MS, signal, onContent, onError });
 }

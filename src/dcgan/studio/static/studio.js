@@ -8,13 +8,16 @@ import { playPage } from "./play_page.js";
 import { drawPage } from "./draw_page.js";
 import { quizPage } from "./quiz_page.js";
 
-/** Each fills an element with a page, and may return a function that is called when the visitor leaves the page. */
+/**
+ * Each fills an element with a page. Everything that a page does later ends when `signal` aborts, which happens as soon
+ * as the visitor leaves it, even before it has loaded.
+ */
 const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, quiz: quizPage };
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const skipLink = document.getElementById("skip");
-let leavePage = () => {};
+let visit = new AbortController();
 
 function decodeName(text) {
   try {
@@ -49,16 +52,18 @@ function showFrame({ page, name }) {
 }
 
 async function showPage() {
-  leavePage();
-  leavePage = () => {};
+  visit.abort();
+  visit = new AbortController();
+  const { signal } = visit;
   const address = parseAddress();
   showFrame(address);
   document.title = `${t(address.page)} · dcgan studio`;
   const root = h("div", {}, h("p", { role: "status" }, t("loading")));
   main.replaceChildren(root);
   try {
-    leavePage = (await PAGES[address.page](root, address)) || leavePage;
+    await PAGES[address.page](root, { ...address, signal });
   } catch (error) {
+    if (signal.aborted) return;
     root.replaceChildren(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
   }
 }

@@ -2,32 +2,20 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { apiUrl } from "./api.js";
+import { apiUrl, RefusedError } from "./api.js";
 import { chart } from "./chart.js";
 import { pickRun } from "./picker.js";
-import { makeDescriptionList, makeProgressList, makeRunControls } from "./run_view.js";
+import { poll } from "./polling.js";
+import { makeBadge, makeDescriptionList, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
 
-const RETRY_DELAY_MS = 1500;
+const REFRESH_INTERVAL_MS = 1000;
+const NOT_FOUND = 404;
 const POSITION_NAMES = ["step", "images_seen"]; // numbers of an event that are no metrics
 
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const column = (run, name) => run.lines.map((line) => line[name]);
-
-/** Make the chart of the discriminator's scores, for what the scores of the run's objective mean. */
-function makeScoreChart(run) {
-  const [x, real, fake] = ["images_seen", "d_real", "d_fake"].map((name) => column(run, name));
-  const probability = { low: 0, high: 1, hasMidline: true };
-  if (run.scores === "relative") {
-    const winProbabilities = real.map((value, i) => sigmoid(value - fake[i]));
-    return chart(x, [["σ(D(x) − D(G(z)))", winProbabilities]], { ...probability, title: t("scoresOf") });
-  }
-  const limits = run.scores === "probability" ? probability : {};
-  return chart(x, [["D(x)", real], ["D(G(z))", fake]], { ...limits, title: t("scoresOf") });
-}
-
-function makeLossChart(run) {
-  const series = [["Loss_D", column(run, "loss_d")], ["Loss_G", column(run, "loss_g")]];
-  return chart(column(run, "images_seen"), series, { title: t("losses") });
+/** Make the charts that have a line to show: at least two points. */
+function makeCharts(run) {
+  const charts = run.charts.filter(({ curves }) => curves.every(({ points }) => points.length > 1));
+  return charts.length ? charts.map(chart) : [h("p", { class: "quiet" }, t("noLines"))];
 }
 
 function makeHealthList(run) {
@@ -57,7 +45,8 @@ function makeGridPanel(root, runName) {
 
   function showGrid() {
     const name = grids[Number(slider.value)];
-    if (!name) return;
+    panel.hidden = !name;
+    if (!name || name === root.dataset.grid) return;
     image.src = apiUrl(`runs/${runName}/samples/${name}`);
     root.dataset.grid = name;
     imagesSeen.textContent = t("imagesSeen", Number(name.replace(".png", "")).toLocaleString());
@@ -77,63 +66,66 @@ function makeGridPanel(root, runName) {
     showGrid();
   });
   const sliderRow = h("label", { class: "slider" }, h("span", {}, t("back")), slider, imagesSeen);
-  return { panel: h("div", { class: "panel" }, image, sliderRow), update };
+  const panel = h("div", { class: "panel", hidden: true }, image, sliderRow);
+  return { panel, update };
 }
 
-/** Call `onRun` with the run, now and after every change; return a function that ends it. */
-function subscribe(runName, onRun, onError) {
-  let [source, timer] = [null, 0];
-  function connect() {
-    source = new EventSource(apiUrl(`runs/${runName}/events`));
-    source.onmessage = (event) => onRun(JSON.parse(event.data));
-    source.onerror = () => {
-      onError();
-      // The browser connects again by itself, but not after a refusal: a run that has just been started has no folder.
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, RETRY_DELAY_MS);
-    };
-  }
-  connect();
-  return () => {
-    clearTimeout(timer);
-    source.close();
-  };
-}
-
-export async function watchPage(root, { name: requestedName }) {
-  const picker = await pickRun(root, "watch", requestedName);
-  if (!picker) return undefined;
-  const grid = makeGridPanel(root, picker.name);
-  const [progress, controls] = [h("div", { "aria-live": "off" }), h("div", { class: "row" })];
+/** Make the panels of a run; `update` shows the run as it is now. */
+function makeRunPanels(root, runName, refresh) {
+  const grid = makeGridPanel(root, runName);
+  const [failure, progress] = [h("div", { role: "alert" }), h("div", { "aria-live": "off" })];
+  const controls = makeRunControls(refresh);
   const [curves, events] = [h("div"), h("div", { role: "status" })];
-  let lastEvents = "";
+  let [lastEvents, lastFailure] = ["", ""];
 
   function update(run) {
     grid.update(run.samples);
-    const badge = h("span", { class: `badge ${run.state}` }, t(run.state));
-    progress.replaceChildren(badge, run.problem ? h("p", { class: "bad" }, run.problem) : makeProgressList(run));
-    const hasCurves = run.lines.length > 1;
-    const charts = hasCurves ? [makeLossChart(run), makeScoreChart(run)] : [h("p", { class: "quiet" }, t("noLines"))];
-    curves.replaceChildren(...charts);
-    // A screen reader reads these again when they are replaced, and the visitor may be typing there.
-    const newEvents = JSON.stringify([run.events, run.state]);
+    progress.replaceChildren(makeBadge(run), makeProgress(run));
+    controls.update(run);
+    curves.replaceChildren(...makeCharts(run));
+    // A screen reader reads these again when they are replaced.
+    if ((run.failure || "") !== lastFailure) {
+      lastFailure = run.failure || "";
+      failure.replaceChildren(...(lastFailure ? [makeFailure(run.name, lastFailure, refresh)] : []));
+    }
+    const newEvents = JSON.stringify(run.events);
     if (newEvents !== lastEvents) {
-      events.replaceChildren(h("h3", {}, t("health")), makeHealthList(run), ...makeMetricList(run));
-      controls.replaceChildren(...makeRunControls(run, () => {}));
       lastEvents = newEvents;
+      events.replaceChildren(h("h3", {}, t("health")), makeHealthList(run), ...makeMetricList(run));
     }
     root.dataset.state = run.state;
   }
 
   const makePanel = (...children) => h("div", { class: "panel" }, ...children);
-  root.replaceChildren(
-    h("h2", {}, t("watch")),
-    picker.element,
-    h(
-      "div",
-      { class: "watch" },
-      h("div", {}, grid.panel, makePanel(progress, controls)),
-      h("div", {}, makePanel(curves), makePanel(events)),
-    ),
-  );
-  return subscribe(picker.name, update, () => (root.dataset.state = "unreachable"));
+  const left = h("div", {}, failure, makePanel(progress, controls.element), grid.panel);
+  const right = h("div", {}, makePanel(curves), makePanel(events));
+  return { element: h("div", { class: "watch" }, left, right), update };
+}
+
+export async function watchPage(root, { name: requestedName, signal }) {
+  const picker = await pickRun(root, "watch", requestedName, signal);
+  if (!picker || signal.aborted) return;
+  let refresh = () => {};
+  const panels = makeRunPanels(root, picker.name, () => refresh());
+  const notice = h("div", { role: "alert" });
+  panels.element.hidden = true;
+
+  function onContent(run) {
+    panels.element.hidden = false;
+    panels.update(run);
+  }
+
+  /** Say what is wrong. A run that is gone does not come back: the asking ends. */
+  function onError(error) {
+    const isGone = error instanceof RefusedError && error.status === NOT_FOUND;
+    if (!error) return void notice.replaceChildren();
+    const text = isGone ? t("gone", picker.name) : t("unreachable", error.message);
+    notice.replaceChildren(h("p", { class: "bad" }, text, " ", h("a", { href: "#/runs" }, t("runs"))));
+    root.dataset.state = isGone ? "gone" : "unreachable";
+    if (isGone) panels.element.remove(); // it would show what is no longer so
+    return isGone;
+  }
+
+  root.replaceChildren(h("h2", {}, t("watch")), picker.element, notice, panels.element);
+  refresh = poll(`runs/${picker.name}`, { intervalMs: REFRESH_INTERVAL_MS, signal, onContent, onError });
 }

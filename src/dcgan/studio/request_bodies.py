@@ -1,0 +1,115 @@
+"""The bodies of requests: what they may hold, and how they are read so that no body keeps other requests waiting.
+
+FastAPI parses a body in the event loop, collects every mistake, and puts all of the input into its answer: a body of
+1 MB can then be answered with 34 MB after 15 s. Here the length of lists is limited before anything is parsed, the
+first mistake ends the check, and the answer is one line without the input.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+
+from dcgan.errors import UserError
+from dcgan.files import printable
+from dcgan.presets import DEFAULT_PRESET
+
+MAX_IMAGE_BYTES = 4 * 256 * 256
+MAX_LATENTS = 64
+MAX_COORDINATES = 2**16
+"""Numbers in all latents of a request together."""
+MAX_DETAIL_CHARS = 300
+"""Characters of the line that says what is wrong."""
+
+Coordinate = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+Latent = Annotated[list[Coordinate], FailFast(), Field(min_length=1, max_length=4096)]
+Label = Annotated[int, Field(ge=0, le=65_535)]
+Minutes = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+
+
+class InvalidRequestError(UserError):
+    """A request is not of the form that its route takes."""
+
+
+class RequestBody(BaseModel):
+    """A body, as a JSON object with these fields and no others.
+
+    Attributes:
+        max_commas: how many commas the JSON may have. It bounds the number of values, and with it the time that the
+            body needs, before anything is parsed.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    max_commas: ClassVar[int] = 1000
+
+
+Body = TypeVar("Body", bound=RequestBody)
+
+
+class StartRequest(RequestBody):
+    """A training to start."""
+
+    preset: str = Field(default=DEFAULT_PRESET, max_length=40)
+    data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
+    minutes: Minutes = 3.0
+
+
+class ResumeRequest(RequestBody):
+    """How long a resumed run trains, counted from its start."""
+
+    minutes: Minutes
+
+
+class DrawRequest(RequestBody):
+    """Latents to draw, and their classes if the model has classes."""
+
+    max_commas: ClassVar[int] = MAX_COORDINATES + MAX_LATENTS
+    z: Annotated[list[Latent], FailFast()] = Field(min_length=1, max_length=MAX_LATENTS)
+    labels: list[Label] | None = Field(default=None, max_length=MAX_LATENTS)
+
+    @model_validator(mode="after")
+    def _check_size(self) -> "DrawRequest":
+        if sum(map(len, self.z)) > MAX_COORDINATES:
+            raise ValueError(f"the latents may have {MAX_COORDINATES} numbers in all")
+        return self
+
+
+class InvertRequest(RequestBody):
+    """A picture of the size that the model draws: bytes (H, W, C) in that order, as base64."""
+
+    pixels: Base64Bytes = Field(min_length=1, max_length=MAX_IMAGE_BYTES)
+
+
+def read_body(model: type[Body]) -> Any:
+    """Return the dependency of a route that gives it the request's body as `model`."""
+
+    async def read(request: Request) -> Body:
+        content = await request.body()
+        if content.count(b",") > model.max_commas:
+            raise InvalidRequestError("the request has too many values")
+        return await run_in_threadpool(_parse, model, content)
+
+    reader: Callable[[Request], Awaitable[Body]] = read
+    return Depends(reader)
+
+
+def describe_body(model: type[RequestBody]) -> dict[str, Any]:
+    """Return what the description of the API says of the body of a route."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def first_mistake(errors: Any) -> str:
+    """Return the first of pydantic's errors as one line, without the input."""
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return printable(f"{place}: {first['msg']}" if place else first["msg"])[:MAX_DETAIL_CHARS]
+
+
+def _parse(model: type[Body], content: bytes) -> Body:
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise InvalidRequestError(first_mistake(error.errors(include_url=False, include_input=False))) from None
