@@ -84,7 +84,7 @@ def test_walk_inversion_and_export_take_the_name(work_folder: Path, monkeypatch:
     assert run(["invert", "mnist", "digit.png", "--out", "inverted"]) == 0
     assert run(["export", "mnist-cgan", "--format", "safetensors", "--out", "exported"]) == 0
     assert (dcgan.load("exported").sample(20) == dcgan.load("mnist-cgan").sample(20)).all()
-    assert onnx.export_onnx(dcgan.load("mnist"), work_folder / "digits.onnx") <= 1e-5
+    assert onnx.export_onnx(dcgan.load("mnist"), work_folder / "digits.onnx") < 1e-3
 
 
 def test_a_run_can_start_from_it(refused: Callable[..., str]):

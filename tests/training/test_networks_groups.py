@@ -98,7 +98,7 @@ def test_a_run_with_classes_and_groups_resumes_to_the_bit(tmp_path: Path, two_cl
     model = dcgan.load(whole)
     assert model.generator.classes == 2
     assert model.sample(4, label=1).shape == (4, 16, 16, 1)
-    assert onnx.export_onnx(model, tmp_path / "g.onnx") <= 1e-5
+    assert onnx.export_onnx(model, tmp_path / "g.onnx") < 1e-3
 
 
 def test_an_initial_model_needs_groups_of_the_same_classes(tmp_path: Path, two_classes: Path, shades: Path):
