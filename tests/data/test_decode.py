@@ -172,7 +172,7 @@ def huge_png() -> bytes:
         (encode(half_and_half())[:60], ""),
         (encode(half_and_half((200, 200)), "JPEG")[:400], "runcated"),
         (huge_png(), "too large: over"),
-        (encode(Image.new("F", (20, 20), 0.5), "TIFF"), "floating-point"),
+        (encode(Image.new("F", (20, 20), float("nan")), "TIFF"), "not finite numbers"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ],
 )

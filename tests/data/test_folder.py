@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dcgan.data.folder import Listing, list_folder, list_zip
+from dcgan.data.rules import RULES_OF_0_1
 from dcgan.errors import UserError
 
 
@@ -131,7 +132,8 @@ def make_stylegan_zip(tmp_path: Path, labels: object) -> Path:
 def test_stylegans_labels(tmp_path: Path):
     listing = list_zip(make_stylegan_zip(tmp_path, {"labels": [["00000/img0.png", 6], ["00000/img1.png", 2]]}))
     assert class_names(listing) == {"00000/img0.png": "6", "00000/img1.png": "2"}
-    assert len(listing.classes) == 7
+    assert listing.classes == ("2", "6")
+    assert len(list_zip(tmp_path / "s.zip", RULES_OF_0_1).classes) == 7
 
 
 def test_stylegans_one_hot_missing_and_absent_labels(tmp_path: Path):

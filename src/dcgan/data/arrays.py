@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
+from dcgan.data.value_range import ValueRange, scale_to_8_bits
 from dcgan.errors import UserError
 from dcgan.files import printable
 
@@ -22,6 +23,8 @@ MAX_CHUNK_BYTES = 2**22
 """Bytes that are read at a time; a chunk has at least one image."""
 MAX_SIDE = 16_384
 """Pixels of a side of a stored image."""
+MIN_LAST_SIDE = 5
+"""Pixels: in an array of three dimensions a shorter last one holds channels."""
 MAX_CLASSES = 65_536
 IMAGE_KEYS = ("arr_0", "images", "x", "x_train", "data")
 """Names that the array of images may have in an `.npz` file."""
@@ -40,6 +43,7 @@ DAMAGE_ERRORS = (
 )
 """What NumPy and the unpackers raise for damaged files."""
 
+UINT8: np.dtype[Any] = np.dtype(np.uint8)
 Array = npt.NDArray[Any]
 ImageShape = tuple[int, int, int]
 """(H, W, C) of an image."""
@@ -55,6 +59,8 @@ class StoredImages:
         read_chunks: reads the images in order as uint8 (k, H, W, C); raises UserError where the file is damaged.
         labels: int64 (N,), or None.
         is_test: whether these images are the set's own test split.
+        value_range: the values that became 0 and 255; None if the file holds uint8.
+        notices: lines about what was guessed.
     """
 
     count: int
@@ -62,30 +68,50 @@ class StoredImages:
     read_chunks: Callable[[], Iterator[Array]]
     labels: Array | None = None
     is_test: bool = False
+    value_range: ValueRange | None = None
+    notices: tuple[str, ...] = ()
 
 
-def read_npy(path: Path) -> StoredImages:
+def read_npy(path: Path, value_range: ValueRange | None = None) -> StoredImages:
     """Read the header of a `.npy` file of uint8 (N, H, W), (N, H, W, C) or (N, C, H, W).
+
+    Args:
+        path: the file.
+        value_range: the values that become 0 and 255, if the file does not hold uint8.
 
     Raises:
         UserError: the file is damaged, or holds another type or shape.
     """
     name = printable(str(path))
     with refuse_damage(name, "is damaged, or no array of numbers"):
+        with path.open("rb") as file:
+            magic = file.read(len(npy_format.MAGIC_PREFIX))
+        if magic[:2] != b"PK" and not npy_format.MAGIC_PREFIX.startswith(magic):  # NumPy would take it for a pickle
+            raise ValueError("it does not begin as an .npy file does: save it with numpy.save")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise UserError(f"{name} is not a single array: if it is an .npz file, rename it")
-    arrange, image_shape = image_layout(array.shape, array.dtype, name)
+    arrange, image_shape = image_layout(array.shape, array.dtype, name, value_range)
 
     def read_chunks() -> Iterator[Array]:
         for rows in _chunk_slices(len(array), math.prod(image_shape)):
             yield arrange(np.asarray(array[rows]))
 
-    return StoredImages(len(array), image_shape, read_chunks)
+    return StoredImages(
+        len(array),
+        image_shape,
+        read_chunks,
+        value_range=_used_range(array.dtype, value_range),
+        notices=describe_layout(array.shape),
+    )
 
 
-def read_npz(path: Path) -> StoredImages:
+def read_npz(path: Path, value_range: ValueRange | None = None) -> StoredImages:
     """Read the headers of an `.npz` file: images under `arr_0` or `images`, labels (N,) under `arr_1` or `labels`.
+
+    Args:
+        path: the file.
+        value_range: the values that become 0 and 255, if the file does not hold uint8.
 
     Raises:
         UserError: the file is damaged, or an array has another type or shape.
@@ -99,14 +125,21 @@ def read_npz(path: Path) -> StoredImages:
         shape, dtype = _read_npz_header(archive, key, name)
         label_key = next((k for k in LABEL_KEYS if k in keys), None)
         labels = _read_npz_labels(archive, label_key, shape[0], name) if label_key and shape else None
-    arrange, image_shape = image_layout(shape, dtype, name)
+    arrange, image_shape = image_layout(shape, dtype, name, value_range)
 
     def read_chunks() -> Iterator[Array]:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
             _read_npy_header(file)
-            yield from read_image_chunks(file, shape, arrange, name)
+            yield from read_image_chunks(file, shape, arrange, name, dtype)
 
-    return StoredImages(shape[0], image_shape, read_chunks, labels)
+    return StoredImages(
+        shape[0],
+        image_shape,
+        read_chunks,
+        labels,
+        value_range=_used_range(dtype, value_range),
+        notices=describe_layout(shape),
+    )
 
 
 @contextlib.contextmanager
@@ -126,35 +159,69 @@ def refuse_damage(name: str, problem: str = "is damaged") -> Iterator[None]:
         raise UserError(f"{name} {problem}: {_first_line(error)}") from None
 
 
-def image_layout(shape: Sequence[int], dtype: np.dtype[Any], name: str) -> tuple[Callable[[Array], Array], ImageShape]:
-    """Return what turns rows of an array into images (k, H, W, C), and the (H, W, C) of one image.
+def image_layout(
+    shape: Sequence[int], dtype: np.dtype[Any], name: str, value_range: ValueRange | None = None
+) -> tuple[Callable[[Array], Array], ImageShape]:
+    """Return what turns rows of an array into images uint8 (k, H, W, C), and the (H, W, C) of one image.
 
     Raises:
         UserError: the array in the file `name` does not have the type or the shape of images.
     """
-    if dtype != np.uint8:
-        raise UserError(f"{name} holds {dtype}, not uint8 from 0 to 255: convert it and save it again")
+    if dtype != np.uint8 and not (value_range and dtype.kind in "iufb"):
+        raise UserError(
+            f"{name} holds {dtype}, not uint8 from 0 to 255: convert it and save it again"
+            + (", or give --value-range LOW HIGH" if dtype.kind in "iufb" else "")
+        )
+
+    def to_8_bits(rows: Array) -> Array:
+        if dtype == np.uint8 or value_range is None:
+            return rows
+        with refuse_damage(name, "cannot be used"):
+            return scale_to_8_bits(rows, value_range)
+
+    if len(shape) == 3 and 0 < shape[2] < MIN_LAST_SIDE:
+        raise UserError(
+            f"{name} has the shape {tuple(shape)}: that is one picture with {shape[2]} channels, not a set of them, "
+            "which is (N, H, W), (N, H, W, C) or (N, C, H, W)"
+        )
     if len(shape) in (3, 4) and 0 not in shape[1:] and max(shape[1:3]) <= MAX_SIDE:
         if len(shape) == 3:
-            return lambda rows: rows[..., None], (shape[1], shape[2], 1)
+            return lambda rows: to_8_bits(rows)[..., None], (shape[1], shape[2], 1)
         if shape[3] in (1, 3, 4):
-            return lambda rows: rows, (shape[1], shape[2], shape[3])
+            return to_8_bits, (shape[1], shape[2], shape[3])
         if shape[1] in (1, 3, 4):
-            return lambda rows: rows.transpose(0, 2, 3, 1), (shape[2], shape[3], shape[1])
+            return lambda rows: to_8_bits(rows).transpose(0, 2, 3, 1), (shape[2], shape[3], shape[1])
     raise UserError(
         f"{name} has the shape {tuple(shape)}, not (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1, 3 or 4"
     )
 
 
+def describe_layout(shape: Sequence[int]) -> tuple[str, ...]:
+    """Return a line about a shape that may also mean something else; none if it can mean one thing only."""
+    if len(shape) == 3 and shape[0] in (3, 4):
+        return (f"the array {tuple(shape)} is taken as {shape[0]} gray pictures, not as one with {shape[0]} channels",)
+    if len(shape) == 4 and shape[1] in (1, 3, 4) and shape[3] in (1, 3, 4):
+        return (f"the array {tuple(shape)} is taken as (N, H, W, C), not as (N, C, H, W)",)
+    return ()
+
+
+def _used_range(dtype: np.dtype[Any], value_range: ValueRange | None) -> ValueRange | None:
+    return None if dtype == np.uint8 else value_range
+
+
 def read_image_chunks(
-    file: IO[bytes], shape: Sequence[int], arrange: Callable[[Array], Array], name: str
+    file: IO[bytes],
+    shape: Sequence[int],
+    arrange: Callable[[Array], Array],
+    name: str,
+    dtype: np.dtype[Any] = UINT8,
 ) -> Iterator[Array]:
-    """Read an array of uint8 of this shape, which is all that is left of the file, in chunks of whole images."""
-    image_bytes = math.prod(shape[1:])
+    """Read an array of this shape, which is all that is left of the file, in chunks of whole images."""
+    image_bytes = math.prod(shape[1:]) * dtype.itemsize
     with refuse_damage(name):
         for rows in _chunk_slices(shape[0], image_bytes):
             count = rows.stop - rows.start
-            yield arrange(np.frombuffer(read_exactly(file, count * image_bytes), np.uint8).reshape(count, *shape[1:]))
+            yield arrange(np.frombuffer(read_exactly(file, count * image_bytes), dtype).reshape(count, *shape[1:]))
         check_end(file)
 
 

@@ -3,13 +3,16 @@
 Nothing here imports torch, so that the processes that decode start fast.
 """
 
+import errno
 import io
 import math
+import os
 import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import IO, Any
 
 import numpy as np
@@ -18,13 +21,22 @@ from PIL import Image, UnidentifiedImageError
 
 from dcgan.config import MIN_SIDE
 from dcgan.data.digests import digest
+from dcgan.data.value_range import FULL_16_BIT_RANGE, Extrema, ValueKind, ValueRange, scale_to_8_bits
 from dcgan.files import printable
 from dcgan.images import Pixels, composite_on_white, to_pillow
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "HEIF")
 """The formats that are read. Pillow knows more, but some of those start other programs (EPS) or are not images."""
 MAX_FILE_BYTES = 256 * 2**20
 """A larger file is skipped before it is in memory: Pillow's own limit is on pixels, not on bytes."""
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+"""Suffixes of the pictures of telephones, which are read if pillow-heif is installed."""
+TRANSIENT_ERRORS = {
+    getattr(errno, name)
+    for name in ("EIO", "EMFILE", "ENFILE", "ENOMEM", "ESTALE", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN")
+    if hasattr(errno, name)
+}
+"""System errors that say nothing about the file: another attempt may read it."""
 MAX_SUGGESTED_SIDE = 64
 """Pixels of a side up to which a size is suggested: a laptop trains on such images in hours."""
 
@@ -43,20 +55,25 @@ class ResizeOptions:
         width: width of the resized images in pixels.
         channels: 1 is gray, 3 is RGB, 4 is RGBA; None keeps the channels that each image needs.
         fit: `crop` the middle, `pad` to the frame, or `stretch`.
+        value_range: the values that become black and white in images of more than 8 bits; None if they are not known
+            yet, or if there are no such images.
     """
 
     height: int
     width: int
     channels: int | None
     fit: str
+    value_range: ValueRange | None = None
 
     def key_text(self) -> str:
         """Return the options as text for the content key of an image set.
 
         Checkpoints hold such keys, and a run is resumed only if its key is still the same. So this is the text that
-        version 0.1.0 wrote, whatever the class and its attributes are called.
+        version 0.1.0 wrote, whatever the class and its attributes are called. It knew one range only.
         """
-        return f"Options(height={self.height}, width={self.width}, channels={self.channels}, fit={self.fit!r})"
+        is_range_of_0_1 = self.value_range in (None, FULL_16_BIT_RANGE)
+        values = "" if is_range_of_0_1 else f", value_range={self.value_range}"
+        return f"Options(height={self.height}, width={self.width}, channels={self.channels}, fit={self.fit!r}{values})"
 
 
 @dataclass(frozen=True)
@@ -68,16 +85,23 @@ class DecodedImage:
         original_size: (height, width) of the upright image before it was resized.
         mode: Pillow's name for the kind of pixels in the file, such as `RGB` or `I;16`.
         digest: digest of the file's bytes; it does not depend on the options.
+        extrema: the smallest and the largest value if the file has more than 8 bits, else None. Without a range in
+            the options the pixels are then those of the whole range of 16 bits.
     """
 
     pixels: Pixels
     original_size: tuple[int, int]
     mode: str
     digest: bytes
+    extrema: Extrema | None = None
+
+
+class ReadFailure(str):
+    """Why a file could not be read this time, for example because a network disk is away: see `TRANSIENT_ERRORS`."""
 
 
 def decode_files(locations: Sequence[FileLocation], options: ResizeOptions) -> list[DecodedImage | str]:
-    """Decode files; the result for a file that cannot be read is the reason."""
+    """Decode files; the result for a file that cannot be read is the reason, or a `ReadFailure`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which does not matter here
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -88,7 +112,8 @@ def _decode_or_reason(location: FileLocation, options: ResizeOptions) -> Decoded
     try:
         return decode_image(read_file_bytes(*location), options)
     except Exception as error:  # Pillow's plugins raise any error on damaged files, as reports of fuzzing show
-        return skip_reason(error)
+        is_transient = isinstance(error, OSError) and error.errno in TRANSIENT_ERRORS
+        return ReadFailure(skip_reason(error)) if is_transient else skip_reason(error)
 
 
 def read_file_bytes(path: str, member: str | None) -> bytes:
@@ -97,7 +122,7 @@ def read_file_bytes(path: str, member: str | None) -> bytes:
     Raises:
         ValueError: there are none, or more than `MAX_FILE_BYTES`.
     """
-    with _open_zip(path).open(member) if member is not None else open(path, "rb") as file:
+    with open_zip(path).open(member) if member is not None else open(path, "rb") as file:
         content: bytes = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
@@ -106,8 +131,14 @@ def read_file_bytes(path: str, member: str | None) -> bytes:
     return content
 
 
+def open_zip(path: str) -> zipfile.ZipFile:
+    """Return a zip, which stays open until another one is opened, or until the file at `path` is another one."""
+    status = os.stat(path)
+    return _open_zip_version(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 @lru_cache(maxsize=1)
-def _open_zip(path: str) -> zipfile.ZipFile:
+def _open_zip_version(path: str, *version: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
@@ -127,31 +158,61 @@ def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
     Raises:
         Exception: almost any, if the file is damaged.
     """
+    if content[4:8] == b"ftyp":
+        register_heif()
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
         mode, (width, height), transpose = image.mode, image.size, _exif_transpose(image)
+        has_16_bit_color = _has_16_bit_color(image)  # Pillow forgets it when it loads the pixels
+        is_16_bit = mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM"))
+        is_unsigned = _is_unsigned_tiff(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8. The result is at least twice as large as wanted, so the filter in
         # `_resize_to_fit` decides how the image looks.
         image.draft(None, (2 * max(options.height, options.width),) * 2)
         upright = image.transpose(transpose) if transpose is not None else image
+        extrema = None
+        if mode.startswith("I") or mode == "F":
+            values = _read_values(upright, is_unsigned=is_unsigned)
+            kind: ValueKind = "16-bit" if is_16_bit else "float" if mode == "F" else "32-bit"
+            extrema = Extrema(kind, float(values.min()), float(values.max()))
+            upright = Image.fromarray(_values_to_8_bits(values, options.value_range))
+        elif has_16_bit_color:
+            upright, extrema = _scale_16_bit_color(upright, options.value_range)
         pixels = _to_pixels(_resize_to_fit(_to_8_bits(upright), options), options.channels)
     if transpose in _SIDEWAYS_TRANSPOSES:
         width, height = height, width
-    return DecodedImage(pixels, (height, width), mode, digest(content))
+    return DecodedImage(pixels, (height, width), mode, digest(content), extrema)
 
 
 def read_image_size(file: str | IO[bytes]) -> tuple[int, int]:
     """Return the height and width in an image file's header."""
+    if not isinstance(file, str) or file.lower().endswith(HEIF_SUFFIXES):
+        register_heif()
     with Image.open(file, formats=readable_formats()) as image:
         return image.height, image.width
 
 
-@lru_cache(maxsize=1)
 def readable_formats() -> tuple[str, ...]:
-    """Return those of `FORMATS` that this Pillow was built with."""
+    """Return those of `FORMATS` that this Pillow was built with, or that were registered."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+@lru_cache(maxsize=1)
+def can_read_heif() -> bool:
+    """Return whether pillow-heif is installed."""
+    return find_spec("pillow_heif") is not None
+
+
+@lru_cache(maxsize=1)
+def register_heif() -> None:
+    """Let Pillow read HEIF, if pillow-heif is installed. It is imported for such a file only, for start-up time."""
+    if can_read_heif():
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+TIFF_SAMPLE_FORMAT_TAG = 339
 EXIF_ORIENTATION_TAG = 0x0112
 _EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -176,13 +237,55 @@ def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
+def _read_values(image: Image.Image, *, is_unsigned: bool) -> npt.NDArray[Any]:
+    """Return the values of an image of more than 8 bits in one channel.
+
+    Raises:
+        ValueError: a value is not a finite number.
+    """
+    values = np.asarray(image)
+    if values.dtype == np.int32 and is_unsigned:  # Pillow reads unsigned numbers as if they had a sign
+        values = values.view(np.uint32)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError("it has values that are not finite numbers")
+    return values
+
+
+def _values_to_8_bits(values: npt.NDArray[Any], value_range: ValueRange | None) -> Pixels:
+    """Return values as uint8; without a range, with that of 16 bits, rounded as version 0.1.0 rounded it."""
+    if value_range not in (None, FULL_16_BIT_RANGE):
+        return scale_to_8_bits(values, value_range)
+    if values.dtype == np.uint32:
+        values = values.view(np.int32)
+    return ((values.astype(np.int64).clip(0, 65_535) + 128) // 257).astype(np.uint8)
+
+
+def _is_unsigned_tiff(image: Image.Image) -> bool:
+    """Return whether a file is a TIFF whose numbers have no sign."""
+    sample_format = getattr(image, "tag_v2", {}).get(TIFF_SAMPLE_FORMAT_TAG, (1,))
+    return image.format == "TIFF" and sample_format in (1, (1,))
+
+
+def _has_16_bit_color(image: Image.Image) -> bool:
+    """Return whether a file has 16 bits a channel of which Pillow reads the upper 8."""
+    tiles = getattr(image, "tile", ())
+    modes = (tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in tiles if tile[3])
+    return image.mode in ("RGB", "RGBA", "LA") and any(";16" in str(mode) for mode in modes)
+
+
+def _scale_16_bit_color(image: Image.Image, value_range: ValueRange | None) -> tuple[Image.Image, Extrema]:
+    """Return an image in the range, and the values that its upper 8 bits can stand for."""
+    pixels = np.array(image)
+    color = pixels[..., : 1 if image.mode == "LA" else 3]
+    extrema = Extrema("16-bit color", 256.0 * color.min(), 256.0 * color.max() + 255)
+    if value_range in (None, FULL_16_BIT_RANGE):
+        return image, extrema
+    color[...] = scale_to_8_bits(257.0 * color, value_range)
+    return Image.fromarray(pixels, image.mode), extrema
+
+
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to L, RGB or RGBA."""
-    if image.mode.startswith("I"):  # 16 bits; old versions of Pillow call this mode I
-        values = np.asarray(image).astype(np.int64).clip(0, 65_535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range: save it with 8 or 16 bits")
+    """Convert an image of 8 bits a channel, in any mode, to L, RGB or RGBA."""
     if image.has_transparency_data:
         return image.convert("RGBA")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")

@@ -15,12 +15,13 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
-from typing import IO, cast
+from dataclasses import asdict, astuple
+from typing import IO, Any, cast
 
 import numpy as np
 
-from dcgan.data.decode import DecodedImage, FileLocation, ResizeOptions, decode_files
+from dcgan.data.decode import DecodedImage, FileLocation, ReadFailure, ResizeOptions, decode_files
+from dcgan.data.value_range import Extrema
 
 DecodeResult = DecodedImage | str
 """A decoded image, or the reason why the file is skipped."""
@@ -96,9 +97,23 @@ def _receive_result(answer: object, output: IO[bytes]) -> DecodeResult:
     """Read the pixels that belong to one entry of an answer's header."""
     if isinstance(answer, str):
         return answer
-    shape, (height, width), mode, digest = cast(tuple[list[int], list[int], str, str], answer)
+    if isinstance(answer, dict):
+        return ReadFailure(answer["failure"])
+    shape, (height, width), mode, digest, extrema = cast(tuple[list[int], list[int], str, str, Any], answer)
     pixels = np.frombuffer(output.read(int(np.prod(shape))), np.uint8).reshape(shape)
-    return DecodedImage(pixels, (height, width), mode, bytes.fromhex(digest))
+    return DecodedImage(
+        pixels, (height, width), mode, bytes.fromhex(digest), None if extrema is None else Extrema(*extrema)
+    )
+
+
+def _answer(result: DecodeResult) -> object:
+    """Return the entry of an answer's header for one file, as JSON types."""
+    if isinstance(result, ReadFailure):
+        return {"failure": result}
+    if isinstance(result, str):
+        return result
+    extrema = None if result.extrema is None else astuple(result.extrema)
+    return result.pixels.shape, result.original_size, result.mode, result.digest.hex(), extrema
 
 
 class _WorkerPool:
@@ -137,12 +152,13 @@ class _WorkerPool:
 def main() -> None:
     """Serve one parent process: read a line of options, then a line of locations each time, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent stops this child
-    options = ResizeOptions(**json.loads(sys.stdin.buffer.readline()))
+    settings = json.loads(sys.stdin.buffer.readline())
+    if settings["value_range"] is not None:
+        settings["value_range"] = tuple(settings["value_range"])
+    options = ResizeOptions(**settings)
     for line in sys.stdin.buffer:
         results = decode_files([(path, member) for path, member in json.loads(line)], options)
-        header = [
-            r if isinstance(r, str) else (r.pixels.shape, r.original_size, r.mode, r.digest.hex()) for r in results
-        ]
+        header = [_answer(result) for result in results]
         sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
         for result in results:
             if not isinstance(result, str):

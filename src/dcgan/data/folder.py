@@ -1,18 +1,29 @@
 """The image files in a folder or a zip: their classes, and which of them are the set's own test split."""
 
-import json
 import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from dcgan.data.arrays import MAX_CLASSES
+from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
+from dcgan.data.layout import find_classes, number_classes, without_labels
+from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
+from dcgan.data.passed_over import (
+    SYSTEM_FILES,
+    PassedOver,
+    describe_suffixes,
+    is_contact_sheet,
+    is_system_folder,
+)
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import MAX_JSON_CHARS, printable
+from dcgan.run.folder import SETTINGS_FILES, holds_own_output, is_own_output
 
 IMAGE_SUFFIXES = frozenset(
     f".{kind}"
@@ -21,14 +32,8 @@ IMAGE_SUFFIXES = frozenset(
         *("pbm", "pnm", "tga", "ico", "jp2", "j2k", "avif", "mpo"),
     )
 )
-TRAIN_FOLDERS = {"train", "training"}
-"""Names of the folder of a set's training split."""
-TEST_FOLDERS = {"test", "testing", "val", "valid", "validation"}
-"""Names of the folder of a set's test split."""
 MAC_OS_FOLDER = "__MACOSX"
 """A folder of metadata that macOS adds to zips."""
-MAX_LABELS_BYTES = 64 * 2**20
-"""Bytes of a `dataset.json` that are read."""
 
 SkippedFile = tuple[str, str]
 """Name and reason."""
@@ -63,58 +68,158 @@ class Listing:
         files: the images, in an order that follows from their names, the set's own test split last.
         classes: a printable name for each label; empty without classes.
         skipped_files: (name, reason) of each file that should be a readable image and is not.
-        other_suffixes: the number of files of each suffix that are not images.
+        other_suffixes: the number of files of each suffix that are not read.
+        notices: lines about what was guessed and what was passed over.
+        no_classes_reason: why there are no classes; empty if there are.
     """
 
     files: list[ImageFile]
     classes: tuple[str, ...]
     skipped_files: list[SkippedFile]
     other_suffixes: Counter[str]
+    notices: list[str] = field(default_factory=list)
+    no_classes_reason: str = ""
 
 
-def list_folder(root: Path) -> Listing:
-    """List the images below a folder. Hidden files are left out; links are followed, and each folder is read once.
+def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
+    """List the images below a folder, with the labels of StyleGAN's `dataset.json` if there is one.
+
+    Hidden files, folders of the file system, and runs of ours are left out; links are followed, and each folder is
+    read once.
+
+    Args:
+        root: the folder.
+        rules: see `rules`.
 
     Raises:
-        UserError: the folder cannot be read, or holds no image.
+        UserError: the folder cannot be read, holds no image, or is a run of ours; or its labels cannot be read.
     """
-    listing = Listing([], (), [], Counter())
+    name, listing, passed_over = printable(str(root)), _empty_listing(), PassedOver()
     try:
         os.scandir(root).close()
     except OSError as error:
-        raise UserError(f"cannot read {printable(str(root))}: {error.strerror}") from None
-    for path, status in _walk(root, listing.skipped_files):
-        _add_file(listing, root, path, status)
-    return _find_classes(listing, printable(str(root)))
+        raise UserError(f"cannot read {name}: {error.strerror}") from None
+    if rules > RULES_OF_0_1 and holds_own_output(root):
+        raise UserError(f"{name} is a run of dcgan, not a set of pictures: give the folder of the pictures")
+    for path, status in _walk(root, listing.skipped_files, passed_over, rules):
+        _add_file(listing, root, path, status, passed_over, rules)
+    return _finish(listing, _read_label_files(root) if rules > RULES_OF_0_1 else {}, name, passed_over, rules)
 
 
-def list_zip(path: Path) -> Listing:
+def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
     """List the images in a zip, with the labels of StyleGAN's `dataset.json` if there is one.
+
+    Args:
+        path: the zip.
+        rules: see `rules`.
 
     Raises:
         UserError: the zip is damaged, holds no image, has an entry that points outside it, or its labels cannot be
             read.
     """
     zip_name = printable(str(path))
-    listing = Listing([], (), [], Counter())
+    listing, passed_over = _empty_listing(), PassedOver()
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
+            if rules > RULES_OF_0_1:
+                members = _last_contents(members, passed_over)
+            own_folders = _own_folders(archive, members) if rules > RULES_OF_0_1 else ()
             for member in sorted(members, key=lambda m: m.filename):
-                _add_zip_member(listing, path, member)
-            labels = _read_stylegan_labels(archive, zip_name)
+                _add_zip_member(listing, path, member, passed_over, own_folders, rules)
+            label_files = {
+                folder: archive.open(member).read(MAX_LABELS_BYTES + 1)
+                for folder, member in _find_label_members(members)
+                if not folder or rules > RULES_OF_0_1
+            }
     except UserError:
         raise
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
         raise UserError(f"{zip_name} is damaged, or no zip: {printable(str(error))}") from None
     except OSError as error:
         raise UserError(f"cannot read {zip_name}: {error.strerror or error}") from None
-    if labels is None:
-        return _find_classes(listing, zip_name)
-    return _add_labels(listing, labels, zip_name)
+    return _finish(listing, label_files, zip_name, passed_over, rules)
 
 
-def _walk(root: Path, skipped_files: list[SkippedFile]) -> Iterator[tuple[str, os.stat_result | OSError]]:
+@lru_cache(maxsize=2)
+def readable_suffixes(rules: int = CURRENT_RULES) -> frozenset[str]:
+    """Return the suffixes of the files that are read."""
+    return IMAGE_SUFFIXES | set(HEIF_SUFFIXES) if rules > RULES_OF_0_1 and can_read_heif() else IMAGE_SUFFIXES
+
+
+def _empty_listing() -> Listing:
+    return Listing([], (), [], Counter())
+
+
+def _finish(
+    listing: Listing, label_files: Mapping[str, bytes], root_name: str, passed_over: PassedOver, rules: int
+) -> Listing:
+    """Return the listing with its classes, its test split, and what is to be said about it."""
+    is_old = rules == RULES_OF_0_1
+    labels = merge_labels(label_files, root_name)
+    if labels is not None:
+        listing, numbers = match_labels(listing, labels, root_name)
+        listing = number_classes_of_0_1(listing, numbers) if is_old else number_classes(listing, numbers)
+    elif is_old:
+        listing = find_classes_of_0_1(listing)
+    elif label_files:
+        listing = without_labels(listing, "its dataset.json says that there are no labels")
+    else:
+        listing = find_classes(listing)
+    if not is_old:
+        notices = [*passed_over.notices(listing.other_suffixes), *listing.notices]
+        listing = replace(listing, notices=notices)
+    return _check_not_empty(listing, root_name)
+
+
+def _read_label_files(root: Path) -> dict[str, bytes]:
+    """Return the content of the `dataset.json` of a folder, or of those one folder down, by the folder's name."""
+    contents = {}
+    try:
+        folders = sorted(child.name for child in os.scandir(root) if _is_folder(child) and child.name[0] != ".")
+    except OSError:
+        folders = []
+    for folder in ("", *(f"{name}/" for name in folders)):
+        try:
+            with (root / folder / LABELS_FILE).open("rb") as file:
+                contents[folder] = file.read(MAX_LABELS_BYTES + 1)
+        except OSError:  # there is none
+            continue
+    return contents
+
+
+def _find_label_members(members: list[zipfile.ZipInfo]) -> list[tuple[str, zipfile.ZipInfo]]:
+    """Return the `dataset.json` of a zip and those one folder down, each with its folder."""
+    found = []
+    for member in members:
+        folder, slash, name = member.filename.replace("\\", "/").removeprefix("./").rpartition("/")
+        if name == LABELS_FILE and "/" not in folder:
+            found.append((folder + slash, member))
+    return found
+
+
+def _last_contents(members: list[zipfile.ZipInfo], passed_over: PassedOver) -> list[zipfile.ZipInfo]:
+    """Return the members of a zip that are found by their names: of equal names the last."""
+    by_name = {member.filename: member for member in members}
+    passed_over.repeated = sum(count > 1 for count in Counter(m.filename for m in members).values())
+    return list(by_name.values())
+
+
+def _own_folders(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[str, ...]:
+    """Return the folders of a zip, each with a slash at its end, that are runs or comparisons of ours."""
+    folders = []
+    for member in members:
+        folder, _, name = member.filename.replace("\\", "/").rpartition("/")
+        if folder and name in SETTINGS_FILES and not member.flag_bits & 1:
+            with archive.open(member) as file:
+                if is_own_output(name, file.read(MAX_JSON_CHARS)):
+                    folders.append(f"{folder}/")
+    return tuple(folders)
+
+
+def _walk(
+    root: Path, skipped_files: list[SkippedFile], passed_over: PassedOver, rules: int
+) -> Iterator[tuple[str, os.stat_result | OSError]]:
     """Return every visible file below a folder with its status: first the files of a folder, then its folders."""
     visited: set[tuple[int, int]] = set()
     pending = [os.fspath(root)]
@@ -131,13 +236,29 @@ def _walk(root: Path, skipped_files: list[SkippedFile]) -> Iterator[tuple[str, o
             skipped_files.append((_relative_name(root, folder) + "/", f"the folder cannot be read: {error.strerror}"))
             continue
         folders = [child.path for child in children if _is_folder(child)]
-        pending += [path for path in reversed(folders) if os.path.basename(path) != MAC_OS_FOLDER]
+        pending += [path for path in reversed(folders) if not _is_passed_over(root, path, passed_over, rules)]
         for child in children:
             if not _is_folder(child):
                 try:
                     yield child.path, child.stat()
                 except OSError as error:
                     yield child.path, error
+
+
+def _is_passed_over(root: Path, folder: str, passed_over: PassedOver, rules: int) -> bool:
+    """Return whether a folder is not part of the set, and count the images in it."""
+    name = os.path.basename(folder)
+    if rules == RULES_OF_0_1:
+        return name == MAC_OS_FOLDER
+    is_system = is_system_folder(name)
+    if not is_system and not holds_own_output(Path(folder)):
+        return False
+    counts = passed_over.system if is_system else passed_over.runs
+    suffixes = readable_suffixes(rules)
+    counts[_relative_name(root, folder) + "/"] += sum(
+        os.path.splitext(file)[1].lower() in suffixes for _, _, files in os.walk(folder) for file in files
+    )
+    return True
 
 
 def _is_folder(child: "os.DirEntry[str]") -> bool:
@@ -151,13 +272,14 @@ def _relative_name(root: Path, path: str) -> str:
     return os.path.relpath(path, root).replace(os.sep, "/")
 
 
-def _add_file(listing: Listing, root: Path, path: str, status: os.stat_result | OSError) -> None:
+def _add_file(
+    listing: Listing, root: Path, path: str, status: os.stat_result | OSError, passed_over: PassedOver, rules: int
+) -> None:
     """Add a file to the listing: to the images, to the skipped files or to the others."""
-    suffix = os.path.splitext(path)[1].lower()
     name = _relative_name(root, path)
-    if suffix not in IMAGE_SUFFIXES:
-        listing.other_suffixes[printable(suffix) or "no suffix"] += 1
-    elif isinstance(status, OSError):
+    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+        return
+    if isinstance(status, OSError):
         is_link = os.path.islink(path)
         reason = "a link to a file that is not there" if is_link else str(status.strerror)
         listing.skipped_files.append((name, reason))
@@ -167,7 +289,27 @@ def _add_file(listing: Listing, root: Path, path: str, status: os.stat_result | 
         listing.files.append(ImageFile(name, path, None, (status.st_size, status.st_mtime_ns)))
 
 
-def _add_zip_member(listing: Listing, path: Path, member: zipfile.ZipInfo) -> None:
+def _is_other(listing: Listing, name: PurePosixPath, passed_over: PassedOver, rules: int) -> bool:
+    """Return whether a file is no image of the set, and count it."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in readable_suffixes(rules):
+        if rules == RULES_OF_0_1 or name.name.lower() not in SYSTEM_FILES:
+            listing.other_suffixes[printable(suffix) or "no suffix"] += 1
+        return True
+    if rules > RULES_OF_0_1 and is_contact_sheet(name.parts):
+        passed_over.runs[str(name)] += 1
+        return True
+    return False
+
+
+def _add_zip_member(
+    listing: Listing,
+    path: Path,
+    member: zipfile.ZipInfo,
+    passed_over: PassedOver,
+    own_folders: tuple[str, ...],
+    rules: int,
+) -> None:
     """Add an entry of a zip to the listing: to the images, to the skipped files or to the others."""
     name = member.filename.replace("\\", "/")
     parts = PurePosixPath(name).parts
@@ -177,10 +319,11 @@ def _add_zip_member(listing: Listing, path: Path, member: zipfile.ZipInfo) -> No
         )
     if MAC_OS_FOLDER in parts or any(part.startswith(".") for part in parts):
         return
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        listing.other_suffixes[printable(suffix) or "no suffix"] += 1
-    elif stat.S_ISLNK(member.external_attr >> 16):
+    if rules > RULES_OF_0_1 and _is_in_passed_over_folder(name, passed_over, own_folders, rules):
+        return
+    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+        return
+    if stat.S_ISLNK(member.external_attr >> 16):
         listing.skipped_files.append((name, "a link inside a zip"))
     elif member.flag_bits & 1:
         listing.skipped_files.append((name, "encrypted"))
@@ -188,96 +331,32 @@ def _add_zip_member(listing: Listing, path: Path, member: zipfile.ZipInfo) -> No
         listing.files.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
 
 
-def _read_stylegan_labels(archive: zipfile.ZipFile, zip_name: str) -> dict[str, Any] | None:
-    """Return `{"labels": [["00000/img00000000.png", 6], ...]}` as a dict; None if there are no labels."""
-    if "dataset.json" not in archive.namelist():
-        return None
-    with archive.open("dataset.json") as file:
-        content = file.read(MAX_LABELS_BYTES + 1)
-    try:
-        if len(content) > MAX_LABELS_BYTES:
-            raise ValueError
-        labels = json.loads(content)["labels"]
-        return None if labels is None else {str(name).replace("\\", "/"): label for name, label in labels}
-    except (ValueError, LookupError, TypeError, RecursionError):
-        raise UserError(
-            f'{zip_name}: its dataset.json is damaged: it needs {{"labels": [["NAME", NUMBER], ...]}}'
-        ) from None
-
-
-def _add_labels(listing: Listing, labels: dict[str, Any], zip_name: str) -> Listing:
-    """Return the listing with the labels of a `dataset.json`; a file without a label is skipped."""
-    files, skipped_files = [], list(listing.skipped_files)
-    for file in listing.files:
-        label = labels.get(file.name)
-        if isinstance(label, list) and all(value in (0, 1) for value in label) and sum(label) == 1:
-            label = label.index(1)  # one-hot, which some tools write
-        if label is None:
-            skipped_files.append((file.name, "dataset.json has no label for it"))
-        elif isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < MAX_CLASSES:
-            raise UserError(f"{zip_name}: the label of {printable(file.name)} in dataset.json is no class number")
-        else:
-            files.append(replace(file, label=label))
-    classes = tuple(str(i) for i in range(1 + max((file.label for file in files), default=-1)))
-    return _check_not_empty(replace(listing, files=files, skipped_files=skipped_files, classes=classes), zip_name)
-
-
-def _find_classes(listing: Listing, root_name: str) -> Listing:
-    """Return the listing with the classes and the test split that the names of the folders say."""
-    paths = [file.name.split("/") for file in listing.files]
-    depth = _common_depth(paths)
-    test_folders = _find_test_folders(paths, depth)
-    class_depth = depth + 1 if test_folders else depth
-    class_names = [_class_name(path, class_depth) for path in paths]
-    names = sorted({name for name in class_names if name is not None}) if None not in class_names else []
-    labels: dict[str | None, int] = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}
-    files = [
-        replace(file, label=labels.get(name, -1), is_test=bool(test_folders) and path[depth] in test_folders)
-        for file, path, name in zip(listing.files, paths, class_names, strict=True)
-    ]
-    files.sort(key=lambda file: file.is_test)  # the sort is stable: the order by name stays within each split
-    classes = tuple(map(printable, names)) if labels else ()
-    return _check_not_empty(replace(listing, files=files, classes=classes), root_name)
-
-
-def _find_test_folders(paths: list[list[str]], depth: int) -> set[str]:
-    """Return the folders of a test split, if all images lie in folders of a training or a test split."""
-    if any(len(path) == depth + 1 for path in paths):
-        return set()
-    folders = {path[depth] for path in paths}
-    lowered = {folder.lower() for folder in folders}
-    if not (lowered & TRAIN_FOLDERS and lowered & TEST_FOLDERS and lowered <= TRAIN_FOLDERS | TEST_FOLDERS):
-        return set()
-    return {folder for folder in folders if folder.lower() in TEST_FOLDERS}
-
-
-def _class_name(path: Sequence[str], depth: int) -> str | None:
-    """Return the folder that names the class; None for an image that is in no such folder."""
-    return path[depth] if len(path) > depth + 1 else None
-
-
-def _common_depth(paths: list[list[str]]) -> int:
-    """Return how many folders all images share: `pictures.zip` often holds everything in one folder `pictures/`."""
-    if not paths:
-        return 0
-    first, last = min(paths), max(paths)
-    depth = 0
-    while depth < min(len(first), len(last)) - 1 and first[depth] == last[depth]:
-        depth += 1
-    return depth
+def _is_in_passed_over_folder(name: str, passed_over: PassedOver, own_folders: tuple[str, ...], rules: int) -> bool:
+    """Return whether an entry of a zip is in a folder that is not part of the set, and count it."""
+    *folders, file = PurePosixPath(name).parts
+    is_image = os.path.splitext(file)[1].lower() in readable_suffixes(rules)
+    for depth, folder in enumerate(folders):
+        if is_system_folder(folder):
+            passed_over.system["/".join(folders[: depth + 1]) + "/"] += is_image
+            return True
+    own_folder = next((folder for folder in own_folders if name.startswith(folder)), None)
+    if own_folder is not None:
+        passed_over.runs[own_folder] += is_image
+    return own_folder is not None
 
 
 def _check_not_empty(listing: Listing, root_name: str) -> Listing:
     """Refuse a listing without images; say what there is instead."""
     if listing.files:
         return listing
-    others = ", ".join(f"{count} {suffix}" for suffix, count in listing.other_suffixes.most_common(3))
+    others = describe_suffixes(listing.other_suffixes)
     skipped_files = listing.skipped_files
     content = f": it holds {others}" if others else " in it" if skipped_files else ": it is empty"
     skipped = ""
     if skipped_files:
         name, reason = skipped_files[0]
         skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
+    skipped += "".join(f"; {notice}" for notice in listing.notices if not notice.startswith("not read"))
     raise UserError(
         f"{root_name} has no pictures{content}{skipped}; put .png, .jpg, .webp, .gif, .bmp or .tif files there"
     )

@@ -17,19 +17,21 @@ from torch import Tensor
 
 from dcgan.data import heldout, mnist, stacked
 from dcgan.data.arrays import StoredImages, read_npy, read_npz
+from dcgan.data.classes import compact_labels, keep_trained_classes
 from dcgan.data.decode import ResizeOptions, read_file_bytes, read_image_size, suggest_size
-from dcgan.data.digests import digest_images
+from dcgan.data.digests import Digests, digest_images
 from dcgan.data.folder import ImageFile, Listing, list_folder, list_zip
 from dcgan.data.idx import find_idx_files, read_idx_files
+from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_named_set, path_exists
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
+from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
-BUILT_IN_SETS = ("mnist", "stacked-mnist")
-"""Sets that need no files but those of the package."""
 SPLITS = ("train", "validation", "test", "all")
 MAX_HEADERS_READ = 1000
 """Image files whose size is read, spread evenly, to suggest a size for all."""
@@ -54,6 +56,12 @@ class ImageSet:
         columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, and `indices` (position in
             the listing or in the array); empty for sets that are opened by name.
         mode_names: names for the numbers in `columns["modes"]`.
+        pictures_key: stands for the images of all splits, however they are labeled and prepared; empty for sets that
+            are opened by name.
+        value_range: the values that became 0 and 255 in images of more than 8 bits; None if there are no such images.
+        notices: lines about what was guessed and what was passed over.
+        no_classes_reason: why there are no classes; empty if there are.
+        rules: see `rules`.
     """
 
     name: str
@@ -65,23 +73,39 @@ class ImageSet:
     skipped_files: tuple[tuple[str, str], ...] = ()
     columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     mode_names: tuple[str, ...] = ()
+    pictures_key: str = ""
+    value_range: ValueRange | None = None
+    notices: tuple[str, ...] = ()
+    no_classes_reason: str = ""
+    rules: int = CURRENT_RULES
 
     def __len__(self) -> int:
         return len(self.pixels)
 
 
 @dataclass(frozen=True)
-class _SizeOptions:
+class _Options:
     """The caller's options; what is None follows from the data."""
 
     size: tuple[int, int] | None
     channels: int | None
     fit: str
+    value_range: ValueRange | None
+    rules: int
 
     def for_sizes(self, sizes: Sequence[Sequence[int]]) -> ResizeOptions:
         """Return options with the caller's size, or with one that suits images of `sizes` (N, 2)."""
         height, width = self.size or suggest_size(np.array(sizes))
-        return ResizeOptions(height, width, self.channels, self.fit)
+        return ResizeOptions(height, width, self.channels, self.fit, self.value_range)
+
+
+@dataclass(frozen=True)
+class _OpenedSet:
+    """A prepared set, and what is known of its files besides."""
+
+    prepared: PreparedSet
+    notices: tuple[str, ...]
+    no_classes_reason: str
 
 
 def open_images(
@@ -92,6 +116,8 @@ def open_images(
     channels: int | None = None,
     fit: str = "crop",
     seed: int = 0,
+    value_range: ValueRange | None = None,
+    rules: int = CURRENT_RULES,
 ) -> ImageSet:
     """Open an image set. Files are prepared on the first call; later calls find them in the cache.
 
@@ -105,16 +131,20 @@ def open_images(
         channels: 1, 3 or 4; without it the fewest channels that lose nothing.
         fit: `crop`, `pad` or `stretch` images of another aspect ratio.
         seed: for the random stacks of `stacked-mnist`.
+        value_range: the values that become black and white in images of 16 or 32 bits or of floats; without it they
+            follow from all images of the set. Images of 8 bits do not change.
+        rules: by which the set is read, see `rules`; a run that is resumed has those with which it began.
 
     Raises:
         UserError: the set does not exist or cannot be used.
     """
+    check_not_empty(data)
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r} of a set; the splits are {', '.join(SPLITS)}")
-    options = _SizeOptions(size, channels, fit)
-    if data in BUILT_IN_SETS or data in TORCHVISION_SETS:
+    options = _Options(size, channels, fit, value_range, rules)
+    if is_named_set(data):
         return _open_named_set(data, split, options, seed)
-    return _select_split(data, _prepare_path(data, options), split)
+    return _select_split(data, _prepare_path(data, options), split, rules)
 
 
 def list_file_names(data: str) -> list[str]:
@@ -130,11 +160,12 @@ def list_file_names(data: str) -> list[str]:
     return []
 
 
-def _open_named_set(name: str, split: str, options: _SizeOptions, seed: int) -> ImageSet:
+def _open_named_set(name: str, split: str, options: _Options, seed: int) -> ImageSet:
     """Open a set that fits into memory and has its own test split."""
-    pixels, labels, classes, source_key = _read_named_set(name, "test" if split == "test" else "train", seed)
+    rules = options.rules
+    pixels, labels, classes, source_key = _read_named_set(name, "test" if split == "test" else "train", seed, rules)
     if split == "all":
-        test_pixels, test_labels, *_ = _read_named_set(name, "test", seed)
+        test_pixels, test_labels, *_ = _read_named_set(name, "test", seed, rules)
         pixels, labels = torch.cat([pixels, test_pixels]), torch.cat([labels, test_labels])
     if split == "validation":
         splits = heldout.choose_splits(digest_images(pixels.numpy()), labels.numpy())
@@ -144,10 +175,10 @@ def _open_named_set(name: str, split: str, options: _SizeOptions, seed: int) -> 
     resize_options = options.for_sizes([(height, width)])
     pixels = torch.from_numpy(resize_images(pixels.numpy(), resize_options))
     content_key = hashlib.sha256(f"{source_key} {split} {resize_options.key_text()}".encode()).hexdigest()
-    return ImageSet(name, pixels, labels, classes, content_key, f"{height}x{width}")
+    return ImageSet(name, pixels, labels, classes, content_key, f"{height}x{width}", rules=rules)
 
 
-def _read_named_set(name: str, split: str, seed: int) -> tuple[Tensor, Tensor, tuple[str, ...], str]:
+def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tensor, Tensor, tuple[str, ...], str]:
     """Return pixels (N, C, H, W), labels (N,), classes, and a key of the content of the split `train` or `test`."""
     if name == "mnist":  # the package holds its bytes, so the name is enough as a key
         pixels, labels = mnist.read_mnist(split)
@@ -155,45 +186,49 @@ def _read_named_set(name: str, split: str, seed: int) -> tuple[Tensor, Tensor, t
     if name == "stacked-mnist":
         return *stacked.read_stacked(split, seed), stacked.CLASS_NAMES, f"stacked-mnist {seed}"
     array, label_array, classes = read_torchvision(name, split)
+    if rules > RULES_OF_0_1 and len(np.unique(label_array)) < len(classes):  # for example `N/A` of emnist-letters
+        numbers = np.unique(read_torchvision(name, "train")[1] if split == "test" else label_array)
+        label_array, is_known = compact_labels(label_array, numbers)
+        array, label_array = array[is_known], label_array[is_known]
+        classes = tuple(classes[number] for number in numbers)
     key = hashlib.sha256(array.tobytes() + label_array.tobytes()).hexdigest()
     return torch.from_numpy(array.transpose(0, 3, 1, 2).copy()), torch.from_numpy(label_array), classes, key
 
 
-def _prepare_path(data: str, options: _SizeOptions) -> PreparedSet:
+def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
-    path, set_name = Path(data).expanduser(), printable(data)
-    if not _exists(path):
+    path, set_name, values, rules = Path(data).expanduser(), printable(data), options.value_range, options.rules
+    if not path_exists(path):
         raise UserError(f"there is no data {data!r}{_suggestion(path)}")
     suffix = path.suffix.lower()
     if path.is_dir():
         if idx_files := find_idx_files(path):
             files = sorted(idx_files[0].parent.glob("*ubyte*"))
             return _prepare_arrays(read_idx_files(idx_files), files, options, set_name)
-        return _prepare_listing(list_folder(path), options, set_name)
+        return _prepare_listing(list_folder(path, rules), options, set_name)
     if suffix == ".zip":
-        return _prepare_listing(list_zip(path), options, set_name)
+        return _prepare_listing(list_zip(path, rules), options, set_name)
     if suffix == ".npy":
-        return _prepare_arrays([read_npy(path)], [path], options, set_name)
+        return _prepare_arrays([read_npy(path, values)], [path], options, set_name)
     if suffix == ".npz":
-        return _prepare_arrays([read_npz(path)], [path], options, set_name)
+        return _prepare_arrays([read_npz(path, values)], [path], options, set_name)
     raise UserError(f"{set_name} is a file of a kind that is not read: give a folder, a .zip, an .npz or an .npy")
 
 
-def _prepare_listing(listing: Listing, options: _SizeOptions, set_name: str) -> PreparedSet:
+def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _OpenedSet:
     sizes = [options.size] if options.size else _read_sizes(listing)
-    return prepare_files(listing, options.for_sizes(sizes), set_name)
+    prepared = prepare_files(listing, options.for_sizes(sizes), set_name, options.rules)
+    range_notice = prepared.metadata.get("range_notice")
+    notices = (*listing.notices, *([range_notice] if range_notice else []))
+    return _OpenedSet(prepared, notices, listing.no_classes_reason)
 
 
-def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _SizeOptions, set_name: str) -> PreparedSet:
-    fingerprint = [(os.path.abspath(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return prepare_arrays(parts, fingerprint, options.for_sizes([part.shape[:2] for part in parts]), set_name)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # the name is too long, or has a zero byte
-        return False
+def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _Options, set_name: str) -> _OpenedSet:
+    parts, classes, notices = keep_trained_classes(parts, options.rules)
+    options_of_sizes = options.for_sizes([part.shape[:2] for part in parts])
+    prepared = prepare_arrays(parts, files, options_of_sizes, set_name, classes, options.rules)
+    layout_notices = [notice for part in parts for notice in part.notices]
+    return _OpenedSet(prepared, (*layout_notices, *notices), "" if classes else "it has no labels")
 
 
 def _read_sizes(listing: Listing) -> list[tuple[int, int]]:
@@ -227,7 +262,8 @@ def _visible_names(folder: Path) -> Iterator[str]:
         return
 
 
-def _select_split(data: str, prepared: PreparedSet, split: str) -> ImageSet:
+def _select_split(data: str, opened: _OpenedSet, split: str, rules: int) -> ImageSet:
+    prepared = opened.prepared
     rows = split_rows(prepared, split)
     columns = {name: column[rows] for name, column in prepared.columns.items()}
     labels = torch.from_numpy(columns.pop("labels"))
@@ -244,4 +280,15 @@ def _select_split(data: str, prepared: PreparedSet, split: str) -> ImageSet:
         skipped_files=tuple((name, reason) for name, reason in metadata["skipped"]),
         columns=columns,
         mode_names=tuple(metadata["modes"]),
+        pictures_key=_pictures_key(prepared.columns["digests"]),
+        value_range=prepared.value_range,
+        notices=opened.notices,
+        no_classes_reason=opened.no_classes_reason,
+        rules=rules,
     )
+
+
+def _pictures_key(digests: Digests) -> str:
+    """Return a hash of the content of all files or images, whatever their order."""
+    numbers = np.ascontiguousarray(digests).view(np.uint64)  # (N, 2): rows of two numbers are sorted fast
+    return hashlib.sha256(numbers[np.lexsort((numbers[:, 1], numbers[:, 0]))].tobytes()).hexdigest()

@@ -4,7 +4,8 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +16,14 @@ from tqdm import tqdm
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data import heldout
 from dcgan.data.arrays import StoredImages
-from dcgan.data.decode import DecodedImage, ResizeOptions
+from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
 from dcgan.data.folder import ImageFile, Listing, SkippedFile
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
 from dcgan.data.resize import resize_images
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, find_value_range
 from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
 from dcgan.errors import UserError
 from dcgan.files import printable
@@ -29,6 +32,8 @@ MIN_IMAGES = 2
 """Fewer images cannot be trained on; the same holds for each class."""
 TOO_FEW_IMAGES = ("no usable picture", "one usable picture")
 """The numbers of images below `MIN_IMAGES` as text."""
+FLOAT_REASON_OF_0_1 = "floating-point pixels have no known range: save it with 8 or 16 bits"
+"""Why version 0.1.0 skipped a file."""
 WRITE_BATCH_SIZE = 64
 """Rows that are written at once."""
 PROGRESS_DELAY_S = 1
@@ -39,7 +44,39 @@ TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.5, 10
 Array = npt.NDArray[Any]
 
 
-def prepare_files(listing: Listing, options: ResizeOptions, set_name: str) -> PreparedSet:
+@dataclass(frozen=True)
+class _Source:
+    """A set that is prepared.
+
+    Attributes:
+        name: printable name for the progress bar and for errors.
+        read: reads the images with some options, and adds unusable files and the values of images of more than 8 bits
+            to the `_Findings`.
+        classes: names of the classes.
+        used_labels: numbers of the classes that files have.
+        rules: see `rules`.
+        is_unchanged: whether the files are still those that were listed.
+        value_range: the range that `read` has already applied to arrays.
+    """
+
+    name: str
+    read: "Callable[[ResizeOptions, _Findings], Iterator[PreparedBatch]]"
+    classes: tuple[str, ...]
+    used_labels: set[int]
+    rules: int
+    is_unchanged: Callable[[], bool]
+    value_range: ValueRange | None = None
+
+
+@dataclass
+class _Findings:
+    """What is found while a set is read."""
+
+    skipped_files: list[SkippedFile]
+    extrema: SetExtrema = field(default_factory=SetExtrema)
+
+
+def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules: int = CURRENT_RULES) -> PreparedSet:
     """Prepare the images of a folder or a zip, unless the cache has them already.
 
     Raises:
@@ -47,39 +84,98 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str) -> Pr
     """
     fingerprints = [(file.name, *file.fingerprint, file.label, file.is_test) for file in listing.files]
     first_path = os.path.abspath(listing.files[0].path)
-    entry_name = cache_key(
-        "files", first_path, fingerprints, listing.classes, listing.skipped_files, _options_for_key(options)
-    )
-    if (prepared := read_prepared(entry_name)) is not None:
-        return prepared
-    skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
-    batches = _decode_batches(listing, options, skipped_files)
+
+    def entry_name(options: ResizeOptions) -> str:
+        return cache_key(
+            *("files", first_path, fingerprints, listing.classes, listing.skipped_files),
+            *(_options_for_key(options), *_rules_for_key(rules)),
+        )
+
+    def read(options: ResizeOptions, findings: _Findings) -> Iterator[PreparedBatch]:
+        return _decode_batches(listing, options, findings, rules)
+
     used_labels = {file.label for file in listing.files}
-    return _write_entry(entry_name, batches, options, listing.classes, used_labels, skipped_files, set_name)
+    zip_status = None if listing.files[0].member is None else file_version(listing.files[0].path)
+
+    def is_unchanged() -> bool:
+        if zip_status is not None:
+            return file_version(listing.files[0].path) == zip_status
+        return all(file_version(file.path) == file.fingerprint for file in listing.files)
+
+    source = _Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)
+    skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
+    return _open_or_write(entry_name, options, source, skipped_files)
 
 
 def prepare_arrays(
-    parts: Sequence[StoredImages], fingerprint: object, options: ResizeOptions, set_name: str
+    parts: Sequence[StoredImages],
+    files: Sequence[Path],
+    options: ResizeOptions,
+    set_name: str,
+    classes: tuple[str, ...],
+    rules: int = CURRENT_RULES,
 ) -> PreparedSet:
     """Prepare images that are stored as arrays, unless the cache has them already.
 
     Args:
-        parts: the images; the test split may be a separate part.
-        fingerprint: changes when the files change.
+        parts: the images; the test split may be a separate part. Images with the label -1 are left out.
+        files: the files that hold them.
         options: how the images are resized.
         set_name: printable name of the set for the progress bar and for errors.
+        classes: names of the classes.
+        rules: see `rules`.
 
     Raises:
         UserError: there are too few images, a file is damaged, or the cache cannot be written.
     """
-    entry_name = cache_key("arrays", fingerprint, _options_for_key(options))
-    if (prepared := read_prepared(entry_name)) is not None:
+    fingerprint = [(os.path.abspath(file), *file_version(file)) for file in files]
+
+    def entry_name(options: ResizeOptions) -> str:
+        return cache_key("arrays", fingerprint, _options_for_key(options), *_rules_for_key(rules))
+
+    def read(options: ResizeOptions, findings: _Findings) -> Iterator[PreparedBatch]:
+        batches = itertools.chain.from_iterable(_read_batches(part, options) for part in parts)
+        return _with_progress_bar(batches, sum(part.count for part in parts), set_name)
+
+    source = _Source(
+        set_name,
+        read,
+        classes,
+        set(range(len(classes))) if rules > RULES_OF_0_1 else _labels_in_use(parts),
+        rules,
+        lambda: fingerprint == [(os.path.abspath(file), *file_version(file)) for file in files],
+        parts[0].value_range,
+    )
+    return _open_or_write(entry_name, options, source, [])
+
+
+def file_version(path: str | Path) -> tuple[int, int]:
+    """Return a file's size and modification time."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def _labels_in_use(parts: Sequence[StoredImages]) -> set[int]:
+    return {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
+
+
+def _open_or_write(
+    entry_name: Callable[[ResizeOptions], str],
+    options: ResizeOptions,
+    source: _Source,
+    skipped_files: list[SkippedFile],
+) -> PreparedSet:
+    """Return the entry of a set in the cache, which is written now if there is none.
+
+    A range that is given may be the one that was found before, without being given: that entry is used then.
+    """
+    if (prepared := read_prepared(entry_name(options))) is not None:
         return prepared
-    used_labels = {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
-    classes = tuple(map(str, range(1 + max(used_labels, default=-1))))
-    stored_batches = itertools.chain.from_iterable(_read_batches(part, options) for part in parts)
-    batches = _with_progress_bar(stored_batches, sum(part.count for part in parts), set_name)
-    return _write_entry(entry_name, batches, options, classes, used_labels, [], set_name)
+    if options.value_range is not None and source.value_range is None:
+        prepared = read_prepared(entry_name(replace(options, value_range=None)))
+        if prepared is not None and prepared.value_range in (None, options.value_range):
+            return prepared
+    return _write_entry(entry_name(options), options, source, skipped_files)
 
 
 def split_rows(prepared: PreparedSet, split: str) -> slice:
@@ -92,7 +188,13 @@ def split_rows(prepared: PreparedSet, split: str) -> slice:
 
 def _options_for_key(options: ResizeOptions) -> dict[str, Any]:
     """Return the options for the name of a cache entry: with these keys version 0.1.0 finds the same entries."""
-    return {"height": options.height, "width": options.width, "channels": options.channels, "fit": options.fit}
+    known = {"height": options.height, "width": options.width, "channels": options.channels, "fit": options.fit}
+    return known if options.value_range is None else known | {"value_range": options.value_range}
+
+
+def _rules_for_key(rules: int) -> tuple[int, ...]:
+    """Return what tells entries of different rules apart; nothing for those of version 0.1.0, which has no such key."""
+    return () if rules == RULES_OF_0_1 else (rules,)
 
 
 def _with_progress_bar(batches: Iterable[PreparedBatch], total: int, set_name: str) -> Iterator[PreparedBatch]:
@@ -115,15 +217,31 @@ def _progress_bar(total: int, set_name: str) -> "tqdm[Any]":
 
 
 def _decode_batches(
-    listing: Listing, options: ResizeOptions, skipped_files: list[SkippedFile]
+    listing: Listing, options: ResizeOptions, findings: _Findings, rules: int
 ) -> Iterator[PreparedBatch]:
-    """Decode the files of a listing. Files that cannot be read are added to `skipped_files`."""
+    """Decode the files of a listing. What is found besides the pixels is added to `findings`.
+
+    Raises:
+        UserError: a file could not be read for a reason that may be gone the next time.
+    """
     results = decode_in_processes([(file.path, file.member) for file in listing.files], options)
     with _progress_bar(len(listing.files), "pictures") as bar:
         pairs = zip(enumerate(listing.files), results, strict=True)
         while batch := list(itertools.islice(pairs, WRITE_BATCH_SIZE)):
-            decoded = [(i, file, result) for (i, file), result in batch if isinstance(result, DecodedImage)]
-            skipped_files += [(printable(file.name), result) for (_, file), result in batch if isinstance(result, str)]
+            decoded = []
+            for (i, file), result in batch:
+                if isinstance(result, ReadFailure):
+                    raise UserError(
+                        f"cannot read {printable(file.name)} now: {result}; nothing was prepared, try again"
+                    )
+                if isinstance(result, str):
+                    findings.skipped_files.append((printable(file.name), result))
+                elif rules == RULES_OF_0_1 and result.mode == "F":
+                    findings.skipped_files.append((printable(file.name), FLOAT_REASON_OF_0_1))
+                else:
+                    decoded.append((i, file, result))
+                    if result.extrema is not None:
+                        findings.extrema.add(result.extrema)
             bar.update(len(batch))
             if decoded:
                 yield _batch_of_files(decoded)
@@ -149,9 +267,15 @@ def _read_batches(part: StoredImages, options: ResizeOptions) -> Iterator[Prepar
     for rows in part.read_chunks():
         indices = np.arange(start, start + len(rows))
         start += len(rows)
+        labels = np.full(len(rows), -1, np.int64)
+        if part.labels is not None:
+            labels = part.labels[indices]
+            is_used = labels >= 0
+            if not is_used.all():
+                rows, labels, indices = rows[is_used], labels[is_used], indices[is_used]
         yield PreparedBatch(
             resize_images(rows.transpose(0, 3, 1, 2), options),
-            np.full(len(rows), -1, np.int64) if part.labels is None else part.labels[indices],
+            labels,
             digest_images(rows),
             np.tile(np.array(part.shape[:2], np.int32), (len(rows), 1)),
             ["uint8"] * len(rows),
@@ -161,27 +285,32 @@ def _read_batches(part: StoredImages, options: ResizeOptions) -> Iterator[Prepar
 
 
 def _write_entry(
-    entry_name: str,
-    batches: Iterable[PreparedBatch],
-    options: ResizeOptions,
-    classes: tuple[str, ...],
-    used_labels: set[int],
-    skipped_files: list[SkippedFile],
-    set_name: str,
+    entry_name: str, options: ResizeOptions, source: _Source, skipped_files: list[SkippedFile]
 ) -> PreparedSet:
-    """Write all images into a new entry of the cache and open it. Each of `used_labels` must have enough images."""
+    """Write all images into a new entry of the cache and open it. Each of the used labels must have enough images."""
     with new_cache_entry(entry_name, is_valid=lambda name: read_prepared(name) is not None) as entry:
-        with (entry / PIXELS_FILE).open("wb+") as file:
-            writer = BatchWriter(file, options)
-            for batch in batches:
-                writer.add(batch)
-            columns, mode_names = writer.columns()
-            _check_enough(columns["labels"], classes, used_labels, skipped_files, set_name)
-            writer.finish()
+        findings = _Findings(list(skipped_files))
+        columns, mode_names = _write_pixels(entry / PIXELS_FILE, options, source, findings)
+        value_range, notice = _choose_value_range(options, source, findings.extrema)
+        if value_range not in (None, options.value_range, FULL_16_BIT_RANGE) and findings.extrema.of_kind:
+            # Only now are all values known.
+            options = replace(options, value_range=value_range)
+            findings = _Findings(list(skipped_files))
+            columns, mode_names = _write_pixels(entry / PIXELS_FILE, options, source, findings)
         parts = _sort_by_split(entry / PIXELS_FILE, columns)
         np.savez(entry / COLUMNS_FILE, **columns)  # type: ignore[arg-type]
-        content = columns["digests"].tobytes() + columns["labels"].tobytes() + options.key_text().encode()
-        metadata = {"parts": parts, "classes": classes, "modes": mode_names, "skipped": skipped_files}
+        if not source.is_unchanged():
+            raise UserError(f"{source.name} was changed while it was prepared: try again")
+        key_text = replace(options, value_range=value_range).key_text()
+        content = columns["digests"].tobytes() + columns["labels"].tobytes() + key_text.encode()
+        metadata: dict[str, Any] = {
+            "parts": parts,
+            "classes": source.classes,
+            "modes": mode_names,
+            "skipped": findings.skipped_files,
+        }
+        if value_range is not None:
+            metadata |= {"value_range": value_range, "range_notice": notice}
         write_metadata(entry, metadata | {"key": hashlib.sha256(content).hexdigest()})
     prepared = read_prepared(entry_name)
     if prepared is None:
@@ -189,26 +318,50 @@ def _write_entry(
     return prepared
 
 
-def _check_enough(
-    labels: Array, classes: tuple[str, ...], used_labels: set[int], skipped_files: Sequence[SkippedFile], set_name: str
-) -> None:
-    """Refuse a set, or a class of it, with too few images."""
-    skipped = ""
+def _write_pixels(
+    path: Path, options: ResizeOptions, source: _Source, findings: _Findings
+) -> tuple[dict[str, Array], list[str]]:
+    """Write the images of a set to a `.npy` file; return their columns and the names of their modes."""
+    with path.open("wb+") as file:
+        writer = BatchWriter(file, options)
+        for batch in source.read(options, findings):
+            writer.add(batch)
+        columns, mode_names = writer.columns()
+        _check_enough(columns, source, findings.skipped_files)
+        writer.finish()
+    return columns, mode_names
+
+
+def _choose_value_range(options: ResizeOptions, source: _Source, extrema: SetExtrema) -> tuple[ValueRange | None, str]:
+    """Return the range of the values of a set, and a line that says how it was guessed."""
+    if source.value_range is not None or source.rules == RULES_OF_0_1:
+        return source.value_range, ""
+    if options.value_range is not None:
+        return (options.value_range if extrema.of_kind else None), ""
+    return find_value_range(extrema, source.name)
+
+
+def _check_enough(columns: dict[str, Array], source: _Source, skipped_files: Sequence[SkippedFile]) -> None:
+    """Refuse a set, or a class of it, with too few images; a class also if none of them is for training."""
+    skipped, labels = "", columns["labels"]
     if skipped_files:
         name, reason = skipped_files[0]
         skipped = f"; {len(skipped_files)} cannot be used, such as {name} ({reason})"
     if len(labels) < MIN_IMAGES:
-        raise UserError(f"{set_name} has {TOO_FEW_IMAGES[len(labels)]}, but needs at least {MIN_IMAGES}{skipped}")
-    if not classes:
+        raise UserError(f"{source.name} has {TOO_FEW_IMAGES[len(labels)]}, but needs at least {MIN_IMAGES}{skipped}")
+    if not source.classes:
         return
-    counts = np.bincount(labels, minlength=len(classes)).tolist()
-    small_classes = [label for label in sorted(used_labels) if counts[label] < MIN_IMAGES]
+    counts = np.bincount(labels, minlength=len(source.classes)).tolist()
+    if source.rules > RULES_OF_0_1:
+        train_counts = np.bincount(labels[~columns["is_test"]], minlength=len(source.classes)).tolist()
+        counts = [count if train_count else 0 for count, train_count in zip(counts, train_counts, strict=True)]
+    small_classes = [label for label in sorted(source.used_labels) if counts[label] < MIN_IMAGES]
     if small_classes:
         more = f" and {len(small_classes) - 1} more" if len(small_classes) > 1 else ""
         raise UserError(
-            f"{set_name}: the class {classes[small_classes[0]]}{more} has {TOO_FEW_IMAGES[counts[small_classes[0]]]}, "
-            f"but needs at least {MIN_IMAGES}: add some, or put all pictures into one folder to train without "
-            f"classes{skipped}"
+            f"{source.name}: the class {source.classes[small_classes[0]]}{more} has "
+            f"{TOO_FEW_IMAGES[counts[small_classes[0]]]}, but needs at least {MIN_IMAGES}: add some, or put all "
+            f"pictures into one folder to train without classes{skipped}"
         )
 
 

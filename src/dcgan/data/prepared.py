@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dcgan.cache import CACHE_VERSION, cache_folder
+from dcgan.data.value_range import ValueRange
 from dcgan.files import atomic_file, sha256
 
 PIXELS_FILE, COLUMNS_FILE, METADATA_FILE = "pixels.npy", "about.npz", "meta.json"
@@ -25,13 +26,19 @@ class PreparedSet:
     Attributes:
         pixels: uint8 (N, C, H, W), mapped from the disk: only the images that are used are read.
         columns: arrays with one row for each image: `labels`, `digests`, `sizes`, `modes`, `indices`.
-        metadata: JSON types: `parts` (where each split begins and ends), `classes`, `modes`, `skipped` files and the
-            content `key`.
+        metadata: JSON types: `parts` (where each split begins and ends), `classes`, `modes`, `skipped` files, the
+            content `key`, and the `value_range` of images of more than 8 bits with the `range_notice` about it.
     """
 
     pixels: npt.NDArray[np.uint8]
     columns: dict[str, npt.NDArray[Any]]
     metadata: dict[str, Any]
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """The values that became 0 and 255; None if no image has more than 8 bits, or by the rules of 0.1.0."""
+        values = self.metadata.get("value_range")
+        return None if values is None else (float(values[0]), float(values[1]))
 
 
 def write_metadata(entry: Path, metadata: dict[str, Any]) -> None:

@@ -95,6 +95,8 @@ class BatchWriter:
 
         It begins with the last row: each row moves towards the end of the file, where all rows have been read already.
         """
+        # Zeros at the end were not written, but they are read here.
+        self.file.truncate(NPY_HEADER_BYTES + self.count * self._row_bytes(self.channels))
         for row in range(self.count - 1, -1, -1):
             self._seek(row, self.channels)
             content = self.file.read(self._row_bytes(self.channels))

@@ -1,5 +1,6 @@
 """The run folder: its files, its settings, and how a new run gets its folder."""
 
+import contextlib
 import json
 import re
 import shlex
@@ -12,11 +13,14 @@ from typing import cast, get_args
 
 from dcgan.config import Config, ScoreKind, config_to_json, read_config
 from dcgan.errors import UserError
-from dcgan.files import atomic_file, read_json, write_json
+from dcgan.files import MAX_JSON_CHARS, atomic_file, read_json, recover_interrupted_folder, write_json
 from dcgan.presets import train_command
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
 from dcgan.run.log import MetricsLog
 
+CONFIG_FILE = "config.json"
+SETTINGS_FILES = (CONFIG_FILE, "compare.json")
+"""Files of which a run and a comparison have one each."""
 FILES_BEFORE_CHECKPOINT = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl")
 UNSTARTED_FILES = {
     LOCK_NAME,
@@ -125,6 +129,14 @@ class RunFolder:
         with atomic_file(self.path / "skipped.json") as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
+    def complete_interrupted_writes(self) -> None:
+        """Give the model and the checkpoint their names back if a killed process left them without.
+
+        Only the process that holds the lock of the run may do this: see `recover_interrupted_folder`.
+        """
+        for folder in (self.model, self.checkpoint):
+            recover_interrupted_folder(folder)
+
     def remove_unfinished_files(self) -> None:
         """Remove the temporary files that a killed process left."""
         for folder in (self.path, self.samples):
@@ -160,6 +172,26 @@ def create_run(
     except OSError as error:
         raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
     return folder
+
+
+def is_own_output(settings_file: str, content: bytes) -> bool:
+    """Return whether a file, one of `SETTINGS_FILES`, makes its folder a run or a comparison."""
+    try:
+        settings = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(settings, dict) or not isinstance(settings.get("format_version"), int):
+        return False
+    return settings_file != CONFIG_FILE or isinstance(settings.get("settings"), dict)
+
+
+def holds_own_output(folder: Path) -> bool:
+    """Return whether a folder is a run or a comparison, so that its images are ours."""
+    for name in SETTINGS_FILES:
+        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
+            if is_own_output(name, file.read(MAX_JSON_CHARS)):
+                return True
+    return False
 
 
 def open_run(path: Path) -> RunFolder:

@@ -1,0 +1,44 @@
+"""Classes of images that are stored as arrays: those that have training images."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dcgan.data.arrays import Array, StoredImages
+from dcgan.data.layout import describe_gaps, describe_left_out
+from dcgan.data.rules import RULES_OF_0_1
+
+
+def keep_trained_classes(
+    parts: Sequence[StoredImages], rules: int
+) -> tuple[list[StoredImages], tuple[str, ...], list[str]]:
+    """Return the parts with classes 0, 1, 2, ..., the names of the classes, and lines about what changed.
+
+    The names are the numbers that the files use. Test images of other classes get the label -1 and are left out.
+    """
+    labels = [part.labels for part in parts if part.labels is not None]
+    if not labels:
+        return list(parts), (), []
+    if rules == RULES_OF_0_1:
+        return list(parts), tuple(map(str, range(1 + max(int(part.max(initial=-1)) for part in labels)))), []
+    train_labels = [part.labels for part in parts if part.labels is not None and not part.is_test]
+    numbers = np.unique(np.concatenate(train_labels))
+    new_parts, left_out = [], Counter[str]()
+    for part in parts:
+        if part.labels is None:
+            new_parts.append(part)
+            continue
+        new_labels, is_known = compact_labels(part.labels, numbers)
+        left_out.update(map(str, part.labels[~is_known].tolist()))
+        new_parts.append(replace(part, labels=new_labels))
+    notices = [*describe_gaps(numbers.tolist()), *describe_left_out(left_out)]
+    return new_parts, tuple(map(str, numbers.tolist())), notices
+
+
+def compact_labels(labels: Array, numbers: Array) -> tuple[Array, Array]:
+    """Return the position of each label in the sorted `numbers`, -1 for others; and whether each is one of them."""
+    positions = np.searchsorted(numbers, labels).clip(max=max(0, len(numbers) - 1))
+    is_known = numbers[positions] == labels if len(numbers) else np.zeros(len(labels), bool)
+    return np.where(is_known, positions, -1).astype(np.int64), is_known

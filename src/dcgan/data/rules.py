@@ -1,0 +1,12 @@
+"""Versions of the rules by which image sets are read.
+
+A checkpoint names the rules of its run, so that a run which is resumed reads its images as it did when it began. A rule
+that changes which images, classes or pixels a set has needs a new version; everything else may change freely.
+
+Version 1 is that of dcgan 0.1.0. Version 2 keeps only classes with training images, reads `dataset.json` in folders
+and one folder down, ignores runs and the folders of file systems, counts a name that a zip has twice only once, finds
+classes below `train/images/`, and finds the range of values of images of more than 8 bits.
+"""
+
+RULES_OF_0_1 = 1
+CURRENT_RULES = 2
