@@ -1,10 +1,21 @@
+import os
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from dcgan.files import atomic_file, atomic_folder, printable, recover_interrupted_folder
+from dcgan import files
+from dcgan.errors import UserError
+from dcgan.files import (
+    atomic_file,
+    atomic_folder,
+    current_folder,
+    printable,
+    read_atomic_folder,
+    recover_interrupted_folder,
+)
 
 
 def _fail_after_writing(path: Path) -> None:
@@ -57,6 +68,85 @@ def test_an_interruption_between_the_two_renames_is_repaired(tmp_path: Path):
     with atomic_folder(tmp_path / "a") as temporary:
         (temporary / "x").write_text("new")
     assert (tmp_path / "a" / "x").read_text() == "new"
+
+
+def test_a_reader_finds_the_old_folder_and_changes_nothing(tmp_path: Path):
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "x").write_text("old")
+    assert current_folder(tmp_path / "a") == tmp_path / ".a.old"
+    assert read_atomic_folder(tmp_path / "a", lambda folder: (folder / "x").read_text()) == "old"
+    assert [path.name for path in tmp_path.iterdir()] == [".a.old"]
+    (tmp_path / "a").mkdir()
+    assert current_folder(tmp_path / "a") == tmp_path / "a"
+    assert current_folder(tmp_path / "b") == tmp_path / "b"
+
+
+def test_a_reader_never_sees_two_folders_mixed_and_never_stops_the_writer(tmp_path: Path):
+    folder, is_done = tmp_path / "a", threading.Event()
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        with atomic_folder(folder) as temporary:
+            for name in ("x", "y"):
+                (temporary / name).write_text(str(number))
+
+    def write_often() -> None:
+        try:
+            for number in range(60):
+                write(number)
+        except BaseException as error:
+            failures.append(error)
+        is_done.set()
+
+    def read(path: Path) -> tuple[str, str]:
+        return (path / "x").read_text(), (path / "y").read_text()
+
+    write(-1)
+    writer = threading.Thread(target=write_often)
+    writer.start()
+    read_count = 0
+    while not is_done.is_set():
+        x, y = read_atomic_folder(folder, read)
+        assert x == y
+        read_count += 1
+    writer.join()
+    assert not failures
+    assert read_count > 0
+
+
+def test_a_damaged_folder_is_reported_at_once(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    calls = []
+
+    def read(path: Path) -> None:
+        calls.append(path)
+        raise UserError("damaged")
+
+    with pytest.raises(UserError, match="damaged"):
+        read_atomic_folder(tmp_path / "a", read)
+    assert calls == [tmp_path / "a"]
+    with pytest.raises(FileNotFoundError):
+        read_atomic_folder(tmp_path / "b", lambda folder: (folder / "x").read_text())
+
+
+def test_a_folder_in_use_on_windows_is_replaced_once_it_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    rename, attempts = Path.rename, []
+
+    def rename_at_third_attempt(path: Path, target: Path) -> Path:
+        attempts.append(path)
+        if len(attempts) < 3:
+            raise PermissionError
+        return rename(path, target)
+
+    monkeypatch.setattr(files, "RENAME_INTERVAL_S", 0.001)
+    monkeypatch.setattr(Path, "rename", rename_at_third_attempt)
+    with pytest.raises(PermissionError), atomic_folder(tmp_path / "a"):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "fsync_file", lambda path: None)
+        patch.setattr(os, "name", "nt")
+        files._rename_folder(tmp_path, tmp_path.with_name("renamed"))
+    assert len(attempts) == 3
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dcgan.errors import UserError
 
@@ -16,6 +17,11 @@ FORMAT_VERSION = 1
 files of an older version stay readable."""
 MAX_JSON_CHARS = 2**24
 """A JSON object of ours has some thousands of characters. What is longer is refused without reading all of it."""
+MAX_READ_ATTEMPTS = 5
+"""How often a reader begins again because the folder was replaced while it was read."""
+RENAME_TIMEOUT_S, RENAME_INTERVAL_S = 5.0, 0.05
+"""How long a rename is tried again on Windows, where it fails while any process has a file of the folder open."""
+T = TypeVar("T")
 
 
 @contextmanager
@@ -35,10 +41,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder to fill; it replaces the folder `path` if the block ends without an error.
 
-    Not every system can replace a folder in one step. The old folder is therefore first renamed to `.NAME.old`, and
-    `recover_interrupted_folder` renames it back if the process dies between the two steps.
+    Not every system can replace a folder in one step. The old folder is therefore first renamed to `.NAME.old`. If the
+    process dies between the two steps, readers find the content there (`current_folder`), and the next writer renames
+    it back (`recover_interrupted_folder`).
     """
-    temporary, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    temporary, old = path.with_name(f".{path.name}.new"), _old_folder(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -50,8 +57,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         recover_interrupted_folder(path)
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():
-            path.rename(old)
-        temporary.rename(path)
+            _rename_folder(path, old)
+        _rename_folder(temporary, path)
         fsync_folder(path.parent)  # the new folder must be on the disk under its name before the old one is removed
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -59,10 +66,73 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def recover_interrupted_folder(path: Path) -> None:
-    """Rename `.NAME.old` back to `path` if an interrupted `atomic_folder` left no folder there."""
-    old = path.with_name(f".{path.name}.old")
+    """Rename `.NAME.old` back to `path` if an interrupted `atomic_folder` left no folder there.
+
+    Only the process that writes the folder may call this. In another process it could rename the folder at the moment
+    at which the writer has moved it out of the way, and the writer's next step would fail.
+    """
+    old = _old_folder(path)
     if old.exists() and not path.exists():
-        old.rename(path)
+        _rename_folder(old, path)
+
+
+def current_folder(path: Path) -> Path:
+    """Return where the content of a folder that `atomic_folder` writes is now: in `path`, or in `.NAME.old`.
+
+    Nothing is changed. The folder that is returned may be replaced at any moment: see `read_atomic_folder`.
+    """
+    old = _old_folder(path)
+    return path if path.exists() or not old.is_dir() else old
+
+
+def read_atomic_folder(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what `read` returns for a folder that another process may replace by `atomic_folder` while it is read.
+
+    If the folder was replaced meanwhile, `read` is called again: it may have found files of both folders, or none.
+
+    Args:
+        path: the folder.
+        read: takes the folder in which the content is at that moment. It changes nothing.
+    """
+    for _ in range(MAX_READ_ATTEMPTS):
+        folder = current_folder(path)
+        identity = _folder_identity(folder)
+        try:
+            content = read(folder)
+        except (UserError, OSError):
+            if identity is not None and identity == _folder_identity(current_folder(path)):
+                raise
+        else:
+            if identity == _folder_identity(current_folder(path)):
+                return content
+    return read(current_folder(path))
+
+
+def _old_folder(path: Path) -> Path:
+    return path.parent / f".{path.name}.old"  # `with_name` refuses the current folder, which has no name
+
+
+def _folder_identity(folder: Path) -> tuple[int, int, int] | None:
+    """Return numbers that another folder of this name, or one with other files in it, does not have."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _rename_folder(path: Path, target: Path) -> None:
+    """Rename a folder. On Windows, wait until no other process has one of its files open."""
+    deadline = time.monotonic() + RENAME_TIMEOUT_S
+    while True:
+        try:
+            path.rename(target)
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() > deadline:
+                raise
+            time.sleep(RENAME_INTERVAL_S)
+        else:
+            return
 
 
 def sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -132,3 +133,16 @@ def test_a_hub_id_is_fetched_without_pickles(monkeypatch: pytest.MonkeyPatch, fi
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     assert dcgan.load("somebody/digits").sample(1).shape == (1, 28, 28, 1)
     assert requests == [("somebody/digits", ["config.json", "model.safetensors"])]
+
+
+def test_loading_during_a_save_changes_nothing(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.model, tmp_path / ".model.old")
+    for source in (tmp_path, tmp_path / "model"):
+        assert np.array_equal(load(source).sample(2), load(finished_run).sample(2))
+    assert [path.name for path in tmp_path.iterdir()] == [".model.old"]
+
+
+def test_weights_are_in_memory_of_torch(finished_run: RunFolder):
+    # The memory of a mapped file is aligned to 8 bytes; torch's own to 64.
+    generator = load(finished_run).generator
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in generator.state_dict().values())

@@ -115,7 +115,7 @@ def test_a_changed_record_is_refused(folder: Path, change: dict):
 @pytest.mark.parametrize("change", [{"step": "many"}, {"step": [1]}])
 def test_a_field_of_another_type_is_refused(folder: Path, change: dict):
     change_record(folder, **change)
-    with pytest.raises(UserError, match="state.json is damaged: step is "):
+    with pytest.raises(UserError, match=r"state\.json is damaged: step is "):
         restore(folder, make_parts())
 
 
@@ -133,3 +133,13 @@ def test_tensors_that_belong_to_no_part_are_returned(tmp_path: Path):
     others = checkpoint.restore_tensors(tmp_path / "c", parts)
     assert others.keys() == {"healthy/network/x"}
     assert torch.equal(others["healthy/network/x"], torch.ones(2))
+
+
+def test_a_reader_does_not_complete_an_interrupted_write(tmp_path: Path):
+    # The trainer has moved the old checkpoint out of the way and is about to give the new one its name.
+    parts = make_parts()
+    train_step(parts)
+    save(tmp_path / "c", parts)
+    (tmp_path / "c").rename(tmp_path / ".c.old")
+    assert restore(tmp_path / "c", make_parts()).step == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".c.old"]

@@ -12,7 +12,7 @@ from dcgan.config import Config
 from dcgan.devices.processes import TrainingStopped
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
-from dcgan.files import read_json, write_json
+from dcgan.files import current_folder, read_json, write_json
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import read_checkpoint
@@ -87,7 +87,7 @@ def _train_part(config: Config, unit: str, folder: RunFolder, progress: Comparis
 def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: ComparisonProgress) -> None:
     """Train a run until it has the length in its settings, starting it or continuing from where it is."""
     length = getattr(config, unit)
-    if not folder.checkpoint.is_dir():
+    if not current_folder(folder.checkpoint).is_dir():
         train_config(config, folder.path, callbacks=[progress], show_progress=False)
     elif getattr(folder.config(), unit) != length:
         resume(folder.path, callbacks=[progress], show_progress=False, **{unit: length})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dcgan.errors import UserError, did_you_mean
-from dcgan.files import recover_interrupted_folder
+from dcgan.files import current_folder, read_atomic_folder
 from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
@@ -169,17 +169,15 @@ def load(source: str | os.PathLike[str]) -> Model:
     Raises:
         UserError: there is no such model, or its files are damaged or foreign.
     """
-    return Model(load_generator(_find_model_folder(source)), str(source))
+    return Model(read_atomic_folder(_find_model_folder(source), load_generator), str(source))
 
 
 def _find_model_folder(source: str | os.PathLike[str]) -> Path:
     if shipped_folder := find_shipped_model(source):
         return shipped_folder
     path = Path(source)
-    if path.is_dir():
-        recover_interrupted_folder(path / "model")
     for folder in (path / "model", path):
-        if (folder / "model.safetensors").is_file():
+        if _holds_model(folder):
             return folder
     if path.exists():
         raise UserError(f"there is no model in {path}: it has no model/ with a model.safetensors")
@@ -189,6 +187,12 @@ def _find_model_folder(source: str | os.PathLike[str]) -> Path:
         f"there is no {source}{did_you_mean(str(source), SHIPPED_NAMES)}: give a run folder, a saved model's "
         f"folder, one of {', '.join(SHIPPED_NAMES)}, or a Hub id such as user/name"
     )
+
+
+def _holds_model(folder: Path) -> bool:
+    """Return whether a folder is a saved model; a training may replace it by the next one at this moment."""
+    # After a replacement between both looks, the folder has its name again.
+    return any((current_folder(folder) / "model.safetensors").is_file() for _ in range(2))
 
 
 def _download_from_hub(hub_id: str) -> Path:

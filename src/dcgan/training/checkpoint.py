@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, read_json, recover_interrupted_folder, sha256, to_json_text
+from dcgan.files import atomic_folder, read_atomic_folder, read_json, sha256, to_json_text
 from dcgan.training.progress import CheckpointRecord, record_from_json, record_to_json
 
 Part = nn.Module | Optimizer
@@ -39,7 +39,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: Checkpo
 
 
 def read_checkpoint(folder: Path) -> CheckpointRecord:
-    """Read the record of a checkpoint after comparing its tensors with their checksum.
+    """Read the record of a checkpoint after comparing its tensors with their checksum. Nothing is changed.
 
     Args:
         folder: what `save_checkpoint` wrote.
@@ -47,7 +47,10 @@ def read_checkpoint(folder: Path) -> CheckpointRecord:
     Raises:
         UserError: there is no checkpoint, or it is damaged.
     """
-    recover_interrupted_folder(folder)
+    return read_atomic_folder(folder, _read_record)
+
+
+def _read_record(folder: Path) -> CheckpointRecord:
     path, record_path = folder / TENSORS_NAME, folder / RECORD_NAME
     if not path.is_file():
         raise UserError(f"there is no checkpoint in {folder} to continue from")
@@ -69,12 +72,13 @@ def restore_tensors(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor
     Raises:
         UserError: the tensors do not fit the parts.
     """
-    path = folder / TENSORS_NAME
     try:
-        saved = load(path.read_bytes())  # not memory-mapped: the file is replaced while its tensors are still in use
+        # Not memory-mapped: the file is replaced while its tensors are still in use.
+        saved = load(read_atomic_folder(folder, lambda current: (current / TENSORS_NAME).read_bytes()))
         load_tensors(parts, saved)
     except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
-        raise UserError(f"{path} does not fit this run: {' '.join(str(error).split())[:200]}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder / TENSORS_NAME} does not fit this run: {reason}") from None
     return {name: tensor for name, tensor in saved.items() if name.partition("/")[0] not in parts}
 
 

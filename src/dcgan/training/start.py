@@ -1,5 +1,6 @@
 """Starting and resuming a training: from the settings, or from a run folder, to the loop."""
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,9 @@ from typing import Any
 from torch import nn
 
 from dcgan.config import DURATIONS, NO_DURATION, Config
+from dcgan.data.location import absolute_path, check_not_empty, is_named_set, path_exists, public_data_name
+from dcgan.data.rules import RULES_OF_0_1
+from dcgan.data.value_range import ValueRange
 from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
 from dcgan.devices.processes import run_on_devices
 from dcgan.devices.signals import catch_stop_signals
@@ -33,7 +37,7 @@ from dcgan.training.progress import CheckpointRecord
 from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recovery import restore_healthy_state
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
-from dcgan.training.state import PLACE_SETTINGS, State, describe_arithmetic, fixed_settings, set_up
+from dcgan.training.state import PLACE_SETTINGS, State, describe_arithmetic, fixed_settings, open_data, set_up
 
 
 def train(
@@ -137,7 +141,7 @@ def _train(
         )
         if fabric.is_global_zero:
             create_run(path, state.config, state.objective.score_kind, custom.names)
-            for notice in data_notices(state):
+            for notice in data_notices(state, config.value_range):
                 writer.callbacks.on_message(notice)
             if state.data.skipped_files:
                 folder.write_skipped_files(state.data.skipped_files)
@@ -147,9 +151,17 @@ def _train(
     return str(path)
 
 
-def data_notices(state: State) -> list[str]:
-    """Return what the user should know of the data; nothing if all of it is used as it is."""
-    data, notices = state.data, []
+def data_notices(state: State, value_range: ValueRange | None = None) -> list[str]:
+    """Return what the user should know of the data; nothing if all of it is used as it is.
+
+    Args:
+        state: of the run that begins.
+        value_range: the range that the user gave.
+    """
+    data = state.data
+    notices = [f"{data.name}: {notice}" for notice in data.notices]
+    if value_range is not None and data.value_range is None:
+        notices.append(f"{data.name}: --value-range changes nothing, because all pictures have 8 bits")
     n, (channels, height, width) = len(data), data.pixels.shape[1:]
     if data.original_size != f"{height}x{width}":
         notices.append(
@@ -172,6 +184,7 @@ def resume(
     discriminator: nn.Module | None = None,
     loss: Objective | None = None,
     callbacks: Sequence[Any] = (),
+    data: str | os.PathLike[str] | None = None,
     device: str | None = None,
     devices: int | None = None,
     num_nodes: int | None = None,
@@ -189,6 +202,7 @@ def resume(
         discriminator: the same.
         loss: the same.
         callbacks: objects that are told what happens: see `dcgan.training.callbacks`.
+        data: where the same pictures are now, if they have moved.
         device: continue there instead of where the run was; the arithmetic then differs, so the result is no longer
             the same to the bit.
         devices: continue on this many devices.
@@ -202,13 +216,21 @@ def resume(
     Raises:
         UserError: there is no run, its checkpoint is damaged, or it has already reached its planned end.
     """
+    if not os.fspath(path):
+        raise UserError("the name of the run is empty: give a run folder")
     folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}
+    new_data = None if data is None else os.fspath(data)
     durations = {"steps": steps, "images": images, "epochs": epochs, "minutes": minutes}
     changes = {name: value for name, value in (durations | places).items() if value is not None}
     task = partial(
-        _resume, path=folder.path, custom=custom, changes=changes, callbacks=callbacks, show_progress=show_progress
+        _resume,
+        path=folder.path,
+        custom=custom,
+        changes=changes | ({} if new_data is None else {"data": new_data}),
+        callbacks=callbacks,
+        show_progress=show_progress,
     )
     config = with_launcher_devices(replace(folder.config(), **_select(changes, PLACE_SETTINGS)))
     run_on_devices(config, task, custom_names=_names(custom, callbacks))
@@ -233,12 +255,15 @@ def _resume(
     folder = RunFolder(path)
     announce(str(path))
     with lock_run(path) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            folder.complete_interrupted_writes()
+        barrier(fabric)
         state, writer = _restore(fabric, folder, custom, changes, _callbacks(fabric, callbacks, show_progress))
         with catch_stop_signals() as stop_signals:
             if fabric.is_global_zero:
                 writer.history.rewrite()
                 folder.remove_unfinished_files()
-                if _select(changes, DURATIONS):  # the new plan is saved now, wherever the run is interrupted
+                if _select(changes, (*DURATIONS, "data")):  # saved now, wherever the run is interrupted
                     save_state(state, writer)
                     folder.write_config(state.config, state.objective.score_kind, custom.names)
             fit(state, writer, stop_signals)
@@ -253,14 +278,23 @@ def _restore(
     Raises:
         UserError: as `resume`.
     """
-    with first_process_first(fabric):  # reading may complete what a killed process left unfinished
-        config, record = folder.config(), read_checkpoint(folder.checkpoint)
+    config, record = folder.config(), read_checkpoint(folder.checkpoint)
     _check_settings(folder, config, record.settings)
     duration = _select(changes, DURATIONS)
     config = replace(config, **_select(changes, PLACE_SETTINGS), **(NO_DURATION | duration if duration else {}))
     config = with_launcher_devices(config)
+    with first_process_first(fabric):
+        source = _find_data(folder, config, record, changes.get("data"))
+    config = replace(config, data=public_data_name(changes.get("data", config.data)))
     # The initial model is not needed: weights and groups come from the checkpoint.
-    state = set_up(replace(config, init=None), custom, fabric, is_new=False)
+    state = set_up(
+        replace(config, init=None),
+        custom,
+        fabric,
+        is_new=False,
+        data_source=source,
+        data_rules=record.data_rules or RULES_OF_0_1,
+    )
     state.config = config
     _check_same_pictures(folder, state, record)
     entries = list(folder.log.entries())[: record.log_entries]
@@ -310,9 +344,39 @@ def _check_same_pictures(folder: RunFolder, state: State, record: CheckpointReco
     """Refuse to continue with other pictures than the run began with."""
     if (record.data_key or state.data.content_key) != state.data.content_key:
         raise UserError(
-            f"{folder.path} cannot be resumed: {printable(state.config.data)} holds other pictures now than when the "
-            "run began"
+            f"{folder.path} cannot be resumed: {printable(state.data_source)} holds other pictures now than when the "
+            "run began; give --data if they are elsewhere"
         )
+
+
+def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, given: str | None) -> str:
+    """Return where the pictures of a run are: where the user says, where they were, or below the current folder.
+
+    Raises:
+        UserError: they are in none of these places.
+    """
+    if given is not None:
+        check_not_empty(given)
+        return given
+    if is_named_set(config.data):
+        return config.data
+    places = list(dict.fromkeys(filter(None, (record.data_path, absolute_path(config.data)))))
+    existing = [place for place in places if path_exists(place)]
+    if not existing:
+        raise UserError(
+            f"{folder.path} cannot be resumed: its pictures are not at {' or '.join(map(printable, places))}: give "
+            "--data"
+        )
+    if len(existing) == 1:
+        return existing[0]
+    for place in existing:
+        with contextlib.suppress(UserError):  # what is there now may be no set at all
+            if open_data(config, place, record.data_rules or RULES_OF_0_1).content_key == record.data_key:
+                return place
+    raise UserError(
+        f"{folder.path} cannot be resumed: {' and '.join(map(printable, existing))} holds other pictures now than when "
+        "the run began; give --data if they are elsewhere"
+    )
 
 
 def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bool) -> None:
