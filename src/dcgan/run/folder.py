@@ -43,6 +43,21 @@ SCORE_KINDS_OF_0_1: dict[str, ScoreKind] = {
 
 
 @dataclass(frozen=True)
+class DataRecord:
+    """What a checkpoint knows of the pictures of its run.
+
+    Attributes:
+        key: key of their content with the settings of the run; None if there is no checkpoint.
+        path: their absolute path when the run was saved; None for a set that is opened by its name.
+        rules: by which they are read, see `dcgan.data.rules`; None after version 0.1.0.
+    """
+
+    key: str | None = None
+    path: str | None = None
+    rules: int | None = None
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """The folder of one run, and where each of its files is. The README lists the files."""
 
@@ -90,6 +105,19 @@ class RunFolder:
     def report(self) -> Path:
         """The report of the run, one HTML file."""
         return self.path / "report.html"
+
+    def data_record(self) -> DataRecord:
+        """Return what the checkpoint knows of the pictures; nothing if there is no checkpoint that can be read."""
+        try:
+            content = read_json(self.checkpoint / "state.json")
+        except UserError:
+            return DataRecord()
+        key, path, rules = (content.get(name) for name in ("data", "data_path", "data_rules"))
+        return DataRecord(
+            key if isinstance(key, str) else None,
+            path if isinstance(path, str) else None,
+            rules if isinstance(rules, int) else None,
+        )
 
     def config(self) -> Config:
         """Return the settings that the run was started with."""
