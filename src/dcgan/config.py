@@ -51,6 +51,9 @@ class Config:
     """1 is gray, 3 is RGB, 4 is RGBA. Without it, the fewest channels that lose nothing of the data are used."""
     fit: Fit = "crop"
     """How a picture of another aspect ratio is brought to that size: `crop` its middle, `pad` it, or `stretch` it."""
+    value_range: tuple[float, float] | None = None
+    """The values that become black and white in pictures of 16 or 32 bits or of floats. Without it they follow from
+    all pictures of the set, which is said. Pictures of 8 bits do not change."""
     augment: str = "none"
     """How pictures are augmented before the discriminator sees them: `none`, or augmentations of the list above, joined
     by `+`. `auto` uses `diffaugment` if there are fewer than 10,000 pictures."""
@@ -172,6 +175,10 @@ class Config:
             value = getattr(self, name)
             _check(value is None or 0 < value <= MAX_DURATION, name, value, "must be above 0 and at most 10^12")
         _check(0 <= self.seed < 2**63, "seed", self.seed, "must be from 0 to 2^63 - 1")
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", tuple(map(float, self.value_range)))
+            low, high = self.value_range
+            _check(low < high, "value_range", f"{low:g} {high:g}", "must be LOW and HIGH with LOW below HIGH")
         _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")
         if self.patience and not self.evaluate_every:
             raise UserError("--patience counts evaluations: give --evaluate-every too")
@@ -246,15 +253,16 @@ def _check_type(name: str, value: object, annotation: Any) -> None:
     """Compare a value with the annotation of its field: JSON files and Python callers can pass anything."""
     if get_origin(annotation) is Literal:
         _check(value in get_args(annotation), name, value, f"must be one of {', '.join(get_args(annotation))}")
-    elif get_origin(annotation) is tuple:
+    elif _PAIR in (annotation, *get_args(annotation)) and (value is not None or annotation == _PAIR):
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(_has_type(v, float) for v in value)
         _check(is_pair, name, value, "must be two numbers")
     else:
-        types = get_args(annotation) or (annotation,)
+        types = [t for t in get_args(annotation) or (annotation,) if t != _PAIR]
         is_valid = any(_has_type(value, t) for t in types)
         _check(is_valid, name, value, f"must be {' or '.join(_TYPE_NAMES[t] for t in types)}")
 
 
+_PAIR = tuple[float, float]
 _TYPE_NAMES: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"} | {
     type(None): "nothing"
 }

@@ -95,11 +95,20 @@ def preset_config(preset: str) -> Config:
         if custom_parts := read_json(Path(preset)).get("own"):
             name = custom_parts[0]
             raise UserError(f"{preset} is of a run with your own {name}: train again with dcgan.train({name}=...)")
-        return read_config(Path(preset))
+        return _with_recorded_data(read_config(Path(preset)), Path(preset).parent)
     raise UserError(
         f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
         "or a run's config.json"
     )
+
+
+def _with_recorded_data(config: Config, run: Path) -> Config:
+    """Return the settings of a run with the path of its data, which only its checkpoint knows, if they are there."""
+    try:
+        path = read_json(run / "checkpoint" / "state.json").get("data_path")
+    except UserError:
+        return config
+    return replace(config, data=path) if isinstance(path, str) and os.path.exists(path) else config
 
 
 def train_command(config: Config) -> str:

@@ -41,6 +41,8 @@ class Resume:
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
     """The run folder."""
+    data: str | None = None
+    """Where the same pictures are now, if they have moved."""
     steps: int | None = None
     """Continue until this many steps (generator updates)."""
     images: int | None = None
@@ -64,6 +66,7 @@ class Resume:
 
         run = resume(
             self.run,
+            data=self.data,
             device=self.device,
             devices=self.devices,
             num_nodes=self.num_nodes,

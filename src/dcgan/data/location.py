@@ -43,6 +43,12 @@ def public_name(path: str) -> str:
     return os.path.basename(full) or path
 
 
+def public_data_name(data: str) -> str:
+    """Return the name of an image set as it may be shown to others; a path never becomes the name of another set."""
+    name = public_name(data)
+    return f"./{name}" if name != data and is_named_set(name) else name
+
+
 def check_not_empty(data: str) -> None:
     """Refuse an empty text, which would otherwise be the current folder.
 

@@ -13,7 +13,7 @@ from typing import cast, get_args
 
 from dcgan.config import Config, ScoreKind, config_to_json, read_config
 from dcgan.errors import UserError
-from dcgan.files import MAX_JSON_CHARS, atomic_file, read_json, recover_interrupted_folder, write_json
+from dcgan.files import MAX_JSON_CHARS, atomic_file, current_folder, read_json, recover_interrupted_folder, write_json
 from dcgan.presets import train_command
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
 from dcgan.run.log import MetricsLog
@@ -109,7 +109,7 @@ class RunFolder:
     def data_record(self) -> DataRecord:
         """Return what the checkpoint knows of the pictures; nothing if there is no checkpoint that can be read."""
         try:
-            content = read_json(self.checkpoint / "state.json")
+            content = read_json(current_folder(self.checkpoint) / "state.json")
         except UserError:
             return DataRecord()
         key, path, rules = (content.get(name) for name in ("data", "data_path", "data_rules"))

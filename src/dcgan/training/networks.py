@@ -1,6 +1,7 @@
 """The two networks and the objective of a run: built from the settings, from a saved model, or the user's own."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from dcgan.config import Config
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
+from dcgan.files import printable
 from dcgan.models import build, families, groups
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
@@ -76,7 +78,12 @@ def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_n
         UserError: parts that cannot be used together, or not with this data.
     """
     if config.conditional and not data.classes:
-        raise UserError(f"--conditional (preset cgan) needs labels, and {config.data} has none: use --no-conditional")
+        reason = f" ({data.no_classes_reason})" if data.no_classes_reason else ""
+        preset = "" if Path(config.preset).suffix else f" (preset {config.preset})"
+        raise UserError(
+            f"--conditional{preset} needs labels, and {printable(config.data)} has none{reason}; or use "
+            "--no-conditional"
+        )
     if config.conditional and isinstance(custom.generator, GroupedGenerator):
         raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
     initial_model = None if config.init is None else load(config.init)

@@ -55,6 +55,11 @@ class CheckpointRecord(Progress):
     """Sums since the last measurement: see `state.StepSums`."""
     data_key: str | None = saved_as("data", None)
     """Key of the pictures' content."""
+    data_path: str | None = None
+    """The absolute path of the pictures; None for a set that is opened by its name, or after version 0.1.0. It names
+    the user, so it is here only, where nobody else sees it."""
+    data_rules: int | None = None
+    """By which the pictures are read, see `dcgan.data.rules`; None after version 0.1.0."""
     arithmetic: str | None = saved_as("where", None)
     """The kind of devices and the version of torch: see `state.describe_arithmetic`."""
     settings: dict[str, Any] = field(default_factory=dict)

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dcgan.config import DURATIONS, FEW_PICTURES, Config, config_to_json
+from dcgan.data.location import absolute_path, public_data_name, public_name
 from dcgan.data.open import ImageSet, open_images
+from dcgan.data.rules import CURRENT_RULES
 from dcgan.devices.connect import (
     COMPILE_BACKEND,
     Devices,
@@ -18,6 +20,7 @@ from dcgan.devices.connect import (
     first_process_first,
     synchronize_batchnorm,
 )
+from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
 from dcgan.sampling import latents
@@ -71,6 +74,7 @@ class State:
         config: the settings, all resolved.
         fabric: the devices.
         data: the pictures that are trained on.
+        data_source: what they are opened by: a name, or the absolute path where they are now.
         conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
         objective: what the two networks minimize.
         generator: the generator, set up on the device.
@@ -85,6 +89,7 @@ class State:
     config: Config
     fabric: Devices
     data: ImageSet
+    data_source: str
     conditions: Tensor | None
     objective: Objective
     generator: nn.Module
@@ -122,6 +127,8 @@ class State:
             log_entries=log_entries,
             totals=self.sums.totals.tolist(),
             data_key=self.data.content_key,
+            data_path=absolute_path(self.data_source),
+            data_rules=self.data.rules,
             arithmetic=describe_arithmetic(self.fabric),
             settings=fixed_settings(self.config),
             healthy=healthy,
@@ -129,7 +136,13 @@ class State:
 
 
 def set_up(
-    config: Config, custom: CustomParts = NO_CUSTOM_PARTS, fabric: Devices | None = None, *, is_new: bool = True
+    config: Config,
+    custom: CustomParts = NO_CUSTOM_PARTS,
+    fabric: Devices | None = None,
+    *,
+    is_new: bool = True,
+    data_source: str | None = None,
+    data_rules: int = CURRENT_RULES,
 ) -> State:
     """Open the data, build the networks and put everything on the device. Nothing is written yet.
 
@@ -138,16 +151,19 @@ def set_up(
         custom: the user's own parts.
         fabric: the devices of a process that was started as one of many; by default a single device.
         is_new: see `networks.choose_networks`.
+        data_source: where the data are, if they are not where the settings say.
+        data_rules: by which the data are read, see `dcgan.data.rules`.
 
     Raises:
         UserError: settings, data or parts that cannot be used together.
     """
     networks.check_names(config)
     fabric = fabric or connect_devices(config)
+    data_source = data_source or config.data
     if not (custom.generator and custom.discriminator):
         build.check_networks(config)  # before any picture is prepared for them
     with first_process_first(fabric):
-        data = open_images(config.data, size=config.size, channels=config.channels, fit=config.fit, seed=config.seed)
+        data = replace(open_data(config, data_source, data_rules), name=printable(config.data))
     chosen = networks.choose_networks(config, data, custom, is_new=is_new)
     config = _resolved(config, data, chosen)
     # Pictures stay on the device as bytes: a batch is one indexing operation, and all of MNIST takes 47 MB.
@@ -166,6 +182,7 @@ def set_up(
         config=config,
         fabric=fabric,
         data=data,
+        data_source=absolute_path(data_source) or data_source,
         conditions=conditions,
         objective=chosen.objective,
         generator=generator,
@@ -181,11 +198,32 @@ def set_up(
     return state
 
 
+def open_data(config: Config, source: str, rules: int, split: str = "train") -> ImageSet:
+    """Open a split of the data of a run as its settings say, from where they are now."""
+    return open_images(
+        source,
+        split,
+        size=config.size,
+        channels=config.channels,
+        fit=config.fit,
+        seed=config.seed,
+        value_range=config.value_range,
+        rules=rules,
+    )
+
+
 def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks) -> Config:
-    """Return the settings with those filled in that follow from the data and from the networks."""
+    """Return the settings with those filled in that follow from the data and from the networks.
+
+    Paths that name the user are shortened to names, because a run may be shown to others.
+    """
     height, width = data.pixels.shape[-2:]
     return replace(
         config,
+        preset=public_name(config.preset),
+        data=public_data_name(config.data),
+        init=None if config.init is None else public_name(config.init),
+        value_range=data.value_range,
         image_size=f"{height}x{width}",
         z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
         groups=getattr(chosen.generator, "groups", config.groups),

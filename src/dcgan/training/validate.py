@@ -58,7 +58,14 @@ def prepare_validation(state: State) -> ValidationReference | None:
     channels, *size = state.data.pixels.shape[1:]
     for split in ("validation", "train"):
         reals = open_images(
-            config.data, split, size=(size[0], size[1]), channels=channels, fit=config.fit, seed=config.seed
+            state.data_source,
+            split,
+            size=(size[0], size[1]),
+            channels=channels,
+            fit=config.fit,
+            seed=config.seed,
+            value_range=config.value_range,
+            rules=state.data.rules,
         )
         if len(reals) > features.feature_count or split == "train":
             break
