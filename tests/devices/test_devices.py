@@ -24,27 +24,27 @@ from dcgan.devices.connect import connect_devices, with_launcher_devices
 from dcgan.devices.launcher import LaunchedProcess, detect_launcher, is_first_process
 from dcgan.devices.processes import LostRankError, TrainingStopped, run_on_devices
 from dcgan.run.folder import RunFolder
-from tests import crew
 from tests.conftest import SMALL, SMALL_FLAGS
+from tests.devices import crew
 
 pytestmark = pytest.mark.timeout(900)
-PATIENCE = 400
-"""Seconds that are waited for something to begin: ten where nothing else runs, a hundred beside six other jobs."""
+START_TIMEOUT_S = 400
+"""Time for a training to begin: it takes ten seconds on an idle machine, and a hundred beside six other jobs."""
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where two processes have left what `crew.work` does. Read it."""
-    place = tmp_path_factory.mktemp("crew")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return the folder with the results of `crew.work` in two processes. Tests only read it."""
+    folder = tmp_path_factory.mktemp("crew")
     pixels = np.random.default_rng(0).integers(0, 256, (41, 28, 28), np.uint8)
-    np.savez(place / "data.npz", arr_0=pixels, arr_1=np.arange(41) % 3)
+    np.savez(folder / "data.npz", arr_0=pixels, arr_1=np.arange(41) % 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DCGAN_CACHE", str(place / "cache"))
-        run_on_devices(crew.both(), partial(crew.work, place=place), own=[])
-        yield place
+        patch.setenv("DCGAN_CACHE", str(folder / "cache"))
+        run_on_devices(crew.config_for_two(), partial(crew.work, folder=folder), custom_names=[])
+        yield folder
 
 
-def state_of(folder: RunFolder) -> dict:
+def saved_record(folder: RunFolder) -> dict:
     return json.loads((folder.checkpoint / "state.json").read_text())
 
 
@@ -53,54 +53,63 @@ def content(folder: RunFolder) -> tuple[bytes, list[dict]]:
     return (folder.checkpoint / "state.safetensors").read_bytes(), entries
 
 
-def test_the_gradients_of_two_are_those_of_one(place: Path):
-    alone, together = crew.gradients(None, place / "data.npz"), load_file(place / "gradients.safetensors")
-    assert alone.keys() == together.keys()
-    for name, gradient in alone.items():
-        torch.testing.assert_close(together[name], gradient, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
-    sizes = {name: max(float(g.abs().max()) for n, g in alone.items() if n.startswith(name)) for name in crew.CASES}
+def test_the_gradients_of_two_processes_are_those_of_one(results: Path):
+    gradients = load_file(results / "gradients.safetensors")
+    expected = crew.compute_gradients(None, results / "data.npz")
+    assert expected.keys() == gradients.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+    sizes = {name: max(float(g.abs().max()) for n, g in expected.items() if n.startswith(name)) for name in crew.CASES}
     assert min(sizes.values()) > 1e-3, sizes
 
 
-def test_two_go_on_as_if_they_had_never_stopped(place: Path):
-    part, whole = RunFolder(place / "part"), RunFolder(place / "whole")
+def test_two_processes_resume_as_if_they_had_never_stopped(results: Path):
+    part, whole = RunFolder(results / "part"), RunFolder(results / "whole")
     assert content(part) == content(whole)
-    assert state_of(whole)["step"] == 7
-    assert state_of(whole)["where"].startswith("2 x cpu")
-    assert [line["step"] for line in whole.log.measurements()] == [2, 4, 6, 7]
+    assert saved_record(whole)["step"] == 7
+    assert saved_record(whole)["where"].startswith("2 x cpu")
+    assert [entry["step"] for entry in whole.log.measurements()] == [2, 4, 6, 7]
     assert {path.name for path in whole.path.iterdir()} == {
-        "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html", "samples",
+        ".lock", "checkpoint", "config.json", "curves.png", "metrics.jsonl", "model", "reals.png", "report.html",
+        "samples",
     }  # fmt: skip
 
 
-def test_two_stop_together_where_one_is_told_to(place: Path):
-    assert [(place / f"stopped {rank}").read_text() for rank in (0, 1)] == [str(128 + signal.SIGTERM)] * 2
-    assert state_of(RunFolder(place / "stopped"))["step"] == 4
+def test_both_processes_stop_if_one_gets_a_signal(results: Path):
+    assert [(results / f"stopped {rank}").read_text() for rank in (0, 1)] == [str(128 + signal.SIGTERM)] * 2
+    assert saved_record(RunFolder(results / "stopped"))["step"] == 4
 
 
-def test_two_go_back_together_from_what_only_one_has_seen(place: Path):
-    folder = RunFolder(place / "spoiled")
+def test_both_processes_stop_if_a_callback_of_the_first_asks_for_it(results: Path):
+    assert saved_record(RunFolder(results / "callbacks"))["step"] == 4
+    assert (results / "events 0").read_text() == "start 0\nend 4 stopped\n"
+    assert not (results / "events 1").exists()
+    assert all((results / f"returned {rank}").exists() for rank in (0, 1))
+
+
+def test_both_processes_go_back_if_one_has_a_fault(results: Path):
+    folder = RunFolder(results / "faulty")
     (event,) = (event for event in folder.log.events() if event["event"] == "recovery")
     assert event["failed_step"] == 5
-    assert state_of(folder)["step"] == 7
+    assert saved_record(folder)["step"] == 7
 
 
-def test_two_end_together_when_nothing_gets_better(place: Path):
-    found = state_of(RunFolder(place / "patient"))
-    assert found["step"] == found["best_step"] + 2 < 50
+def test_both_processes_end_when_the_evaluations_stop_improving(results: Path):
+    record = saved_record(RunFolder(results / "patience"))
+    assert record["step"] == record["best_step"] + 2 < 50
 
 
-def test_two_agree_on_how_long_some_minutes_are(place: Path):
-    found = state_of(RunFolder(place / "timed"))
-    assert found["planned"] <= found["images_seen"] < found["planned"] + SMALL["batch_size"]
+def test_the_processes_agree_on_the_images_of_a_duration_in_minutes(results: Path):
+    record = saved_record(RunFolder(results / "minutes"))
+    assert record["planned"] <= record["images_seen"] < record["planned"] + SMALL["batch_size"]
 
 
-def once_begun(folder: Path, act: Callable[[], None]) -> threading.Thread:
-    """Do something in a thread when a run has saved its first state and is training."""
+def when_training(folder: Path, act: Callable[[], None]) -> threading.Thread:
+    """Do something in a thread once a run has saved its first checkpoint and has trained."""
 
     def wait() -> None:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and len(list(RunFolder(folder).log.measurements())) < 2:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and len(list(RunFolder(folder).log.measurements())) < 2:
             time.sleep(0.01)
         act()
 
@@ -109,52 +118,52 @@ def once_begun(folder: Path, act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_run_in_new_processes_that_is_stopped_and_then_loses_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_run_in_new_processes_is_stopped_and_then_loses_a_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out, settings = tmp_path / "r", SMALL | {"devices": 2, "steps": 10**6}
-    thread = once_begun(out, partial(os.kill, os.getpid(), signal.SIGTERM))
+    thread = when_training(out, partial(os.kill, os.getpid(), signal.SIGTERM))
     with pytest.raises(TrainingStopped, match="dcgan resume") as stop:
         dcgan.train("dcgan", out=out, **settings)
     thread.join()
-    assert stop.value.status == 128 + signal.SIGTERM
-    step = state_of(RunFolder(out))["step"]
+    assert stop.value.exit_status == 128 + signal.SIGTERM
+    step = saved_record(RunFolder(out))["step"]
 
-    def kill() -> None:
+    def kill_second() -> None:
         second = max((child for child in active_children()), key=lambda child: child.name)
         os.kill(second.pid or 0, signal.SIGKILL)
 
-    RunFolder(out).log.unlink()
-    thread = once_begun(out, kill)
-    words = f"rank 1 of 2, on {socket.gethostname()}, died \\(SIGKILL\\); .* with: dcgan resume {out}"
-    with pytest.raises(LostRankError, match=words):
+    RunFolder(out).log.path.unlink()
+    thread = when_training(out, kill_second)
+    message = f"rank 1 of 2, on {socket.gethostname()}, died \\(SIGKILL\\); .* with: dcgan resume {out}"
+    with pytest.raises(LostRankError, match=message):
         dcgan.resume(out)
     thread.join()
-    saved = state_of(RunFolder(out))["step"]
-    assert saved >= step
-    folder = dcgan.resume(out, devices=1, steps=saved + 1)
-    assert state_of(folder)["step"] == saved + 1
+    saved_step = saved_record(RunFolder(out))["step"]
+    assert saved_step >= step
+    folder = dcgan.resume(out, devices=1, steps=saved_step + 1)
+    assert saved_record(folder)["step"] == saved_step + 1
     assert "ran on 2 x cpu" in capsys.readouterr().err
 
 
-def torchrun(node: int, port: int, *words: str) -> "subprocess.Popen[str]":
+def start_torchrun(node: int, port: int, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}"]
-    place = ["--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", "-m", "dcgan"]
+    program = ["--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", "-m", "dcgan"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as the new processes have, which share two cores
-    return subprocess.Popen([*command, *place, *words], text=True, env=one_thread, **streams)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as the processes of `results` have, which share two cores
+    return subprocess.Popen([*command, *program, *words], text=True, env=one_thread, **streams)
 
 
-def test_two_launchers_make_one_run(place: Path, tmp_path: Path):
+def test_two_launchers_make_one_run(results: Path, tmp_path: Path):
     port, words = (
         find_free_network_port(),
         ["train", "--preset", "dcgan", *SMALL_FLAGS, "--steps", "7", "--out", str(tmp_path / "r"), "--json"],
     )
-    launchers = [torchrun(node, port, *words) for node in (0, 1)]
-    (out, err), (silent, also) = (launcher.communicate(timeout=PATIENCE) for launcher in launchers)
-    assert [launcher.returncode for launcher in launchers] == [0, 0], err + also
+    launchers = [start_torchrun(node, port, *words) for node in (0, 1)]
+    (out, err), (other_out, other_err) = (launcher.communicate(timeout=START_TIMEOUT_S) for launcher in launchers)
+    assert [launcher.returncode for launcher in launchers] == [0, 0], err + other_err
     assert json.loads(out)["step"] == 7
-    assert silent == ""
+    assert other_out == ""
     folder = RunFolder(tmp_path / "r")
-    assert content(folder) == content(RunFolder(place / "whole"))
+    assert content(folder) == content(RunFolder(results / "whole"))
     assert (folder.config().devices, folder.config().num_nodes) == (1, 2)
 
 
@@ -163,14 +172,14 @@ SLURM = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_
 
 
 @pytest.mark.parametrize("env", [TORCHRUN, SLURM | {"SLURM_NTASKS_PER_NODE": "4"}])
-def test_what_a_launcher_has_started(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]):
+def test_a_launcher_is_detected(monkeypatch: pytest.MonkeyPatch, env: dict[str, str]):
     assert detect_launcher() is None
     assert is_first_process()
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert detect_launcher() == LaunchedProcess(rank=5, devices=4, nodes=2)
     assert not is_first_process()
-    config = with_launcher_devices(crew.both())
+    config = with_launcher_devices(crew.config_for_two())
     assert (config.devices, config.num_nodes) == (4, 2)
 
 
@@ -191,17 +200,21 @@ def test_a_batch_script_without_srun_is_one_process(monkeypatch: pytest.MonkeyPa
         (["--devices", "2", "--num-nodes", "2"], "--num-nodes 2 needs a launcher on every machine"),
     ],
 )
-def test_devices_that_cannot_be(refused, words: list[str], message: str):
+def test_impossible_devices_are_refused(refused, words: list[str], message: str):
     assert message in refused("train", "--device", "cpu", "--steps", "1", *words)
 
 
-def test_own_parts_need_a_launcher(tmp_path: Path):
-    with pytest.raises(UserError, match="your own generator: start your script with torchrun --nproc-per-node 2"):
-        dcgan.train(out=tmp_path / "r", steps=1, generator=torch.nn.Linear(1, 1), **SMALL | {"devices": 2})
+@pytest.mark.parametrize("custom", [{"generator": torch.nn.Linear(1, 1)}, {"callbacks": [object()]}])
+def test_custom_parts_and_callbacks_need_a_launcher(tmp_path: Path, custom: dict):
+    (name,) = custom
+    message = f"^--devices 2 with your own {name}: start your script with torchrun --nproc-per-node 2 SCRIPT$"
+    with pytest.raises(UserError, match=message):
+        dcgan.train(out=tmp_path / "r", steps=1, **custom, **SMALL | {"devices": 2})
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_new_process_says_comes_back(monkeypatch: pytest.MonkeyPatch):
-    """Mistakes of the user, and the system's refusals, are the same whoever finds them."""
+def test_an_error_in_a_new_process_is_raised_by_the_caller(monkeypatch: pytest.MonkeyPatch):
+    """A user's mistake and a refusal of the system look the same as in a single process."""
     for error, text in ((UserError("no data"), "no data"), (OSError(28, "disk full", "r"), "r: disk full")):
 
         class Fabric:
@@ -210,11 +223,11 @@ def test_what_a_new_process_says_comes_back(monkeypatch: pytest.MonkeyPatch):
             def launch(self, function: Callable[..., dict]) -> dict:
                 return function(self)
 
-        monkeypatch.setattr(processes, "_together", lambda *a, error=error, **k: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(processes, "_run_as_rank", lambda *a, error=error, **k: (_ for _ in ()).throw(error))
         with pytest.raises(UserError, match=f"^{text}$"):
-            processes._in_new_processes(Fabric(), 2, lambda fabric, tell: "")
+            processes._run_in_new_processes(Fabric(), 2, lambda fabric, announce: "")
 
 
-def test_one_device_is_no_group():
-    assert connect_devices(crew.both(devices=1)).world_size == 1
+def test_one_device_needs_no_process_group():
+    assert connect_devices(crew.config_for_two(devices=1)).world_size == 1
     assert not torch.distributed.is_initialized()

@@ -15,35 +15,36 @@ from dcgan.training.step import train_step
 from tests.conftest import SMALL
 
 
-def trained(preset: str, on: Devices) -> State:
-    state = set_up(configure(preset, **SMALL), fabric=on)
+def train_three_steps(preset: str, fabric: Devices) -> State:
+    state = set_up(configure(preset, **SMALL), fabric=fabric)
     for _ in range(3):
         train_step(state)
     return state
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "wgan-gp", "r3gan"])
-def test_it_trains_as_fabric_does_to_the_bit(preset: str):
+def test_a_single_device_trains_as_fabric_does_to_the_bit(preset: str):
     config = configure(preset, **SMALL)
-    ours, theirs = trained(preset, connect_devices(config)), trained(preset, connect_fabric(config, "cpu"))
-    assert isinstance(ours.fabric, SingleDevice)
-    assert not isinstance(theirs.fabric, SingleDevice)
-    mine, others = collect_tensors(ours.parts()), collect_tensors(theirs.parts())
-    assert mine.keys() == others.keys()
-    assert all(torch.equal(tensor, others[name]) for name, tensor in mine.items())
-    assert torch.equal(ours.totals, theirs.totals)
+    single = train_three_steps(preset, connect_devices(config))
+    with_fabric = train_three_steps(preset, connect_fabric(config, "cpu"))
+    assert isinstance(single.fabric, SingleDevice)
+    assert not isinstance(with_fabric.fabric, SingleDevice)
+    tensors, expected = collect_tensors(single.saved_parts()), collect_tensors(with_fabric.saved_parts())
+    assert tensors.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in tensors.items())
+    assert torch.equal(single.sums.totals, with_fabric.sums.totals)
 
 
-def test_fabric_comes_in_where_it_has_something_to_do():
+def test_fabric_is_used_where_it_has_something_to_do():
     assert connect_devices(configure("dcgan", device="cpu")).world_size == 1
     assert not isinstance(connect_devices(configure("dcgan", device="cpu", precision="bf16")), SingleDevice)
 
 
 def test_a_training_imports_no_compiler(tmp_path: Path):
-    """It would take longer than all else between torch and the first step."""
+    """Importing it would take longer than everything else between the import of torch and the first step."""
     words = ["train", *(f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()), "--steps=2"]
     code = (
-        "import sys; from dcgan import cli; assert cli.run(sys.argv[1:]) == 0; "
+        "import sys; from dcgan.cli.main import run; assert run(sys.argv[1:]) == 0; "
         "print([name for name in ('torch._dynamo', 'lightning_fabric', 'sympy') if name in sys.modules])"
     )
     run = [sys.executable, "-c", code, *words, f"--out={tmp_path / 'r'}"]

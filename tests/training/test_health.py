@@ -115,7 +115,9 @@ def test_pictures_that_get_better_and_worse_in_turn_oscillate():
     assert names(pictures([2.5, 1.5, 1.1, 1.5, 1.1, 1.5])) == ["oscillation"]
     assert names(pictures([2.5, 1.5, 1.4, 1.5, 1.4, 1.5, 1.4])) == []  # the changes are too small
     assert names(pictures([2.5, *[1.2] * 6], [0.5, 0.5, 0.8, 0.5, 0.8, 0.5, 0.5])) == ["oscillation"]
-    assert names(pictures([2.5, *[1.2] * 6], [0.01, 0.02, 0.04, 0.02, 0.04, 0.02, 0.04])) == []  # the diversity is almost 0
+    assert (
+        names(pictures([2.5, *[1.2] * 6], [0.01, 0.02, 0.04, 0.02, 0.04, 0.02, 0.04])) == []
+    )  # the diversity is almost 0
 
 
 def test_copies_are_noticed_if_all_training_pictures_are_compared():

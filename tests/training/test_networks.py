@@ -93,7 +93,10 @@ def test_two_steps_of_every_combination(network: str, channels: int, size: int, 
         # BatchNorm removes any constant: the gradient of a bias before it is rounding noise, and may be 0.
         names = parameters_without_gradient(state.generator)
         assert all(config.g_norm == "batch" and name.endswith("bias") for name in names), (loss, penalty, names)
-        assert parameters_without_gradient(state.discriminator) <= parameters_with_zero_gradient(config), (loss, penalty)
+        assert parameters_without_gradient(state.discriminator) <= parameters_with_zero_gradient(config), (
+            loss,
+            penalty,
+        )
 
 
 @pytest.mark.parametrize("penalty", [{"gp": 10.0}, {"r1": 1.0}, {"r2": 1.0}])

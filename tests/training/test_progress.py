@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def test_a_field_that_is_added_is_saved_without_another_change(tmp_path: Path, m
     @dataclass(kw_only=True)
     class LongerRecord(CheckpointRecord):
         temperature: float = progress.saved_as("temp", 1.0)
-        names: list[str] = progress.saved_as("names", None)
+        names: list[str] = field(default_factory=list)
 
     monkeypatch.setattr(progress, "CheckpointRecord", LongerRecord)
     saved = LongerRecord(step=3, temperature=0.5, names=["a"])

@@ -22,7 +22,7 @@ Injection = Callable[..., None]
 
 
 def is_faulty(state: State, *, always: bool) -> bool:
-    """Return whether this step fails: before the first recovery, as if the lower learning rate had helped; or always."""
+    """Return whether this step fails: until the first recovery, as if the lower learning rate had helped, or always."""
     return state.progress.step == FAULTY_STEP - 1 and (always or state.progress.lr_scale == 1)
 
 

@@ -7,7 +7,9 @@ from dcgan.training import schedule
 def test_without_a_schedule_the_settings_are_constant():
     config = configure("dcgan", d_lr=4e-4)
     for images_seen in (0, 10**9):
-        assert schedule.schedule_at(config, images_seen, None) == schedule.ScheduledSettings(2e-4, 4e-4, 0.999, 1.0, 20_000)
+        assert schedule.schedule_at(config, images_seen, None) == schedule.ScheduledSettings(
+            2e-4, 4e-4, 0.999, 1.0, 20_000
+        )
 
 
 def test_the_burn_in_goes_from_its_start_to_the_settings():
@@ -23,8 +25,12 @@ def test_the_burn_in_goes_from_its_start_to_the_settings():
 
 def test_the_learning_rates_rise_over_the_first_tenth_of_the_burn_in():
     config = configure("r3gan", burn_in=1000, lr=1.0, d_lr=2.0, lr_end=0.5)
-    assert [schedule.schedule_at(config, images_seen, 1000).d_lr for images_seen in (0, 50)] == pytest.approx([0, 0.99692], abs=1e-5)
-    assert [schedule.schedule_at(config, images_seen, None).lr for images_seen in (0, 50, 100, 1000)] == pytest.approx([0, 0.5, 1, 1])
+    assert [schedule.schedule_at(config, images_seen, 1000).d_lr for images_seen in (0, 50)] == pytest.approx(
+        [0, 0.99692], abs=1e-5
+    )
+    assert [schedule.schedule_at(config, images_seen, None).lr for images_seen in (0, 50, 100, 1000)] == pytest.approx(
+        [0, 0.5, 1, 1]
+    )
 
 
 def test_a_beta_below_the_start_of_the_burn_in_is_not_raised():
@@ -34,7 +40,9 @@ def test_a_beta_below_the_start_of_the_burn_in_is_not_raised():
 
 def test_the_learning_rates_decay_along_a_cosine():
     config = configure("dcgan", lr=1.0, d_lr=2.0, lr_end=0.2)
-    assert [schedule.schedule_at(config, images_seen, 100).lr for images_seen in (0, 50, 100, 101)] == pytest.approx([1, 0.6, 0.2, 0.2])
+    assert [schedule.schedule_at(config, images_seen, 100).lr for images_seen in (0, 50, 100, 101)] == pytest.approx(
+        [1, 0.6, 0.2, 0.2]
+    )
     assert schedule.schedule_at(config, 25, 100).d_lr == pytest.approx(2 * (1 - 0.8 * 0.146447), abs=1e-5)
     assert schedule.schedule_at(config, 25, None).lr == 1
 

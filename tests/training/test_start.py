@@ -10,8 +10,8 @@ import torch
 import dcgan
 from dcgan import UserError
 from dcgan.data.open import open_images
-from dcgan.presets import configure
 from dcgan.devices.processes import TrainingStopped
+from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.output import write_samples
 from dcgan.training import loop, start
@@ -107,7 +107,9 @@ def test_a_run_that_started_from_a_model_resumes_without_it(finished_run: RunFol
         ({"init": "nowhere"}, "there is no nowhere"),
     ],
 )
-def test_an_initial_model_that_does_not_fit_is_refused(finished_run: RunFolder, tmp_path: Path, settings: dict, message: str):
+def test_an_initial_model_that_does_not_fit_is_refused(
+    finished_run: RunFolder, tmp_path: Path, settings: dict, message: str
+):
     with pytest.raises(UserError, match=message):
         dcgan.train("dcgan", out=tmp_path / "r", steps=1, **{**SMALL, "init": str(finished_run.path), **settings})
     assert list(tmp_path.iterdir()) == []
@@ -161,7 +163,8 @@ def test_a_model_of_a_custom_class_cannot_be_loaded_and_the_message_says_why(tmp
     from safetensors.torch import load_model
 
     folder = dcgan.train(out=tmp_path / "r", steps=2, generator=CustomGenerator(), **{**SMALL, "ema": 0})
-    with pytest.raises(UserError, match=r"your own class tests.training.test_start.CustomGenerator: create one and load them"):
+    class_name = "tests.training.test_start.CustomGenerator"
+    with pytest.raises(UserError, match=rf"your own class {class_name}: create one and load them"):
         dcgan.load(folder)
     generator = CustomGenerator()
     load_model(generator, folder.model / "model.safetensors")

@@ -48,7 +48,7 @@ def test_a_preset_uses_the_size_of_the_data(tmp_path: Path, preset: str, shape: 
     assert state.sums.totals.isfinite().all()
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer reads gradients that it may not use
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer reads them
 @pytest.mark.parametrize("preset", ["fast", "cgan", "wgan-gp", "r3gan"])
 def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.MonkeyPatch):
     from dcgan.devices import connect

@@ -186,7 +186,9 @@ def _error_text(event: tyro_errors.ParseErrorEvent, command: Callable[..., Any])
         return f"{_argument_name(event.argument)} needs a value, or more of them"
     if isinstance(event, tyro_errors.InstantiationFailure):
         flag = f"{_argument_name(event.argument)}: " if event.argument else ""
-        return f"{flag}{' '.join(event.message.split())}"
+        # For a setting that may have several types, the message gives a reason for each: the last one counts.
+        reason = event.message.rpartition(">: ")[2]
+        return f"{flag}{' '.join(reason.split())}"
     return "these flags cannot be used like this"
 
 

@@ -60,8 +60,8 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
     config, progress = state.config, state.progress
     reason: EndReason = "failed"
     reference = prepare_validation(state)
-    _notify_start(state, writer)
     try:
+        _notify_start(state, writer)
         if writer.healthy is None:
             save_snapshot(state, writer)
         decision, last_save = Decision(), time.monotonic()

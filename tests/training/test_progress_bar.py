@@ -1,0 +1,96 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dcgan
+from dcgan.run.folder import RunFolder
+from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
+from dcgan.training.progress_bar import ProgressBar, summarize_measurement
+from tests.conftest import SMALL
+
+RUN = RunFolder(Path("runs/small-1"))
+METRICS = {"loss_d": 0.5, "loss_g": 1.25, "d_real": 0.75, "d_fake": 0.125, "d_right": 1.0, "grad_d": 1.0, "grad_g": 1.0}
+
+
+@pytest.fixture
+def bar(capsys: pytest.CaptureFixture[str]) -> ProgressBar:
+    bar = ProgressBar()
+    bar.on_start(StartEvent(RUN, 2, 32, 160, "probability"))
+    return bar
+
+
+def test_probabilities_are_shown_with_their_distance_from_one_half():
+    text = "Loss_D 0.500, Loss_G 1.250, D(x) 0.750, D(G(z)) 0.125"
+    assert summarize_measurement(LogEvent(1, 16, 1.0, METRICS, "probability")) == f"{text}, from 1/2 +0.250 -0.375"
+    assert summarize_measurement(LogEvent(1, 16, 1.0, METRICS, "raw")) == text
+    assert summarize_measurement(LogEvent(1, 16, 1.0, METRICS, "relative")) == text
+
+
+def test_the_bar_follows_the_images(bar: ProgressBar, capsys: pytest.CaptureFixture[str]):
+    assert bar._bar is not None
+    assert (bar._bar.n, bar._bar.total) == (32, 160)
+    bar.on_step(StepEvent(3, 48, 160))
+    assert (bar._bar.n, bar._bar.total) == (48, 160)
+    bar.on_step(StepEvent(1, 16, 320))  # a recovery goes back, and a measured duration changes the plan
+    assert (bar._bar.n, bar._bar.total) == (16, 320)
+    bar.on_log(LogEvent(1, 16, 1.0, METRICS, "probability"))
+    bar.on_end(EndEvent(RUN, 1, 16, "stopped"))
+    err = capsys.readouterr().err
+    assert "small-1:" in err
+    assert "Loss_D 0.500" in err
+    assert "img/s" in err
+
+
+def test_the_bar_of_an_unmeasured_duration_has_no_total():
+    bar = ProgressBar()
+    bar.on_start(StartEvent(RUN, 0, 0, None, "raw"))
+    bar.on_step(StepEvent(1, 16, None))
+    assert bar._bar is not None
+    assert (bar._bar.n, bar._bar.total) == (16, None)
+    bar.on_end(EndEvent(RUN, 1, 16, "finished"))
+
+
+@pytest.mark.parametrize(
+    ("distance", "best_distance", "best_step", "text"),
+    [
+        (1.23456, 1.23456, 1500, "step 1,500: Fréchet distance 1.235 (random, validation), the best so far"),
+        (2.5, 1.0, 1000, "step 1,500: Fréchet distance 2.5 (random, validation), 1 at step 1,000"),
+    ],
+)
+def test_an_evaluation_is_one_line(
+    bar: ProgressBar,
+    capsys: pytest.CaptureFixture[str],
+    distance: float,
+    best_distance: float,
+    best_step: int,
+    text: str,
+):
+    capsys.readouterr()
+    bar.on_evaluate(EvaluateEvent(1500, 24_000, distance, "random", "validation", best_distance, best_step))
+    lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    assert text in [line.strip() for line in lines]
+    bar.on_end(EndEvent(RUN, 1, 16, "finished"))
+
+
+def test_a_message_is_one_printable_line(capsys: pytest.CaptureFixture[str]):
+    ProgressBar().on_message(MessageEvent("a\nb\x1b[31m"))  # messages may come before the bar is shown
+    assert capsys.readouterr().err == "a\\nb\\x1b[31m\n"
+
+
+def test_the_end_closes_the_bar(bar: ProgressBar):
+    assert bar._bar is not None
+    bar.on_end(EndEvent(RUN, 2, 32, "failed"))
+    assert bar._bar.disable
+    ProgressBar().on_end(EndEvent(RUN, 0, 0, "failed"))
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_training_shows_a_bar_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    settings: dict[str, Any] = {**SMALL}
+    dcgan.train("dcgan", out=tmp_path / "small-7", steps=4, **settings)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "small-7:" in err
+    assert "100%" in err
+    assert "D(G(z))" in err
