@@ -31,12 +31,14 @@ class DataCheck:
     spec: Annotated[Positional[str], arg(metavar="SPEC")]
     """The pictures, as for `dcgan train --data`: a folder, a .zip, an .npz, a name."""
     out: Path | None = None
-    """The contact sheet, a .png; by default NAME-contact.png in the current folder."""
+    """The contact sheet, a .png; by default runs/NAME-contact.png."""
+    value_range: tuple[float, float] | None = None
+    """The values that become black and white in pictures of 16 or 32 bits or of floats, as for `dcgan train`."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
         from dcgan.training.advise import advice_text, check_data
 
-        content = check_data(self.spec, self.out)
+        content = check_data(self.spec, self.out, self.value_range)
         return content, advice_text(content)

@@ -63,6 +63,7 @@ def parse(argv: list[str]) -> Any:
         print(f"dcgan {dcgan.__version__}")
         return None
     name, words = argv[0], argv[1:]
+    _check_no_empty_words(words)
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
     command = COMMANDS[name]
@@ -73,6 +74,24 @@ def parse(argv: list[str]) -> Any:
     if command not in WITH_SETTINGS:
         return _parse_flags(name, command, words)
     return _parse_settings(name, command, words)
+
+
+def _check_no_empty_words(words: list[str]) -> None:
+    """Refuse words without a content: as a path they would be the current folder.
+
+    A shell makes them of variables that are not set: `dcgan train --data "$PICTURES"`.
+
+    Raises:
+        UserError: it names the flag.
+    """
+    for i, word in enumerate(words):
+        if word.startswith("--") and word.partition("=")[1:] == ("=", ""):
+            raise UserError(f"{word[:-1]} needs a value: it is empty, as of a variable that is not set")
+        if not word.strip():
+            before = words[i - 1] if i and words[i - 1].startswith("--") else ""
+            raise UserError(
+                f"{f'the word after {before}' if before else 'a word'} is empty, as of a variable that is not set"
+            )
 
 
 def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) -> Any:

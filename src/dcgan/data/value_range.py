@@ -1,6 +1,7 @@
 """Which values of images of more than 8 bits are black and white: one range for all images of a set."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,3 +107,11 @@ def scale_to_8_bits(values: Array, value_range: ValueRange) -> npt.NDArray[np.ui
         raise ValueError("it has values that are not finite numbers")
     scaled: Array = ((values.astype(np.float64) - low) * (255 / (high - low))).clip(0, 255)
     return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def value_range_of(trained: Mapping[str, Any]) -> ValueRange | None:
+    """Return the range of values that a saved model was trained with; None if it has none."""
+    values = trained.get("value_range")
+    if isinstance(values, list) and len(values) == 2 and all(isinstance(value, int | float) for value in values):
+        return float(values[0]), float(values[1])
+    return None

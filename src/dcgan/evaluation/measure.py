@@ -237,7 +237,7 @@ def _class_shares(task: EvaluationTask, samples: FeatureSet) -> dict[str, float]
 
 
 def _notes(task: EvaluationTask, pool: FeatureSet) -> list[str]:
-    notes = []
+    notes = list(task.notes)
     if len(pool) < task.n:
         notes.append(f"no real against real: it needs {task.n:,} more real pictures, and there are {len(pool):,}")
     if task.extractor.is_stacked:

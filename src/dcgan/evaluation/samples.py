@@ -12,6 +12,7 @@ from dcgan.data.decode import ResizeOptions
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.resize import resize_images
 from dcgan.errors import UserError
+from dcgan.evaluation.training_data import TrainingData, training_data_of
 from dcgan.files import printable
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
@@ -33,18 +34,22 @@ class SampleSource:
         image_shape: (C, H, W).
         draw: (seed, n) -> `n` samples in batches. Files give the same samples for every seed.
         count: how many samples there are; None for a model, which draws as many as needed.
-        training_data: the data that a model was trained on, if it is known.
+        training_data: what is known of the data that a model was trained on.
         fit: how these were brought to the model's size.
         classes: the names of the requested classes; empty if no classes were requested.
+        original_size: the size of the pictures in the files, such as `32x32` or `20x20 to 20x26`; empty for a model.
+        path: of the files; empty for a model.
     """
 
     name: str
     image_shape: ImageShape
     draw: Callable[[int, int], Iterator[SampleBatch]]
     count: int | None = None
-    training_data: str | None = None
+    training_data: TrainingData | None = None
     fit: str = "crop"
     classes: tuple[str, ...] = ()
+    original_size: str = ""
+    path: str = ""
 
 
 def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
@@ -57,10 +62,12 @@ def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
         return samples_of_model(source)
     if shipped.find_shipped_model(source) is not None:
         return samples_of_model(load(source))
+    if not os.fspath(source):
+        raise UserError("the name of what is evaluated is empty: give a model, an .npz of samples or a folder")
     path = Path(source)
     is_model = any((path / name / "model.safetensors").is_file() for name in ("", "model", ".model.old"))
     if path.exists() and not is_model and not (path / "config.json").is_file():
-        return samples_of_images(open_images(str(source), "all"))
+        return replace(samples_of_images(open_images(str(source), "all")), path=str(source))
     return samples_of_model(load(source))
 
 
@@ -81,7 +88,7 @@ def samples_of_model(model: Model) -> SampleSource:
         model.source,
         model.generator.picture_shape,
         draw,
-        training_data=model.trained.get("data") or None,
+        training_data=training_data_of(model),
         fit=str(model.trained.get("fit", "crop")),
         classes=model.classes,
     )
@@ -94,13 +101,45 @@ def samples_of_images(images: ImageSet) -> SampleSource:
         for rows in torch.split(choose_rows(len(images), n), EVALUATION_BATCH_SIZE):
             yield images.pixels[rows], None if images.labels is None else images.labels[rows]
 
-    return SampleSource(images.name, image_shape(images.pixels), draw, count=len(images), classes=images.classes)
+    return SampleSource(
+        images.name,
+        image_shape(images.pixels),
+        draw,
+        count=len(images),
+        classes=images.classes,
+        original_size=images.original_size,
+    )
 
 
 def image_shape(pixels: Tensor) -> ImageShape:
     """Return the shape (C, H, W) of the images in (N, C, H, W)."""
     _, channels, height, width = pixels.shape
     return int(channels), int(height), int(width)
+
+
+def match_size(samples: SampleSource, images: ImageSet, resize: bool, data: str) -> tuple[SampleSource, list[str]]:
+    """Return samples of files that have one size with the real pictures, and a line if they were resized.
+
+    Opening files of several sizes, or of a large one, has already resized them. That is right if the real pictures
+    had the same size and were resized in the same way, or if the user asks for it.
+
+    Raises:
+        UserError: the samples were resized, the real pictures had another size, and `resize` is False.
+    """
+    _, height, width = samples.image_shape
+    if not samples.original_size or samples.original_size == f"{height}x{width}":
+        return samples, []
+    has_same_size = samples.original_size == images.original_size and " to " not in samples.original_size
+    if not has_same_size and not resize:
+        raise UserError(
+            f"{printable(samples.name)} has pictures of {samples.original_size}, {printable(data)} has "
+            f"{images.original_size}, compared at {_describe_shape(image_shape(images.pixels))}: add --resize to "
+            "convert them"
+        )
+    channels, *size = image_shape(images.pixels)
+    if samples.image_shape != (channels, *size):  # opened again, so that they are resized once only
+        samples = samples_of_images(open_images(samples.path, "all", size=(size[0], size[1]), channels=channels))
+    return samples, [f"the samples of {samples.original_size} were resized to {size[0]}x{size[1]} (crop)"]
 
 
 def match_shape(

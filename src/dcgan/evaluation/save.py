@@ -2,6 +2,7 @@
 
 import sys
 
+from dcgan.data.location import public_name
 from dcgan.evaluation.grids import make_class_grid, make_nearest_grid
 from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_folder, write_json
@@ -21,7 +22,8 @@ def save_evaluation(folder: RunFolder, task: EvaluationTask, evaluation: Evaluat
     origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), "rows": list(row_names)}
     try:
         with atomic_folder(folder.evaluation) as temporary:
-            write_json(temporary / "figures.json", origin | evaluation.as_json())
+            names = {"source": public_name(evaluation.source), "data": public_name(evaluation.data)}
+            write_json(temporary / "figures.json", origin | evaluation.as_json() | names)
             save_png(nearest_grid(task), temporary / "neighbours.png")
             if row_names:
                 save_png(class_grid, temporary / "classes.png")

@@ -3,9 +3,12 @@
 import os
 from dataclasses import dataclass
 
+from dcgan.data.location import check_not_empty
 from dcgan.data.open import ImageSet, open_images
+from dcgan.data.rules import CURRENT_RULES
 from dcgan.errors import UserError
-from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, match_shape, open_samples
+from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, match_shape, match_size, open_samples
+from dcgan.evaluation.training_data import open_training_data
 from dcgan.files import printable
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
@@ -29,24 +32,28 @@ class EvaluationTask:
         extractor: the feature extractor.
         real_images: the real pictures that the samples are compared with.
         data: the name of the data.
+        data_source: what they are opened by: a name, or the path where they are now.
         split: the split of the data that `real_images` is.
         n: the number of samples that each metric is computed from.
         seeds: of the samples, or the numbers of the parts of samples that came from files.
         infinite: whether to extrapolate the Fréchet distance to infinitely many samples.
         train_on_fakes: whether to train judges on the samples.
         show_progress: whether to show progress bars on standard error.
+        notes: what the user should know of the samples and of the data.
     """
 
     samples: SampleSource
     extractor: FeatureExtractor
     real_images: ImageSet
     data: str
+    data_source: str
     split: str
     n: int
     seeds: tuple[int, ...]
     infinite: bool
     train_on_fakes: bool
     show_progress: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def has_files(self) -> bool:
@@ -56,7 +63,15 @@ class EvaluationTask:
     def open_split(self, split: str) -> ImageSet:
         """Open a split of the data, in the shape of the samples."""
         channels, height, width = self.samples.image_shape
-        return open_images(self.data, split, size=(height, width), channels=channels, fit=self.samples.fit)
+        return open_images(
+            self.data_source,
+            split,
+            size=(height, width),
+            channels=channels,
+            fit=self.samples.fit,
+            value_range=self.real_images.value_range,
+            rules=self.real_images.rules,
+        )
 
     def open_floor_split(self) -> ImageSet:
         """Open the split that the floor is computed from. Memorized pictures would be from it too."""
@@ -83,40 +98,76 @@ def open_task(
         UserError: the evaluation is not possible.
     """
     samples = open_samples(source)
-    data = data or samples.training_data
-    if data is None:
+    training = samples.training_data
+    if data is not None:
+        check_not_empty(data)
+    name = data or (training.name if training else None)
+    if name is None:
         raise UserError(f"{printable(samples.name)} does not say which data to compare it with: give --data")
     if not MIN_SEEDS <= seeds <= MAX_SEEDS:
         raise UserError(f"an interval needs from {MIN_SEEDS} to {MAX_SEEDS} seeds, not {seeds}")
-    is_stacked = data == "stacked-mnist"
-    extractor_name = features or default_extractor(data, samples.image_shape)
+    is_stacked = name == "stacked-mnist"
+    extractor_name = features or default_extractor(name, samples.image_shape)
     extractor = open_extractor(extractor_name, is_stacked=is_stacked, device=device)
-    real_images = _open_real_images(data, split, samples, extractor)
+    data_source, real_images, notes = _open_real_images(data, split, samples, extractor)
+    samples, size_notes = match_size(samples, real_images, resize, name)
     samples = match_classes(samples, real_images.classes)
     shape_reader = extractor if extractor.image_shape else None
-    samples = match_shape(samples, image_shape(real_images.pixels), resize, shape_reader, printable(data))
+    samples = match_shape(samples, image_shape(real_images.pixels), resize, shape_reader, printable(name))
     task = EvaluationTask(
         samples=samples,
         extractor=extractor,
         real_images=real_images,
-        data=data,
+        data=name,
+        data_source=data_source,
         split=split,
         n=_sample_count((STACKED_SAMPLES if is_stacked else DEFAULT_SAMPLES) if n is None else n, samples),
         seeds=tuple(range(seeds)),
         infinite=infinite,
         train_on_fakes=train_on_fakes,
         show_progress=show_progress,
+        notes=(*notes, *size_notes),
     )
     _check_task(task)
     return task
 
 
-def _open_real_images(data: str, split: str, samples: SampleSource, extractor: FeatureExtractor) -> ImageSet:
-    """Open the real pictures in the extractor's shape; if it has none, in that of a model; else in their own."""
+def _open_real_images(
+    data: str | None, split: str, samples: SampleSource, extractor: FeatureExtractor
+) -> tuple[str, ImageSet, list[str]]:
+    """Open the real pictures in the extractor's shape; if it has none, in that of a model; else in their own.
+
+    Returns:
+        What they are opened by, the pictures, and lines that the user should read.
+    """
     shape = extractor.image_shape or (samples.image_shape if samples.count is None else None)
-    if shape is None:
-        return open_images(data, split)
-    return open_images(data, split, size=shape[1:], channels=shape[0], fit=samples.fit)
+    training = samples.training_data
+    value_range = training.value_range if training else None
+
+    def open_at(source: str, rules: int = training.rules if training else CURRENT_RULES) -> ImageSet:
+        if shape is None:
+            return open_images(source, split, value_range=value_range, rules=rules)
+        return open_images(
+            *(source, split), size=shape[1:], channels=shape[0], fit=samples.fit, value_range=value_range, rules=rules
+        )
+
+    if data is None:
+        assert training is not None
+        return *open_training_data(training, samples.name, open_at), []
+    images = open_at(data, CURRENT_RULES)
+    if training is None or not (training.pictures_key and images.pictures_key):
+        return data, images, []
+    if training.has_other_pictures(images, data):
+        return data, images, [f"{printable(data)} holds other pictures than those that the model was trained on"]
+    return data, images if training.rules == images.rules else open_at(data), []
+
+
+def _remedy(task: EvaluationTask) -> str:
+    """Return what to do if the split of the real pictures is too small."""
+    minimum = max(task.extractor.feature_count + 1, fidelity.MIN_IMAGES)
+    if task.split == "all" or len(task.open_split("all")) < minimum:
+        return "add pictures"
+    return "use --split all, or add pictures"
 
 
 def _sample_count(n: int, samples: SampleSource) -> int:
@@ -129,7 +180,7 @@ def _check_task(task: EvaluationTask) -> None:
     """Refuse sets that are too small, and samples without the classes that they need."""
     name, feature_count = printable(task.samples.name), task.extractor.feature_count
     split = f"the {task.split} split of {printable(task.data)}"
-    fidelity.check_image_count(len(task.real_images), feature_count, split, "use --split all, or add pictures")
+    fidelity.check_image_count(len(task.real_images), feature_count, split, _remedy(task))
     fidelity.check_image_count(task.n, feature_count, name if task.has_files else "--n", "draw more")
     minimum = fidelity.MIN_IMAGES * len(task.seeds)
     if task.has_files and task.n < minimum:

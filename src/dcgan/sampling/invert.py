@@ -4,7 +4,7 @@ Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold" (2016
 descent starts from several random samples instead.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from dcgan.data.decode import ResizeOptions, decode_files
+from dcgan.data.value_range import SetExtrema, find_value_range, value_range_of
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, printable
 from dcgan.images import Pixels, save_png, to_float, to_uint8
@@ -115,10 +116,17 @@ def read_image(model: Model, path: Path) -> Pixels:
         UserError: the file is no picture, or too large.
     """
     channels, height, width = model.generator.picture_shape
-    options = ResizeOptions(height, width, channels, model.trained.get("fit", "crop"))
+    options = ResizeOptions(height, width, channels, model.trained.get("fit", "crop"), value_range_of(model.trained))
     (image,) = decode_files([(str(path), None)], options)
     if isinstance(image, str):
         raise UserError(f"cannot use {printable(str(path))}: {image}")
+    if image.extrema is None or options.value_range is not None:
+        return image.pixels
+    extrema = SetExtrema()
+    extrema.add(image.extrema)  # the model was trained on 8 bits: the picture is a set of one
+    value_range, _ = find_value_range(extrema, printable(str(path)))
+    (image,) = decode_files([(str(path), None)], replace(options, value_range=value_range))
+    assert not isinstance(image, str)
     return image.pixels
 
 

@@ -1,5 +1,6 @@
 """`dcgan data check`: what is in a data set, which settings suit it and why, and what training on it costs here."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,10 @@ from typing import Any
 
 from dcgan.config import FEW_PICTURES, Config
 from dcgan.data import check
+from dcgan.data.location import check_not_empty, is_named_set
 from dcgan.data.open import list_file_names, open_images
+from dcgan.data.passed_over import CONTACT_SHEET_SUFFIX, RUNS_FOLDER
+from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import save_png
@@ -25,12 +29,14 @@ MAX_LISTED = 10
 MAX_LISTED_CLASSES = 12
 
 
-def check_data(spec: str, sheet: Path | None = None) -> dict[str, Any]:
+def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | None = None) -> dict[str, Any]:
     """Examine a set of pictures and recommend settings for it.
 
     Args:
         spec: as for `--data`.
-        sheet: where to write the contact sheet; by default `NAME-contact.png` in the current folder.
+        sheet: where to write the contact sheet; by default `runs/NAME-contact.png`, because a picture beside those of
+            the set would become one of them.
+        value_range: as for `--value-range`.
 
     Returns:
         JSON types: see docs/data.md.
@@ -38,19 +44,43 @@ def check_data(spec: str, sheet: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: the set cannot be used, or the sheet cannot be written.
     """
-    sheet = sheet or Path(f"{Path(spec).expanduser().absolute().stem}-contact.png")
+    check_not_empty(spec)
+    is_given = sheet is not None
+    sheet = sheet or Path(RUNS_FOLDER, f"{Path(spec).expanduser().absolute().stem}{CONTACT_SHEET_SUFFIX}")
     if sheet.suffix != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
-    images = open_images(spec, "all")
+    if is_given and not is_named_set(spec) and _is_below(sheet, Path(spec).expanduser()):
+        raise UserError(
+            f"the contact sheet {printable(str(sheet))} would become a picture of the set: give another --out"
+        )
+    images = open_images(spec, "all", value_range=value_range)
     size = (images.pixels.shape[2], images.pixels.shape[3])
     settings, reasons = recommend_settings(images.columns.get("sizes"), size, len(images))
+    if images.value_range is not None and value_range is not None:
+        settings["value_range"] = value_range
     config = configure(data=spec, **settings)
     cost = measure_cost(config)
     content = check.examine_set(images, list_file_names(spec))
+    with contextlib.suppress(FileExistsError):
+        sheet.parent.mkdir()
     save_png(check.make_contact_sheet(images), sheet)
-    parts = {split: len(open_images(spec, split)) for split in ("train", "validation", "test")}
+    parts = {split: len(open_images(spec, split, value_range=value_range)) for split in ("train", "validation", "test")}
     advice = {"command": train_command(config), "reasons": reasons, **cost, "size": list(config.size or size)}
-    return {"data": printable(spec), **content, "parts": parts, "contact_sheet": str(sheet), "advice": advice}
+    notices = [*images.notices, *([] if images.classes else [f"no classes: {images.no_classes_reason}"])]
+    return {
+        "data": printable(spec),
+        **content,
+        "notices": notices,
+        "value_range": images.value_range,
+        "parts": parts,
+        "contact_sheet": str(sheet),
+        "advice": advice,
+    }
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Return whether a path is in a folder, or deeper."""
+    return folder.resolve() in path.resolve().parents
 
 
 def recommend_settings(sizes: Any, size: tuple[int, int], picture_count: int) -> tuple[dict[str, Any], list[str]]:
@@ -134,6 +164,7 @@ def advice_text(content: Mapping[str, Any]) -> str:
         ("used as", f"{content['channels']} channel{'s' * (content['channels'] > 1)}, {_size_text(advice['size'])}; "
                     f"the pictures' own size is about {_size_text(content['size'])}"),
         ("broken", _list_text([f"{b['file']}: {b['reason']}" for b in content["broken"]], len(content["broken"]))),
+        *(("note", notice) for notice in content["notices"]),
         ("twice", _list_text([" = ".join(pair) for pair in content["duplicate_pairs"]], content["duplicates"])),
         ("nearly", _list_text([" ~ ".join(p) for p in content["near_duplicate_pairs"]], content["near_duplicates"])),
         ("sheet", content["contact_sheet"]),
