@@ -153,12 +153,13 @@ def test_a_resumed_run_equals_that_of_version_0_1(run: RunFolder, name: str):
             assert_close_entry(entry, expected_entry, is_noisy=name == NOISY_RUN)
 
 
-def test_a_checkpoint_has_the_same_keys_in_the_same_order(run: RunFolder):
+def test_a_checkpoint_keeps_the_keys_of_version_0_1(run: RunFolder):
+    """Newer versions may add keys."""
     before = saved_record(run)
     dcgan.resume(run, steps=7, show_progress=False)
     after = saved_record(run)
-    assert list(after) == list(before)
-    assert after["settings"] == before["settings"]
+    assert [key for key in after if key in before] == list(before)
+    assert {key: after["settings"][key] for key in before["settings"]} == before["settings"]
     assert after["data"] == before["data"]
 
 

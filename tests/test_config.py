@@ -1,7 +1,6 @@
 import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,21 +8,40 @@ import pytest
 from dcgan import config
 from dcgan.config import Config
 from dcgan.errors import UserError
-from dcgan.models import build
+from dcgan.models.families import FAMILIES
 from dcgan.presets import PRESET_DESCRIPTIONS, PRESETS, configure, train_command
-from dcgan.training import losses
+from dcgan.training import augment, losses, networks
+from dcgan.training.start import train
 
 
-def test_every_choice_is_there():
-    assert set(get_args(config.Loss)) == set(losses.OBJECTIVES)
-    assert set(get_args(config.Network)) == set(build.FAMILIES)
+def test_the_names_in_the_settings_are_looked_up_in_their_tables():
+    for name in losses.OBJECTIVES:
+        networks.check_names(Config(loss=name))
+    for name in FAMILIES:
+        networks.check_names(Config(network=name))
+    for name in (*augment.AUGMENTATIONS, "none", "auto", "flip+diffaugment"):
+        networks.check_names(Config(augment=name))
     assert set(PRESET_DESCRIPTIONS) == set(PRESETS)
 
 
-def test_a_preset_names_itself_and_has_one_length():
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "hings"}, "--loss must be one of minimax, non-saturating, least-squares, hinge, wasserstein, relat"),
+        ({"network": "mpl"}, "there is no network 'mpl', did you mean 'mlp'?"),
+        ({"augment": "flop"}, "--augment must be one of none, auto, flip, diffaugment, or several joined by +"),
+    ],
+)
+def test_an_unknown_name_is_refused_before_the_data_is_opened(settings: dict, message: str):
+    with pytest.raises(UserError, match=r"^[^\n]*$") as error:
+        train("dcgan", data="nowhere", **settings)
+    assert message in str(error.value)
+
+
+def test_a_preset_names_itself_and_has_one_duration():
     for name, preset in PRESETS.items():
         assert preset.preset == name
-        assert sum(getattr(preset, length) is not None for length in config.DURATIONS) == 1
+        assert sum(getattr(preset, duration) is not None for duration in config.DURATIONS) == 1
 
 
 def test_the_preset_dcgan_is_the_study():
@@ -32,12 +50,12 @@ def test_the_preset_dcgan_is_the_study():
     assert (c.n_critic, c.share_z) == (1, False)
 
 
-def test_a_length_replaces_the_presets_length():
+def test_a_duration_replaces_that_of_the_preset():
     assert configure("dcgan", minutes=2).steps is None
     assert configure("dcgan", lr=1.0).steps == 11_500
 
 
-def test_json_gives_the_same_settings_back(tmp_path: Path):
+def test_settings_survive_json(tmp_path: Path):
     c = configure("dcgan", lr=3e-4, betas=(0.0, 0.9), minutes=1.5)
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"format_version": 1, "settings": config.config_to_json(c)}))
@@ -46,7 +64,7 @@ def test_json_gives_the_same_settings_back(tmp_path: Path):
     assert configure(str(path), seed=4) == replace(c, seed=4)
 
 
-def test_the_command_says_what_differs():
+def test_the_command_names_the_settings_that_differ_from_the_preset():
     assert train_command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
     c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=True, minutes=2.0)
     assert train_command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
@@ -57,10 +75,10 @@ def test_the_command_says_what_differs():
     [
         ({"lr": 0.0}, "--lr must be above 0, not 0.0"),
         ({"lr": float("nan")}, "--lr must be a number"),
-        ({"batch_size": 0}, "--batch-size must be above 0"),
+        ({"batch_size": 0}, "--batch-size must be from 1 to 65536, not 0"),
         ({"batch_size": 1.5}, "--batch-size must be a whole number"),
         ({"batch_size": True}, "--batch-size must be a whole number"),
-        ({"z_dim": 10**9}, "--z-dim must be at most 65536"),
+        ({"z_dim": 10**9}, "--z-dim must be from 1 to 65536"),
         ({"n_critic": 0}, "--n-critic must be above 0"),
         ({"betas": (0.5, 1.0)}, "--betas must be two numbers"),
         ({"betas": (0.5,)}, "--betas must be two numbers"),
@@ -69,7 +87,6 @@ def test_the_command_says_what_differs():
         ({"epochs": 1e308}, "--epochs must be above 0 and at most"),
         ({"lr": 10**400}, "--lr must be a number"),
         ({"steps": 1, "epochs": 1}, "--steps and --epochs all say how long"),
-        ({"loss": "hings"}, "--loss must be one of minimax, non-saturating, least-squares, hinge, wasserstein, relat"),
         ({"d_lr": 0.0}, "--d-lr must be above 0"),
         ({"gp": -1.0}, "--gp must be 0 (off) or above"),
         ({"r1": float("inf")}, "--r1 must be a number"),
@@ -81,13 +98,13 @@ def test_the_command_says_what_differs():
         ({"batchsize": 3}, "there is no setting 'batchsize', did you mean 'batch_size'?"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(settings: dict, message: str):
+def test_an_impossible_value_is_refused_by_name(settings: dict, message: str):
     with pytest.raises(UserError, match=r"^[^\n]*$") as error:
         configure("dcgan", **settings)
     assert message in str(error.value)
 
 
-def test_paths_and_numpys_numbers_are_understood(tmp_path: Path):
+def test_paths_and_numbers_of_numpy_are_accepted(tmp_path: Path):
     c = configure("dcgan", lr=np.float64(0.5), steps=np.int64(3), betas=[0, np.float32(0.5)])
     assert (c.lr, c.steps, c.betas) == (0.5, 3, (0, 0.5))
     path = tmp_path / "config.json"
@@ -95,7 +112,7 @@ def test_paths_and_numpys_numbers_are_understood(tmp_path: Path):
     assert configure(path) == c
 
 
-def test_an_unknown_preset_names_the_nearest():
+def test_for_an_unknown_preset_the_nearest_name_is_suggested():
     with pytest.raises(UserError, match="did you mean 'dcgan'"):
         configure("dcgna")
 
@@ -133,16 +150,16 @@ def test_every_setting_is_documented():
 
 
 @pytest.mark.parametrize(
-    ("given", "kept", "sides"),
+    ("size", "canonical", "sides"),
     [(28, 28, (28, 28)), ("64", 64, (64, 64)), ("32x32", 32, (32, 32)), ("48x64", "48x64", (48, 64))],
 )
-def test_a_size_is_a_number_or_height_by_width(given: int | str, kept: int | str, sides: tuple):
-    c = configure("dcgan", image_size=given)
-    assert (c.image_size, c.size) == (kept, sides)
+def test_a_size_is_a_number_or_height_by_width(size: int | str, canonical: int | str, sides: tuple):
+    c = configure("dcgan", image_size=size)
+    assert (c.image_size, c.size) == (canonical, sides)
 
 
 @pytest.mark.parametrize("size", [15, 257, "", "x", "28x", "x28", "28x28x28", "-28", "28 x 28", "28x1000", "a"])
-def test_an_impossible_size(size: int | str):
+def test_an_impossible_size_is_refused(size: int | str):
     with pytest.raises(UserError, match=r"--image-size must be N or HEIGHTxWIDTH, each from 16 to 256"):
         configure("dcgan", image_size=size)
 

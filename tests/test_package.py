@@ -16,7 +16,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(dcgan.__path__, "dcgan.") if m.
 
 
 def test_public_names_stay_what_they_are_after_every_import():
-    """`dcgan.train` must be the function still when every submodule has been imported."""
+    """After every submodule was imported, `dcgan.train` must still be the function."""
     for name in MODULES:
         importlib.import_module(name)
     for name in dcgan.__all__:
@@ -30,13 +30,13 @@ def test_unknown_names_are_refused():
         dcgan.trian  # noqa: B018
 
 
-def test_import_costs_nothing():
+def test_the_import_loads_neither_torch_nor_numpy():
     code = "import sys, dcgan; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_it_is(name: str):
+def test_every_module_has_a_docstring(name: str):
     assert importlib.import_module(name).__doc__
 
 
@@ -53,8 +53,8 @@ def _train(out: str) -> int:
     return int(list(dcgan.train("dcgan", out=out, steps=2, **SMALL).log.measurements())[-1]["step"])
 
 
-def test_it_works_under_spawn(tmp_path: Path):
-    """The start method of Windows and macOS: a child imports everything anew, nothing is inherited."""
+def test_training_works_in_a_spawned_process(tmp_path: Path):
+    """This is the start method of Windows and macOS: a child process imports everything itself."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(_train, (str(tmp_path / "r"),)) == 2
     assert json.loads((tmp_path / "r" / "config.json").read_text())["settings"]["steps"] == 2
@@ -62,18 +62,26 @@ def test_it_works_under_spawn(tmp_path: Path):
 
 FIRST_STEP = """
 import sys
-from dcgan import cli, training
+from dcgan.cli.main import run
+from dcgan.training import loop
 
-def update(state):
+def train_step(state):
     print(sorted({"matplotlib", "torchvision", "torch_fidelity", "scipy", "fastapi", "onnx"} & sys.modules.keys()))
     raise KeyboardInterrupt
 
-training.update = update
-cli.run(sys.argv[1:])
+loop.train_step = train_step
+run(sys.argv[1:])
 """
 
 
 def test_a_training_imports_nothing_before_its_first_step_that_it_does_not_need(tmp_path: Path):
     words = [sys.executable, "-c", FIRST_STEP, "train", *SMALL_FLAGS, "--steps=1", f"--out={tmp_path / 'r'}"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
-    assert done.stdout == "[]\n"
+    process = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert process.stdout == "[]\n", process.stderr
+
+
+def test_the_installed_command_is_a_function():
+    """The entry point in pyproject.toml must name a function: a module of the same name can be imported too."""
+    root = Path(__file__).parent.parent
+    module, _, name = tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"]["dcgan"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))

@@ -49,7 +49,7 @@ def test_every_command_has_help_with_defaults(command: str, capsys: pytest.Captu
     fields = dataclasses.fields(COMMANDS[command])
     with_default = [f for f in fields if f.default is not dataclasses.MISSING]
     settings_count = len(dataclasses.fields(dcgan.Config)) if "config" in [f.name for f in fields] else 0
-    assert out.count("(default:") + out.count("(default:\n") >= len(with_default) + settings_count
+    assert out.count("(default:") + out.count("(repeatable)") >= len(with_default) + settings_count
     assert err == ""
 
 

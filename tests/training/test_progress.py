@@ -1,7 +1,8 @@
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -28,6 +29,8 @@ RECORD = CheckpointRecord(
     log_entries=9,
     totals=[0.5, 1.0, 0.0],
     data_key="abc",
+    data_path="/home/me/pictures",
+    data_rules=2,
     arithmetic="1 x cpu",
     settings={"lr": 1e-3},
     healthy={"step": 6},
@@ -46,7 +49,8 @@ def test_a_record_survives_json():
 
 
 def test_the_file_has_the_names_of_version_0_1():
-    assert set(record_to_json(RECORD)) == {
+    """Newer versions may add names, and never change or remove one."""
+    assert set(record_to_json(RECORD)) >= {
         "step", "images_seen", "seconds", "planned", "first_plan", "lr_scale", "recoveries", "in_a_row", "best",
         "best_step", "stale", "entries", "totals", "data", "where", "settings", "healthy",
     }  # fmt: skip
@@ -88,7 +92,7 @@ def test_a_missing_field_is_refused_unless_it_may_be_nothing(name: str):
     saved_name = progress._saved_name(CheckpointRecord.__dataclass_fields__[name])
     content = record_to_json(RECORD)
     del content[saved_name]
-    if name in ("planned_images", "first_plan", "best_distance", "best_step", "data_key", "arithmetic"):
+    if NoneType in get_args(CheckpointRecord.__dataclass_fields__[name].type):
         assert getattr(record_from_json(content, PATH), name) is None
         return
     with pytest.raises(UserError, match=f"{PATH} is damaged: {saved_name} is None"):
