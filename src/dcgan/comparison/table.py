@@ -10,6 +10,7 @@ from typing import Any
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, read_parts
 from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
+from dcgan.data.location import public_name
 from dcgan.files import atomic_file, read_json, write_json
 from dcgan.metrics.results import METRIC_TITLES, format_number
 from dcgan.reporting.series import DISTANCE
@@ -62,7 +63,7 @@ class Outcome:
         columns = [name for name in TABLE_METRICS if any(name in row for row in self.table.values())]
         titles = ["preset", "seeds", "steps", "seconds", *(COLUMN_TITLES.get(name, name) for name in columns)]
         lines = [
-            f"Every run trained for {settings['amount']:g} {settings['unit']} on {settings['data']}, "
+            f"Every run trained for {settings['amount']:g} {settings['unit']} on {public_name(str(settings['data']))}, "
             f"{settings['image_size']}x{settings['image_size']}; {settings['n']:,} samples, features "
             f"{settings['features']}, against the test part; mean over seeds and its 95% interval (Student's t).",
             "",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
+from dcgan.evaluation.training_data import open_training_data, training_data_of
 from dcgan.exporting import web
 from dcgan.images import to_float
 from dcgan.models import build
@@ -132,16 +133,18 @@ class ModelStore:
     def _open_real_images(self, model: Model) -> list[ImageSet]:
         """Return the images that the model was not trained on: the test split, and the validation split if needed."""
         channels, height, width = model.generator.picture_shape
-        data, fit = model.trained.get("data"), str(model.trained.get("fit", "crop"))
-        if not data:
+        training = training_data_of(model)
+        if training is None:
             raise UserError("the model does not say what it was trained on")
-        self._data_roots.check(str(data))
+        options: dict[str, Any] = {"fit": str(model.trained.get("fit", "crop"))}
+        options |= {"value_range": training.value_range, "rules": training.rules}
 
-        def open_split(split: str) -> ImageSet:
-            return open_images(str(data), split, size=(height, width), channels=channels, fit=fit)
+        def open_split(source: str, split: str = "test") -> ImageSet:
+            self._data_roots.check(source)
+            return open_images(source, split, size=(height, width), channels=channels, **options)
 
-        test = open_split("test")
-        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split("validation")]
+        source, test = open_training_data(training, model.source, open_split)
+        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split(source, "validation")]
 
 
 def _saved_model_folder(folder: Path) -> Path:

@@ -110,7 +110,7 @@ class Trainings:
             BusyError: `MAX_TRAININGS` are running.
         """
         run, shown = self._store.run(name), printable(name)
-        self._data_roots.check(run.config().data)
+        self._data_roots.check(run.data_record().path or run.config().data)
         trained_minutes = _trained_minutes(run)
         if minutes <= trained_minutes:
             raise UserError(
