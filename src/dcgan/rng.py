@@ -1,7 +1,9 @@
 """Random numbers: a seed for each purpose, and numbers for a batch that several devices share."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 import torch
@@ -11,7 +13,8 @@ from torch import Tensor
 class RandomPurpose(IntEnum):
     """What random numbers are drawn for. Each purpose has a stream of its own, see `derive_seed`.
 
-    The numbers are part of what a seed stands for: with another number, a run could not be repeated or resumed.
+    The numbers are part of what a seed stands for: with another number, a run could not be repeated or resumed. The
+    list is complete. A new purpose is a `SeparatePurpose`.
     """
 
     WEIGHTS = 0
@@ -50,8 +53,26 @@ class RandomPurpose(IntEnum):
     """Which wrong class the discriminator is given with a real picture."""
 
 
+class SeparatePurpose(StrEnum):
+    """What random numbers are drawn for, since version 0.2.0. See `derive_separate_seed`."""
+
+    PROBE_SAMPLES = "samples that a comparison measures while it trains"
+
+
 def derive_seed(seed: int, *path: int) -> int:
-    """Return a seed from 0 to 2^63 - 1 that is independent of every other seed and path, the same on every machine.
+    """Return a seed from 0 to 2^63 - 1 for a purpose, the same on every machine.
+
+    NumPy's `SeedSequence` divides the numbers into words of 32 bits and ignores zeros at the end of a short list.
+    Therefore some seeds are equal, and this cannot be changed without changing what every seed stands for:
+
+    - `derive_seed(s, p)` is `derive_seed(s, p, 0)`. Block p of the samples of a seed s has the seed of the purpose p.
+      All purposes that draw from torch's generators differ from it nevertheless, because samples are drawn from
+      NumPy's Philox. What is left are the blocks 5 (`STACKED_DIGITS`) and 13 (`REFERENCE_IMAGES`), whose numbers
+      choose pictures and are not latents, and block 0, which has the seed of the weights of the extractor `random`.
+    - A seed of 2^32 or more has two words: block 0 of the samples of the seed s + 2^32 b is block b of the seed s, and
+      the purpose p has the seed of a longer path of the seed s.
+
+    Purposes that are added use `derive_separate_seed`, where nothing is equal.
 
     Args:
         seed: of the run or the command.
@@ -59,6 +80,20 @@ def derive_seed(seed: int, *path: int) -> int:
             samples have a path of one number that is no purpose, the number of their block.
     """
     return int(np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0]) >> 1
+
+
+def derive_separate_seed(seed: int, purpose: SeparatePurpose, *path: int) -> int:
+    """Return a seed from 0 to 2^63 - 1 that is independent of every other seed, purpose and path.
+
+    It is a hash of a text in which every number has its own place, the same on every machine.
+
+    Args:
+        seed: of the run or the command.
+        purpose: what the numbers are for.
+        *path: whatever else the numbers depend on.
+    """
+    text = json.dumps(["dcgan seed 2", seed, str(purpose), *path])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True)

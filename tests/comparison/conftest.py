@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan.comparison import comparison, figures, probe, runs
+from dcgan.comparison import plan, probe
 from dcgan.evaluation import grids, measure
 
 SAMPLE_COUNT = 110
@@ -17,8 +17,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, without_report: None, shared_cache: 
     monkeypatch.setattr(grids, "MAX_FLOOR_IMAGES", 400)
     monkeypatch.setattr(probe, "MAX_REFERENCE_IMAGES", 400)
     monkeypatch.setattr(probe, "PROBE_SAMPLE_COUNT", 110)
-    for module in (comparison, runs, figures):
-        monkeypatch.setattr(module, "PART_COUNT", 2)
+    monkeypatch.setattr(plan, "PART_COUNT", 2)
     probe._real_statistics.cache_clear()
 
 

@@ -102,6 +102,27 @@ def test_more_seeds_are_added(tmp_path: Path):
     assert len(outcome.table["vanilla"]["step"].values) == 2
 
 
+@pytest.mark.parametrize(
+    ("unit", "amount", "steps"),
+    [
+        ("steps", 3, [1, 2, 3]),  # a sixth of them is less than one step
+        ("images", 300, [1, 1, 2, 2, 2, 3]),  # a step sees 128 images, and reaches the end of two parts
+    ],
+)
+def test_parts_may_be_shorter_than_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, amount: int, steps: list[int]
+):
+    monkeypatch.setattr(plan, "PART_COUNT", 6)
+    options = {"presets": ("vanilla",), "seeds": (0,), "n": SAMPLE_COUNT, unit: amount}
+    outcome = dcgan.compare(tmp_path / "c", **options).outcome
+    parts, failure = runs.read_parts(RunFolder(tmp_path / "c" / "vanilla-0"))
+    assert [part["step"] for part in parts] == steps
+    assert not failure
+    assert outcome.metrics["vanilla"]["0"]["step"] == 3
+    with Image.open(tmp_path / "c" / "grids.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
+
+
 @pytest.mark.usefixtures("clock")
 def test_minutes_are_equal(tmp_path: Path):
     outcome = dcgan.compare(tmp_path / "c", presets=("vanilla",), seeds=(0,), minutes=0.01, n=SAMPLE_COUNT).outcome

@@ -1,9 +1,11 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dcgan.comparison.plan import make_plan, open_comparison_folder
+from dcgan import UserError
+from dcgan.comparison.plan import PROBE_SEED, PROBE_SEED_OF_0_1, Plan, make_plan, open_comparison_folder
 from tests.comparison.conftest import SAMPLE_COUNT, file_states
 
 
@@ -41,3 +43,35 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path, refused: Cal
     assert "was started with unit steps, not minutes" in refused(*words, "--n", str(SAMPLE_COUNT))
     (tmp_path / "c" / "compare.json").write_text("{")
     assert "damaged" in refused(*words, "--n", str(SAMPLE_COUNT))
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "lengths"),
+    [
+        ("steps", 3, [1, 2, 3]),
+        ("steps", 1, [1]),
+        ("steps", 6, [1, 2, 3, 4, 5, 6]),
+        ("steps", 11_500, [1917, 3833, 5750, 7667, 9583, 11_500]),
+        ("images", 4, [1, 2, 3, 4]),
+        ("minutes", 0.06, pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05, 0.06])),
+    ],
+)
+def test_parts_are_never_empty_and_end_with_the_whole_run(unit: str, amount: float, lengths: list[float]):
+    plan = Plan(("vanilla",), (0,), unit, amount, "mnist", 28, SAMPLE_COUNT)
+    assert plan.part_lengths() == lengths
+    for length in plan.part_lengths():
+        assert getattr(plan.config("vanilla", 0, length), unit) == length
+
+
+def test_a_comparison_of_version_0_1_0_keeps_its_samples(tmp_path: Path):
+    plan = make_plan(("vanilla",), (0,), {"steps": 5}, "mnist", 28, SAMPLE_COUNT)
+    assert open_comparison_folder(plan, tmp_path / "c").probe_seed == PROBE_SEED
+    assert open_comparison_folder(plan, tmp_path / "c").probe_seed == PROBE_SEED
+    path = tmp_path / "c" / "compare.json"
+    content = json.loads(path.read_text())
+    del content["probe_seed"]
+    path.write_text(json.dumps(content))
+    assert open_comparison_folder(plan, tmp_path / "c").probe_seed == PROBE_SEED_OF_0_1
+    path.write_text(json.dumps(content | {"probe_seed": "7"}))
+    with pytest.raises(UserError, match="probe_seed is '7'"):
+        open_comparison_folder(plan, tmp_path / "c")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ CREATE_RUN = """
 import sys, time
 from dcgan.presets import PRESETS
 from dcgan.run.folder import create_run
-time.sleep(float(sys.argv[1]) - time.time())
+time.sleep(max(0, float(sys.argv[1]) - time.time()))
 print(create_run(None, PRESETS["dcgan"]).path)
 """
 
@@ -136,3 +137,36 @@ def test_skipped_files_are_listed_with_their_reasons(tmp_path: Path):
 
 def test_a_run_folder_is_a_path(tmp_path: Path):
     assert os.fspath(RunFolder(tmp_path)) == str(tmp_path)
+
+
+def test_grids_are_in_the_order_of_their_images(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    assert run.grids() == []
+    run.samples.mkdir()
+    counts = (99_999_936, 0, 128, 100_000_000, 1_000_000_000)
+    for images_seen in counts:
+        run.grid_path(images_seen).touch()
+    for name in (".00000128.png.new", "notes.txt", "128.png"):
+        (run.samples / name).touch()
+    assert [images_seen for images_seen, _ in run.grids()] == sorted(counts)
+    assert run.grids()[-1][1] == run.samples / "1000000000.png"
+
+
+def test_the_printed_grid_is_the_last_one(finished_run: RunFolder, tmp_path: Path):
+    from dcgan.cli.train import _result
+
+    shutil.copytree(finished_run, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    for images_seen in (99_999_936, 100_000_000):  # as names, the greater number comes first
+        run.grid_path(images_seen).touch()
+    result = _result(run)
+    assert result is not None
+    assert result[0]["samples"] == str(run.samples / "100000000.png")
+
+
+def test_a_killed_write_is_completed_by_the_trainer_only(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    for name in ("model", "checkpoint"):
+        (tmp_path / f".{name}.old").mkdir()
+    run.complete_interrupted_writes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "model"]

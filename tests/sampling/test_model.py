@@ -7,6 +7,7 @@ from PIL import Image
 
 import dcgan
 from dcgan import UserError
+from dcgan.cli.main import run as command
 from dcgan.models.build import build_networks
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
@@ -55,6 +56,13 @@ def test_walks(rgb_model: Model, class_model: Model, tmp_path: Path):
     with Image.open(tmp_path / "way.gif") as image:
         assert (image.n_frames, image.size, image.info["loop"]) == (12, (28, 28), 0)
     assert class_model.walk(2, 2, label="dog").mean() != class_model.walk(2, 2).mean()
+
+
+@pytest.mark.parametrize("name", ["walk.gif", "walk.GIF"])
+def test_an_animation_is_a_closed_walk(tmp_path: Path, name: str):
+    assert command(["interpolate", "mnist", "--out", str(tmp_path / name), "--stops", "3", "--frames", "2"]) == 0
+    with Image.open(tmp_path / name) as image:
+        assert image.n_frames == 6
 
 
 @pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64", "resnet"])

@@ -71,7 +71,7 @@ class Interpolate:
         from dcgan.sampling.output import check_output_path, write_frames
 
         check_output_path(self.out, (".gif", ".png"))
-        model, is_closed = load(self.model), self.out.suffix == ".gif"
+        model, is_closed = load(self.model), self.out.suffix.lower() == ".gif"
         if self.direction is None:
             pixels = model.walk(self.stops, self.frames, self.seed, label=self.label, closed=is_closed)
         else:

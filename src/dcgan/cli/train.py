@@ -102,7 +102,7 @@ def _result(folder: "RunFolder") -> Result | None:
     if not is_first_process():
         return None
     path = folder.path
-    grid = max(folder.samples.iterdir())
+    _, grid = folder.grids()[-1]
     last = max(folder.log.measurements(), key=lambda entry: int(entry["step"]))
     content = {"run": str(path), "samples": str(grid), "model": str(folder.model), **last}
     lines = [

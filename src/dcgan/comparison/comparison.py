@@ -8,7 +8,7 @@ from pathlib import Path
 from dcgan.comparison.figures import draw_comparison_curves, draw_grids
 from dcgan.comparison.plan import DEFAULT_SEEDS, make_plan, open_comparison_folder
 from dcgan.comparison.progress import ComparisonProgress
-from dcgan.comparison.runs import PART_COUNT, evaluate_run, train_run
+from dcgan.comparison.runs import evaluate_run, train_run
 from dcgan.comparison.table import Outcome, gather_outcome, write_tables
 from dcgan.evaluation.task import DEFAULT_SAMPLES
 from dcgan.presets import COMPARED_PRESETS
@@ -61,9 +61,9 @@ def compare(
     """
     plan = make_plan(presets, seeds, {"minutes": minutes, "images": images, "steps": steps}, data, image_size, n)
     folder = Path(out)
-    open_comparison_folder(plan, folder)
+    plan = open_comparison_folder(plan, folder)
     with lock_run(folder):
-        with ComparisonProgress(folder.name, len(plan.runs), PART_COUNT) as progress:
+        with ComparisonProgress(folder.name, len(plan.runs), len(plan.part_lengths())) as progress:
             for preset, seed in plan.runs:
                 train_run(plan, folder, preset, seed, progress)
                 evaluate_run(plan, folder, preset, seed)

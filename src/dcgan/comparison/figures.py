@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dcgan.comparison.plan import Plan
-from dcgan.comparison.runs import PART_COUNT, comparison_run, read_parts
+from dcgan.comparison.runs import comparison_run, read_parts
 from dcgan.files import atomic_file
 from dcgan.reporting.series import DISTANCE, LOSS_NAMES, Points
 from dcgan.run.log import LogEntry
@@ -54,9 +54,10 @@ def draw_comparison_curves(plan: Plan, out: Path) -> None:
 
 def draw_grids(plan: Plan, out: Path) -> None:
     """Draw the grids of the first seed: a row for each preset, a column for the end of each part."""
-    figure = Figure(figsize=(2.2 * PART_COUNT, 2.4 * len(plan.presets)), layout="constrained")
+    part_count = len(plan.part_lengths())
+    figure = Figure(figsize=(2.2 * part_count, 2.4 * len(plan.presets)), layout="constrained")
     FigureCanvasAgg(figure)
-    cells = figure.subplots(len(plan.presets), PART_COUNT, squeeze=False)
+    cells = figure.subplots(len(plan.presets), part_count, squeeze=False)
     for row, preset in zip(cells, plan.presets, strict=True):
         folder = comparison_run(out, preset, plan.seeds[0])
         parts, _ = read_parts(folder)
@@ -64,7 +65,7 @@ def draw_grids(plan: Plan, out: Path) -> None:
         for cell in row:
             cell.set(xticks=[], yticks=[])
         for cell, part in zip(row, parts, strict=False):
-            with Image.open(folder.samples / f"{part['images_seen']:08d}.png") as image:
+            with Image.open(folder.grid_path(int(part["images_seen"]))) as image:
                 cell.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
             cell.set_title(f"{_work(plan, part):.3g} {plan.unit}", fontsize=8)
     _save(figure, out / "grids.png")

@@ -1,7 +1,7 @@
 """The plan of a comparison, which is checked completely before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from dcgan.config import Config
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
 from dcgan.presets import configure
+from dcgan.rng import SeparatePurpose, derive_separate_seed
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
 from dcgan.training.state import set_up
 
@@ -16,6 +17,12 @@ DEFAULT_SEEDS = (0, 1, 2, 3)
 """The fewest seeds that can show a difference at the 5% level: with four against four, p is at least 2/70."""
 MAX_COMPARED_SEEDS = 10
 DEFAULT_MINUTES = 3.0
+PART_COUNT = 6
+"""Parts of a run, which is probed at the end of each: enough for a curve, and for grids side by side."""
+PROBE_SEED = derive_separate_seed(0, SeparatePurpose.PROBE_SAMPLES)
+"""Seed of the samples that are measured after each part. No evaluation uses any of them."""
+PROBE_SEED_OF_0_1 = 2**32
+"""The same in comparisons that version 0.1.0 started. The first of them are the samples 64 to 127 of the seed 0."""
 PLAN_FILE = "compare.json"
 UNSTARTED_FILES = {LOCK_NAME, HOLDER_NAME, f".{PLAN_FILE}.new"}
 """What a folder may hold in which a comparison starts: a process may have been killed before it wrote the plan."""
@@ -33,6 +40,7 @@ class Plan:
         data: as for `train`.
         image_size: the size of the pictures of all runs.
         n: the number of samples that each metric is computed from.
+        probe_seed: seed of the samples that are measured after each part.
     """
 
     presets: tuple[str, ...]
@@ -42,11 +50,22 @@ class Plan:
     data: str
     image_size: int | str
     n: int
+    probe_seed: int = PROBE_SEED
 
     @property
     def runs(self) -> list[tuple[str, int]]:
         """(preset, seed) of each run, seed after seed: what slows the machine for a while slows every preset."""
         return [(preset, seed) for seed in self.seeds for preset in self.presets]
+
+    def part_lengths(self) -> list[float]:
+        """Return how long a run is at the end of each of its parts, in the plan's unit.
+
+        There are `PART_COUNT` parts, or fewer if the run has fewer steps or images than that.
+        """
+        lengths = [self.amount * part / PART_COUNT for part in range(1, PART_COUNT + 1)]
+        if self.unit != "minutes":
+            lengths = [max(1, round(length)) for length in lengths]
+        return list(dict.fromkeys(lengths))
 
     def config(self, preset: str, seed: int, amount: float) -> Config:
         """Return the settings of a run of that length."""
@@ -113,25 +132,28 @@ def _check_names(presets: Sequence[str], seeds: Sequence[int]) -> None:
             raise UserError(f"a comparison takes presets by name: {preset} is a file")
 
 
-def open_comparison_folder(plan: Plan, out: Path) -> None:
+def open_comparison_folder(plan: Plan, out: Path) -> Plan:
     """Make the folder of a comparison, or check that the comparison in it has the same plan.
+
+    Returns:
+        The plan, with the probe's seed of the comparison that is continued.
 
     Raises:
         UserError: the folder holds something else, or another comparison.
     """
     if (out / PLAN_FILE).is_file():
-        _check_same_plan(plan, out)
-        return
+        return _continued_plan(plan, out)
     if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= UNSTARTED_FILES):
         raise UserError(f"{printable(str(out))} holds other files and no comparison: give another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / PLAN_FILE, plan.fixed_settings())
+        write_json(out / PLAN_FILE, {**plan.fixed_settings(), "probe_seed": plan.probe_seed})
     except OSError as error:
         raise UserError(f"cannot write to {printable(str(out))}: {error.strerror}") from None
+    return plan
 
 
-def _check_same_plan(plan: Plan, out: Path) -> None:
+def _continued_plan(plan: Plan, out: Path) -> Plan:
     saved = read_json(out / PLAN_FILE)
     for name, value in plan.fixed_settings().items():
         if saved.get(name) != value:
@@ -139,3 +161,7 @@ def _check_same_plan(plan: Plan, out: Path) -> None:
                 f"{printable(str(out))} was started with {name.replace('_', ' ')} {saved.get(name)}, not {value}: give "
                 "the same value to continue, or another --out"
             )
+    probe_seed = saved.get("probe_seed", PROBE_SEED_OF_0_1)
+    if not isinstance(probe_seed, int):
+        raise UserError(f"{printable(str(out / PLAN_FILE))} is damaged: probe_seed is {probe_seed!r}")
+    return replace(plan, probe_seed=probe_seed)

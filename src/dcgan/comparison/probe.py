@@ -16,16 +16,19 @@ from dcgan.run.log import LogEntry
 from dcgan.sampling.model import load
 
 PROBE_SAMPLE_COUNT = 5_000
-PROBE_SEED = 2**32
-"""Seed of the samples. No evaluation uses it."""
 AVERAGED_MEASUREMENTS = 5
 """Measurements at the end of the log whose mean is the loss at that moment."""
 
 
-def probe_run(data: str, folder: RunFolder) -> LogEntry:
+def probe_run(data: str, folder: RunFolder, seed: int) -> LogEntry:
     """Return the losses and scores of a run at this moment, and the Fréchet distance of its samples to the test split.
 
     Nothing is chosen by the distance, so the test split may be used.
+
+    Args:
+        data: as for `train`.
+        folder: of the run.
+        seed: of the samples.
     """
     measurements = list(folder.log.measurements())
     probe = {name: measurements[-1][name] for name in ("step", "images_seen", "seconds")}
@@ -34,7 +37,7 @@ def probe_run(data: str, folder: RunFolder) -> LogEntry:
         probe[name] = sum(values) / len(values)
     model = load(folder)
     extractor, real = _real_statistics(data, model.generator.picture_shape)
-    samples = torch.from_numpy(model.sample(PROBE_SAMPLE_COUNT, PROBE_SEED)).permute(0, 3, 1, 2)
+    samples = torch.from_numpy(model.sample(PROBE_SAMPLE_COUNT, seed)).permute(0, 3, 1, 2)
     features, scores = extractor.extract(samples)
     probe[DISTANCE] = fidelity.frechet_distance(fidelity.gaussian_statistics(features), real)
     if scores is not None and not extractor.is_stacked:

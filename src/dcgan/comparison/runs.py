@@ -16,11 +16,10 @@ from dcgan.files import current_folder, read_json, write_json
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import read_checkpoint
+from dcgan.training.progress import CheckpointRecord
 from dcgan.training.recovery import MAX_RECOVERIES_IN_A_ROW
 from dcgan.training.start import resume, train_config
 
-PART_COUNT = 6
-"""Parts of a run, which is probed at the end of each: enough for a curve, and for grids side by side."""
 PARTS_FILE = "parts.json"
 
 
@@ -60,13 +59,14 @@ def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: Compariso
     """
     folder = comparison_run(out, preset, seed)
     parts, failure = read_parts(folder)
-    for part in range(len(parts) + 1, PART_COUNT + 1):
+    lengths = plan.part_lengths()
+    for part in range(len(parts) + 1, len(lengths) + 1):
         if failure:
             return
         progress.start_part(folder.path.name, part)
-        config = plan.config(preset, seed, plan.amount * part / PART_COUNT)
+        config = plan.config(preset, seed, lengths[part - 1])
         failure = _train_part(config, plan.unit, folder, progress)
-        parts = parts if failure else [*parts, probe_run(plan.data, folder)]
+        parts = parts if failure else [*parts, probe_run(plan.data, folder, plan.probe_seed)]
         write_parts(folder, parts, failure)
 
 
@@ -89,15 +89,18 @@ def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: Com
     length = getattr(config, unit)
     if not current_folder(folder.checkpoint).is_dir():
         train_config(config, folder.path, callbacks=[progress], show_progress=False)
-    elif getattr(folder.config(), unit) != length:
-        resume(folder.path, callbacks=[progress], show_progress=False, **{unit: length})
-    elif not _has_reached_plan(folder):
-        resume(folder.path, callbacks=[progress], show_progress=False)
-
-
-def _has_reached_plan(folder: RunFolder) -> bool:
+        return
     record = read_checkpoint(folder.checkpoint)
-    return record.planned_images is not None and record.images_seen >= record.planned_images
+    if getattr(folder.config(), unit) == length:
+        if record.planned_images is None or record.images_seen < record.planned_images:
+            resume(folder.path, callbacks=[progress], show_progress=False)
+    elif _work(record, unit) < length:  # the last step of a short part may reach the end of the next part, too
+        resume(folder.path, callbacks=[progress], show_progress=False, **{unit: length})
+
+
+def _work(record: CheckpointRecord, unit: str) -> float:
+    """Return the work that was done until a checkpoint, in the plan's unit."""
+    return {"minutes": record.seconds / 60, "images": record.images_seen, "steps": record.step}[unit]
 
 
 def has_diverged(folder: RunFolder) -> bool:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,15 +75,6 @@ def embed_class_rows(path: Path, class_names: Sequence[str], faults: list[str]) 
     except UNREADABLE_IMAGE as error:
         faults.append(_fault(path, error))
         return []
-
-
-def list_grids(samples: Path, faults: list[str]) -> list[tuple[int, Path]]:
-    """Return (images seen, path) of the grids in a run's `samples` folder, in the order in which they were drawn."""
-    paths = samples.iterdir() if samples.is_dir() else ()
-    grids = [(int(path.stem), path) for path in paths if re.fullmatch(r"\d{8,18}\.png", path.name, re.ASCII)]
-    if not grids:
-        faults.append("samples/ holds no grids of samples")
-    return sorted(grids)
 
 
 def embed_grids(grids: Sequence[tuple[int, Path]], faults: list[str]) -> list[EmbeddedImage]:

@@ -12,10 +12,17 @@ from dcgan.files import printable, read_json
 from dcgan.metrics.results import format_number
 from dcgan.presets import PRESETS, train_command
 from dcgan.reporting.charts import SvgChart, layout_chart
-from dcgan.reporting.embedded_images import EmbeddedImage, embed_class_rows, embed_grids, embed_image, list_grids
+from dcgan.reporting.embedded_images import EmbeddedImage, embed_class_rows, embed_grids, embed_image
 from dcgan.reporting.evaluation_table import EvaluationTable, make_evaluation_table
 from dcgan.reporting.formatting import MISSING, format_duration, format_text, format_texts
-from dcgan.reporting.series import DISTANCE, distance_chart, grid_chart, loss_chart, score_chart
+from dcgan.reporting.series import (
+    DISTANCE,
+    comparable_measurements,
+    distance_chart,
+    grid_chart,
+    loss_chart,
+    score_chart,
+)
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry, is_finite_number
 
@@ -87,7 +94,9 @@ def gather_report(folder: RunFolder) -> ReportPage:
     score_kind: ScoreKind = _read_or(folder.score_kind, "raw", faults)
     measurements, events = _read_log(folder, faults)
     listed_events = [event for event in events if event["event"] in ("health", "recovery")]
-    grids = list_grids(folder.samples, faults)
+    grids = folder.grids()
+    if not grids:
+        faults.append("samples/ holds no grids of samples")
     embedded_grids = embed_grids(grids, faults)
     evaluation = _read_evaluation(folder, faults)
     last_grid = grids[-1][1] if grids else None
@@ -157,7 +166,7 @@ def _facts(
         facts += [("training time", format_duration(last["seconds"]))]
         facts += [("Loss_D, Loss_G at the end", f"{last['loss_d']:.3f}, {last['loss_g']:.3f}")]
         facts += [("D(x), D(G(z)) at the end", f"{last['d_real']:.3f}, {last['d_fake']:.3f}")]
-    measured = [event for event in events if event["event"] == "measured" and is_finite_number(event.get(DISTANCE))]
+    measured = [event for event in comparable_measurements(events) if is_finite_number(event.get(DISTANCE))]
     if measured:
         best = min(measured, key=lambda event: float(event[DISTANCE]))
         method = f"{format_text(best.get('features'))} features, {format_text(best.get('split'))} part"

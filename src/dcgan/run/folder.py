@@ -30,6 +30,8 @@ UNSTARTED_FILES = {
     *(f".{name}.new" for name in FILES_BEFORE_CHECKPOINT),
 }
 """What a run folder may hold whose process was killed before its first checkpoint. A new run may start there."""
+GRID_NAME = re.compile(r"[0-9]{8,18}\.png")
+"""The name of a grid: the images seen, in eight digits or, from 10^8 images, in more. Names are not in order then."""
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "lightning-fabric", "numpy")
 """Packages whose versions are written into `config.json`."""
 MAX_RUN_NUMBER = 1_000_000
@@ -105,6 +107,15 @@ class RunFolder:
     def report(self) -> Path:
         """The report of the run, one HTML file."""
         return self.path / "report.html"
+
+    def grid_path(self, images_seen: int) -> Path:
+        """Return the path of the grid that is drawn after so many images."""
+        return self.samples / f"{images_seen:08d}.png"
+
+    def grids(self) -> list[tuple[int, Path]]:
+        """Return (images seen, path) of every grid in `samples`, in the order in which they were drawn."""
+        paths = self.samples.iterdir() if self.samples.is_dir() else ()
+        return sorted((int(path.stem), path) for path in paths if GRID_NAME.fullmatch(path.name))
 
     def data_record(self) -> DataRecord:
         """Return what the checkpoint knows of the pictures; nothing if there is no checkpoint that can be read."""

@@ -80,7 +80,7 @@ def _save_grid(state: State, folder: RunFolder, network: nn.Module) -> tuple[Pix
     n = grid_sample_count(state.class_count)
     z = latents.draw_latents(state.config.seed, n, state.config.z_dim)
     pixels = generate_pixels(network, z, latents.cycle_labels(n, state.class_count))
-    path = folder.samples / f"{state.progress.images_seen:08d}.png"
+    path = folder.grid_path(state.progress.images_seen)
     save_png(make_sample_grid(pixels, state.class_count), path)
     return pixels, path
 
