@@ -87,7 +87,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
         (["train", "--g-norm", "bach"], "--g-norm must be one of batch, instance, layer, none, spectral, not bach"),
         (["train", "--steps", "many"], "--steps: invalid literal for int() with base 10: 'many'; see"),
         (["train", "--no-shared-z"], "there is no flag --no-shared-z"),
-        (["train", "--preset="], "no preset ''"),
+        (["train", "--preset="], "--preset needs a value: it is empty"),
         (["train", "--g-width", "65536"], "GB to train"),
         (["train", "--epochs", "1e308"], "at most 10^12"),
         (["train", "--steps", "0"], "--steps must be above 0"),

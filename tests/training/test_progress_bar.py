@@ -13,8 +13,8 @@ RUN = RunFolder(Path("runs/small-1"))
 METRICS = {"loss_d": 0.5, "loss_g": 1.25, "d_real": 0.75, "d_fake": 0.125, "d_right": 1.0, "grad_d": 1.0, "grad_g": 1.0}
 
 
-@pytest.fixture
-def bar(capsys: pytest.CaptureFixture[str]) -> ProgressBar:
+def start_bar() -> ProgressBar:
+    """Return a bar that is shown. It is no fixture, because it keeps the standard error of the moment."""
     bar = ProgressBar()
     bar.on_start(StartEvent(RUN, 2, 32, 160, "probability"))
     return bar
@@ -27,7 +27,8 @@ def test_probabilities_are_shown_with_their_distance_from_one_half():
     assert summarize_measurement(LogEvent(1, 16, 1.0, METRICS, "relative")) == text
 
 
-def test_the_bar_follows_the_images(bar: ProgressBar, capsys: pytest.CaptureFixture[str]):
+def test_the_bar_follows_the_images(capsys: pytest.CaptureFixture[str]):
+    bar = start_bar()
     assert bar._bar is not None
     assert (bar._bar.n, bar._bar.total) == (32, 160)
     bar.on_step(StepEvent(3, 48, 160))
@@ -59,13 +60,13 @@ def test_the_bar_of_an_unmeasured_duration_has_no_total():
     ],
 )
 def test_an_evaluation_is_one_line(
-    bar: ProgressBar,
     capsys: pytest.CaptureFixture[str],
     distance: float,
     best_distance: float,
     best_step: int,
     text: str,
 ):
+    bar = start_bar()
     capsys.readouterr()
     bar.on_evaluate(EvaluateEvent(1500, 24_000, distance, "random", "validation", best_distance, best_step))
     lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
@@ -78,7 +79,8 @@ def test_a_message_is_one_printable_line(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().err == "a\\nb\\x1b[31m\n"
 
 
-def test_the_end_closes_the_bar(bar: ProgressBar):
+def test_the_end_closes_the_bar():
+    bar = start_bar()
     assert bar._bar is not None
     bar.on_end(EndEvent(RUN, 2, 32, "failed"))
     assert bar._bar.disable
