@@ -1,4 +1,5 @@
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -124,3 +125,32 @@ def test_a_damaged_header_is_refused(tmp_path: Path):
         (tmp_path / name).write_bytes(content.replace(b"(9, 16, 20, 3)", b"(9, 9999,9999,"))
         with pytest.raises(UserError, match="damaged"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (32, 32, 4), (28, 28, 1), (100, 32, 2)])
+def test_one_picture_is_not_taken_for_a_set_of_gray_ones(tmp_path: Path, shape: tuple):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    np.savez(tmp_path / "a.npz", np.zeros(shape, np.uint8))
+    for read, name in ((read_npy, "a.npy"), (read_npz, "a.npz")):
+        with pytest.raises(UserError, match=rf"that is one picture with {shape[2]} channels, not a set of them"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("shape", "notice"),
+    [
+        ((3, 32, 32), "is taken as 3 gray pictures, not as one with 3 channels"),
+        ((9, 3, 32, 3), r"is taken as \(N, H, W, C\), not as \(N, C, H, W\)"),
+    ],
+)
+def test_a_shape_that_may_mean_something_else_is_said(tmp_path: Path, shape: tuple, notice: str):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    (line,) = read_npy(tmp_path / "a.npy").notices
+    assert re.search(notice, line)
+
+
+@pytest.mark.parametrize("content", [b"hello, this is text", b"\x80\x04\x95 a pickle", b"\x89PNG\r\n", b"[1, 2]"])
+def test_another_file_named_npy_gets_no_advice_about_pickles(tmp_path: Path, content: bytes):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"^[^\n]*it does not begin as an .npy file does: save it with numpy.save$"):
+        read_npy(tmp_path / "a.npy")

@@ -59,3 +59,20 @@ def test_black_pictures_at_the_end_have_their_length(tmp_path: Path):
         writer.add(batch)
         writer.finish()
     assert np.load(tmp_path / "a.npy").shape == (4, 1, 16, 20)
+
+
+def test_zeros_before_images_with_more_channels(tmp_path: Path):
+    """Zeros at the end of the file are not written, but they are read again when all images get more channels."""
+    black = random_batch(5, 1, "L")
+    black.pixels[:] = 0
+    color = random_batch(3, 3, "RGB")
+    with (tmp_path / "a.npy").open("wb+") as file:
+        writer = BatchWriter(file, OPTIONS)
+        writer.add(black)
+        writer.add(black)
+        writer.add(color)
+        writer.finish()
+    pixels = np.load(tmp_path / "a.npy")
+    assert pixels.shape == (13, 3, 16, 20)
+    assert (pixels[:10] == 0).all()
+    assert (pixels[10:] == color.pixels).all()

@@ -23,7 +23,7 @@ def test_the_samples_of_a_model_are_those_that_it_draws(finished_run: RunFolder,
     monkeypatch.setattr(samples_module, "EVALUATION_BATCH_SIZE", 128)
     samples = open_samples(finished_run.path)
     assert np.array_equal(draw_pixels(samples, 3, 300), dcgan.load(finished_run).sample(300, 3))
-    assert (samples.image_shape, samples.training_data) == ((1, 28, 28), "mnist")
+    assert (samples.image_shape, samples.training_data.name) == ((1, 28, 28), "mnist")
     assert (samples.count, samples.classes) == (None, ())
 
 

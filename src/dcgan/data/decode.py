@@ -161,8 +161,8 @@ def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
     if content[4:8] == b"ftyp":
         register_heif()
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
+        has_16_bit_color = _has_16_bit_color(image)  # Pillow forgets it when it loads the pixels, or EXIF
         mode, (width, height), transpose = image.mode, image.size, _exif_transpose(image)
-        has_16_bit_color = _has_16_bit_color(image)  # Pillow forgets it when it loads the pixels
         is_16_bit = mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM"))
         is_unsigned = _is_unsigned_tiff(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8. The result is at least twice as large as wanted, so the filter in
