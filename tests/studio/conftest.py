@@ -49,7 +49,7 @@ def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return FakeProcess.commands
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 120, interval_s: float = 0.1) -> Any:
     """Return the first true value of a condition.
 
     Playwright's `wait_for_function` cannot do this: the policy of the pages forbids to evaluate a text.
@@ -57,5 +57,5 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(interval_s)
     return value

@@ -1,9 +1,12 @@
+import base64
+import json
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from starlette.testclient import TestClient
 
 import dcgan
@@ -11,6 +14,11 @@ from dcgan.data.open import open_images
 from dcgan.metrics.judge import network as judge
 from dcgan.models import shipped
 from dcgan.sampling import latents
+from dcgan.studio.app import create_app
+
+
+def to_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def test_models_that_come_with_the_package_are_listed(client: TestClient, runs: Path):
@@ -33,10 +41,14 @@ def test_models_that_come_with_the_package_are_listed(client: TestClient, runs: 
 )
 def test_nine_of_ten_test_digits_keep_their_class(client: TestClient, name: str, n: int):
     digits, right_count = open_images("mnist", "test"), 0
-    client.post(f"/api/models/{name}/invert", json={"pixels": [0] * 784})  # loads the model, draws its start pool
+    client.post(
+        f"/api/models/{name}/invert", json={"pixels": to_base64(bytes(784))}
+    )  # loads the model, draws its start pool
     for pixels, label in zip(digits.pixels[:n], digits.labels[:n], strict=True):
         start = time.process_time()
-        inversion = client.post(f"/api/models/{name}/invert", json={"pixels": pixels.flatten().tolist()}).json()
+        inversion = client.post(
+            f"/api/models/{name}/invert", json={"pixels": to_base64(pixels.numpy().tobytes())}
+        ).json()
         assert time.process_time() - start < 2
         image = torch.tensor(inversion["pixels"], dtype=torch.uint8).view(1, 1, 28, 28)
         right_count += int(judge.judge_images(judge.load_shipped_judge(), image)[1].argmax()) == int(label)
@@ -64,7 +76,7 @@ def test_the_server_draws_what_the_command_draws(client: TestClient, runs: Path)
 
 def test_a_picture_is_inverted(client: TestClient, runs: Path):
     image = dcgan.load(runs / "small").sample(1, seed=4)[0]
-    inversion = client.post("/api/models/small/invert", json={"pixels": image.flatten().tolist()}).json()
+    inversion = client.post("/api/models/small/invert", json={"pixels": to_base64(image.tobytes())}).json()
     assert len(inversion["z"]) == 8
     distance = np.sqrt(((np.array(inversion["pixels"]) - image.flatten().astype(float)) ** 2).mean())
     assert distance == pytest.approx(inversion["error"], abs=0.5)
@@ -80,6 +92,56 @@ def test_the_quiz_shows_real_and_generated_pictures_and_asks_the_discriminator(c
     assert client.get("/api/models/small/quiz", params={"seed": 1}).json() == quiz
 
 
+@pytest.mark.parametrize(("count", "length"), [(160, 20), (40, 8), (400, 20)])
+def test_no_picture_is_in_a_quiz_twice(runs: Path, monkeypatch: pytest.MonkeyPatch, count: int, length: int):
+    """Of 160 pictures eight are held out as the test split, and eight for validation."""
+    monkeypatch.chdir(runs.parent)
+    rng = np.random.default_rng(0)
+    (runs.parent / "pictures").mkdir()
+    for i in range(count):
+        Image.fromarray(rng.integers(0, 256, (28, 28), np.uint8)).save(runs.parent / "pictures" / f"{i}.png")
+    path = runs / "small" / "model" / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"trained": content["trained"] | {"data": "pictures"}}))
+    with TestClient(create_app(runs)) as client:  # its data root is the current folder
+        for seed in range(5):
+            quiz = client.get("/api/models/small/quiz", params={"seed": seed}).json()
+            assert len(quiz["pictures"]) == length
+            reals = [bytes(p) for p, is_real in zip(quiz["pictures"], quiz["is_real"], strict=True) if is_real]
+            assert 0 < len(reals) == len(set(reals))
+
+
+def test_the_data_of_a_foreign_model_are_not_read(client: TestClient, runs: Path):
+    path = runs / "small" / "model" / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"trained": content["trained"] | {"data": "/etc"}}))
+    response = client.get("/api/models/small/quiz")
+    assert response.status_code == 400
+    assert "may not read '/etc'" in response.json()["detail"].replace("…", "")
+
+
+@pytest.mark.parametrize("name", ["model", "checkpoint"])
+def test_a_folder_that_is_being_replaced_is_left_as_it_is(client: TestClient, runs: Path, name: str):
+    """A training renames the old folder, then the new one. A reader that repaired the first would break the second."""
+    run = runs / "small"
+    (run / name).rename(run / f".{name}.old")
+    names = sorted(path.name for path in run.iterdir())
+    for path in ("/api/models/small", "/api/models/small/quiz", "/api/runs/small", "/api/runs"):
+        assert client.get(path).status_code == 200
+    assert sorted(path.name for path in run.iterdir()) == names
+
+
+def test_reading_writes_nothing(client: TestClient, runs: Path):
+    def state() -> dict[str, int]:
+        return {str(path): path.lstat().st_mtime_ns for path in (runs, *runs.rglob("*"))}
+
+    before = state()
+    for path in ("runs", "runs/small", "models/small", "models/small/latents", "models/small/quiz"):
+        assert client.get(f"/api/{path}").status_code == 200
+    client.post("/api/models/small/invert", json={"pixels": to_base64(bytes(784))})
+    assert state() == before
+
+
 @pytest.mark.parametrize(
     ("path", "content"),
     [
@@ -87,8 +149,8 @@ def test_the_quiz_shows_real_and_generated_pictures_and_asks_the_discriminator(c
         ("draw", {"z": []}),
         ("draw", {"z": [[0.0] * 8] * 65}),
         ("draw", {"z": [[1e9] * 8]}),
-        ("invert", {"pixels": [0] * 783}),
-        ("invert", {"pixels": [256] * 784}),
+        ("invert", {"pixels": to_base64(bytes(783))}),
+        ("invert", {"pixels": [0] * 784}),
     ],
 )
 def test_sizes_are_checked(client: TestClient, path: str, content: dict[str, object]):

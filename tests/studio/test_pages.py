@@ -258,6 +258,134 @@ def test_real_or_fake_with_the_keyboard_only_in_two_languages(page: Page, server
     page.wait_for_selector("text=20장 남음")
 
 
+def _count_requests(page: Page, part: str) -> list[str]:
+    """Return a list that grows with each request whose URL has `part` in it."""
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url) if part in request.url else None)
+    return urls
+
+
+def _sends_nothing(page: Page, urls: list[str]) -> bool:
+    """Return whether nothing is added to a list of requests for three times as long as a page waits between two."""
+    count = len(urls)
+    page.wait_for_timeout(3000)
+    return len(urls) == count
+
+
+def test_a_seventh_tab_loads_beside_six_that_watch(page: Page, server: Server):
+    """A browser opens six connections to a host. Nothing may keep one of them open."""
+    tabs = [page, *(page.context.new_page() for _ in range(6))]
+    for tab in tabs:
+        tab.goto(f"{server.address}#/watch/small", timeout=60_000)
+        tab.wait_for_selector("svg.chart", timeout=60_000)
+    tabs[-1].click("nav >> text=Runs")
+    tabs[-1].wait_for_selector("[data-run=small]")
+    for tab in tabs[1:]:
+        tab.close()
+
+
+def test_a_page_that_was_left_asks_for_nothing(page: Page, server: Server):
+    urls = _count_requests(page, "api/runs/small")
+    page.goto(f"{server.address}#/watch/small")
+    page.wait_for_selector("svg.chart")
+    wait_for(lambda: not page.wait_for_timeout(100) and len(urls) > 2)
+    for _ in range(3):  # leave the page before its list of runs has come, too
+        page.evaluate("location.hash = '#/play/small'")
+        page.evaluate("location.hash = '#/watch/small'")
+        page.evaluate("location.hash = '#/quiz/small'")
+    page.wait_for_selector(".quiz li")
+    assert _sends_nothing(page, urls)
+
+
+def test_a_hidden_page_asks_for_nothing(page: Page, server: Server):
+    page.goto(f"{server.address}#/watch/small")
+    page.wait_for_selector("svg.chart")
+    urls = _count_requests(page, "api/runs/small")
+    set_hidden = "hidden => Object.defineProperty(document, 'hidden', {value: hidden, configurable: true})"
+    page.evaluate(set_hidden, True)
+    page.wait_for_timeout(1500)
+    assert _sends_nothing(page, urls)
+    page.evaluate(set_hidden, False)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    wait_for(lambda: not page.wait_for_timeout(100) and urls)
+
+
+def test_a_run_that_does_not_change_is_not_sent_again(page: Page, server: Server):
+    statuses: list[int] = []
+    page.on("response", lambda r: statuses.append(r.status) if r.url.endswith("api/runs/small") else None)
+    page.goto(f"{server.address}#/watch/small")
+    wait_for(lambda: not page.wait_for_timeout(100) and len(statuses) >= 4)
+    assert (statuses[0], set(statuses[1:])) == (200, {304})
+
+
+@pytest.mark.parametrize("change", ["delete", "rename"])
+def test_a_run_that_goes_while_it_is_watched_is_said_to_be_gone(page: Page, server: Server, change: str):
+    run = server.runs / "passing"
+    shutil.copytree(server.runs / "small", run)
+    page.goto(f"{server.address}#/watch/passing")
+    page.wait_for_selector("svg.chart")
+    shutil.rmtree(run) if change == "delete" else run.rename(server.runs / "renamed")
+    page.wait_for_selector("text=There is no run passing. It may have been deleted or renamed.")
+    assert page.locator("svg.chart, [data-grid] img.grid").count() == 0
+    assert _sends_nothing(page, _count_requests(page, "api/"))
+    shutil.rmtree(server.runs / "renamed", ignore_errors=True)
+
+
+def test_a_run_that_never_was_is_said_not_to_be_there(page: Page, server: Server):
+    page.goto(f"{server.address}#/watch/nothing")
+    page.wait_for_selector("text=There is no run nothing.")
+    assert _sends_nothing(page, _count_requests(page, "api/"))
+    page.select_option("main select", "small")
+    page.wait_for_selector("svg.chart")
+    assert page.locator("text=There is no run").count() == 0
+
+
+def test_a_start_that_fails_says_why_until_it_is_dismissed(page: Page, server: Server):
+    page.goto(server.address)
+    page.wait_for_selector("form")
+    page.fill("form input[type=text]", "/etc")
+    page.click("form button")
+    page.wait_for_selector("form >> text=--data-root")
+    page.fill("form input[type=text]", "no such data")
+    assert page.locator("form >> text=--data-root").count() == 0  # the message leaves with its cause
+    page.click("form button")
+    page.wait_for_selector("[data-state=failed]")
+    assert "there is no data 'no such data'" in page.inner_text(".failure")
+    assert _page_width(page) <= 390
+    page.click("nav >> text=Runs")
+    page.wait_for_selector(".failure >> text=no such data")
+    page.click(".failure button")
+    wait_for(lambda: not page.wait_for_timeout(100) and page.locator(".failure").count() == 0)
+
+
+def test_cards_are_refreshed_while_one_of_them_is_used(page: Page, server: Server):
+    page.goto(server.address)
+    page.click("[data-run=small] summary")
+    page.fill("[data-run=small] input", "77")
+    log = RunFolder(server.runs / "small").log
+    last = list(log.measurements())[-1]
+    log.append({**last, "step": 4321, "images_seen": last["images_seen"] + 16})
+    page.wait_for_selector("[data-run=small] dd:text-is('4,321')")
+    assert page.input_value("[data-run=small] input") == "77"
+    assert page.evaluate("document.activeElement.closest('[data-run]').dataset.run") == "small"
+
+
+def test_clearing_and_a_refused_upload_leave_no_old_result(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/small")
+    draw_digit(page)
+    for clear in (
+        lambda: page.click("text=Clear"),
+        lambda: page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": b"x"}),
+    ):
+        clear()
+        wait_for(lambda: page.inner_text(".result") in ("", "This file is not a picture."))
+        assert page.locator("text=Continue from this picture").is_hidden()
+        assert _canvas_urls(page, "figure:nth-child(2) canvas") == page.evaluate(
+            "(() => { const c = document.createElement('canvas'); c.width = c.height = 28; return [c.toDataURL()] })()"
+        )
+        draw_digit(page)
+
+
 def test_an_address_of_nothing_shows_an_error_or_a_page(page: Page, server: Server):
     for name in ("play/nothing", "play/%E0%A4", "quiz/%"):
         page.goto(f"{server.address}#/{name}")

@@ -1,6 +1,9 @@
 import json
 import os
+import shutil
+import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from starlette.testclient import TestClient
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder, lock_run
 from dcgan.studio import app, trainings
+from dcgan.studio.allowed_paths import DataRoots
+from dcgan.studio.runs import RunStore
 from dcgan.studio.trainings import Trainings
 from tests.studio.conftest import wait_for
 
@@ -24,16 +29,17 @@ def test_a_training_is_started_with_exactly_these_arguments(
     assert start == {
         "action": "train",
         "arguments": {"preset": "vanilla", "data": "--out=/tmp/x", "minutes": 2.0, "out": str(runs / "vanilla-x-1")},
-        "status_path": str(runs / ".studio" / "vanilla-x-1.json"),
+        "status_path": str(runs / ".studio" / "vanilla-x-1" / "status.json"),
+        "holds_lock": True,
     }
     assert resume == {
         "action": "resume",
         "arguments": {"path": str(runs / "small"), "minutes": 9.0},
-        "status_path": str(runs / ".studio" / "small.json"),
+        "status_path": str(runs / ".studio" / "small" / "status.json"),
+        "holds_lock": True,
     }
     busy = client.post("/api/runs", json=content)
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
-    assert client.post("/api/runs/small/stop", json={}).status_code == 400
 
 
 @pytest.mark.parametrize("preset", ["dcgna", "../x", "/etc/passwd", "a.json"])
@@ -42,10 +48,115 @@ def test_only_presets_are_started(client: TestClient, started_commands: list[lis
     assert started_commands == []
 
 
-def test_the_error_of_a_training_that_fails_is_shown(client: TestClient):
-    client.post("/api/runs", json={"data": "no such data"})
+def test_the_error_of_a_training_that_fails_stays_until_it_is_dismissed(client: TestClient, runs: Path):
+    name = client.post("/api/runs", json={"data": "no such data"}).json()["name"]
+    assert client.get(f"/api/runs/{name}").json()["state"] == "loading"
     failed = wait_for(lambda: client.get("/api/runs").json()["failed"])
-    assert "no such data" in failed["fast-no_such_data-1"]
+    assert "no such data" in failed[name]
+    run = client.get(f"/api/runs/{name}").json()
+    assert (run["state"], run["failure"]) == ("failed", failed[name])
+    with TestClient(app.create_app(runs)) as next_studio:
+        assert next_studio.get("/api/runs").json()["failed"] == failed
+        assert next_studio.post(f"/api/runs/{name}/dismiss", json={}).status_code == 200
+    assert client.get("/api/runs").json()["failed"] == {}
+    assert client.get(f"/api/runs/{name}").status_code == 404
+    assert client.post(f"/api/runs/{name}/dismiss", json={}).status_code == 404
+
+
+@pytest.mark.parametrize("studios", [1, 2])
+def test_of_many_starts_at_once_only_two_are_accepted(runs: Path, started_commands: list[list[str]], studios: int):
+    """In one studio, or in two studios over the same runs."""
+    clients = [TestClient(app.create_app(runs)) for _ in range(studios)]
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda i: clients[i % studios].post("/api/runs", json={}), range(16)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [503] * 14
+    names = [answer.json()["name"] for answer in answers if answer.status_code == 201]
+    assert sorted(names) == ["fast-mnist-1", "fast-mnist-2"]
+    assert len(started_commands) == 2
+
+
+def test_trainings_of_other_processes_count(client: TestClient, runs: Path, started_commands: list[list[str]]):
+    shutil.copytree(runs / "small", runs / "other")
+    with lock_run(runs / "small"), lock_run(runs / "other"):
+        assert client.post("/api/runs", json={}).status_code == 503
+        assert client.post("/api/runs/other/resume", json={"minutes": 9}).json()["detail"] == "other is running already"
+    with lock_run(runs / "small"):
+        assert client.post("/api/runs", json={}).status_code == 201
+        assert client.post("/api/runs/other/resume", json={"minutes": 9}).status_code == 503
+    assert len(started_commands) == 1
+
+
+def test_a_name_of_a_training_that_still_loads_is_not_given_again(
+    runs: Path, started_commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(trainings, "MAX_TRAININGS", 9)
+    names = [TestClient(app.create_app(runs)).post("/api/runs", json={}).json()["name"] for _ in range(3)]
+    assert names == ["fast-mnist-1", "fast-mnist-2", "fast-mnist-3"]
+
+
+def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path):
+    """The training is a real process; the studio that stops it is another one than the studio that started it."""
+    runs = tmp_path / "runs"
+    with TestClient(app.create_app(runs)) as client:
+        name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
+        (run,) = client.get("/api/runs").json()["runs"]
+        assert (run["name"], run["state"], run["preset"], run["data"]) == (name, "loading", "dcgan", "mnist")
+    with TestClient(app.create_app(runs)) as client:
+        wait_for(lambda: lock_holder(runs / ".studio" / name), interval_s=0.01)
+        assert client.get(f"/api/runs/{name}").json()["state"] == "loading"
+        assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
+        wait_for(lambda: lock_holder(runs / ".studio" / name) is None)
+        assert client.get("/api/runs").json()["failed"] == {}
+        assert client.get(f"/api/runs/{name}").status_code == 404
+        assert not (runs / name).exists()
+
+
+def test_a_process_that_is_killed_is_said_to_have_ended(client: TestClient, runs: Path):
+    name = client.post("/api/runs", json={}).json()["name"]
+    holder = wait_for(lambda: lock_holder(runs / ".studio" / name))
+    wait_for(lambda: lock_holder(runs / ".studio" / name).process_id)
+    os.kill(lock_holder(runs / ".studio" / name).process_id, signal.SIGKILL)
+    failed = wait_for(lambda: client.get("/api/runs").json()["failed"])
+    assert holder
+    assert "ended with status -9" in failed[name]
+    assert f".studio/{name}/output.log" in failed[name]
+
+
+def test_a_resume_that_is_shorter_than_what_was_trained_says_so(
+    client: TestClient, runs: Path, started_commands: list[list[str]]
+):
+    path = runs / "small" / "checkpoint" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 312.0}))
+    for minutes in (0.1, 5.2):
+        response = client.post("/api/runs/small/resume", json={"minutes": minutes})
+        assert response.status_code == 400
+        assert "small has trained for 5.2 minutes already: give more" in response.json()["detail"]
+    assert started_commands == []
+    assert client.post("/api/runs/small/resume", json={"minutes": 5.3}).status_code == 200
+
+
+def test_data_outside_the_given_folders_are_neither_started_with_nor_resumed(
+    client: TestClient, runs: Path, started_commands: list[list[str]]
+):
+    for data in ("/proc", "/etc", "../..", "~"):
+        response = client.post("/api/runs", json={"data": data})
+        assert response.status_code == 400
+        assert "--data-root" in response.json()["detail"]
+    path = runs / "small" / "config.json"
+    content = json.loads(path.read_text())
+    content["settings"]["data"] = "/etc"
+    path.write_text(json.dumps(content))
+    response = client.post("/api/runs/small/resume", json={"minutes": 9})
+    assert (response.status_code, started_commands) == (400, [])
+    assert "--data-root" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("action", ["stop", "resume", "dismiss"])
+@pytest.mark.parametrize("name", ["none", "..", "%2e%2e", ".studio", "small%2f.."])
+def test_actions_on_nothing_are_not_found(client: TestClient, name: str, action: str):
+    response = client.post(f"/api/runs/{name}/{action}", json={"minutes": 9} if action == "resume" else {})
+    assert response.status_code in (404, 405)
+    assert (client.get("/api/runs/small").status_code) == 200
 
 
 def test_a_training_on_another_computer_is_not_stopped_by_a_signal(
@@ -70,8 +181,8 @@ def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(
     """The training is a real process. When it is stopped, it has saved its state."""
     created_trainings: list[Trainings] = []
 
-    def create_trainings(runs: Path) -> Trainings:
-        created_trainings.append(Trainings(runs))
+    def create_trainings(store: RunStore, data_roots: DataRoots) -> Trainings:
+        created_trainings.append(Trainings(store, data_roots))
         return created_trainings[-1]
 
     monkeypatch.setattr(app, "Trainings", create_trainings)

@@ -19,7 +19,7 @@ MAX_DATA_CHARS = 80
 """How much of the name of a data set an error shows."""
 ABSOLUTE_PATH = re.compile(
     r"""(?<![\w.~…:/\\-])         # not in the middle of a relative path, of a fraction or of an address
-        (?:[A-Za-z]:)?[\\/]       # the root, of a drive on Windows
+        (?:[A-Za-z]:)?[\\/]{1,2}  # the root; on Windows, of a drive or of another computer
         (?:[^\\/\s'"`]+[\\/]+)*   # folders
         (?P<name>[^\\/\s'"`]+)    # the last part
     """,

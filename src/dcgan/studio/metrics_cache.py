@@ -105,12 +105,13 @@ class _LogReader:
             except FileNotFoundError:
                 self._forget()
                 return self._content
-            with os.fdopen(descriptor, "rb") as file:
-                self._update(file)
+            try:
+                self._update(descriptor, os.fstat(descriptor))
+            finally:
+                os.close(descriptor)
             return self._content
 
-    def _update(self, file: BinaryIO) -> None:
-        status = os.fstat(file.fileno())
+    def _update(self, descriptor: int, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{self._path.name} is no file")
         if status.st_size > MAX_LOG_BYTES:
@@ -118,9 +119,10 @@ class _LogReader:
         version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if version == self._version:
             return
-        if not self._is_continued(file, status):
-            self._forget()
-        self._read_lines(file, status.st_size)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            if not self._is_continued(file, status):
+                self._forget()
+            self._read_lines(file, status.st_size)
         self._version = version
         self._content = LogContent(self._measurements.items(), list(self._events))
 

@@ -154,7 +154,7 @@ class RunStore:
     def _read(self, name: str) -> _Reading:
         folder = RunFolder(self.path / name)
         is_locked = self.lock_holder(name) is not None
-        version = (is_locked, *(_file_version(folder.path / file) for file in WATCHED_FILES))
+        version = (is_locked, *(_file_version(f"{folder.path}{os.sep}{file}") for file in WATCHED_FILES))
         with self._readings_lock:
             reading = self._readings.get(name)
         if reading is None or reading.version != version:
@@ -181,9 +181,9 @@ class RunStore:
         return _Reading(version, summary, summary | details)
 
 
-def _file_version(path: Path) -> tuple[int, int, int] | None:
+def _file_version(path: str) -> tuple[int, int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,46 @@
+import json
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dcgan.run.folder import RunFolder
+from dcgan.run.lock import lock_run
+from dcgan.studio.runs import NotFoundError, RunStore
+
+
+@pytest.mark.parametrize("route", ["runs", "runs/small"])
+def test_a_page_that_has_the_content_gets_an_empty_answer_until_it_changes(client: TestClient, runs: Path, route: str):
+    def ask(etag: str) -> tuple[int, str, int]:
+        response = client.get(f"/api/{route}", headers={"if-none-match": etag})
+        return response.status_code, response.headers["etag"], len(response.content)
+
+    first = ask("")
+    assert first[0] == 200
+    assert ask(first[1]) == (304, first[1], 0)
+    assert ask(f'"other", W/{first[1]}')[0] == 304
+    last = list(RunFolder(runs / "small").log.measurements())[-1]
+    RunFolder(runs / "small").log.append({**last, "step": last["step"] + 1})
+    second = ask(first[1])
+    assert second[0] == 200
+    with lock_run(runs / "small"):
+        assert ask(second[1])[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/api/runs/small", "/api/models/small", "/api/models/small/quiz", "/api/runs"])
+def test_errors_name_no_folder_of_this_machine(client: TestClient, runs: Path, path: str):
+    for name in ("config.json", "model/config.json"):
+        (runs / "small" / name).write_text("{")
+    text = client.get(path).text
+    assert "damaged" in text
+    for folder in (runs, runs.parent, Path.home(), Path.cwd()):
+        assert str(folder) not in text
+
+
+def test_a_store_finds_no_run_by_a_path(runs: Path):
+    store = RunStore(runs)
+    for name in ("", ".", "..", "small/", "./small", "../runs/small", "small/model", "\0", str(runs / "small")):
+        assert not store.has(name)
+        with pytest.raises(NotFoundError):
+            store.details(name)
+    assert json.dumps(store.details("small"))
