@@ -73,7 +73,15 @@ def to_pillow(pixels: Pixels) -> Image.Image:
 def save_png(pixels: Pixels, path: Path) -> None:
     """Write one image (H, W, C) as a PNG; the file is written as a whole or not at all."""
     with atomic_file(path) as temporary:
-        to_pillow(pixels).save(temporary, format="PNG")
+        write_png(pixels, temporary)
+
+
+def write_png(pixels: Pixels, path: Path) -> None:
+    """Write one image (H, W, C) as a PNG into a file that nobody reads yet, such as one of a new folder.
+
+    Unlike `save_png` it does not wait for the disk, which takes longer than the writing itself.
+    """
+    to_pillow(pixels).save(path, format="PNG")
 
 
 def save_gif(pixels: Pixels, path: Path, seconds_per_frame: float = 0.06) -> None:

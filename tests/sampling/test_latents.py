@@ -14,6 +14,11 @@ def test_a_latent_does_not_depend_on_how_many_are_drawn(n: int):
     assert torch.equal(draw_latents(3, n, 10), draw_latents(3, 300, 10)[:n])
 
 
+def test_latents_and_labels_may_start_at_any_block():
+    assert torch.equal(draw_latents(3, 40, 10, first=128), draw_latents(3, 300, 10)[128:168])
+    assert cycle_labels(4, 3, first=128).tolist() == [128 % 3, 129 % 3, 130 % 3, 131 % 3]
+
+
 def test_latents_are_the_same_on_every_machine():
     assert draw_latents(0, 1, 3)[0].tolist() == FIRST_LATENT
 

@@ -11,6 +11,7 @@ from dcgan.cli.main import run as command
 from dcgan.models.build import build_networks
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
+from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model, load
 from dcgan.sampling.output import write_frames
 
@@ -113,7 +114,7 @@ def test_a_run_a_model_folder_and_a_run_object_are_models(finished_run: RunFolde
 @pytest.mark.parametrize("name", ["nothing", "a/b/c", "../nothing", ""])
 def test_other_names_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="there is no"):
+    with pytest.raises(UserError, match="there is no" if name else "is empty"):
         dcgan.load(name)
 
 
@@ -154,3 +155,18 @@ def test_weights_are_in_memory_of_torch(finished_run: RunFolder):
     # The memory of a mapped file is aligned to 8 bytes; torch's own to 64.
     generator = load(finished_run).generator
     assert all(tensor.data_ptr() % 64 == 0 for tensor in generator.state_dict().values())
+
+
+def test_a_stream_draws_the_same_samples_a_few_at_a_time(class_model: Model):
+    stream = class_model.stream(1100, seed=2)
+    batches = list(stream.batches)
+    assert {len(batch) for batch in batches} == {64, 1100 % 64}
+    assert np.array_equal(np.concatenate(batches), class_model.sample(1100, seed=2))
+    z, labels = class_model.latents(1100, 2), class_model.labels(1100)
+    assert np.array_equal(np.concatenate(batches), generate_pixels(class_model.generator, z, labels))
+    assert stream.byte_count == 1100 * 28 * 28
+
+
+def test_samples_that_do_not_fit_into_memory_are_refused(class_model: Model):
+    with pytest.raises(UserError, match=r"of memory, .* are free: draw fewer at a time"):
+        class_model.sample(10**13)

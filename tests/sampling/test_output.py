@@ -1,3 +1,5 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -5,10 +7,13 @@ import pytest
 from PIL import Image
 
 import dcgan
-from dcgan import UserError
+from dcgan import UserError, resources
+from dcgan.cli.main import run as command
+from dcgan.images import Pixels
 from dcgan.run.folder import RunFolder
+from dcgan.sampling.generate import SampleStream
 from dcgan.sampling.model import Model
-from dcgan.sampling.output import grid_sample_count, make_sample_grid, write_samples
+from dcgan.sampling.output import grid_sample_count, make_sample_grid, write_sample_stream, write_samples
 
 
 def test_a_grid_has_a_row_for_each_class(class_model: Model, tmp_path: Path):
@@ -66,3 +71,94 @@ def test_an_output_path_in_use_is_refused(rgb_model: Model, tmp_path: Path):
         write_samples(rgb_model.sample(1), tmp_path / "folder.png")
     with pytest.raises(UserError, match="cannot write"):
         write_samples(rgb_model.sample(1), tmp_path / "x" / "a.png")
+
+
+@pytest.mark.parametrize("label", [None, "dog"])
+def test_a_streamed_array_is_the_one_of_numpy(class_model: Model, tmp_path: Path, label: str | None):
+    write_sample_stream(class_model.stream(1100, seed=3, label=label, truncation=1.0), tmp_path / "a.npz")
+    pixels, labels = class_model.sample(1100, seed=3, label=label, truncation=1.0), class_model.labels(1100, label)
+    assert labels is not None
+    np.savez(tmp_path / "b.npz", arr_0=pixels, arr_1=labels.numpy())
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as ours, np.load(tmp_path / "b.npz") as numpys:
+        assert list(ours) == list(numpys)
+        for name in ours:
+            assert np.array_equal(ours[name], numpys[name])
+            assert ours[name].dtype == numpys[name].dtype
+    assert (tmp_path / "a.npz").stat().st_size == (tmp_path / "b.npz").stat().st_size
+
+
+def make_stream(n: int, drawn: list[int], fails_at: int = -1) -> SampleStream:
+    """Return a stream of noise that notes which batches were drawn."""
+    source = np.random.default_rng(0)
+
+    def batches() -> Iterator[Pixels]:
+        for first in range(0, n, 10):
+            if first == fails_at:
+                raise KeyboardInterrupt
+            drawn.append(first)
+            yield source.integers(256, size=(min(10, n - first), 4, 4, 1), dtype=np.uint8)
+
+    return SampleStream(n, (4, 4, 1), batches(), lambda first, count: None)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a"])
+def test_an_interrupted_output_leaves_nothing(tmp_path: Path, name: str):
+    with pytest.raises(KeyboardInterrupt):
+        write_sample_stream(make_stream(30, [], fails_at=20), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "given").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        write_sample_stream(make_stream(30, [], fails_at=20), tmp_path / "given")
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]  # an empty folder of the user stays
+    assert list((tmp_path / "given").iterdir()) == []
+
+
+def test_a_folder_waits_for_the_disk_once_and_its_names_are_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    monkeypatch.setattr("dcgan.sampling.output.MIN_NAME_DIGITS", 1)
+    write_sample_stream(make_stream(101, []), tmp_path / "many")
+    names = sorted(path.name for path in (tmp_path / "many").iterdir())
+    assert names == [f"{i:03d}.png" for i in range(101)]
+    assert len(calls) <= 1  # Windows cannot open a folder
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "free", "message"),
+    [
+        ("a.npz", "available_disk", 1599, "100 samples need 1.6 kB on the disk of .*a.npz, 1.6 kB are free: lower --n"),
+        ("a", "available_disk", 6699, "100 pictures need 6.7 kB .*or write an .npz"),
+        ("a", "available_disk", 6700, r"100 pictures need \d.* kB .*or write an .npz"),  # known after the first batch
+        ("a.png", "available_memory", 4799, "100 samples in one picture need 4.8 kB of memory, 4.8 kB are free: lower"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_it_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, resource: str, free: int, message: str
+):
+    drawn: list[int] = []
+    monkeypatch.setattr(resources, resource, lambda path=None: free)
+    with pytest.raises(UserError, match=message):
+        write_sample_stream(make_stream(100, drawn), tmp_path / name)
+    assert drawn in ([], [0])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a", "a.png"])
+def test_a_hundred_thousand_million_samples_are_refused_in_one_line(refused, tmp_path: Path, name: str):
+    text = refused("sample", "mnist", "--n", "100000000000", "--out", str(tmp_path / name))
+    assert "need" in text
+    assert "are free: lower --n" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_that_do_not_fit_are_refused(refused, tmp_path: Path):
+    for words in ([], ["--direction", "1"]):
+        text = refused("interpolate", "mnist", "--frames", "100000000000", "--out", str(tmp_path / "a.gif"), *words)
+        assert "give fewer frames" in text
+
+
+def test_the_command_writes_what_the_function_returns(tmp_path: Path):
+    assert command(["sample", "mnist-cgan", "--n", "70", "--seed", "5", "--out", str(tmp_path / "a.npz")]) == 0
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert np.array_equal(arrays["arr_0"], dcgan.load("mnist-cgan").sample(70, seed=5))
+        assert arrays["arr_1"].tolist() == [i % 10 for i in range(70)]

@@ -32,14 +32,13 @@ class Sample:
 
     def __call__(self) -> Result:
         from dcgan.sampling.model import load
-        from dcgan.sampling.output import check_output_path, write_samples
+        from dcgan.sampling.output import check_output_path, write_sample_stream
 
         check_output_path(self.out)
         model = load(self.model)
-        pixels = model.sample(self.n, self.seed, label=self.label, truncation=self.truncation)
-        rows = len(model.classes) if self.label is None else 0
-        write_samples(pixels, self.out, model.labels(self.n, self.label), rows=rows)
-        content = {"out": str(self.out), "n": self.n, "seed": self.seed, "shape": list(pixels.shape)}
+        stream = model.stream(self.n, self.seed, label=self.label, truncation=self.truncation)
+        write_sample_stream(stream, self.out, rows=len(model.classes) if self.label is None else 0)
+        content = {"out": str(self.out), "n": self.n, "seed": self.seed, "shape": [self.n, *stream.picture_shape]}
         return content, f"{self.n} samples: {self.out}"
 
 

@@ -4,6 +4,7 @@ from functools import cache
 
 import torch
 
+from dcgan.comparison.plan import PROBE_SEED
 from dcgan.data.open import open_images
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
@@ -20,7 +21,7 @@ AVERAGED_MEASUREMENTS = 5
 """Measurements at the end of the log whose mean is the loss at that moment."""
 
 
-def probe_run(data: str, folder: RunFolder, seed: int) -> LogEntry:
+def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
     """Return the losses and scores of a run at this moment, and the Fréchet distance of its samples to the test split.
 
     Nothing is chosen by the distance, so the test split may be used.

@@ -13,25 +13,32 @@ SAMPLE_BATCH_SIZE = 64
 sample does not depend on how many are drawn."""
 
 
-def draw_latents(seed: int, n: int, z_dim: int) -> Tensor:
-    """Return the first `n` latents of a seed, float32 (n, z_dim) from N(0, 1).
+def draw_latents(seed: int, n: int, z_dim: int, *, first: int = 0) -> Tensor:
+    """Return `n` latents of a seed, float32 (n, z_dim) from N(0, 1).
 
     Latent `i` is the same to the bit for every `n`. Each block of `SAMPLE_BATCH_SIZE` latents has its own counter-based
     stream (Philox; Salmon et al. 2011), so the latents do not depend on torch's version or on the device either.
+
+    Args:
+        seed: of the samples.
+        n: number of latents.
+        z_dim: length of each.
+        first: number of the first latent, a multiple of `SAMPLE_BATCH_SIZE`.
     """
-    blocks = range(math.ceil(n / SAMPLE_BATCH_SIZE))
+    first_block = first // SAMPLE_BATCH_SIZE
+    blocks = range(first_block, first_block + math.ceil(n / SAMPLE_BATCH_SIZE))
     generators = (np.random.Generator(np.random.Philox(key=derive_seed(seed, block))) for block in blocks)
     z = np.concatenate([g.standard_normal((SAMPLE_BATCH_SIZE, z_dim), dtype=np.float32) for g in generators])
     return torch.from_numpy(z[:n])
 
 
-def cycle_labels(n: int, classes: int) -> Tensor | None:
-    """Return the labels of the first `n` samples, int64 (n,): all classes in turn. None if there are no classes.
+def cycle_labels(n: int, classes: int, *, first: int = 0) -> Tensor | None:
+    """Return the labels of `n` samples from the `first`, int64 (n,): all classes in turn. None without classes.
 
     The label of a sample does not depend on `n`, like its latent. If `n` is a multiple of `classes`, every class occurs
     equally often.
     """
-    return torch.arange(n) % classes if classes else None
+    return torch.arange(first, first + n) % classes if classes else None
 
 
 def truncate_latents(z: Tensor, threshold: float) -> Tensor:

@@ -1,11 +1,13 @@
 """A trained generator: where it is loaded from, and what can be drawn with it."""
 
+import math
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,11 +17,17 @@ from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
 from dcgan.models.store import load_generator
-from dcgan.sampling.generate import generate_pixels
+from dcgan.resources import check_memory
+from dcgan.sampling.generate import SampleStream, generate_batches, generate_pixels
 from dcgan.sampling.interpolate import principal_directions, walk_latents
-from dcgan.sampling.latents import cycle_labels, draw_latents, truncate_latents
+from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+LATENT_BLOCK_SIZE = 16 * SAMPLE_BATCH_SIZE
+"""Latents that a stream holds at a time."""
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -63,9 +71,44 @@ class Model:
             uint8 (n, H, W, C).
 
         Raises:
-            UserError: `n` or `truncation` is not above 0, the seed is below 0, or there is no such class.
+            UserError: `n` or `truncation` is not above 0, the seed is below 0, there is no such class, or the
+                pictures do not fit into memory.
         """
-        return generate_pixels(self.generator, self.latents(n, seed, truncation), self.labels(n, label))
+        stream = self.stream(n, seed, label=label, truncation=truncation)
+        check_memory(stream.byte_count, f"{n:,} samples", "draw fewer at a time, or use `stream`")
+        pixels, start = np.empty((n, *stream.picture_shape), np.uint8), 0
+        for batch in stream.batches:
+            pixels[start : start + len(batch)] = batch
+            start += len(batch)
+        return pixels
+
+    def stream(
+        self, n: int = 64, seed: int = 0, *, label: int | str | None = None, truncation: float | None = None
+    ) -> SampleStream:
+        """Return the pictures of `sample` as a stream: each batch is drawn when it is asked for.
+
+        Args:
+            n: as in `sample`.
+            seed: as in `sample`.
+            label: as in `sample`.
+            truncation: as in `sample`.
+
+        Raises:
+            UserError: as `sample`, except for the memory.
+        """
+        _check_arguments(n, seed, truncation)
+        index = None if label is None else self._class_index(label)
+
+        def labels(first: int, count: int) -> Tensor | None:
+            if index is None:
+                return cycle_labels(count, self.generator.classes, first=first)
+            return torch.full((count,), index)
+
+        blocks = ((first, min(LATENT_BLOCK_SIZE, n - first)) for first in range(0, n, LATENT_BLOCK_SIZE))
+        inputs = ((self._latents(seed, count, truncation, first), labels(first, count)) for first, count in blocks)
+        channels, height, width = self.generator.picture_shape
+        batches = generate_batches(self.generator, inputs)
+        return SampleStream(n, (height, width, channels), batches, labels)
 
     def latents(self, n: int, seed: int = 0, truncation: float | None = None) -> Tensor:
         """Return the latents that `sample` draws from, (n, z_dim).
@@ -73,13 +116,11 @@ class Model:
         Raises:
             UserError: `n` or `truncation` is not above 0, or the seed is below 0.
         """
-        if n < 1:
-            raise UserError(f"the number of samples must be at least 1, not {n}")
-        if not 0 <= seed < 2**63:
-            raise UserError(f"the seed must be from 0 to 2^63 - 1, not {seed}")
-        if truncation is not None and not truncation > 0:
-            raise UserError(f"the truncation must be above 0, not {truncation}")
-        z = draw_latents(seed, n, self.generator.z_dim)
+        _check_arguments(n, seed, truncation)
+        return self._latents(seed, n, truncation)
+
+    def _latents(self, seed: int, n: int, truncation: float | None, first: int = 0) -> Tensor:
+        z = draw_latents(seed, n, self.generator.z_dim, first=first)
         if truncation is None:
             return z
         votes, rest = z[:, : self.generator.groups], z[:, self.generator.groups :]
@@ -115,6 +156,7 @@ class Model:
         """
         if stops < 2 or frames < 1:
             raise UserError(f"a walk needs at least 2 stops and 1 frame between them, not {stops} and {frames}")
+        self._check_frame_memory((stops - 1 + closed) * frames + 1 - closed)
         return self._draw_frames(walk_latents(self.latents(stops, seed), frames, closed=closed), label)
 
     def along(
@@ -137,9 +179,14 @@ class Model:
             raise UserError(f"the direction must be from 1 to {len(directions)}, not {direction}")
         if frames < 2:
             raise UserError(f"a walk along a direction needs at least 2 frames, not {frames}")
+        self._check_frame_memory(frames)
         unit_vector, z = directions[direction - 1], self.latents(1, seed)
         positions = torch.linspace(-reach, reach, frames).view(-1, 1)
         return self._draw_frames(z - (z @ unit_vector).view(-1, 1) * unit_vector + positions * unit_vector, label)
+
+    def _check_frame_memory(self, count: int) -> None:
+        values = math.prod(self.generator.picture_shape) + FLOAT_BYTES * self.generator.z_dim
+        check_memory(count * values, f"{count:,} frames", "give fewer frames")
 
     def _draw_frames(self, z: Tensor, label: int | str | None) -> Pixels:
         label = 0 if label is None and self.generator.classes else label
@@ -159,6 +206,15 @@ class Model:
         )
 
 
+def _check_arguments(n: int, seed: int, truncation: float | None) -> None:
+    if n < 1:
+        raise UserError(f"the number of samples must be at least 1, not {n}")
+    if not 0 <= seed < 2**63:
+        raise UserError(f"the seed must be from 0 to 2^63 - 1, not {seed}")
+    if truncation is not None and not truncation > 0:
+        raise UserError(f"the truncation must be above 0, not {truncation}")
+
+
 def load(source: str | os.PathLike[str]) -> Model:
     """Load a trained generator.
 
@@ -169,7 +225,10 @@ def load(source: str | os.PathLike[str]) -> Model:
     Raises:
         UserError: there is no such model, or its files are damaged or foreign.
     """
-    return Model(read_atomic_folder(_find_model_folder(source), load_generator), str(source))
+    name = os.fspath(source)
+    if not name:
+        raise UserError("the name of the model is empty: give a run folder, a saved model's folder or a name")
+    return Model(read_atomic_folder(_find_model_folder(name), load_generator), name)
 
 
 def _find_model_folder(source: str | os.PathLike[str]) -> Path:

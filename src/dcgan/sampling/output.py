@@ -1,21 +1,33 @@
 """Samples as files: a grid, an `.npz`, a folder of pictures, an animation or a strip."""
 
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_file
-from dcgan.images import Pixels, make_grid, save_gif, save_png
+from dcgan.files import atomic_file, fsync_folder
+from dcgan.images import Pixels, make_grid, save_gif, save_png, write_png
+from dcgan.resources import check_disk, check_memory
+from dcgan.sampling.generate import SampleStream
 
 GRID_COLUMNS = 8
 """Columns of the grid of samples that a run writes."""
 MAX_CLASS_ROWS = 10
 """A grid has one row for each class if there are at most this many classes."""
+GRID_COPIES = 3
+"""Copies of all samples that are in memory while a grid is made: the samples, the grid, and what Pillow encodes."""
+LABEL_BYTES, LABEL_BLOCK_SIZE = 8, 65_536
+MIN_PNG_BYTES = 67
+"""Size of the smallest PNG, of one gray pixel."""
+MIN_NAME_DIGITS = 6
+"""Pictures of a folder are numbered with at least so many digits, so that their names are in order."""
 FILE_KINDS = {
     ".png": "a .png (one picture)",
     ".npz": "an .npz",
@@ -70,7 +82,7 @@ def write_frames(pixels: Pixels, out: Path) -> None:
 
 
 def write_samples(pixels: Pixels, out: Path, labels: Tensor | None = None, *, rows: int = 0) -> None:
-    """Write samples: a grid into a `.png`, the array `arr_0` into an `.npz`, otherwise a folder with a PNG for each.
+    """Write samples that are in memory: see `write_sample_stream`.
 
     Args:
         pixels: uint8 (N, H, W, C).
@@ -79,20 +91,96 @@ def write_samples(pixels: Pixels, out: Path, labels: Tensor | None = None, *, ro
         rows: number of classes if the samples have all classes in turn, see `make_sample_grid`.
 
     Raises:
-        UserError: `out` cannot be written, or is a folder that holds other files.
+        UserError: as `write_sample_stream`.
+    """
+
+    def labels_from(first: int, count: int) -> Tensor | None:
+        return None if labels is None else labels[first : first + count]
+
+    n, height, width, channels = pixels.shape
+    write_sample_stream(SampleStream(n, (height, width, channels), [pixels], labels_from), out, rows=rows)
+
+
+def write_sample_stream(stream: SampleStream, out: Path, *, rows: int = 0) -> None:
+    """Write samples: a grid into a `.png`, the array `arr_0` into an `.npz`, otherwise a folder with a PNG for each.
+
+    Array and folder are written while the samples are drawn. The output is written as a whole or not at all.
+
+    Args:
+        stream: the samples, and their labels, which become `arr_1` of an `.npz`.
+        out: the file or folder.
+        rows: number of classes if the samples have all classes in turn, see `make_sample_grid`.
+
+    Raises:
+        UserError: `out` cannot be written, is a folder that holds other files, or there is too little memory or disk.
     """
     check_output_path(out)
     with _parent_folder(out):
         if out.suffix.lower() == ".png":
-            save_png(make_sample_grid(pixels, rows), out)
+            _write_grid(stream, out, rows)
         elif out.suffix.lower() == ".npz":
-            arrays = {"arr_0": pixels} | ({} if labels is None else {"arr_1": labels.numpy()})
-            with atomic_file(out) as temporary, temporary.open("wb") as file:
-                np.savez(file, **arrays)
+            _write_arrays(stream, out)
         else:
-            out.mkdir(exist_ok=True)
-            for i, picture in enumerate(pixels):
-                save_png(picture, out / f"{i:06d}.png")
+            _write_folder(stream, out)
+
+
+def _write_grid(stream: SampleStream, out: Path, rows: int) -> None:
+    purpose = f"{stream.n:,} samples in one picture"
+    check_memory(GRID_COPIES * stream.byte_count, purpose, "lower --n, or write an .npz or a folder")
+    save_png(make_sample_grid(np.concatenate(list(stream.batches)), rows), out)
+
+
+def _write_arrays(stream: SampleStream, out: Path) -> None:
+    """Write what `np.savez` would write, without having the arrays in memory."""
+    has_labels = stream.labels(0, 1) is not None
+    needed = stream.byte_count + (LABEL_BYTES * stream.n if has_labels else 0)
+    check_disk(needed, out, f"{stream.n:,} samples", "lower --n")
+    with atomic_file(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as file:
+        _write_array(file, "arr_0", (stream.n, *stream.picture_shape), np.dtype(np.uint8), stream.batches)
+        if has_labels:
+            _write_array(file, "arr_1", (stream.n,), np.dtype(np.int64), _label_batches(stream))
+
+
+def _write_array(
+    file: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], batches: Iterable[npt.NDArray[Any]]
+) -> None:
+    """Write an array into an `.npz`, batch after batch."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for batch in batches:
+            member.write(np.ascontiguousarray(batch, dtype).data)
+
+
+def _label_batches(stream: SampleStream) -> Iterator[npt.NDArray[np.int64]]:
+    for first in range(0, stream.n, LABEL_BLOCK_SIZE):
+        labels = stream.labels(first, min(LABEL_BLOCK_SIZE, stream.n - first))
+        assert labels is not None
+        yield labels.numpy()
+
+
+def _write_folder(stream: SampleStream, out: Path) -> None:
+    """Write a PNG for each sample. The disk is waited for once, at the end."""
+    purpose, advice = f"{stream.n:,} pictures", "lower --n, or write an .npz"
+    check_disk(MIN_PNG_BYTES * stream.n, out, purpose, advice)
+    is_new, digits, written = not out.exists(), max(MIN_NAME_DIGITS, len(str(stream.n - 1))), 0
+    out.mkdir(exist_ok=True)
+    try:
+        for batch in stream.batches:
+            byte_count = 0
+            for picture in batch:
+                path = out / f"{written:0{digits}d}.png"
+                written += 1
+                write_png(picture, path)
+                byte_count += path.stat().st_size
+            check_disk(byte_count // len(batch) * (stream.n - written), out, purpose, advice)
+        fsync_folder(out)
+    except BaseException:
+        for number in range(written):
+            (out / f"{number:0{digits}d}.png").unlink(missing_ok=True)
+        if is_new:
+            out.rmdir()
+        raise
 
 
 @contextmanager

@@ -1,0 +1,174 @@
+"""Memory and disk: how much is free, and one line for the user when it is not enough."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dcgan.errors import UserError
+
+CGROUP_FILES = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+"""Limit and use of memory of this container, by version 2 and 1 of the kernel's interface."""
+MEMORY_ERRORS = re.compile(
+    r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|unable to allocate|bad_alloc"
+    r"|bad allocation|could not create a memory|failed to allocate",
+    re.IGNORECASE,
+)
+"""How torch, oneDNN, NumPy, C++ and the operating system say that there is too little memory."""
+REQUESTED_SIZE = re.compile(r"(?:allocate|Unable to allocate) ([\d.]+) ?(bytes|[KMGTP]iB)", re.IGNORECASE)
+UNIT_BYTES = {"bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50}
+
+
+def format_bytes(count: float) -> str:
+    """Return a number of bytes with a unit, such as `1.2 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if count < 999.5 or unit == "PB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "bytes" or count >= 99.5 else f"{count:.1f} {unit}"
+
+
+def available_memory() -> int | None:
+    """Return how many bytes of memory this process can still get; None if the system does not say.
+
+    It is the least of what the machine has left and what the limits of the container and of the process leave.
+    """
+    candidates = [_memory_of_machine(), *_memory_of_container(), _memory_of_process()]
+    known = [max(0, count) for count in candidates if count is not None]
+    return min(known, default=None)
+
+
+def available_disk(path: Path) -> int:
+    """Return how many bytes can be written to the disk on which a path is, or will be."""
+    folder = path.absolute()
+    while not folder.is_dir():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_memory(needed: int, purpose: str, advice: str) -> None:
+    """Refuse what needs more memory than there is.
+
+    Args:
+        needed: bytes.
+        purpose: what needs it, in the plural.
+        advice: what to do instead.
+
+    Raises:
+        UserError: there is less memory.
+    """
+    available = available_memory()
+    if available is not None and needed > available:
+        raise UserError(
+            f"{purpose} need {format_bytes(needed)} of memory, {format_bytes(available)} are free: {advice}"
+        )
+
+
+def check_disk(needed: int, path: Path, purpose: str, advice: str) -> None:
+    """Refuse what needs more of the disk than is free.
+
+    Args:
+        needed: bytes.
+        path: where they will be written.
+        purpose: what needs it, in the plural.
+        advice: what to do instead.
+
+    Raises:
+        UserError: less is free.
+    """
+    available = available_disk(path)
+    if needed > available:
+        raise UserError(
+            f"{purpose} need {format_bytes(needed)} on the disk of {path}, {format_bytes(available)} are free: {advice}"
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that there is too little memory, whichever library raised it."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and MEMORY_ERRORS.search(str(error)) is not None
+
+
+@contextmanager
+def explain_out_of_memory(advice: str) -> Iterator[None]:
+    """Raise a `UserError` of one line for each error in the block that means too little memory.
+
+    Args:
+        advice: what the user can lower.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(out_of_memory_text(error, advice)) from None
+
+
+def out_of_memory_text(error: BaseException, advice: str) -> str:
+    """Return one line that says what was needed, what is there, and what to do."""
+    match, available = REQUESTED_SIZE.search(str(error)), available_memory()
+    needed = f"{format_bytes(float(match[1]) * UNIT_BYTES[match[2].lower()])} more were needed" if match else ""
+    is_gpu = any(name in str(error) for name in ("CUDA", "MPS"))
+    free = "" if available is None or is_gpu else f"{format_bytes(available)} are free"
+    details = ", ".join(filter(None, [needed, free]))
+    where = " of the GPU" if is_gpu else ""
+    return f"there is not enough memory{where}{f' ({details})' if details else ''}: {advice}"
+
+
+def _memory_of_machine() -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return _memory_of_windows()
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # at least more than this cannot be had
+    return None
+
+
+def _memory_of_windows() -> int | None:
+    import ctypes  # only here, because Windows alone needs it
+
+    class MemoryStatus(ctypes.Structure):
+        """The structure MEMORYSTATUSEX of the Windows interface."""
+
+        _fields_ = (
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            *((f"number_{i}", ctypes.c_ulonglong) for i in range(7)),
+        )
+
+    status = MemoryStatus()
+    status.length = ctypes.sizeof(MemoryStatus)
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    available_page_file = 3  # total and available physical memory come first, then the total page file
+    return int(getattr(status, f"number_{available_page_file}")) if kernel.GlobalMemoryStatusEx(status) else None
+
+
+def _memory_of_container() -> Iterator[int]:
+    for limit, use in CGROUP_FILES:
+        with suppress(OSError, ValueError):  # version 2 writes the word `max` where there is no limit
+            yield int(limit.read_text()) - int(use.read_text())
+
+
+def _memory_of_process() -> int | None:
+    """Return what the limit of the address space (`ulimit -v`) leaves."""
+    try:
+        import resource  # Windows has no such module
+    except ImportError:
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    with suppress(OSError, ValueError, IndexError):
+        used_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        return limit - used_pages * os.sysconf("SC_PAGE_SIZE")
+    return limit
