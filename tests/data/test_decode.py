@@ -1,5 +1,8 @@
+import errno
 import io
+import os
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.data import decode
-from dcgan.data.decode import DecodedImage, ResizeOptions, decode_files, suggest_size
+from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions, decode_files, suggest_size
 
 OPTIONS = ResizeOptions(16, 16, None, "crop")
 
@@ -230,3 +233,30 @@ def test_the_suggested_size(sizes: list, expected: tuple):
 def test_the_options_are_the_text_that_version_0_1_0_wrote_into_content_keys():
     assert OPTIONS.key_text() == "Options(height=16, width=16, channels=None, fit='crop')"
     assert ResizeOptions(32, 48, 3, "pad").key_text() == "Options(height=32, width=48, channels=3, fit='pad')"
+
+
+def test_a_zip_that_was_replaced_is_opened_again(tmp_path: Path):
+    path = tmp_path / "a.zip"
+    for content in (b"first", b"second"):
+        with zipfile.ZipFile(tmp_path / "new.zip", "w") as archive:
+            archive.writestr("a.png", content)
+        os.replace(tmp_path / "new.zip", path)
+        assert decode.read_file_bytes(str(path), "a.png") == content
+
+
+@pytest.mark.parametrize("code", ["EIO", "EMFILE", "ESTALE", "ETIMEDOUT"])
+def test_an_error_that_says_nothing_about_the_file_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+):
+    def fail(path: str, member: str | None) -> bytes:
+        raise OSError(getattr(errno, code), "out of order", path)
+
+    monkeypatch.setattr(decode, "read_file_bytes", fail)
+    [result] = decode_files([("a.png", None)], OPTIONS)
+    assert isinstance(result, ReadFailure)
+    assert result == "out of order"
+
+
+def test_a_missing_file_is_no_error_of_the_disk(tmp_path: Path):
+    [result] = decode_files([(str(tmp_path / "a.png"), None)], OPTIONS)
+    assert not isinstance(result, ReadFailure)

@@ -1,9 +1,11 @@
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.cache import MAX_LEFTOVER_AGE_S, cache_folder
-from dcgan.data import prepare
+from dcgan.data import decode, prepare
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from tests.conftest import cached_set_names, make_picture_folder
@@ -224,3 +226,71 @@ def test_random_folders(tmp_path_factory: pytest.TempPathFactory, random_files: 
     assert images.pixels.shape[2:] == (16, 18)
     assert len(images.skipped_files) == len(all_files(root)) - len(readable)
     assert all(name.isprintable() and reason.isprintable() for name, reason in images.skipped_files)
+
+
+def test_a_black_picture_before_a_colored_one(tmp_path: Path):
+    for i in range(prepare.WRITE_BATCH_SIZE):
+        Image.new("RGB", (16, 16), "black").save(tmp_path / f"a{i:03d}.png")
+    make_picture_folder(tmp_path, 4)
+    images = open_images(str(tmp_path), "all")
+    assert len(images) == prepare.WRITE_BATCH_SIZE + 4
+    assert images.pixels.shape[1] == 3
+
+
+def write_zip(path: Path, folder: Path, *numbers: int) -> None:
+    with zipfile.ZipFile(path.with_suffix(".new"), "w") as archive:
+        for i, number in enumerate(numbers):
+            archive.write(folder / f"{number}.png", f"{i}.png")
+    os.replace(path.with_suffix(".new"), path)
+
+
+def test_a_zip_that_is_replaced_while_the_process_runs(tmp_path: Path):
+    folder, path = make_picture_folder(tmp_path / "s", 8), tmp_path / "a.zip"
+    for numbers in ((0, 1, 2, 3), (4, 5, 6, 7)):
+        write_zip(path, folder, *numbers)
+        images = open_images(str(path), "all")
+        assert sorted(images.pixels[:, 0, 8, 8].tolist()) == list(numbers)
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder", "npy"])
+def test_a_set_that_changes_while_it_is_prepared_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    folder, path = make_picture_folder(tmp_path / "s", 8), tmp_path / f"a.{kind}"
+    if kind == "zip":
+        write_zip(path, folder, 0, 1, 2, 3)
+    elif kind == "npy":
+        np.save(path, np.zeros((8, 16, 16), np.uint8))
+    source = folder if kind == "folder" else path
+
+    def change(*arguments: object) -> dict:
+        os.utime(folder / "3.png" if kind == "folder" else path, ns=(1, 1))
+        return sort(*arguments)
+
+    sort = prepare._sort_by_split
+    monkeypatch.setattr(prepare, "_sort_by_split", change)
+    with pytest.raises(UserError, match="was changed while it was prepared: try again"):
+        open_images(str(source))
+    assert cached_set_names() == []
+
+
+def test_an_error_of_the_disk_does_not_stay_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = make_picture_folder(tmp_path / "s", 12)
+    with monkeypatch.context() as patch:
+
+        def fail(path: str, member: str | None) -> bytes:
+            raise OSError(errno.EIO, "Input/output error", path)
+
+        patch.setattr(decode, "read_file_bytes", fail)
+        with pytest.raises(UserError, match=r"^cannot read 0.png now: Input/output error; nothing was prepared"):
+            open_images(str(folder))
+    assert len(open_images(str(folder), "all")) == 12
+
+
+def test_a_class_whose_training_pictures_are_all_broken_is_refused(tmp_path: Path):
+    for split in ("train", "test"):
+        make_picture_folder(tmp_path / split, 8, classes=2)
+    for path in (tmp_path / "train" / "class 1").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(UserError, match="the class class 1 has no usable picture"):
+        open_images(str(tmp_path))
