@@ -18,6 +18,14 @@ from tests.evaluation.helpers import write_digits, write_noise
         (["s.npz", "--data", "mnist", "--n", "0"], "at least 1"),
         (["s.npz", "--data", "mnist", "--n", "450"], "5 parts of at least 100, 500 in all"),
         (["s.npz", "--data", "mnist", "--seeds", "4"], "from 5 to 20 seeds"),
+        (
+            ["s.npz", "--data", "mnist", "--infinite"],
+            "--infinite with 64 features needs at least 320 samples in each part, and s.npz gives 5 parts of 110",
+        ),
+        (
+            ["mnist", "--infinite", "--n", "319"],
+            "--infinite with 64 features needs at least 320 samples, and --n is 319: draw more, or leave it out",
+        ),
         (["s.npz", "--data", "mnist", "--split", "some"], "--split"),
         (["s.npz", "--data", "mnist", "--train-on-fakes"], "needs classes"),
         (["big.npz", "--data", "mnist"], "has pictures of 32x30 RGB, mnist has 28x28 gray: add --resize"),

@@ -62,6 +62,27 @@ def test_more_samples_are_nearer_and_the_extrapolation_is_nearest():
     assert abs(infinite) < many / 8
 
 
+@pytest.mark.parametrize("feature_count", [4, 16])
+def test_the_extrapolation_is_refused_below_five_samples_for_each_feature(feature_count: int):
+    real = fidelity.GaussianStatistics(np.zeros(feature_count), np.eye(feature_count))
+    fidelity.extrapolated_frechet_distance(draw_normal(5 * feature_count, feature_count), real)
+    with pytest.raises(ValueError, match=f"needs {5 * feature_count} samples, not {5 * feature_count - 1}"):
+        fidelity.extrapolated_frechet_distance(draw_normal(5 * feature_count - 1, feature_count), real)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_extrapolation_of_the_fewest_samples_is_nearer_than_the_distance_itself():
+    """With subsets of little more than D samples, it was -0.3 where 0.64 is right."""
+    real, samples = (
+        fidelity.GaussianStatistics(np.zeros(64), np.eye(64)),
+        [draw_normal(320, 64, i, 0.1) for i in range(5)],
+    )
+    extrapolated = [fidelity.extrapolated_frechet_distance(x, real, seed) for seed, x in enumerate(samples)]
+    plain = np.mean([fidelity.frechet_distance(fidelity.gaussian_statistics(x), real) for x in samples])
+    assert 0.1 < np.mean(extrapolated) < 0.64 + 0.5
+    assert abs(np.mean(extrapolated) - 0.64) < abs(plain - 0.64) / 4
+
+
 def frechet_to(real: fidelity.GaussianStatistics, n: int, seed: int) -> float:
     return fidelity.frechet_distance(fidelity.gaussian_statistics(draw_normal(n, len(real.mean), seed)), real)
 
@@ -80,16 +101,32 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 def test_the_kernel_distance_equals_its_formula():
     a, b = draw_normal(150, 6), draw_normal(150, 6, 1, 0.5)
-    # there are as many features as in a subset, so every subset contains all of them
     assert fidelity.kernel_distance(a, b) == pytest.approx(
         mmd(a.numpy().astype(float), b.numpy().astype(float)), rel=1e-6
     )
 
 
+@pytest.mark.parametrize(("n", "m"), [(150, 90), (2, 230), (401, 200)])
+def test_the_kernel_distance_of_sets_of_other_sizes_is_of_all_pairs(n: int, m: int):
+    fake, real = draw_normal(n, 6), draw_normal(m, 6, 1, 0.5)
+    expected = mmd(fake.numpy().astype(float), real.numpy().astype(float))
+    assert fidelity.kernel_distance(fake, real) == pytest.approx(expected, rel=1e-9)
+    assert fidelity.kernel_distance(fake, real, fidelity.mean_kernel(real)) == fidelity.kernel_distance(fake, real)
+
+
+def test_the_kernel_distance_of_all_pairs_varies_less_than_that_of_subsets():
+    """It was the mean of 50 random subsets: they left pairs out, and their choice was noise."""
+    distances, subset_distances = [], []
+    for seed in range(20):
+        fake, real = draw_normal(400, 5, 2 * seed, 0.2), draw_normal(200, 5, 2 * seed + 1)
+        distances.append(fidelity.kernel_distance(fake, real))
+        rows = torch.randperm(400, generator=torch.Generator().manual_seed(seed))[:200]
+        subset_distances.append(fidelity.kernel_distance(fake[rows], real))
+    assert np.std(distances) < np.std(subset_distances)
+
+
 def test_the_kernel_distance_of_equal_distributions_is_0_on_average():
-    values = [
-        fidelity.kernel_distance(draw_normal(150, 5, 2 * i), draw_normal(150, 5, 2 * i + 1), i) for i in range(60)
-    ]
+    values = [fidelity.kernel_distance(draw_normal(150, 5, 2 * i), draw_normal(150, 5, 2 * i + 1)) for i in range(60)]
     error = np.std(values, ddof=1) / np.sqrt(60)
     assert abs(np.mean(values)) < 3 * error
     assert min(values) < 0 < max(values)
@@ -97,9 +134,7 @@ def test_the_kernel_distance_of_equal_distributions_is_0_on_average():
 
 def test_the_kernel_distance_does_not_depend_on_n():
     few, many = (
-        np.mean(
-            [fidelity.kernel_distance(draw_normal(n, 5, i), draw_normal(n, 5, 999 + i, 0.5), i) for i in range(runs)]
-        )
+        np.mean([fidelity.kernel_distance(draw_normal(n, 5, i), draw_normal(n, 5, 999 + i, 0.5)) for i in range(runs)])
         for n, runs in ((50, 300), (500, 30))
     )
     assert few == pytest.approx(many, rel=0.1)
@@ -140,6 +175,9 @@ def test_precision_recall_density_and_coverage_equal_their_formulae(k: int):
 def test_the_block_size_of_the_distances_does_not_matter(monkeypatch: pytest.MonkeyPatch):
     fake, real = draw_normal(130, 4, 0, 0.4), draw_normal(110, 4, 1)
     expected = (*fidelity.precision_recall(fake, real), *fidelity.density_coverage(fake, real))
+    radii, ball_radii = fidelity.manifold_radii(real), fidelity.ball_radii(real)
+    given_radii = fidelity.precision_recall(fake, real, real_radii=radii)
+    assert (*given_radii, *fidelity.density_coverage(fake, real, real_radii=ball_radii)) == expected
     monkeypatch.setattr(fidelity, "DISTANCE_ROWS", 17)
     assert (*fidelity.precision_recall(fake, real), *fidelity.density_coverage(fake, real)) == pytest.approx(
         expected, abs=1e-9

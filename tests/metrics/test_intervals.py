@@ -6,6 +6,8 @@ import torch
 
 from dcgan.metrics import fidelity
 from dcgan.metrics.intervals import STUDENT_T_QUANTILES, Estimate, estimate_metric, mean_and_half_width
+from dcgan.metrics.limits import metric_limits
+from dcgan.metrics.results import METRIC_TITLES
 
 
 def test_an_interval_is_that_of_student_s_t():
@@ -21,6 +23,46 @@ def test_all_samples_give_the_estimate_and_their_parts_the_width():
     parts, overall = estimate_metric([1, 2, 3, 4, 5]), estimate_metric([1, 2, 3, 4, 5], overall=2.0, floor=0.5)
     assert (overall.mean, overall.real_against_real) == (2, 0.5)
     assert overall.high - overall.low == pytest.approx(parts.high - parts.low)
+
+
+def test_an_interval_ends_where_the_metric_does():
+    near_one = estimate_metric([0.9, 1.0, 1.0, 1.0, 0.9], limits=(0, 1))
+    assert (near_one.mean, near_one.high) == (pytest.approx(0.96), 1)
+    assert near_one.low == pytest.approx(0.96 - 2.776 * 0.0547723 / 5**0.5, rel=1e-5)
+    near_zero = estimate_metric([0.0, 0.0, 0.0, 0.0, 0.1], limits=(0, 1))
+    assert (near_zero.low, near_zero.mean) == (0, pytest.approx(0.02))
+    assert near_zero.high > 0.02
+
+
+def test_an_estimate_beyond_the_limits_is_not_changed():
+    """An extrapolated distance can be a little below 0."""
+    estimate = estimate_metric([-0.01, -0.02, -0.01, 0.0, -0.01], limits=(0, math.inf))
+    assert estimate.low == estimate.mean == pytest.approx(-0.01)
+    assert estimate.high == pytest.approx(-0.01 + 2.776 * 0.00707107 / 5**0.5, abs=1e-6)
+
+
+def test_the_limits_of_the_metrics():
+    for name in METRIC_TITLES:
+        low, high = metric_limits(name, 10)
+        assert low < high
+        assert (low == -math.inf) == (name == "kernel_inception_distance_mean")
+    assert metric_limits("coverage", 10) == (0, 1)
+    assert metric_limits("inception_score_mean", 10) == (1, 10)
+    assert metric_limits("class_entropy", 10) == (0, math.log(10))
+    assert metric_limits("modes_covered", 30) == (0, 1000)
+
+
+@pytest.mark.parametrize("true_share", [0.5, 0.97, 0.995])
+def test_intervals_of_shares_stay_inside_and_cover_as_often_as_before(true_share: float):
+    source, covered_counts = np.random.default_rng(0), [0, 0]
+    for _ in range(300):
+        shares = (source.binomial(200, true_share, 5) / 200).tolist()
+        cut_off, plain = estimate_metric(shares, limits=(0, 1)), estimate_metric(shares)
+        assert 0 <= cut_off.low <= cut_off.mean == plain.mean <= cut_off.high <= 1
+        for i, estimate in enumerate((cut_off, plain)):
+            covered_counts[i] += estimate.low <= true_share <= estimate.high
+    assert covered_counts[0] == covered_counts[1]
+    assert covered_counts[0] > 250
 
 
 @pytest.mark.parametrize("count", [1, 4, 21])

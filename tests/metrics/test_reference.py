@@ -8,7 +8,14 @@ from dcgan.cache import cache_folder
 from dcgan.data.open import ImageSet
 from dcgan.metrics import reference
 from dcgan.metrics.features import FeatureExtractor
-from dcgan.metrics.reference import FeatureSet, choose_rows, extract_reference, floor_sets, load_or_compute_metrics
+from dcgan.metrics.reference import (
+    FeatureSet,
+    choose_rows,
+    extract_reference,
+    floor_sets,
+    floor_train_sets,
+    load_or_compute_metrics,
+)
 
 
 class CountingExtractor:
@@ -107,11 +114,26 @@ def test_the_chosen_rows_are_always_the_same_and_none_is_chosen_twice():
     assert len(choose_rows(10, 60)) == 10
 
 
-def test_floor_sets_are_disjoint_if_the_pool_is_large_enough():
-    pool = FeatureSet(torch.arange(20.0).view(20, 1))
-    disjoint = [s.features.flatten().tolist() for s in floor_sets(pool, 10, 2)]
-    assert disjoint[0] + disjoint[1] == list(range(20))
-    overlapping = [s.features.flatten().tolist() for s in floor_sets(pool, 15, 2)]
-    assert all(len(set(rows)) == 15 for rows in overlapping)
-    assert set(overlapping[0]) != set(overlapping[1])
-    assert floor_sets(pool, 21, 2) == []
+def floor_rows(pool_size: int, n: int) -> tuple[list[list[int]], list[list[int] | None]]:
+    """Return the rows of the floor's sets, and those of their training pictures."""
+    pool = FeatureSet(torch.arange(float(pool_size)).view(-1, 1))
+    sets, train_sets = floor_sets(pool, n, 2), floor_train_sets(pool, n, 2)
+    return [s.features.flatten().int().tolist() for s in sets], [
+        None if s is None else s.features.flatten().int().tolist() for s in train_sets
+    ]
+
+
+@pytest.mark.parametrize("pool_size", [0, 99, 100, 101, 199, 200, 201, 299, 300])
+def test_floor_sets_never_overlap(pool_size: int):
+    sets, train_sets = floor_rows(pool_size, 100)
+    assert [len(rows) for rows in sets] == min(2, pool_size // 100) * [100]
+    assert len(set().union(*sets)) == 100 * len(sets)
+    for rows, train_rows in zip(sets, train_sets, strict=True):
+        assert train_rows is None or not set(rows) & set(train_rows)
+
+
+def test_one_floor_set_has_the_rest_as_training_pictures_if_that_is_enough():
+    assert floor_rows(200, 100)[1] == [list(range(100, 200)), list(range(100))]
+    assert floor_rows(300, 200)[1] == [list(range(200, 300))]
+    assert floor_rows(299, 200)[1] == [None]
+    assert floor_rows(200, 200)[1] == [None]

@@ -53,6 +53,16 @@ def test_values_that_are_no_finite_number_are_left_out():
     assert metric_points(entries, "x") == [(0.0, 1.0), (5.0, 3.5)]
 
 
+def test_distances_of_other_features_are_not_in_one_curve():
+    """Version 0.1.0 measured larger pictures on features of shrunken ones."""
+    values = [("random", 0.1), ("random (full size)", 3.0), ("random (full size)", 2.0)]
+    events = [
+        {"event": "measured", "images_seen": i, "features": features, "frechet_inception_distance": value}
+        for i, (features, value) in enumerate(values)
+    ]
+    assert distance_chart(events).curves == {"distance (less is better)": [(1.0, 3.0), (2.0, 2.0)]}
+
+
 def test_each_chart_of_events_has_its_own_kind():
     events = [
         {"event": "measured", "images_seen": 8, "frechet_inception_distance": 3.0},

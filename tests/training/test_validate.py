@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,20 @@ def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: py
     assert (record["best"], record["best_step"], record["stale"]) == (1.0, 4, 1)
     shorter = dcgan.train("dcgan", out=tmp_path / "s", steps=4, **SMALL)
     assert (folder.model / "model.safetensors").read_bytes() == (shorter.model / "model.safetensors").read_bytes()
+
+
+def test_a_distance_on_other_features_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Version 0.1.0 measured pictures above 32 pixels on features of shrunken pictures: those distances are smaller."""
+    set_distances(monkeypatch, [0.001, 3.0, 2.0, 4.0])
+    settings = EVALUATED | {"image_size": 36}
+    folder = dcgan.train("dcgan64", out=tmp_path / "r", steps=3, **settings)
+    assert origin(folder)["measured"]["features"] == "random (full size)"
+    config_path = folder.model / "config.json"
+    config_path.write_text(config_path.read_text().replace("random (full size)", "random"))
+    messages: list[str] = []
+    dcgan.resume(folder, steps=9, callbacks=[SimpleNamespace(on_message=lambda event: messages.append(event.text))])
+    assert (origin(folder)["step"], origin(folder)["measured"][DISTANCE]) == (6, 2.0)
+    assert [message for message in messages if "measured with features random, and this version" in message]
 
 
 def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

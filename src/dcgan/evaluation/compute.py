@@ -39,6 +39,43 @@ class SampleMetrics:
     samples: FeatureSet
 
 
+@dataclass(frozen=True)
+class RealSide:
+    """The real pictures that samples are compared with, and what depends on them only.
+
+    Attributes:
+        features: the features of the pictures.
+        statistics: their mean and covariance.
+        kernel_mean: of all pairs, see `fidelity.mean_kernel`.
+        manifold: the features that precision, recall, density and coverage use.
+        manifold_radii: see `fidelity.manifold_radii`.
+        ball_radii: see `fidelity.ball_radii`.
+    """
+
+    features: FeatureSet
+    statistics: fidelity.GaussianStatistics
+    kernel_mean: float
+    manifold: Tensor
+    manifold_radii: Tensor
+    ball_radii: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def describe_real_side(real: FeatureSet) -> RealSide:
+    """Compute what all sets of samples are compared with."""
+    manifold = real.features[:MAX_MANIFOLD_IMAGES]
+    return RealSide(
+        real,
+        fidelity.gaussian_statistics(real.features),
+        fidelity.mean_kernel(real.features),
+        manifold,
+        fidelity.manifold_radii(manifold),
+        fidelity.ball_radii(manifold),
+    )
+
+
 def extract_samples(task: EvaluationTask, seed: int, on_extracted: Callable[[int], object]) -> FeatureSet:
     """Return the features of the samples of a seed; `on_extracted` gets the number of samples after each batch."""
     batches = []
@@ -49,7 +86,7 @@ def extract_samples(task: EvaluationTask, seed: int, on_extracted: Callable[[int
 
 
 def compute_metrics(
-    task: EvaluationTask, fake: FeatureSet, real: FeatureSet, train: FeatureSet | None, seed: int
+    task: EvaluationTask, fake: FeatureSet, real: RealSide, train: FeatureSet | None, seed: int
 ) -> Metrics:
     """Return every metric of one set of samples, except the accuracy of a judge that is trained on them.
 
@@ -58,25 +95,30 @@ def compute_metrics(
         fake: the samples.
         real: the real pictures that the samples are compared with.
         train: real pictures of the split that the generator was trained on, or None.
-        seed: of subsets.
+        seed: of the subsets of the extrapolation.
     """
-    statistics = fidelity.gaussian_statistics(real.features)
     metrics = {
         "frechet_inception_distance": fidelity.frechet_distance(
-            fidelity.gaussian_statistics(fake.features), statistics
+            fidelity.gaussian_statistics(fake.features), real.statistics
         ),
-        "kernel_inception_distance_mean": fidelity.kernel_distance(fake.features, real.features, seed),
+        "kernel_inception_distance_mean": fidelity.kernel_distance(
+            fake.features, real.features.features, real.kernel_mean
+        ),
     }
     if task.infinite:
         metrics["frechet_inception_distance_infinite"] = fidelity.extrapolated_frechet_distance(
-            fake.features, statistics, seed
+            fake.features, real.statistics, seed
         )
-    fake_features, real_features = fake.features[:MAX_MANIFOLD_IMAGES], real.features[:MAX_MANIFOLD_IMAGES]
-    metrics["precision"], metrics["recall"] = fidelity.precision_recall(fake_features, real_features)
-    metrics["density"], metrics["coverage"] = fidelity.density_coverage(fake_features, real_features)
+    manifold = fake.features[:MAX_MANIFOLD_IMAGES]
+    metrics["precision"], metrics["recall"] = fidelity.precision_recall(
+        manifold, real.manifold, real_radii=real.manifold_radii
+    )
+    metrics["density"], metrics["coverage"] = fidelity.density_coverage(
+        manifold, real.manifold, real_radii=real.ball_radii
+    )
     if train is not None and task.split == "test":
         train_features = train.features[:MAX_MANIFOLD_IMAGES]
-        metrics["train_held_out_distance_ratio"] = train_distance_ratio(fake_features, train_features, real_features)
+        metrics["train_held_out_distance_ratio"] = train_distance_ratio(manifold, train_features, real.manifold)
     return metrics | _compute_class_metrics(task, fake)
 
 

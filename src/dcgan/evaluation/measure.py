@@ -15,9 +15,11 @@ from tqdm import tqdm
 from dcgan.cache import cache_key
 from dcgan.evaluation.compute import (
     Metrics,
+    RealSide,
     SampleMetrics,
     add_train_on_fakes,
     compute_metrics,
+    describe_real_side,
     extract_samples,
 )
 from dcgan.evaluation.save import nearest_grid, save_evaluation
@@ -26,6 +28,7 @@ from dcgan.files import printable
 from dcgan.images import save_png
 from dcgan.metrics import fidelity, modes
 from dcgan.metrics.intervals import MIN_SEEDS, Estimate, estimate_metric
+from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.reference import (
     MAX_FLOOR_IMAGES,
     MAX_REFERENCE_IMAGES,
@@ -33,6 +36,7 @@ from dcgan.metrics.reference import (
     concatenate_sets,
     extract_reference,
     floor_sets,
+    floor_train_sets,
     load_or_compute_metrics,
 )
 from dcgan.metrics.results import Evaluation
@@ -42,7 +46,7 @@ from dcgan.sampling.output import check_output_path
 
 FLOOR_SET_COUNT = 2
 """Sets of real pictures that the floor is the mean of; it varies little between sets."""
-FLOOR_VERSION = 1
+FLOOR_VERSION = 2
 """Version of the floor's metrics in the cache. It is raised when a metric is computed in another way."""
 
 
@@ -125,26 +129,27 @@ def run_evaluation(task: EvaluationTask, start: float) -> Evaluation:
         mininterval=0.5 if os.isatty(2) else 10,
         disable=not task.show_progress,
     ) as bar:
-        real = extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update)
+        real = describe_real_side(
+            extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update)
+        )
         pool = _extract_floor_pool(task, bar.update)
-        floor_inputs = floor_sets(pool, task.n, FLOOR_SET_COUNT)
-        floor = _load_or_compute_floor(task, real, floor_inputs) if floor_inputs else {}
-        metrics = _compute_sample_metrics(task, real, floor_inputs, bar.update)
+        floor = _load_or_compute_floor(task, real, pool) if len(pool) >= task.n else {}
+        metrics = _compute_sample_metrics(task, real, pool, bar.update)
     if task.train_on_fakes:
         add_train_on_fakes(task, metrics, floor, cache_key("trained on reals", _floor_key(task, 0)))
     return Evaluation(
         source=printable(task.samples.name),
         data=printable(task.data),
         split=task.split,
-        features=task.extractor.name,
+        features=task.features_name,
         n=task.n,
         reference_count=reference_count,
         seeds=() if task.has_files else task.seeds,
         interval_method=_describe_intervals(task),
         neighbor_k=fidelity.NEIGHBOR_K,
-        metrics=_estimate_metrics(metrics, floor),
+        metrics=_estimate_metrics(task, metrics, floor),
         class_shares=_class_shares(task, metrics.samples),
-        notes=tuple(_notes(task, pool)),
+        notes=tuple(_notes(task, pool, floor)),
         seconds=round(time.perf_counter() - start, 1),
     )
 
@@ -158,14 +163,15 @@ def _extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], obje
     return extract_reference(images, FLOOR_SPLIT[task.split], task.extractor, max_count, on_extracted)
 
 
-def _load_or_compute_floor(task: EvaluationTask, real: FeatureSet, floor_inputs: list[FeatureSet]) -> Metrics:
+def _load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet) -> Metrics:
     """Return every metric with real pictures of another split instead of samples, the mean of the sets."""
 
     def compute_floor() -> Metrics:
-        train_sets = [*floor_inputs[1:], floor_inputs[0]]
+        sets = floor_sets(pool, task.n, FLOOR_SET_COUNT)
+        train_sets = floor_train_sets(pool, task.n, FLOOR_SET_COUNT)
         metrics = [
             compute_metrics(task, fake, real, train, seed)
-            for seed, (fake, train) in enumerate(zip(floor_inputs, train_sets, strict=True))
+            for seed, (fake, train) in enumerate(zip(sets, train_sets, strict=True))
         ]
         return {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
 
@@ -181,7 +187,7 @@ def _floor_key(task: EvaluationTask, reference_count: int) -> str:
         task.n,
         reference_count,
         FLOOR_SET_COUNT,
-        task.extractor.name,
+        task.features_name,
         task.extractor.weights_key,
         task.samples.image_shape,
         task.infinite,
@@ -189,13 +195,14 @@ def _floor_key(task: EvaluationTask, reference_count: int) -> str:
 
 
 def _compute_sample_metrics(
-    task: EvaluationTask, real: FeatureSet, floor_inputs: list[FeatureSet], on_extracted: Callable[[int], object]
+    task: EvaluationTask, real: RealSide, pool: FeatureSet, on_extracted: Callable[[int], object]
 ) -> SampleMetrics:
     """Extract the features of the samples, and return their metrics.
 
     The floor's sets serve as training pictures in the metric of memorization.
     """
-    train_sets = [floor_inputs[i % FLOOR_SET_COUNT] if floor_inputs else None for i in range(len(task.seeds))]
+    sets = floor_sets(pool, task.n, FLOOR_SET_COUNT)
+    train_sets = [sets[i % len(sets)] if sets else None for i in range(len(task.seeds))]
     if not task.has_files:
         metrics, sample_sets = [], []
         for seed, train in zip(task.seeds, train_sets, strict=True):
@@ -211,12 +218,15 @@ def _compute_sample_metrics(
     return SampleMetrics(metrics, compute_metrics(task, samples, real, train_sets[0], 0), samples)
 
 
-def _estimate_metrics(metrics: SampleMetrics, floor: Metrics) -> dict[str, Estimate]:
+def _estimate_metrics(task: EvaluationTask, metrics: SampleMetrics, floor: Metrics) -> dict[str, Estimate]:
+    scores = metrics.samples.scores
+    class_count = 1 if scores is None else scores.shape[1]
     return {
         name: estimate_metric(
             [set_metrics[name] for set_metrics in metrics.of_sets],
             None if metrics.overall is None else metrics.overall[name],
             floor.get(name),
+            metric_limits(name, class_count),
         )
         for name in metrics.of_sets[0]
     }
@@ -236,13 +246,37 @@ def _class_shares(task: EvaluationTask, samples: FeatureSet) -> dict[str, float]
     return dict(zip(names, modes.class_shares(samples.scores.argmax(1), len(names)), strict=True))
 
 
-def _notes(task: EvaluationTask, pool: FeatureSet) -> list[str]:
+def _notes(task: EvaluationTask, pool: FeatureSet, floor: Metrics) -> list[str]:
     notes = list(task.notes)
-    if len(pool) < task.n:
-        notes.append(f"no real against real: it needs {task.n:,} more real pictures, and there are {len(pool):,}")
+    if task.features_name != task.extractor.name:
+        notes.append(
+            f"{task.features_name}: pictures above {task.extractor.full_size_above} pixels are no longer made smaller; "
+            f"their metrics on {task.extractor.name} features of version 0.1.0 are not comparable"
+        )
+    notes += _floor_notes(task, pool, floor)
     if task.extractor.is_stacked:
         notes.append(
             f"KL to uniform: {modes.kl_bias(task.n):.4f} of it is the estimator's own bias at n = {task.n:,}; "
             "real against real also contains the unequal frequencies of the digits"
+        )
+    return notes
+
+
+def _floor_notes(task: EvaluationTask, pool: FeatureSet, floor: Metrics) -> list[str]:
+    """Return what is missing in the floor, and why."""
+    if len(pool) < task.n:
+        return [f"no real against real: it needs {task.n:,} more real pictures, and there are {len(pool):,}"]
+    if len(pool) >= FLOOR_SET_COUNT * task.n:
+        return []
+    notes = [
+        f"real against real is of one set of {task.n:,} pictures, because there are {len(pool):,} for "
+        f"{FLOOR_SET_COUNT} sets"
+    ]
+    if task.split == "test":
+        rest = len(pool) - task.n
+        notes.append(
+            f"real against real of nearest: train / held-out is with the {rest:,} other pictures"
+            if "train_held_out_distance_ratio" in floor
+            else f"no real against real of nearest: train / held-out, because only {rest:,} other pictures are left"
         )
     return notes

@@ -1,5 +1,6 @@
 """An evaluation with everything opened and checked, before anything is computed."""
 
+import math
 import os
 from dataclasses import dataclass
 
@@ -59,6 +60,11 @@ class EvaluationTask:
     def has_files(self) -> bool:
         """Whether the samples came from files, and not from a model."""
         return self.samples.count is not None
+
+    @property
+    def features_name(self) -> str:
+        """The name that is reported with metrics of these pictures."""
+        return self.extractor.name_for(self.samples.image_shape)
 
     def open_split(self, split: str) -> ImageSet:
         """Open a split of the data, in the shape of the samples."""
@@ -188,5 +194,22 @@ def _check_task(task: EvaluationTask) -> None:
             f"{name} gives {task.n:,} samples: an interval needs {len(task.seeds)} parts of at least "
             f"{fidelity.MIN_IMAGES}, {minimum:,} in all"
         )
+    _check_extrapolation(task, name)
     if task.train_on_fakes and not (task.samples.classes and task.real_images.classes):
         raise UserError(f"--train-on-fakes needs classes, and {name} was made without those of {printable(task.data)}")
+
+
+def _check_extrapolation(task: EvaluationTask, name: str) -> None:
+    """Refuse to extrapolate from too few samples: the result has nothing to do with the distance."""
+    if not task.infinite:
+        return
+    minimum, parts = fidelity.min_extrapolation_samples(task.extractor.feature_count), 1
+    count, subject = task.n, "--n is"
+    if task.has_files:
+        parts = len(task.seeds)
+        count, subject = task.n - (parts - 1) * math.ceil(task.n / parts), f"{name} gives {parts} parts of"
+    if count < minimum:
+        raise UserError(
+            f"--infinite with {task.extractor.feature_count} features needs at least {minimum:,} samples"
+            f"{' in each part' if parts > 1 else ''}, and {subject} {count:,}: draw more, or leave it out"
+        )

@@ -31,6 +31,8 @@ class FeatureExtractor:
             channel in turn, (N, C * classes).
         weights_key: a key of the network's weights; the key of cached features contains it. Other weights need another
             key.
+        full_size_above: pictures with a side longer than this, in pixels, are read at their full size, which version
+            0.1.0 of the package did not do: `name_for` gives their metrics another name. None if nothing changed.
     """
 
     name: str
@@ -40,6 +42,16 @@ class FeatureExtractor:
     classes: tuple[str, ...] = ()
     is_stacked: bool = False
     weights_key: str = ""
+    full_size_above: int | None = None
+
+    def name_for(self, image_shape: tuple[int, int, int]) -> str:
+        """Return the name that is reported with metrics of images of a shape (C, H, W).
+
+        Metrics and cached features of two names are not comparable.
+        """
+        if self.full_size_above is None or max(image_shape[1:]) <= self.full_size_above:
+            return self.name
+        return f"{self.name} (full size)"
 
 
 def hash_weights(network: "nn.Module") -> str:

@@ -2,8 +2,11 @@
 
 The arithmetic is torch-fidelity's wherever it has the metric. Features are float32 (N, D). Distances between
 distributions are computed in double precision, because they are small differences of large sums. Distances between
-neighbors are computed in single precision, which takes half the time and half the memory. KID draws subsets, and the
-Inception score divides the samples into ten parts; both do so from a seed.
+neighbors are computed in single precision, which takes half the time and half the memory. The Inception score divides
+the samples into ten parts, always in the same way.
+
+What depends on the real pictures only (`GaussianStatistics`, `mean_kernel`, the radii) can be computed once for many
+sets of samples.
 """
 
 from dataclasses import dataclass
@@ -17,16 +20,14 @@ from dcgan.errors import UserError
 
 NEIGHBOR_K = 5
 """The k of precision, recall, density and coverage, as in Naeem et al. 2020."""
-KID_SUBSET_COUNT = 50
-"""Subsets that the kernel distance is the mean of."""
-KID_SUBSET_SIZE = 1000
-"""Feature vectors of each set in such a subset."""
 MIN_IMAGES = 100
 """Pictures that each side needs, whatever the features are."""
 DISTANCE_ROWS = 200
-"""Rows of a distance matrix that are in memory at a time; more rows are not faster."""
+"""Rows of a distance or kernel matrix that are in memory at a time; more rows are not faster."""
 EXTRAPOLATION_POINTS = 15
 """Sample sizes that the extrapolation to infinitely many samples uses, as in Chong and Forsyth 2020."""
+EXTRAPOLATION_SAMPLES_PER_FEATURE = 5
+"""Samples for each feature that the extrapolation needs: below that, the distance is far from a line in 1 / n."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ def frechet_distance(a: GaussianStatistics, b: GaussianStatistics) -> float:
     return max(0.0, float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]))
 
 
+def min_extrapolation_samples(feature_count: int) -> int:
+    """Return the number of samples that `extrapolated_frechet_distance` needs at least."""
+    return EXTRAPOLATION_SAMPLES_PER_FEATURE * feature_count
+
+
 def extrapolated_frechet_distance(fake: Tensor, real: GaussianStatistics, seed: int = 0) -> float:
     """Return the Fréchet distance extrapolated to infinitely many generated samples (Chong and Forsyth 2020).
 
@@ -84,10 +90,17 @@ def extrapolated_frechet_distance(fake: Tensor, real: GaussianStatistics, seed: 
         fake: features of the samples, (N, D).
         real: statistics of the real features.
         seed: of the subsets.
+
+    Raises:
+        ValueError: there are fewer samples than `min_extrapolation_samples`.
     """
     source = np.random.Generator(np.random.Philox(key=seed))
     n, feature_count = fake.shape
-    sizes = np.linspace(max(n // 5, min(n, feature_count + 1)), n, EXTRAPOLATION_POINTS).astype(int)
+    minimum = min_extrapolation_samples(feature_count)
+    if n < minimum:
+        raise ValueError(f"an extrapolation with {feature_count} features needs {minimum} samples, not {n}")
+    # The distance bends away from the line where there are less than about `minimum` samples; few samples are halved.
+    sizes = np.linspace(max(n // 5, min(n // 2, minimum)), n, EXTRAPOLATION_POINTS).astype(int)
     distances = [
         frechet_distance(gaussian_statistics(fake[torch.from_numpy(source.permutation(n)[:size])]), real)
         for size in sizes.tolist()
@@ -95,29 +108,37 @@ def extrapolated_frechet_distance(fake: Tensor, real: GaussianStatistics, seed: 
     return float(np.polyfit(1 / sizes, distances, 1)[1])
 
 
-def kernel_distance(fake: Tensor, real: Tensor, seed: int = 0) -> float:
-    """Return the kernel distance: the mean of unbiased squared MMDs with (xᵀy / D + 1)³ (Bińkowski et al. 2018).
+def kernel_distance(fake: Tensor, real: Tensor, real_mean: float | None = None) -> float:
+    """Return the kernel distance: the unbiased squared MMD with k(x, y) = (xᵀy / D + 1)³ (Bińkowski et al. 2018).
 
-    Its expectation does not depend on n. For equal distributions it is 0 on average, so it can be a little below 0.
+    It is the U-statistic of all pairs of both sets, whose sizes may differ: mean k(x, x') over different fakes + mean
+    k(y, y') over different reals - 2 mean k(x, y) (Gretton et al. 2012). Its expectation does not depend on the sizes.
+    For equal distributions it is 0 on average, so it can be a little below 0.
 
     Args:
-        fake: (N, D).
-        real: (M, D).
-        seed: of the subsets, each of `KID_SUBSET_SIZE` features, or of all if there are fewer.
+        fake: (N, D), at least two.
+        real: (M, D), at least two.
+        real_mean: `mean_kernel(real)`, if it is known already.
     """
-    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric  # slow to import
+    mixed_mean = _sum_kernel(fake, real) / (len(fake) * len(real))
+    return mean_kernel(fake) + (mean_kernel(real) if real_mean is None else real_mean) - 2 * mixed_mean
 
-    size = min(KID_SUBSET_SIZE, len(fake), len(real))
-    is_complete = size == len(fake) == len(real)  # every subset would be the same: all features of both
-    result = kid_features_to_metric(
-        fake.double(),
-        real.double(),
-        kid_subsets=1 if is_complete else KID_SUBSET_COUNT,
-        kid_subset_size=size,
-        rng_seed=seed % 2**32,
-        verbose=False,
-    )
-    return float(result[KEY_METRIC_KID_MEAN])
+
+def mean_kernel(features: Tensor) -> float:
+    """Return the mean of k(x, x') over all pairs of different rows of features (N, D)."""
+    n, double = len(features), features.double()
+    diagonal = (double.square().sum(1) / features.shape[1] + 1) ** 3
+    return (_sum_kernel(features, features) - float(diagonal.sum())) / (n * (n - 1))
+
+
+def _sum_kernel(a: Tensor, b: Tensor) -> float:
+    """Return the sum of k over all pairs of rows, a block of rows at a time."""
+    b = b.double().T
+    total = 0.0
+    for rows in torch.split(a, DISTANCE_ROWS):
+        values = torch.addmm(torch.ones((), dtype=torch.float64), rows.double(), b, alpha=1 / len(b))
+        total += float((values * values).mul_(values).sum())
+    return total
 
 
 def inception_score(scores: Tensor) -> float:
@@ -134,7 +155,9 @@ def inception_score(scores: Tensor) -> float:
     return float(isc_features_to_metric(scores)[KEY_METRIC_ISC_MEAN])
 
 
-def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOR_K) -> tuple[float, float]:
+def precision_recall(
+    fake: Tensor, real: Tensor, k: int = NEIGHBOR_K, real_radii: Tensor | None = None
+) -> tuple[float, float]:
     """Return the share of fakes on the real manifold, and of reals on that of the fakes (Kynkäänniemi et al. 2019).
 
     The manifold of a set is the union of a ball around each of its points that reaches to the point's k-th nearest
@@ -144,20 +167,35 @@ def precision_recall(fake: Tensor, real: Tensor, k: int = NEIGHBOR_K) -> tuple[f
         fake: (N, D).
         real: (M, D).
         k: the neighbor that a ball reaches to.
+        real_radii: `manifold_radii(real, k)`, if they are known already.
     """
-    from torch_fidelity.metric_prc import (  # slow to import
-        KEY_METRIC_PRECISION,
-        KEY_METRIC_RECALL,
-        prc_features_to_metric,
-    )
-
-    result = prc_features_to_metric(
-        fake, real, prc_neighborhood=k, prc_batch_size=DISTANCE_ROWS, save_cpu_ram=True, verbose=False
-    )
-    return float(result[KEY_METRIC_PRECISION]), float(result[KEY_METRIC_RECALL])
+    real_radii = manifold_radii(real, k) if real_radii is None else real_radii
+    return _share_inside(fake, real, real_radii), _share_inside(real, fake, manifold_radii(fake, k))
 
 
-def density_coverage(fake: Tensor, real: Tensor, k: int = NEIGHBOR_K) -> tuple[float, float]:
+def manifold_radii(features: Tensor, k: int = NEIGHBOR_K) -> Tensor:
+    """Return the distance (N,) of each row of features (N, D) to its k-th nearest other row."""
+    from torch_fidelity.metric_prc import calc_cdist_part  # slow to import
+
+    # Each point is the nearest to itself, so its k-th neighbor is the (k + 1)-th nearest point.
+    blocks = torch.split(features, DISTANCE_ROWS)
+    return torch.cat([calc_cdist_part(rows, features, DISTANCE_ROWS).kthvalue(k + 1).values for rows in blocks])
+
+
+def _share_inside(points: Tensor, centers: Tensor, radii: Tensor) -> float:
+    """Return the share of points (N, D) that are in a ball around one of the centers (M, D)."""
+    from torch_fidelity.metric_prc import calc_cdist_part  # slow to import
+
+    is_inside = [
+        (calc_cdist_part(rows, centers, DISTANCE_ROWS) <= radii).any(dim=1).float()
+        for rows in torch.split(points, DISTANCE_ROWS)
+    ]
+    return torch.cat(is_inside).mean().item()
+
+
+def density_coverage(
+    fake: Tensor, real: Tensor, k: int = NEIGHBOR_K, real_radii: Tensor | None = None
+) -> tuple[float, float]:
     """Return how many real balls a fake is in, over k, and the share of real balls that a fake is in.
 
     Single outliers change these less than precision and recall (Naeem et al. 2020). The density can be above 1.
@@ -166,12 +204,22 @@ def density_coverage(fake: Tensor, real: Tensor, k: int = NEIGHBOR_K) -> tuple[f
         fake: (N, D).
         real: (M, D).
         k: the neighbor that a ball reaches to.
+        real_radii: `ball_radii(real, k)`, if they are known already.
     """
+    real_radii = ball_radii(real, k) if real_radii is None else real_radii
     pair_count, covered_count = 0, 0
-    for rows in torch.split(real, DISTANCE_ROWS):
-        # each point is the nearest to itself, so its k-th neighbor is the (k + 1)-th nearest point
-        radii = torch.cdist(rows, real).topk(k + 1, dim=1, largest=False).values[:, -1:]
-        is_inside = torch.cdist(rows, fake) < radii  # (rows, N)
+    for rows, radii in zip(torch.split(real, DISTANCE_ROWS), torch.split(real_radii, DISTANCE_ROWS), strict=True):
+        is_inside = torch.cdist(rows, fake) < radii[:, None]  # (rows, N)
         pair_count += int(is_inside.sum())
         covered_count += int(is_inside.any(1).sum())
     return pair_count / (k * len(fake)), covered_count / len(real)
+
+
+def ball_radii(features: Tensor, k: int = NEIGHBOR_K) -> Tensor:
+    """Return the radii (N,) of `density_coverage`.
+
+    They are those of `manifold_radii`, but rounded as the distances that they are compared with there: in blocks of
+    another width.
+    """
+    blocks = torch.split(features, DISTANCE_ROWS)
+    return torch.cat([torch.cdist(rows, features).topk(k + 1, dim=1, largest=False).values[:, -1] for rows in blocks])

@@ -43,7 +43,12 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float]:
     return mean, STUDENT_T_QUANTILES[n - 2] * deviation / math.sqrt(n)
 
 
-def estimate_metric(values: Sequence[float], overall: float | None = None, floor: float | None = None) -> Estimate:
+def estimate_metric(
+    values: Sequence[float],
+    overall: float | None = None,
+    floor: float | None = None,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
     """Return the estimate of a metric, with its interval over independent sets of samples.
 
     Args:
@@ -52,6 +57,9 @@ def estimate_metric(values: Sequence[float], overall: float | None = None, floor
             estimate, because the mean of the parts has the bias of fewer samples. The interval keeps the width of the
             parts' mean, which is also that of all samples as long as the deviation falls with the root of the number.
         floor: the metric of real pictures, see `Estimate.real_against_real`.
+        limits: the least and the largest value that the metric can have. The interval is cut off there: the true value
+            is not beyond them, so the interval contains it as often as before. An estimate that is beyond them is not
+            changed, and the interval reaches to it.
 
     Raises:
         ValueError: there are fewer than five or more than twenty values.
@@ -60,4 +68,5 @@ def estimate_metric(values: Sequence[float], overall: float | None = None, floor
         raise ValueError(f"an interval is computed from {MIN_SEEDS} to {MAX_SEEDS} sets, not {len(values)}")
     mean, half_width = mean_and_half_width(values)
     center = mean if overall is None else overall
-    return Estimate(center, center - half_width, center + half_width, tuple(values), floor)
+    low, high = min(center, max(limits[0], center - half_width)), max(center, min(limits[1], center + half_width))
+    return Estimate(center, low, high, tuple(values), floor)

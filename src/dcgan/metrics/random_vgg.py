@@ -17,11 +17,11 @@ VGG16_CHANNELS = ((16, 16), (32, 32), (64, 64, 64), (128, 128, 128), (128, 128, 
 FEATURE_COUNT = 64
 """Length of the feature vector."""
 IMAGE_SIDE = 32
-"""Height and width that pictures are resized to, in pixels."""
+"""Height and width that smaller pictures are resized to, in pixels; larger pictures are not resized."""
 WEIGHTS_SEED = 2020
 """Seed of the weights."""
 EXTRACTION_BATCH_SIZE = 500
-"""Pictures that go through the network at a time."""
+"""Pictures of 32x32 that go through the network at a time. Of larger pictures, as many as have so many pixels."""
 
 
 class RandomVgg(nn.Module):
@@ -40,13 +40,16 @@ class RandomVgg(nn.Module):
                 convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
                 layers += [_init_weights(convolution, 9 * in_channels, source), nn.ReLU()]
                 in_channels = out_channels
-            layers.append(nn.MaxPool2d(2))
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())  # (N, 128)
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))  # so that no row or column of an odd size is dropped
+        self.convolutions = nn.Sequential(*layers)
         self.head = _init_weights(nn.Linear(in_channels, FEATURE_COUNT, bias=False), in_channels, source)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the features (N, 64) of images (N, 3, 32, 32) in [-1, 1]."""
-        features: Tensor = self.head(self.convolutions(images))
+        """Return the features (N, 64) of images (N, 3, H, W) in [-1, 1].
+
+        The last map has one pixel for each 32x32 of the images. The features are the mean over the map.
+        """
+        features: Tensor = self.head(self.convolutions(images).mean((2, 3)))
         return features
 
 
@@ -58,18 +61,33 @@ def _init_weights(layer: nn.Conv2d | nn.Linear, fan_in: int, source: np.random.G
 
 
 def open_random_vgg(device: str) -> FeatureExtractor:
-    """Build the extractor `random`."""
+    """Build the extractor `random`.
+
+    Pictures of at most 32x32 are resized to 32x32. Larger pictures go through the network as they are: made smaller,
+    they would lose what is fine in them, and no metric would see it.
+    """
     network = RandomVgg().to(memory_format=torch.channels_last).to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
     def extract(pixels: Tensor) -> tuple[Tensor, None]:
+        height, width = pixels.shape[2:]
+        batch_size = EXTRACTION_BATCH_SIZE
+        if max(height, width) > IMAGE_SIDE:
+            batch_size = max(1, EXTRACTION_BATCH_SIZE * IMAGE_SIDE**2 // (height * width))
         features = []
-        for batch in torch.split(pixels, EXTRACTION_BATCH_SIZE):
-            images = to_float(convert_channels(batch, 3).to(device))
-            if images.shape[2:] != (IMAGE_SIDE, IMAGE_SIDE):
-                size = (IMAGE_SIDE, IMAGE_SIDE)
-                images = F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+        for batch in torch.split(pixels, batch_size):
+            images = _resize_small_images(to_float(convert_channels(batch, 3).to(device)))
             features.append(network(images.to(memory_format=torch.channels_last)).cpu())
         return torch.cat(features), None
 
-    return FeatureExtractor("random", FEATURE_COUNT, extract, weights_key=hash_weights(network))
+    weights_key = hash_weights(network)
+    return FeatureExtractor("random", FEATURE_COUNT, extract, weights_key=weights_key, full_size_above=IMAGE_SIDE)
+
+
+def _resize_small_images(images: Tensor) -> Tensor:
+    """Resize images (N, 3, H, W) to 32x32 if neither side is longer than that."""
+    height, width = images.shape[2:]
+    if max(height, width) > IMAGE_SIDE or height == width == IMAGE_SIDE:
+        return images
+    size = (IMAGE_SIDE, IMAGE_SIDE)
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)

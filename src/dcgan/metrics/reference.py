@@ -17,6 +17,7 @@ from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
+from dcgan.metrics.fidelity import MIN_IMAGES
 from dcgan.rng import RandomPurpose, derive_seed
 
 MAX_REFERENCE_IMAGES = 10_000
@@ -63,11 +64,7 @@ def concatenate_sets(sets: list[FeatureSet]) -> FeatureSet:
 
 def choose_rows(n: int, max_count: int) -> Tensor:
     """Return up to `max_count` of the rows 0 to n - 1, int64, in random order: always the same, none of them twice."""
-    return _permutation(0, n, max_count)
-
-
-def _permutation(seed: int, n: int, max_count: int) -> Tensor:
-    source = np.random.Generator(np.random.Philox(key=derive_seed(seed, RandomPurpose.REFERENCE_IMAGES)))
+    source = np.random.Generator(np.random.Philox(key=derive_seed(0, RandomPurpose.REFERENCE_IMAGES)))
     return torch.from_numpy(source.permutation(n)[:max_count])
 
 
@@ -89,7 +86,8 @@ def extract_reference(
     """
     rows = choose_rows(len(images), max_count)
     shape, weights_key = list(images.pixels.shape), extractor.weights_key
-    name = cache_key("features", images.content_key, split, shape, max_count, extractor.name, weights_key)
+    extractor_name = extractor.name_for((shape[1], shape[2], shape[3]))
+    name = cache_key("features", images.content_key, split, shape, max_count, extractor_name, weights_key)
     cached = _read_features(cache_folder() / name / "features.safetensors", len(rows), extractor)
     if cached is None:
         batches = []
@@ -131,15 +129,21 @@ def _read_features(path: Path, n: int, extractor: FeatureExtractor) -> FeatureSe
 
 
 def floor_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet]:
-    """Return `count` sets of `n` pictures from a pool, or no set if the pool is smaller than `n`.
+    """Return up to `count` disjoint sets of `n` pictures from a pool; none if the pool is smaller than `n`."""
+    set_count = min(count, len(pool) // n)
+    return [pool.select(torch.arange(i * n, (i + 1) * n)) for i in range(set_count)]
 
-    The sets are disjoint if the pool is large enough; otherwise each is drawn without replacement.
+
+def floor_train_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet | None]:
+    """Return, for each of the floor's sets, other pictures of the pool that serve as training pictures.
+
+    It is the next set. If there is only one set, it is the rest of the pool, or None if that is less than `MIN_IMAGES`.
     """
-    if len(pool) < n:
-        return []
-    if len(pool) >= count * n:
-        return [pool.select(torch.arange(i * n, (i + 1) * n)) for i in range(count)]
-    return [pool.select(_permutation(i, len(pool), n)) for i in range(count)]
+    sets = floor_sets(pool, n, count)
+    if len(sets) != 1:
+        return [*sets[1:], *sets[:1]]
+    rest = pool.select(torch.arange(n, len(pool)))
+    return [rest if len(rest) >= MIN_IMAGES else None]
 
 
 def load_or_compute_metrics(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:

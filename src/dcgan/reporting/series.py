@@ -75,9 +75,15 @@ def score_chart(measurements: Sequence[LogEntry], score_kind: ScoreKind) -> Char
     return ChartData("Scores", curves, "mean score")
 
 
+def comparable_measurements(events: Iterable[LogEntry]) -> list[LogEntry]:
+    """Return the Fréchet distances with the features of the last one: those of other features cannot be compared."""
+    measured = [event for event in events if event["event"] == "measured"]
+    return [event for event in measured if event.get("features") == measured[-1].get("features")]
+
+
 def distance_chart(events: Iterable[LogEntry]) -> ChartData:
     """Return the Fréchet distances that were measured while the run trained."""
-    measured = [event for event in events if event["event"] == "measured"]
+    measured = comparable_measurements(events)
     return ChartData(
         "Fréchet distance while training", {"distance (less is better)": metric_points(measured, DISTANCE)}
     )

@@ -12,12 +12,15 @@ from torch import nn
 
 from dcgan.data.open import open_images
 from dcgan.devices.connect import max_over_ranks
+from dcgan.errors import UserError
+from dcgan.files import printable, read_json
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, open_extractor
 from dcgan.metrics.fidelity import GaussianStatistics
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
 from dcgan.models.store import save_generator
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
 from dcgan.training.callbacks import EvaluateEvent
@@ -36,11 +39,13 @@ class ValidationReference:
 
     Attributes:
         features: the feature extractor.
+        features_name: the name that is reported with its distances of pictures of this size.
         statistics: of the real pictures' features.
         split: which part of the data the pictures are.
     """
 
     features: FeatureExtractor
+    features_name: str
     statistics: GaussianStatistics
     split: str
 
@@ -70,7 +75,8 @@ def prepare_validation(state: State) -> ValidationReference | None:
         if len(reals) > features.feature_count or split == "train":
             break
     reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, lambda count: None)
-    return ValidationReference(features, fidelity.gaussian_statistics(reference.features), split)
+    features_name = features.name_for((channels, size[0], size[1]))
+    return ValidationReference(features, features_name, fidelity.gaussian_statistics(reference.features), split)
 
 
 def validate(state: State, writer: RunWriter, reference: ValidationReference | None) -> None:
@@ -91,10 +97,11 @@ def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -
     distance = sample_distance(state, network, reference)
     result = {
         "frechet_inception_distance": distance,
-        "features": reference.features.name,
+        "features": reference.features_name,
         "split": reference.split,
         "n": SAMPLE_COUNT,
     }
+    _forget_other_features(state, writer, reference)
     progress.evaluations_since_best += 1
     if progress.best_distance is None or distance < progress.best_distance:
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
@@ -105,9 +112,33 @@ def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -
     best_step = progress.step if progress.best_step is None else progress.best_step
     writer.callbacks.on_evaluate(
         EvaluateEvent(
-            step, images_seen, distance, reference.features.name, reference.split, progress.best_distance, best_step
+            step, images_seen, distance, reference.features_name, reference.split, progress.best_distance, best_step
         )
     )
+
+
+def _forget_other_features(state: State, writer: RunWriter, reference: ValidationReference) -> None:
+    """Forget the best distance if it was measured with other features, as version 0.1.0 did with larger pictures."""
+    if state.progress.best_distance is None:
+        return
+    features_name = _read_features_name(writer.folder)
+    if features_name is not None and features_name != reference.features_name:
+        state.progress.best_distance = None
+        writer.callbacks.on_message(
+            f"the model was measured with features {printable(features_name)}, and this version measures with "
+            f"{reference.features_name}: the best model is now the best one from here on"
+        )
+
+
+def _read_features_name(folder: RunFolder) -> str | None:
+    """Return the features that the model was measured with, or None if the model does not say it."""
+    try:
+        trained = read_json(folder.model / "config.json").get("trained")
+    except UserError:  # the user has removed or changed it
+        return None
+    measured = trained.get("measured") if isinstance(trained, dict) else None
+    name = measured.get("features") if isinstance(measured, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
