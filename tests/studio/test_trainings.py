@@ -142,13 +142,16 @@ def test_data_outside_the_given_folders_are_neither_started_with_nor_resumed(
         response = client.post("/api/runs", json={"data": data})
         assert response.status_code == 400
         assert "--data-root" in response.json()["detail"]
-    path = runs / "small" / "config.json"
-    content = json.loads(path.read_text())
-    content["settings"]["data"] = "/etc"
-    path.write_text(json.dumps(content))
-    response = client.post("/api/runs/small/resume", json={"minutes": 9})
-    assert (response.status_code, started_commands) == (400, [])
-    assert "--data-root" in response.json()["detail"]
+    config, state = (
+        json.loads((runs / "small" / name).read_text()) for name in ("config.json", "checkpoint/state.json")
+    )
+    for data, path in (("/etc", None), ("pictures", "/etc"), ("/etc", str(Path.cwd() / "pictures"))):
+        config["settings"]["data"], state["data_path"] = data, path
+        (runs / "small" / "config.json").write_text(json.dumps(config))
+        (runs / "small" / "checkpoint" / "state.json").write_text(json.dumps(state))
+        response = client.post("/api/runs/small/resume", json={"minutes": 9})
+        assert (response.status_code, started_commands) == (400, [])
+        assert "--data-root" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("action", ["stop", "resume", "dismiss"])

@@ -51,7 +51,7 @@ class ModelStore:
         config_path = path / "config.json"
         key = (str(folder), config_path.stat().st_mtime if config_path.is_file() else 0.0)
         if key not in self._models:
-            model = Model(load_generator(path), folder.name)
+            model = Model(load_generator(path), str(folder))
             model.generator.requires_grad_(False)
             self._models[key] = model
             self._forget_oldest()
@@ -136,11 +136,12 @@ class ModelStore:
         training = training_data_of(model)
         if training is None:
             raise UserError("the model does not say what it was trained on")
+        for place in filter(None, (training.record.path, training.name)):
+            self._data_roots.check(place)  # before anybody looks whether it exists
         options: dict[str, Any] = {"fit": str(model.trained.get("fit", "crop"))}
         options |= {"value_range": training.value_range, "rules": training.rules}
 
         def open_split(source: str, split: str = "test") -> ImageSet:
-            self._data_roots.check(source)
             return open_images(source, split, size=(height, width), channels=channels, **options)
 
         source, test = open_training_data(training, model.source, open_split)

@@ -110,7 +110,8 @@ class Trainings:
             BusyError: `MAX_TRAININGS` are running.
         """
         run, shown = self._store.run(name), printable(name)
-        self._data_roots.check(run.data_record().path or run.config().data)
+        for place in filter(None, (run.data_record().path, run.config().data)):  # the training looks in both
+            self._data_roots.check(place)
         trained_minutes = _trained_minutes(run)
         if minutes <= trained_minutes:
             raise UserError(

@@ -56,7 +56,7 @@ const TEXTS = {
   state_broken: ["broken", "손상됨"],
   state_failed: ["failed", "실패"],
   loadingHow: ["The data and the networks are being loaded.", "데이터와 신경망을 불러오고 있습니다."],
-  failedHow: ["The training failed before it had a run to show.", "실행을 만들기 전에 훈련이 실패했습니다."],
+  failedHow: ["It failed before there was a run to show. Mend what the message says, and start it again on the page Runs.", "실행을 만들기 전에 실패했습니다. 메시지의 문제를 고친 뒤 실행 페이지에서 다시 시작하세요."],
   trainingFailed: ["The training of {0} failed: {1}", "{0}의 훈련이 실패했습니다: {1}"],
   dismiss: ["Dismiss", "닫기"],
   sent: ["…", "…"],

@@ -86,13 +86,16 @@ function makeRunPanels(root, runName, refresh) {
     // A screen reader reads these again when they are replaced.
     if ((run.failure || "") !== lastFailure) {
       lastFailure = run.failure || "";
-      failure.replaceChildren(...(lastFailure ? [makeFailure(run.name, lastFailure, refresh)] : []));
+      // Without its failure, a training that has no run is nothing that this page could show.
+      const onDismiss = run.state === "failed" ? () => (location.hash = "#/runs") : refresh;
+      failure.replaceChildren(...(lastFailure ? [makeFailure(run.name, lastFailure, onDismiss)] : []));
     }
     const newEvents = JSON.stringify(run.events);
     if (newEvents !== lastEvents) {
       lastEvents = newEvents;
       events.replaceChildren(h("h3", {}, t("health")), makeHealthList(run), ...makeMetricList(run));
     }
+    right.hidden = run.state === "failed"; // there is no run that could have curves or problems
     root.dataset.state = run.state;
   }
 
