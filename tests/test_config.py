@@ -82,6 +82,11 @@ def test_the_command_names_the_settings_that_differ_from_the_preset():
         ({"n_critic": 0}, "--n-critic must be above 0"),
         ({"betas": (0.5, 1.0)}, "--betas must be two numbers"),
         ({"betas": (0.5,)}, "--betas must be two numbers"),
+        ({"betas": None}, "--betas must be two numbers"),
+        ({"value_range": 5}, "--value-range must be two numbers"),
+        ({"value_range": (1, "2")}, "--value-range must be two numbers"),
+        ({"value_range": (0, float("inf"))}, "--value-range must be two numbers"),
+        ({"value_range": (4, 4)}, "--value-range must be LOW and HIGH with LOW below HIGH, not 4 4"),
         ({"seed": -1}, "--seed must be from 0"),
         ({"steps": -1}, "--steps must be above 0"),
         ({"epochs": 1e308}, "--epochs must be above 0 and at most"),
@@ -168,3 +173,10 @@ def test_channels_are_1_3_or_4():
     assert configure("dcgan", channels=3).channels == 3
     with pytest.raises(UserError, match="--channels must be 1, 3 or 4, not 2"):
         configure("dcgan", channels=2)
+
+
+def test_a_range_of_values_is_two_floats_and_part_of_the_command():
+    c = configure("dcgan", value_range=[0, 4095])
+    assert c.value_range == (0.0, 4095.0)
+    assert isinstance(c.value_range[0], float)
+    assert train_command(c) == "dcgan train --preset dcgan --value-range 0.0 4095.0"
