@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from dcgan import UserError, resources
-from dcgan.resources import (
+from dcgan import UserError
+from dcgan.sampling import resources
+from dcgan.sampling.resources import (
     available_disk,
     available_memory,
     check_disk,
@@ -69,7 +70,7 @@ def test_the_least_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 MEMORY_LIMIT = """
 import resource
 from pathlib import Path
-from dcgan.resources import available_memory
+from dcgan.sampling.resources import available_memory
 used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, used + 300 * 2**20))
 print(available_memory())
