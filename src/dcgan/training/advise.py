@@ -66,11 +66,11 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     save_png(check.make_contact_sheet(images), sheet)
     parts = {split: len(open_images(spec, split, value_range=value_range)) for split in ("train", "validation", "test")}
     advice = {"command": train_command(config), "reasons": reasons, **cost, "size": list(config.size or size)}
-    notices = [*images.notices, *([] if images.classes else [f"no classes: {images.no_classes_reason}"])]
     return {
         "data": printable(spec),
         **content,
-        "notices": notices,
+        "notices": list(images.notices),
+        "no_classes_reason": images.no_classes_reason,
         "value_range": images.value_range,
         "parts": parts,
         "contact_sheet": str(sheet),
@@ -158,7 +158,7 @@ def advice_text(content: Mapping[str, Any]) -> str:
     rows = [
         ("pictures", f"{content['pictures']:,}; to train {parts['train']:,}, held out: validation "
                      f"{parts['validation']:,}, test {parts['test']:,}"),
-        ("classes", _classes_text(content["classes"])),
+        ("classes", _classes_text(content["classes"], content["no_classes_reason"])),
         ("sizes", _sizes_text(content["sizes"])),
         ("kinds", ", ".join(f"{n:,} {mode}" for mode, n in content["modes"].items())),
         ("used as", f"{content['channels']} channel{'s' * (content['channels'] > 1)}, {_size_text(advice['size'])}; "
@@ -186,9 +186,9 @@ def _sizes_text(sizes: Mapping[str, Any]) -> str:
     return f"{sizes['smallest']} to {sizes['largest']}; {commonest}"
 
 
-def _classes_text(counts: Mapping[str, int]) -> str:
+def _classes_text(counts: Mapping[str, int], no_classes_reason: str) -> str:
     if not counts:
-        return "none"
+        return f"none: {no_classes_reason}" if no_classes_reason else "none"
     listed = ", ".join(f"{name} {n:,}" for name, n in list(counts.items())[:MAX_LISTED_CLASSES])
     return f"{len(counts):,}: {listed}{', …' * (len(counts) > MAX_LISTED_CLASSES)}"
 
