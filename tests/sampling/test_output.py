@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 import dcgan
-from dcgan import UserError, resources
+from dcgan import UserError
 from dcgan.cli.main import run as command
 from dcgan.images import Pixels
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.generate import SampleStream
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import grid_sample_count, make_sample_grid, write_sample_stream, write_samples
+from dcgan.system import resources
 
 
 def test_a_grid_has_a_row_for_each_class(class_model: Model, tmp_path: Path):

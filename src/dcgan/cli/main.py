@@ -22,14 +22,18 @@ from dcgan.files import printable
 from dcgan.metrics.features import EXTRACTORS
 from dcgan.models.families import FAMILIES
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS, PRESETS, configure, preset_config
+from dcgan.system.console import BROKEN_PIPE_STATUS, OutputError, prepare_streams, print_message, write_output
+from dcgan.system.resources import explain_out_of_memory
 from dcgan.training.augment import AUGMENTATIONS, AUTO_AUGMENTATION, NO_AUGMENTATION
 from dcgan.training.losses import OBJECTIVES
 
 USER_ERROR_STATUS, CTRL_C_STATUS = 2, 130
+MEMORY_ADVICE = "ask for less, for example with a lower --n, --batch-size or --image-size"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with status 0 if it is done, 2 after a user's mistake, 130 after Ctrl-C."""
+    prepare_streams()
     sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
 
 
@@ -37,10 +41,16 @@ def run(argv: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
         command = parse(argv)
-        if command is None or (result := command()) is None:
+        if command is None:
+            return 0
+        with explain_out_of_memory(MEMORY_ADVICE):
+            result = command()
+        if result is None:
             return 0
         content, text = result
-        print(json.dumps(content) if command.json else "\n".join(map(printable, text.split("\n"))))
+        _print_output(json.dumps(content) if command.json else "\n".join(map(printable, text.split("\n"))))
+    except OutputError as error:
+        return BROKEN_PIPE_STATUS if error.is_broken_pipe else _print_error(str(error), USER_ERROR_STATUS)
     except UserError as error:
         return _print_error(str(error), USER_ERROR_STATUS, is_reported_here=getattr(error, "is_reported_here", False))
     except OSError as error:
@@ -57,10 +67,10 @@ def parse(argv: list[str]) -> Any:
         UserError: there is no such command, or its flags cannot be understood.
     """
     if not argv or argv[0] in ("-h", "--help"):
-        print(overview_text())
+        _print_output(overview_text())
         return None
     if argv[0] == "--version":
-        print(f"dcgan {dcgan.__version__}")
+        _print_output(f"dcgan {dcgan.__version__}")
         return None
     name, words = argv[0], argv[1:]
     _check_no_empty_words(words)
@@ -175,7 +185,7 @@ def _parse_flags(name: str, command: Callable[..., Any], words: list[str], **def
     def reject(event: tyro_errors.ParseErrorEvent) -> NoReturn:
         raise UserError(f"{_error_text(event, command)}; see dcgan {name} --help")
 
-    with tyro_errors.on_parse_error(reject):
+    with tyro_errors.on_parse_error(reject), write_output():  # tyro prints the help
         try:
             return tyro.cli(
                 command,
@@ -236,11 +246,21 @@ def _last_value(words: list[str], flag: str) -> str | None:
     return value
 
 
+def _print_output(text: str) -> None:
+    """Print a text on standard output.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with write_output():
+        print(text)
+
+
 def _print_error(message: str, status: int, *, is_reported_here: bool = False) -> int:
     """Print one line on standard error and return the exit status.
 
     What all processes of a run know is printed by the first one only.
     """
     if is_reported_here or is_first_process():
-        print("dcgan:", printable(" ".join(message.split())), file=sys.stderr)
+        print_message("dcgan:", printable(" ".join(message.split())))
     return status

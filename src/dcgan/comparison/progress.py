@@ -1,12 +1,12 @@
 """The progress of a comparison: one bar over all runs."""
 
 import os
-import sys
 from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
+from dcgan.system.console import standard_error
 from dcgan.training.callbacks import StepEvent
 from dcgan.training.progress_bar import FILE_INTERVAL_S, TERMINAL_INTERVAL_S
 
@@ -30,7 +30,7 @@ class ComparisonProgress:
             desc=name,
             bar_format=BAR_FORMAT,
             mininterval=TERMINAL_INTERVAL_S if os.isatty(2) else FILE_INTERVAL_S,
-            file=sys.stderr,
+            file=standard_error(),
         )
 
     def __enter__(self) -> "ComparisonProgress":

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, fi
 from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.system.console import standard_error
 
 MIN_IMAGES = 2
 """Fewer images cannot be trained on; the same holds for each class."""
@@ -212,7 +212,7 @@ def _progress_bar(total: int, set_name: str) -> "tqdm[Any]":
         unit="img",
         delay=PROGRESS_DELAY_S,
         mininterval=interval,
-        file=sys.stderr,
+        file=standard_error(),
     )
 
 

@@ -1,7 +1,6 @@
 """torchvision's image sets by name. Files that are on the disk are used; other files are downloaded by torchvision."""
 
 import contextlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from dcgan.cache import cache_folder
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.system.console import standard_error
 
 Array = npt.NDArray[Any]
 
@@ -95,7 +95,7 @@ def _open_dataset(name: str, entry: TorchvisionSet, arguments: Mapping[str, Any]
         # torchvision unpacks a packed file that is there already and does not download it.
         packed = [root for root in roots if (root / entry.folder / entry.file_names[0]).exists()]
         root = packed[0] if packed else roots[-1]
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(standard_error()):
             return dataset_class(str(root), download=True, **arguments)
     except ModuleNotFoundError as error:
         raise UserError(f"{name} needs {error.name}: pip install 'dcgan[svhn]'") from None

@@ -1,6 +1,5 @@
 """The devices that a run trains on, and how their processes agree, through Lightning Fabric: see docs/scaling.md."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from dcgan.devices.launcher import RANK_TIMEOUT, detect_launcher
 from dcgan.devices.single import SingleDevice
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.system.console import print_message
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -73,7 +73,7 @@ def can_compile(device: torch.device) -> bool:
         torch.compile(torch.add, backend=COMPILE_BACKEND)(torch.zeros(2, device=device), 1)
     except Exception as error:  # every backend reports in its own way that something is missing
         reason = printable(" ".join(str(error).split())[:200])
-        print(f"--compile is ignored: nothing can be compiled for {device.type} here ({reason})", file=sys.stderr)
+        print_message(f"--compile is ignored: nothing can be compiled for {device.type} here ({reason})")
         return False
     return True
 

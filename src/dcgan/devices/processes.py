@@ -5,19 +5,21 @@ are started (Fabric's `ddp_spawn`): the caller, be it the command or a Python pr
 result.
 """
 
+import logging
 import os
 import shlex
 import signal
 import socket
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, current_process, get_context
 from multiprocessing.queues import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT_S = 3.0
 """Time in which a living process answers after another one died."""
 POLL_INTERVAL_S = 0.05
+NO_MAIN_GUARD_STATUS = 98
+"""Exit status of a new process whose script trains as soon as it is imported."""
 
 
 class LostRankError(UserError):
@@ -84,6 +88,8 @@ def run_on_devices(config: Config, task: RankTask, *, custom_names: list[str]) -
         UserError: as the task, or a process died.
         TrainingStopped: as the task.
     """
+    if config.devices > 1 and _is_importing_script():
+        _end_without_main_guard()
     fabric = connect_devices(config)
     if isinstance(fabric, SingleDevice) or config.devices * config.num_nodes == 1:
         return task(fabric, _ignore)
@@ -96,6 +102,19 @@ def run_on_devices(config: Config, task: RankTask, *, custom_names: list[str]) -
             f"torchrun --nproc-per-node {config.devices} SCRIPT"
         )
     return _run_in_new_processes(fabric, config.devices, task)
+
+
+def _is_importing_script() -> bool:
+    """Return whether this is a new process that still runs the script of its parent, before it begins its work."""
+    return bool(getattr(current_process(), "_inheriting", False))  # what `multiprocessing` itself asks
+
+
+def _end_without_main_guard() -> NoReturn:
+    """End a process that runs the script of its parent to the same call: its parent says what is missing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(NO_MAIN_GUARD_STATUS)
 
 
 def _ignore(path: str) -> None:
@@ -196,11 +215,15 @@ def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
     run_paths, other_children = get_context("spawn").SimpleQueue(), active_children()
 
     def forward() -> None:
+        if os.name == "nt":  # `os.kill` would end the children before they have saved; they get Ctrl-C themselves
+            return
         for child in active_children():
             if child not in other_children and child.pid:
                 with suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGTERM)
 
+    # torch would log that it ends the other processes after one has ended.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     # Without the log level c10d writes a stack trace to the terminal each time that it finds a connection closed.
     with catch_stop_signals(forward) as stop_signals, _environment(TORCH_CPP_LOG_LEVEL="ERROR"):
         try:
@@ -208,6 +231,11 @@ def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
         except ProcessExitedException as error:
             if stop_signals:
                 raise TrainingStopped("stopped before anything was saved", stop_signals[0]) from None
+            if error.exit_code == NO_MAIN_GUARD_STATUS:
+                raise UserError(
+                    "several devices need processes, and each of them runs your script again up to the training: put "
+                    'the training below `if __name__ == "__main__":`'
+                ) from None
             ending = error.signal_name or f"status {error.exit_code}"
             run_path = "" if run_paths.empty() else run_paths.get()
             text = f"rank {error.error_index} of {count}, on {socket.gethostname()}, died ({ending})"

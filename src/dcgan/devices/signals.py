@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+"""Ctrl-C, a polite kill, a terminal or connection that is closed, and Ctrl-Break. Not every system has all of them."""
+UNCONDITIONAL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""They are caught even if they are ignored: a shell lets what it starts in the background ignore SIGINT."""
 
 
 @contextmanager
 def catch_stop_signals(forward: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of being ended by them. A second Ctrl-C ends the program at once.
+    """Collect `STOP_SIGNALS` instead of being ended by them. A second Ctrl-C ends the program at once.
+
+    A hangup that is ignored stays ignored: `nohup` lets a program go on after its terminal is closed.
 
     Python delivers signals to the main thread only. In another thread, for example of a server, nothing is caught.
 
@@ -32,6 +37,8 @@ def catch_stop_signals(forward: Callable[[], None] = lambda: None) -> Iterator[l
     previous_handlers: dict[signal.Signals, Any] = {}
     try:
         for number in STOP_SIGNALS:
+            if number not in UNCONDITIONAL_SIGNALS and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             previous_handlers[number] = signal.signal(number, remember)
     except ValueError:  # this is not the main thread
         pass

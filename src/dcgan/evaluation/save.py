@@ -1,7 +1,5 @@
 """Save an evaluation in the run that it belongs to."""
 
-import sys
-
 from dcgan.data.location import public_name
 from dcgan.evaluation.grids import make_class_grid, make_nearest_grid
 from dcgan.evaluation.task import EvaluationTask
@@ -10,6 +8,7 @@ from dcgan.images import Pixels, save_png
 from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import load
+from dcgan.system.console import print_message
 
 
 def save_evaluation(folder: RunFolder, task: EvaluationTask, evaluation: Evaluation) -> None:
@@ -29,7 +28,7 @@ def save_evaluation(folder: RunFolder, task: EvaluationTask, evaluation: Evaluat
                 save_png(class_grid, temporary / "classes.png")
     except OSError as error:
         if task.show_progress:
-            print(f"the evaluation is not saved in {folder.path}: {error.strerror}", file=sys.stderr)
+            print_message(f"the evaluation is not saved in {folder.path}: {error.strerror}")
 
 
 def nearest_grid(task: EvaluationTask) -> Pixels:

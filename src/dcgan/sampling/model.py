@@ -20,7 +20,7 @@ from dcgan.models.store import load_generator
 from dcgan.sampling.generate import SampleStream, generate_batches, generate_pixels
 from dcgan.sampling.interpolate import principal_directions, walk_latents
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
-from dcgan.sampling.resources import check_memory
+from dcgan.system.resources import check_memory
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 

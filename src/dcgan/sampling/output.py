@@ -15,7 +15,7 @@ from dcgan.errors import UserError
 from dcgan.files import atomic_file, fsync_folder
 from dcgan.images import Pixels, make_grid, save_gif, save_png, write_png
 from dcgan.sampling.generate import SampleStream
-from dcgan.sampling.resources import check_disk, check_memory
+from dcgan.system.resources import check_disk, check_memory
 
 GRID_COLUMNS = 8
 """Columns of the grid of samples that a run writes."""

@@ -1,12 +1,12 @@
 """The progress bar of a training, and the lines that a training prints. It is a callback like any other."""
 
 import os
-import sys
 from typing import Any
 
 from tqdm import tqdm
 
 from dcgan.files import printable
+from dcgan.system.console import standard_error
 from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
 
 TERMINAL_INTERVAL_S, FILE_INTERVAL_S = 0.5, 10.0
@@ -28,6 +28,7 @@ class ProgressBar:
             unit="img",
             unit_scale=True,
             mininterval=TERMINAL_INTERVAL_S if os.isatty(2) else FILE_INTERVAL_S,
+            file=standard_error(),
         )
 
     def on_step(self, event: StepEvent) -> None:
@@ -45,11 +46,11 @@ class ProgressBar:
         """Print the distance, and the best one so far."""
         best = "the best so far" if event.is_best else f"{event.best_distance:.4g} at step {event.best_step:,}"
         text = f"step {event.step:,}: Fréchet distance {event.distance:.4g} ({event.features}, {event.split}), {best}"
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(text, file=standard_error())
 
     def on_message(self, event: MessageEvent) -> None:
         """Print the message above the bar."""
-        tqdm.write(printable(event.text), file=sys.stderr)
+        tqdm.write(printable(event.text), file=standard_error())
 
     def on_end(self, event: EndEvent) -> None:
         """Close the bar."""

@@ -26,6 +26,7 @@ from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.presets import DEFAULT_PRESET, configure
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
+from dcgan.system.resources import explain_out_of_memory
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import read_checkpoint, restore_tensors
@@ -38,6 +39,8 @@ from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recovery import restore_healthy_state
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import PLACE_SETTINGS, State, describe_arithmetic, fixed_settings, open_data, set_up
+
+MEMORY_ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
 
 def train(
@@ -71,7 +74,7 @@ def train(
     Raises:
         UserError: a setting that cannot work, or a folder that cannot be written. Nothing has been changed then.
         LostRankError: on several devices, one of the processes ended before the run did.
-        TrainingStopped: Ctrl-C or SIGTERM, after the run was saved.
+        TrainingStopped: Ctrl-C, SIGTERM or SIGHUP, after the run was saved.
     """
     if isinstance(loss, str):
         settings["loss"] = loss
@@ -117,6 +120,7 @@ def _callbacks(fabric: Devices, callbacks: Sequence[Any], show_progress: bool) -
     return Callbacks([*([ProgressBar()] if show_progress else []), *callbacks])
 
 
+@explain_out_of_memory(MEMORY_ADVICE)
 def _train(
     fabric: Devices,
     announce: Callable[[str], None],
@@ -241,6 +245,7 @@ def _select(changes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: changes[name] for name in names if name in changes}
 
 
+@explain_out_of_memory(MEMORY_ADVICE)
 def _resume(
     fabric: Devices,
     announce: Callable[[str], None],

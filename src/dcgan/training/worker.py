@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 from dcgan.errors import UserError
 from dcgan.files import read_json, write_json
 from dcgan.run.lock import lock_run
+from dcgan.system.console import print_message
 from dcgan.training.callbacks import EndEvent, StartEvent
 
 Phase = Literal["loading", "training", "ended", "failed"]
@@ -122,7 +123,7 @@ def main(text: str) -> int:
         return int(getattr(stop, "exit_status", INTERRUPTED_STATUS))
     except (UserError, OSError) as error:
         status_file.write(WorkerStatus("failed", str(error)))
-        print(f"dcgan: {error}", file=sys.stderr)
+        print_message(f"dcgan: {error}")
         return USER_ERROR_STATUS
     except BaseException as error:
         status_file.write(WorkerStatus("failed", f"{type(error).__name__}: {error}"))

@@ -15,6 +15,8 @@ from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.metrics.judge.network import measure_accuracy, save_judge
 from dcgan.metrics.judge.training import EPOCHS, train_judge
+from dcgan.system.console import BROKEN_PIPE_STATUS, OutputError, prepare_streams, print_message, write_output
+from dcgan.system.resources import explain_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,22 @@ def _open_labeled(data: str, split: str) -> tuple[ImageSet, Tensor]:
 
 def main() -> None:
     """Read the flags, train the judge, and print one JSON object; a user's mistake is one line and exit status 2."""
+    prepare_streams()
     try:
-        origin = tyro.cli(TrainJudge, prog="python -m dcgan.metrics.judge")()
-    except UserError as error:
-        print(f"judge: {error}", file=sys.stderr)
+        with write_output():  # tyro prints the help
+            command = tyro.cli(TrainJudge, prog="python -m dcgan.metrics.judge")
+        with explain_out_of_memory("end other programs, or take smaller pictures"):
+            origin = command()
+        with write_output():
+            print(json.dumps({name: value for name, value in origin.items() if name != "names"}))
+    except OutputError as error:
+        if error.is_broken_pipe:
+            sys.exit(BROKEN_PIPE_STATUS)
+        print_message(f"judge: {error}")
         sys.exit(2)
-    print(json.dumps({name: value for name, value in origin.items() if name != "names"}))
+    except UserError as error:
+        print_message(f"judge: {error}")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

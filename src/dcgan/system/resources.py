@@ -17,7 +17,7 @@ CGROUP_FILES = (
 """Limit and use of memory of this container, by version 2 and 1 of the kernel's interface."""
 MEMORY_ERRORS = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|unable to allocate|bad_alloc"
-    r"|bad allocation|could not create a memory|failed to allocate",
+    r"|bad allocation|can't start new thread|could not create a memory|failed to allocate",
     re.IGNORECASE,
 )
 """How torch, oneDNN, NumPy, C++ and the operating system say that there is too little memory."""
@@ -39,9 +39,12 @@ def available_memory() -> int | None:
 
     It is the least of what the machine has left and what the limits of the container and of the process leave.
     """
-    candidates = [_memory_of_machine(), *_memory_of_container(), _memory_of_process()]
-    known = [max(0, count) for count in candidates if count is not None]
-    return min(known, default=None)
+    return min((max(0, total - used) for total, used in _memory_limits()), default=None)
+
+
+def total_memory() -> int | None:
+    """Return how many bytes of memory this process can have in all; None if the system does not say."""
+    return min((total for total, _ in _memory_limits()), default=None)
 
 
 def available_disk(path: Path) -> int:
@@ -112,29 +115,40 @@ def explain_out_of_memory(advice: str) -> Iterator[None]:
 
 
 def out_of_memory_text(error: BaseException, advice: str) -> str:
-    """Return one line that says what was needed, what is there, and what to do."""
-    match, available = REQUESTED_SIZE.search(str(error)), available_memory()
+    """Return one line that says what was needed, what there is, and what to do."""
+    match, total = REQUESTED_SIZE.search(str(error)), total_memory()
     needed = f"{format_bytes(float(match[1]) * UNIT_BYTES[match[2].lower()])} more were needed" if match else ""
     is_gpu = any(name in str(error) for name in ("CUDA", "MPS"))
-    free = "" if available is None or is_gpu else f"{format_bytes(available)} are free"
-    details = ", ".join(filter(None, [needed, free]))
+    # What is free is not said: it was less at the moment of the error, and most of it is free again now.
+    limit = "" if total is None or is_gpu else f"this process can have {format_bytes(total)} in all"
+    details = ", ".join(filter(None, [needed, limit]))
     where = " of the GPU" if is_gpu else ""
     return f"there is not enough memory{where}{f' ({details})' if details else ''}: {advice}"
 
 
-def _memory_of_machine() -> int | None:
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+def _memory_limits() -> Iterator[tuple[int, int]]:
+    """Yield (bytes in all, bytes used) of the machine, of the container and of the process, as far as they say."""
+    for limit in (_machine_memory, _process_memory):
+        if (memory := limit()) is not None:
+            yield memory
+    for limit_path, use_path in CGROUP_FILES:
+        with suppress(OSError, ValueError):  # version 2 writes the word `max` where there is no limit
+            yield int(limit_path.read_text()), int(use_path.read_text())
+
+
+def _machine_memory() -> tuple[int, int] | None:
+    with suppress(OSError, ValueError, KeyError):
+        lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        sizes = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) > 1}
+        return sizes["MemTotal"], sizes["MemTotal"] - sizes["MemAvailable"]
     if sys.platform == "win32":
-        return _memory_of_windows()
+        return _windows_memory()
     if hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # at least more than this cannot be had
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), 0  # what is in use is not known
     return None
 
 
-def _memory_of_windows() -> int | None:
+def _windows_memory() -> tuple[int, int] | None:
     import ctypes  # only here, because Windows alone needs it
 
     class MemoryStatus(ctypes.Structure):
@@ -143,24 +157,25 @@ def _memory_of_windows() -> int | None:
         _fields_ = (
             ("length", ctypes.c_ulong),
             ("load", ctypes.c_ulong),
-            *((f"number_{i}", ctypes.c_ulonglong) for i in range(7)),
+            ("total_physical", ctypes.c_ulonglong),
+            ("available_physical", ctypes.c_ulonglong),
+            ("total_page_file", ctypes.c_ulonglong),
+            ("available_page_file", ctypes.c_ulonglong),
+            ("total_virtual", ctypes.c_ulonglong),
+            ("available_virtual", ctypes.c_ulonglong),
+            ("available_extended", ctypes.c_ulonglong),
         )
 
     status = MemoryStatus()
     status.length = ctypes.sizeof(MemoryStatus)
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    available_page_file = 3  # total and available physical memory come first, then the total page file
-    return int(getattr(status, f"number_{available_page_file}")) if kernel.GlobalMemoryStatusEx(status) else None
+    if not kernel.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.total_page_file), int(status.total_page_file - status.available_page_file)
 
 
-def _memory_of_container() -> Iterator[int]:
-    for limit, use in CGROUP_FILES:
-        with suppress(OSError, ValueError):  # version 2 writes the word `max` where there is no limit
-            yield int(limit.read_text()) - int(use.read_text())
-
-
-def _memory_of_process() -> int | None:
-    """Return what the limit of the address space (`ulimit -v`) leaves."""
+def _process_memory() -> tuple[int, int] | None:
+    """Return the limit of the address space (`ulimit -v`) and what is used of it; None without a limit."""
     try:
         import resource  # Windows has no such module
     except ImportError:
@@ -170,5 +185,5 @@ def _memory_of_process() -> int | None:
         return None
     with suppress(OSError, ValueError, IndexError):
         used_pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        return limit - used_pages * os.sysconf("SC_PAGE_SIZE")
-    return limit
+        return limit, used_pages * os.sysconf("SC_PAGE_SIZE")
+    return limit, 0
