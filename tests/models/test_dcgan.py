@@ -29,8 +29,10 @@ def test_the_studys_weights_load_and_give_the_same_output(make_network, make_stu
     network, study_network = make_network().train(training), make_study_network().train(training)
     network.load_state_dict(study_network.state_dict(), strict=True)
     x = torch.randn(shape)
-    # With five pictures and weights that drive tanh to its ends, float32 is 4e-6 from float64 and our way is 2e-5.
-    assert torch.allclose(network(x), study_network(x), atol=5e-5)
+    # With five pictures and weights that drive tanh to its ends, rounding decides a lot: on one CPU float32 is 4e-6
+    # from float64 and our way 2e-5; on others both are farther. Therefore the two are compared closely in float64 only.
+    assert torch.allclose(network(x), study_network(x), atol=1e-3)
+    assert torch.allclose(network.double()(x.double()), study_network.double()(x.double()), atol=1e-9)
 
 
 def test_the_gradients_are_the_studys_at_the_study_size():

@@ -64,7 +64,11 @@ def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.Monke
         train_step(compiled)
     assert torch.allclose(plain.sums.totals, compiled.sums.totals, rtol=1e-4, atol=1e-5)
     weights = compiled.generator.state_dict()
-    assert all(torch.allclose(w, weights[name], atol=1e-5) for name, w in plain.generator.state_dict().items())
+    for name, weight in plain.generator.state_dict().items():
+        difference = (weight - weights[name]).double().abs()
+        # where a gradient is nearly 0, rounding decides its sign, and Adam moves the weight by the learning rate
+        assert difference.max() <= 4 * plain.config.lr, name
+        assert difference.mean() <= 1e-5, name
 
 
 def test_without_a_compiler_one_line_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
