@@ -1,8 +1,21 @@
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from dcgan.cli.main import run
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]):
     monkeypatch.setattr("dcgan.cli.studio.find_spec", lambda name: None)
     assert "the studio needs fastapi and uvicorn: pip install 'dcgan[studio]'" in refused("studio")
+
+
+def test_data_roots_are_given_to_the_studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    arguments: dict[str, Any] = {}
+    monkeypatch.setattr("dcgan.studio.serve.serve", lambda *_, **options: arguments.update(options) or "http://x/")
+    assert run(["studio", str(tmp_path), "--no-browser"]) == 0
+    assert arguments["data_roots"] is None  # then it is the current folder
+    assert run(["studio", str(tmp_path), "--no-browser", "--data-root", "a", "--data-root", "b c"]) == 0
+    assert arguments["data_roots"].paths == (Path("a"), Path("b c"))
