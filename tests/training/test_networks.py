@@ -36,7 +36,7 @@ def make_config(network: str, loss: str = "non-saturating", size: int = 28, clas
 
 def use_data(monkeypatch: pytest.MonkeyPatch, data: ImageSet) -> None:
     """Let `set_up` train on these pictures."""
-    monkeypatch.setattr("dcgan.training.state.open_images", lambda spec, **options: data)
+    monkeypatch.setattr("dcgan.training.state.open_images", lambda *arguments, **options: data)
 
 
 def train_two_steps(config: Config, data: ImageSet, monkeypatch: pytest.MonkeyPatch) -> State:

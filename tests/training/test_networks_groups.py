@@ -83,7 +83,7 @@ def test_a_run_from_before_groups_within_classes_is_refused(tmp_path: Path, two_
     settings = {**SMALL_GROUPED, "groups": 4, "conditional": True}
     run = dcgan.train("fast", data=str(two_classes), out=tmp_path / "r", steps=1, **settings)
     with pytest.raises(UserError, match="an earlier version began this run"):
-        set_up(replace(run.config(), groups=5), is_new=False)
+        set_up(replace(run.config(), groups=5), is_new=False, data_source=str(two_classes))
     generator = dcgan.load(run).generator.requires_grad_(True)
     with pytest.raises(UserError, match="takes no classes: pass it as --init instead"):
         dcgan.train("cgan", generator=generator, data=str(two_classes), out=tmp_path / "o", steps=1)

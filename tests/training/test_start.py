@@ -1,6 +1,9 @@
 import json
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,7 +59,7 @@ def test_every_preset_resumes_as_if_it_had_never_stopped(
 ):
     digits = open_images("mnist", "test")  # with 40 pictures, five steps pass an epoch's end, whose batch is shorter
     few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
-    monkeypatch.setattr("dcgan.training.state.open_images", lambda spec, **options: few)
+    monkeypatch.setattr("dcgan.training.state.open_images", lambda *arguments, **options: few)
     if preset == "r3gan":
         change = {name: value for name, value in change.items() if name != "g_norm"}
     settings = PRESETS[preset] | change
@@ -95,7 +98,7 @@ def test_a_run_that_started_from_a_model_resumes_without_it(finished_run: RunFol
     shutil.rmtree(tmp_path / "start")
     resumed = dcgan.resume(part, steps=4)
     assert tensor_bytes(resumed) == tensor_bytes(whole)
-    assert resumed.config().init == settings["init"]
+    assert resumed.config().init == "start"  # the path would name the user
 
 
 @pytest.mark.parametrize(
@@ -315,3 +318,31 @@ def test_a_damaged_checkpoint_is_refused(finished_run: RunFolder, tmp_path: Path
 def test_training_in_bf16(tmp_path: Path, preset: str):
     folder = dcgan.train(preset, out=tmp_path / "r", steps=2, precision="bf16", **SMALL)
     assert dcgan.load(folder).sample(1).shape == (1, 28, 28, 1)
+
+
+TRAIN_WITHIN_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+import torch
+import dcgan.training.start
+from dcgan.cli.main import main
+used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+limit = used + 1500 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say what a process uses")
+def test_too_little_memory_is_one_line(tmp_path: Path):
+    words = ["train", "--preset", "dcgan", "--batch-size", "65536", "--steps", "2", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", TRAIN_WITHIN_A_LIMIT, *words, "--device", "cpu"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert process.returncode == 2
+    *_, line = process.stderr.strip().splitlines()
+    assert re.fullmatch(
+        r"dcgan: there is not enough memory \(.*B more were needed, this process can have .* GB in all\): lower "
+        "--batch-size, --image-size, --g-width or --d-width",
+        line,
+    )
+    assert "Traceback" not in process.stderr

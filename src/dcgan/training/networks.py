@@ -78,11 +78,10 @@ def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_n
         UserError: parts that cannot be used together, or not with this data.
     """
     if config.conditional and not data.classes:
-        reason = f" ({data.no_classes_reason})" if data.no_classes_reason else ""
+        hint = f" ({data.no_classes_reason}); or use" if data.no_classes_reason else ": use"
         preset = "" if Path(config.preset).suffix else f" (preset {config.preset})"
         raise UserError(
-            f"--conditional{preset} needs labels, and {printable(config.data)} has none{reason}; or use "
-            "--no-conditional"
+            f"--conditional{preset} needs labels, and {printable(config.data)} has none{hint} --no-conditional"
         )
     if config.conditional and isinstance(custom.generator, GroupedGenerator):
         raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
