@@ -233,3 +233,48 @@ def test_an_error_in_a_new_process_is_raised_by_the_caller(monkeypatch: pytest.M
 def test_one_device_needs_no_process_group():
     assert connect_devices(crew.config_for_two(devices=1)).world_size == 1
     assert not torch.distributed.is_initialized()
+
+
+SCRIPT_WITHOUT_MAIN_GUARD = """
+import sys
+import dcgan
+print("the script runs", flush=True)
+dcgan.train("vanilla", devices=2, steps=2, device="cpu", out=sys.argv[1])
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT_WITHOUT_MAIN_GUARD)
+    words = [sys.executable, str(script), str(tmp_path / "run")]
+    process = subprocess.run(words, capture_output=True, text=True, timeout=START_TIMEOUT_S)
+    assert process.returncode == 1
+    *_, last_line = process.stderr.strip().splitlines()
+    assert last_line.startswith("dcgan.errors.UserError: several devices need processes")
+    assert 'below `if __name__ == "__main__":`' in last_line
+    assert process.stderr.count("Traceback") == 1  # of the script itself, not of its new processes
+    assert 'strategy="ddp"' not in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_windows_ends_no_process_that_saves(monkeypatch: pytest.MonkeyPatch):
+    """On Windows `os.kill` ends a process at once; a new process gets Ctrl-C from the console as its parent does."""
+    kills: list[int] = []
+
+    class Child:
+        pid = 1
+
+    class Fabric:
+        def launch(self, function: Callable[..., dict]) -> dict:
+            monkeypatch.setattr(processes, "active_children", lambda: [Child()])
+            signal.raise_signal(signal.SIGINT)
+            return {"stopped": "saved", "signal_number": 2}
+
+    monkeypatch.setattr(processes.os, "kill", lambda process_id, number: kills.append(process_id))
+    for name, expected in (("posix", [1]), ("nt", [])):
+        kills.clear()
+        monkeypatch.setattr(processes, "active_children", list)
+        monkeypatch.setattr(processes, "is_windows", lambda name=name: name == "nt")
+        with pytest.raises(TrainingStopped, match="saved"):
+            processes._run_in_new_processes(Fabric(), 2, lambda fabric, announce: "")
+        assert kills == expected

@@ -206,6 +206,11 @@ def _resume_hint(run_path: str) -> str:
     return f"; continue from the last checkpoint with: dcgan resume {shlex.quote(run_path)}" if run_path else ""
 
 
+def is_windows() -> bool:
+    """Return whether signals cannot be sent to other processes here: `os.kill` would end them at once."""
+    return os.name == "nt"
+
+
 def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
     """Run the task in new processes of this machine, and wait for them.
 
@@ -215,7 +220,7 @@ def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
     run_paths, other_children = get_context("spawn").SimpleQueue(), active_children()
 
     def forward() -> None:
-        if os.name == "nt":  # `os.kill` would end the children before they have saved; they get Ctrl-C themselves
+        if is_windows():  # `os.kill` would end the children before they have saved; they get Ctrl-C themselves
             return
         for child in active_children():
             if child not in other_children and child.pid:
