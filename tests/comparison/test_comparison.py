@@ -15,6 +15,7 @@ from dcgan.cli.main import run as command
 from dcgan.comparison import comparison, plan, runs
 from dcgan.devices.processes import TrainingStopped
 from dcgan.evaluation import task
+from dcgan.metrics.limits import metric_limits
 from dcgan.presets import COMPARED_PRESETS, PRESETS
 from dcgan.run.folder import RunFolder
 from dcgan.training import loop
@@ -42,7 +43,10 @@ def test_two_presets_with_two_seeds(tmp_path: Path, capsys: pytest.CaptureFixtur
             each = [outcome["each"][preset][seed][name] for seed in ("0", "1")]
             assert value["each"] == each
             assert value["mean"] == pytest.approx(sum(each) / 2)
-            assert value["high"] - value["mean"] == pytest.approx(12.706 * abs(each[0] - each[1]) / 2, abs=1e-12)
+            low, high = metric_limits(name)
+            half_width = 12.706 * abs(each[0] - each[1]) / 2
+            assert value["high"] == pytest.approx(min(high, value["mean"] + half_width), abs=1e-9)
+            assert value["low"] == pytest.approx(max(low, value["mean"] - half_width), abs=1e-9)
         assert row["step"]["each"] == [4, 4]
         assert 0.1 < row["certainty"]["mean"] <= 1
     assert "label_agreement" in outcome["table"]["cgan"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dcgan.metrics.intervals import mean_and_half_width
+from dcgan.metrics.intervals import interval_ends, mean_and_half_width
 from dcgan.metrics.results import format_number
 
 SIGNIFICANCE_LEVEL = 0.05
@@ -35,12 +35,17 @@ class SeedSpread:
         return {"mean": self.mean, "low": self.low, "high": self.high, "each": list(self.values)}
 
 
-def spread_over_seeds(values: Sequence[float]) -> SeedSpread:
-    """Return the mean over seeds, with its 95% interval by Student's t."""
+def spread_over_seeds(values: Sequence[float], limits: tuple[float, float] = (-math.inf, math.inf)) -> SeedSpread:
+    """Return the mean over seeds, with its 95% interval by Student's t.
+
+    Args:
+        values: the metric of each seed.
+        limits: the least and the largest value that the metric can have; the interval is cut off there.
+    """
     if len(values) == 1:
         return SeedSpread(float(values[0]), None, None, tuple(values))
     mean, half_width = mean_and_half_width(values)
-    return SeedSpread(mean, mean - half_width, mean + half_width, tuple(values))
+    return SeedSpread(mean, *interval_ends(mean, half_width, limits), tuple(values))
 
 
 def permutation_test(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:

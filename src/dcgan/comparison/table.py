@@ -12,6 +12,7 @@ from dcgan.comparison.runs import comparison_run, read_parts
 from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
 from dcgan.data.location import public_name
 from dcgan.files import atomic_file, read_json, write_json
+from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.results import METRIC_TITLES, format_number
 from dcgan.reporting.series import DISTANCE
 
@@ -131,7 +132,8 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
 
 def _spread_row(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:
     """Return each metric of one preset over its runs."""
-    return {name: spread_over_seeds([run[name] for run in runs]) for name in (runs[0] if runs else {})}
+    names = runs[0] if runs else {}
+    return {name: spread_over_seeds([run[name] for run in runs], metric_limits(name)) for name in names}
 
 
 def _verdicts(table: dict[str, dict[str, SeedSpread]]) -> tuple[Verdict, ...]:

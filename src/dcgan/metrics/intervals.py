@@ -68,5 +68,11 @@ def estimate_metric(
         raise ValueError(f"an interval is computed from {MIN_SEEDS} to {MAX_SEEDS} sets, not {len(values)}")
     mean, half_width = mean_and_half_width(values)
     center = mean if overall is None else overall
-    low, high = min(center, max(limits[0], center - half_width)), max(center, min(limits[1], center + half_width))
+    low, high = interval_ends(center, half_width, limits)
     return Estimate(center, low, high, tuple(values), floor)
+
+
+def interval_ends(center: float, half_width: float, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the two ends of an interval that is cut off at the limits of a metric; it always contains its center."""
+    low, high = limits
+    return min(center, max(low, center - half_width)), max(center, min(high, center + half_width))

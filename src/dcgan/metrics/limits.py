@@ -2,8 +2,8 @@
 
 import math
 
-from dcgan.metrics.modes import MODE_COUNT
-
+MODE_COUNT = 1000
+"""Modes of stacked digits, `modes.MODE_COUNT`; that module imports torch, which takes seconds."""
 UNLIMITED = (-math.inf, math.inf)
 PROPORTION = (0.0, 1.0)
 NOT_NEGATIVE = (0.0, math.inf)
@@ -21,20 +21,22 @@ LIMITS = {
     "train_on_fakes_accuracy": PROPORTION,
     "modes_covered": (0.0, float(MODE_COUNT)),
     "kl_to_uniform": (0.0, math.log(MODE_COUNT)),
+    "certainty": PROPORTION,
+    "seconds": NOT_NEGATIVE,
 }
 """The least and the largest value of each metric. The kernel distance has no limits: it is unbiased for a distance that
 is 0 for equal distributions, so it is below 0 as often as above."""
 
 
-def metric_limits(name: str, class_count: int) -> tuple[float, float]:
+def metric_limits(name: str, class_count: int | None = None) -> tuple[float, float]:
     """Return the least and the largest value of a metric.
 
     Args:
         name: the key of the metric.
-        class_count: the number of classes that the feature extractor distinguishes.
+        class_count: the number of classes that the feature extractor distinguishes, if it is known.
     """
     if name == "inception_score_mean":
-        return 1.0, float(class_count)
+        return 1.0, float(class_count or math.inf)
     if name == "class_entropy":
-        return 0.0, math.log(class_count)
+        return 0.0, math.log(class_count or math.inf)
     return LIMITS.get(name, UNLIMITED)
