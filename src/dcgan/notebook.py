@@ -87,4 +87,4 @@ def _clear_output() -> None:
         from IPython.display import clear_output
     except ImportError:
         return
-    clear_output(wait=True)
+    clear_output(wait=True)  # type: ignore[no-untyped-call]

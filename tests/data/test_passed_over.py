@@ -56,6 +56,13 @@ def test_a_folder_with_another_config_json_is_part_of_the_set(tmp_path: Path, co
     assert len(list_folder(tmp_path).files) == 2
 
 
+def test_a_folder_of_runs_only_has_no_pictures(tmp_path: Path):
+    save_pictures(tmp_path, "fast-s-1/samples/0.png")
+    write_settings(tmp_path / "fast-s-1")
+    with pytest.raises(UserError, match=r"has no pictures in it; 1 picture that dcgan itself wrote is passed over: "):
+        list_folder(tmp_path)
+
+
 def test_a_run_is_no_set_of_pictures(tmp_path: Path):
     save_pictures(tmp_path, "samples/0.png")
     write_settings(tmp_path)

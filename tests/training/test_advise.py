@@ -72,3 +72,29 @@ def test_recommended_settings(sizes, size: tuple, picture_count: int, expected: 
 )
 def test_mistakes_are_refused_in_one_line(refused, words: list[str], message: str):
     assert message in refused(*words)
+
+
+@pytest.mark.usefixtures("_few_timed_steps")
+def test_data_check_says_what_was_guessed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "s"
+    for i in range(40):
+        (folder / f"class {i % 2}").mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(i).integers(0, 1024, (20, 20)).astype(np.uint16)
+        Image.fromarray(values).save(folder / f"class {i % 2}" / f"{i}.png")
+    (folder / "film.mp4").touch()
+    (folder / "class 1" / "1.png").rename(folder / "stray.png")
+    assert run(["data", "check", "s", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["contact_sheet"] == "runs/s-contact.png"
+    assert content["value_range"] == [0, 1023]
+    starts = ("not read: 1 .mp4", "1 picture lies beside the folders", "no value of the 16-bit pictures is above 1023")
+    assert [notice.startswith(start) for notice, start in zip(content["notices"], starts, strict=True)] == [True] * 3
+    assert run(["data", "check", "s", "--value-range", "0", "2046"]) == 0
+    text = capsys.readouterr().out
+    assert "none: 1 picture lies beside the folders class 0, class 1, such as stray.png" in text
+    assert "note      not read: 1 .mp4 (videos: save their frames as .png)" in text
+    assert "10 bits" not in text
+    assert "--value-range 0.0 2046.0" in text

@@ -59,9 +59,7 @@ def test_moved_pictures_are_asked_for_and_found(moved_run: RunFolder, tmp_path: 
     (tmp_path / "home" / "photos").rename(tmp_path / "home" / "moved")
     with pytest.raises(UserError, match=r"work/photos holds other pictures now than when the run began; give --data"):
         dcgan.resume(moved_run, steps=3)
-    with pytest.raises(
-        UserError, match=r"work/photos holds other pictures than those that .*/r was trained on"
-    ):
+    with pytest.raises(UserError, match=r"work/photos holds other pictures than those that .*/r was trained on"):
         evaluate(moved_run, split="all", n=100, features="random", show_progress=False)
     shutil.rmtree(tmp_path / "work" / "photos")
     with pytest.raises(UserError, match=r"its pictures are not at .*home/photos or .*work/photos: give --data"):

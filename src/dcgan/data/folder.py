@@ -356,7 +356,9 @@ def _check_not_empty(listing: Listing, root_name: str) -> Listing:
     if skipped_files:
         name, reason = skipped_files[0]
         skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
-    skipped += "".join(f"; {notice}" for notice in listing.notices if not notice.startswith("not read"))
+    notices = [notice for notice in listing.notices if not notice.startswith("not read")]
+    content = " in it" if notices and not others else content
+    skipped += "".join(f"; {notice}" for notice in notices)
     raise UserError(
         f"{root_name} has no pictures{content}{skipped}; put .png, .jpg, .webp, .gif, .bmp or .tif files there"
     )
