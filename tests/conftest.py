@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,10 @@ from dcgan.training import loop
 # Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# `nohup` starts a program with SIGHUP ignored, and its processes inherit that: tests of it start from its default.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SMALL = {
     "g_width": 4,
