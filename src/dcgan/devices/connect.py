@@ -16,6 +16,7 @@ from dcgan.devices.single import SingleDevice
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.system.console import print_message
+from dcgan.system.threads import fix_thread_count
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -38,6 +39,7 @@ def connect_devices(config: Config) -> Devices:
     Raises:
         UserError: there are no such devices here.
     """
+    fix_thread_count()
     kind = _device_kind(config)
     if kind == "cpu" and config.devices * config.num_nodes == 1 and config.precision == "32":
         return SingleDevice()

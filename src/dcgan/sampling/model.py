@@ -21,6 +21,7 @@ from dcgan.sampling.generate import SampleStream, generate_batches, generate_pix
 from dcgan.sampling.interpolate import principal_directions, walk_latents
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
 from dcgan.system.resources import check_memory
+from dcgan.system.threads import fix_thread_count
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -228,6 +229,7 @@ def load(source: str | os.PathLike[str]) -> Model:
     name = os.fspath(source)
     if not name:
         raise UserError("the name of the model is empty: give a run folder, a saved model's folder or a name")
+    fix_thread_count()
     return Model(read_atomic_folder(_find_model_folder(name), load_generator), name)
 
 
