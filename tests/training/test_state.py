@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 import dcgan
 from dcgan import UserError
 from dcgan.data.sampler import next_batch_indices
+from dcgan.devices.single import SingleDevice
 from dcgan.presets import configure
-from dcgan.training.state import planned_images, set_up
+from dcgan.training.state import describe_arithmetic, is_same_arithmetic, planned_images, set_up
 from dcgan.training.step import train_step
 from tests.conftest import SMALL
 
@@ -81,3 +82,25 @@ def test_without_a_compiler_one_line_is_printed(monkeypatch: pytest.MonkeyPatch,
     assert capsys.readouterr().err == (
         "--compile is ignored: nothing can be compiled for cpu here (no C++ compiler in sight)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("saved", "is_same"),
+    [
+        ("1 x cpu (2 threads, AVX2), torch 2.14.1", True),
+        ("1 x cpu (2 threads), torch 2.14.1", True),  # of version 0.1.0
+        ("1 x cpu (2 threads, AVX512), torch 2.14.1", False),
+        ("1 x cpu (1 threads, AVX2), torch 2.14.1", False),
+        ("1 x cpu (1 threads), torch 2.14.1", False),
+        ("1 x cuda (NVIDIA H100), torch 2.14.1", False),
+        (None, False),
+    ],
+)
+def test_the_arithmetic_of_another_cpu_is_another(saved: str | None, is_same: bool):
+    assert is_same_arithmetic(saved, "1 x cpu (2 threads, AVX2), torch 2.14.1") is is_same
+
+
+def test_the_arithmetic_names_what_decides_how_it_rounds():
+    text = describe_arithmetic(SingleDevice())
+    assert f"({torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()})" in text
+    assert is_same_arithmetic(text, text)

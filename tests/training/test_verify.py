@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import pytest
 
 import dcgan
 from dcgan import UserError
+from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
-from dcgan.training.verify import compare_runs
+from dcgan.training import verify
+from dcgan.training.verify import compare_runs, verify_resume
 from tests.conftest import SMALL, SMALL_FLAGS
 
 ROOT = Path(__file__).parents[2]
@@ -74,3 +77,68 @@ def test_the_first_difference_of_the_logs_is_named(
 def test_the_length_of_a_proof_is_given_in_steps(refused):
     assert "as --steps" in refused("verify-resume", "--epochs", "1")
     assert "must be above 0" in refused("verify-resume", "--steps", "0")
+
+
+class FakeTraining:
+    """A training whose process is killed, or ends, after it has written what a test wants."""
+
+    def __init__(self, run: RunFolder, *, is_fast: bool) -> None:
+        self.run, self.is_fast, self.polls, self.was_killed = run, is_fast, 0, False
+        self.process = self
+        run.path.mkdir()
+
+    def poll(self) -> int | None:
+        self.polls += 1
+        if self.polls == 2:  # the first entry of the log is there, and no checkpoint yet
+            self.run.log.append({"event": "pictures", "step": 0, "images_seen": 0})
+        if self.polls == 5:
+            self.run.checkpoint.with_name(".checkpoint.old").mkdir()  # as while it is replaced
+        return 0 if self.is_fast and self.polls > 2 else None
+
+    def kill(self) -> None:
+        self.was_killed = True
+
+    def wait(self) -> int:
+        return 0
+
+
+def test_no_training_is_killed_before_there_is_something_to_resume(tmp_path: Path):
+    run = RunFolder(tmp_path / "r")
+    training = FakeTraining(run, is_fast=False)
+    assert verify._kill(training, run, 0, random.Random(0)) == 0
+    assert training.was_killed
+    assert training.polls > 5
+
+
+def test_a_training_that_ends_before_the_kill_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run, trainings = RunFolder(tmp_path / "r"), []
+
+    def start(action: str, arguments: dict, folder: str) -> FakeTraining:
+        trainings.append(FakeTraining(run, is_fast=len(trainings) < ended_count))
+        return trainings[-1]
+
+    monkeypatch.setattr(verify, "_Training", start)
+    ended_count = 2
+    assert verify._train_and_kill({}, run, 7, random.Random(0)) == 0
+    assert len(trainings) == 3
+    trainings.clear()
+    ended_count = 100
+    with pytest.raises(UserError, match="ended before it could be killed: give more than 7 --steps"):
+        verify._train_and_kill({}, run, 7, random.Random(0))
+    assert len(trainings) == verify.MAX_KILL_ATTEMPTS
+
+
+BUSY_COUNT = 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_runs_resume_to_the_bit_while_every_core_is_busy():
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        for i in range(BUSY_COUNT):
+            verify_resume(configure("dcgan", **SMALL), steps=12, seed=i)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

@@ -38,7 +38,15 @@ from dcgan.training.progress import CheckpointRecord
 from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recovery import restore_healthy_state
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
-from dcgan.training.state import PLACE_SETTINGS, State, describe_arithmetic, fixed_settings, open_data, set_up
+from dcgan.training.state import (
+    PLACE_SETTINGS,
+    State,
+    describe_arithmetic,
+    fixed_settings,
+    is_same_arithmetic,
+    open_data,
+    set_up,
+)
 
 MEMORY_ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
@@ -313,7 +321,7 @@ def _restore(
     barrier(fabric)  # every process has read the run before the first one writes
     _check_not_finished(folder, state, has_new_duration=bool(duration))
     arithmetic = describe_arithmetic(fabric)
-    if record.arithmetic != arithmetic:
+    if not is_same_arithmetic(record.arithmetic, arithmetic):
         callbacks.on_message(
             f"{folder.path} ran on {record.arithmetic}, now on {arithmetic}: it continues from there, but the result "
             "is not the same to the bit"

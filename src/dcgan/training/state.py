@@ -1,6 +1,7 @@
 """The state of a training: networks, optimizers, averages and progress; and how it is set up on the devices."""
 
 import math
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -35,6 +36,8 @@ from dcgan.training.schedule import schedule_at
 
 SUM_NAMES = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
 """What is summed over the steps between two measurements. The count of discriminator updates comes last."""
+VECTOR_INSTRUCTIONS = re.compile(r"( threads), \w+\)")
+"""The part of `describe_arithmetic` that names the vector instructions of a CPU."""
 PLACE_SETTINGS = ("device", "devices", "num_nodes")
 CHANGEABLE_SETTINGS = {
     *("preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience"),
@@ -278,10 +281,19 @@ def fixed_settings(config: Config) -> dict[str, Any]:
 
 
 def describe_arithmetic(fabric: Devices) -> str:
-    """Return the kind and number of devices, threads, and torch's version: if they are the same, so is every bit."""
+    """Return the kind and number of devices, what else decides how they round, and torch's version."""
     device = fabric.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    threads, instructions = f"{torch.get_num_threads()} threads", torch.backends.cpu.get_cpu_capability()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads}, {instructions}"
     return f"{fabric.world_size} x {device.type} ({name}), torch {torch.__version__}"
+
+
+def is_same_arithmetic(saved: str | None, current: str) -> bool:
+    """Return whether a run that was saved with one description of the arithmetic continues to the bit with another.
+
+    Version 0.1.0 did not write which vector instructions a CPU has: they are then taken to be the same.
+    """
+    return saved in (current, VECTOR_INSTRUCTIONS.sub(r"\1)", current))
 
 
 def planned_images(config: Config, picture_count: int) -> int | None:

@@ -6,6 +6,7 @@ of its metrics log except for the seconds.
 
 import hashlib
 import random
+import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from dcgan.config import NO_DURATION, Config, config_to_json
 from dcgan.errors import UserError
+from dcgan.files import current_folder
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import TENSORS_NAME, read_checkpoint
@@ -28,6 +30,7 @@ FREQUENT_SAVES = {"log_every": 2, "save_every": 5}
 """Settings of both runs, so that a few steps contain measurements and snapshots."""
 LAST_STEPS = 6
 """The process is not killed during this many steps before the end: it could finish before the kill."""
+MAX_KILL_ATTEMPTS = 5
 STEP_TIMEOUT_S = 600.0
 """Time after which a step that never comes is given up."""
 POLL_INTERVAL_S = 0.002
@@ -91,9 +94,7 @@ def verify_resume(config: Config, *, steps: int = DEFAULT_STEPS, seed: int | Non
         whole, resumed = (RunFolder(Path(folder) / name) for name in ("whole", "resumed"))
         settings = config_to_json(config)
         _Training("train", {**settings, "out": str(whole.path)}, folder).wait()
-        last_step = source.randrange(max(1, steps - LAST_STEPS))
-        training = _Training("train", {**settings, "out": str(resumed.path)}, folder)
-        killed_after = _kill(training, resumed, last_step, source)
+        killed_after = _train_and_kill(settings, resumed, steps, source)
         went_on_from = read_checkpoint(resumed.checkpoint).step
         _Training("resume", {"path": str(resumed.path)}, folder).wait()
         hashes, entry_count = compare_runs(whole, resumed)
@@ -156,22 +157,50 @@ class _Training:
             raise UserError(read_worker_status(self._status_path).detail)
 
 
-def _kill(training: _Training, run: RunFolder, last_step: int, source: random.Random) -> int:
-    """Kill a training at a random moment in the step after `last_step`; return the last step in its metrics log."""
+def _train_and_kill(settings: dict[str, Any], run: RunFolder, steps: int, source: random.Random) -> int:
+    """Train until a random moment and kill the process; return the last step in its metrics log.
+
+    On a busy machine, a training may end before this process is given a moment to kill it. Then it is trained again,
+    with an earlier moment.
+
+    Raises:
+        UserError: the training failed, or ended before every attempt to kill it.
+    """
+    for attempt in range(MAX_KILL_ATTEMPTS):
+        shutil.rmtree(run.path, ignore_errors=True)
+        last_step = source.randrange(max(1, steps - LAST_STEPS)) // (attempt + 1)
+        training = _Training("train", {**settings, "out": str(run.path)}, str(run.path.parent))
+        if (killed_after := _kill(training, run, last_step, source)) is not None:
+            return killed_after
+    raise UserError(f"the training ended before it could be killed: give more than {steps} --steps")
+
+
+def _kill(training: _Training, run: RunFolder, last_step: int, source: random.Random) -> int | None:
+    """Kill a training at a random moment in the step after `last_step`, but not before its first checkpoint.
+
+    Without a checkpoint there is nothing to resume. The first entry of the log is written a moment before it.
+
+    Returns:
+        The last step in its metrics log; None if the training had ended already.
+    """
     process, deadline = training.process, time.monotonic() + STEP_TIMEOUT_S
-    while process.poll() is None and _logged(run)[0] < last_step and time.monotonic() < deadline:
+    while process.poll() is None and not _has_reached(run, last_step) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
     step, seconds = _logged(run)
     time.sleep(source.random() * seconds / max(step, 1))
     has_ended = process.poll() is not None
     process.kill()
-    if has_ended or time.monotonic() >= deadline:
+    if has_ended:
         training.wait()
-        raise UserError(
-            f"the training ended before it could be killed: give more than {last_step + LAST_STEPS} --steps"
-        )
+        return None
     process.wait()
+    if time.monotonic() >= deadline:
+        raise UserError(f"the training did not come to step {last_step} within {STEP_TIMEOUT_S:.0f} s")
     return _logged(run)[0]
+
+
+def _has_reached(run: RunFolder, step: int) -> bool:
+    return current_folder(run.checkpoint).is_dir() and _logged(run)[0] >= step
 
 
 def _logged(run: RunFolder) -> tuple[int, float]:
