@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 files of an older version stay readable."""
 MAX_JSON_CHARS = 2**24
 """A JSON object of ours has some thousands of characters. What is longer is refused without reading all of it."""
-MAX_READ_ATTEMPTS = 5
+MAX_READ_ATTEMPTS = 20
 """How often a reader begins again because the folder was replaced while it was read."""
 RENAME_TIMEOUT_S, RENAME_INTERVAL_S = 5.0, 0.05
 """How long a rename is tried again on Windows, where it fails while any process has a file of the folder open."""
@@ -96,15 +96,16 @@ def read_atomic_folder(path: Path, read: Callable[[Path], T]) -> T:
     """
     for _ in range(MAX_READ_ATTEMPTS):
         folder = current_folder(path)
-        identity = _folder_identity(folder)
-        try:
-            content = read(folder)
-        except (UserError, OSError):
-            if identity is not None and identity == _folder_identity(current_folder(path)):
-                raise
-        else:
-            if identity == _folder_identity(current_folder(path)):
-                return content
+        with _held_open(folder):
+            identity = _folder_identity(folder)
+            try:
+                content = read(folder)
+            except (UserError, OSError):
+                if identity is not None and identity == _folder_identity(current_folder(path)):
+                    raise
+            else:
+                if identity == _folder_identity(current_folder(path)):
+                    return content
     return read(current_folder(path))
 
 
@@ -112,13 +113,30 @@ def _old_folder(path: Path) -> Path:
     return path.parent / f".{path.name}.old"  # `with_name` refuses the current folder, which has no name
 
 
-def _folder_identity(folder: Path) -> tuple[int, int, int] | None:
-    """Return numbers that another folder of this name, or one with other files in it, does not have."""
+def _folder_identity(folder: Path) -> tuple[str, int, int, int] | None:
+    """Return what another folder, this one under another name, or one with other files in it, does not have."""
     try:
         status = folder.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino, status.st_mtime_ns
+    return folder.name, status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+@contextmanager
+def _held_open(folder: Path) -> Iterator[None]:
+    """Keep a folder open, so that its inode number is not given to a new folder when it is removed meanwhile.
+
+    On Windows nothing is opened: it would stop the writer's rename, and file numbers are not used again at once.
+    """
+    try:
+        descriptor = None if os.name == "nt" else os.open(folder, os.O_RDONLY)
+    except OSError:  # the folder is gone: `read_atomic_folder` notices it
+        descriptor = None
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _rename_folder(path: Path, target: Path) -> None:

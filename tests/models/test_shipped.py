@@ -48,7 +48,7 @@ def test_a_shipped_model_draws_by_its_name(name: str, work_folder: Path):
     model = dcgan.load(name)
     assert (model.source, model.generator.picture_shape) == (name, (1, 28, 28))
     assert bool(model.classes) == (name == "mnist-cgan")
-    assert open_samples(name).training_data == "mnist"
+    assert open_samples(name).training_data.name == "mnist"
 
 
 @pytest.mark.parametrize("name", shipped.SHIPPED_NAMES)
