@@ -33,6 +33,7 @@ class FeatureExtractor:
             key.
         full_size_above: pictures with a side longer than this, in pixels, are read at their full size, which version
             0.1.0 of the package did not do: `name_for` gives their metrics another name. None if nothing changed.
+        notices: lines that stand beside every metric: what a pretrained network was trained on, and its license.
     """
 
     name: str
@@ -43,6 +44,7 @@ class FeatureExtractor:
     is_stacked: bool = False
     weights_key: str = ""
     full_size_above: int | None = None
+    notices: tuple[str, ...] = ()
 
     def name_for(self, image_shape: tuple[int, int, int]) -> str:
         """Return the name that is reported with metrics of images of a shape (C, H, W).

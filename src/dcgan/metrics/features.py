@@ -6,6 +6,8 @@
 - `random`: 64 features of a small VGG16 whose weights are drawn from a fixed seed and never trained. It works for any
   data and offline (Naeem et al. 2020 use such a network for data that differ much from ImageNet). Its distances have
   no unit of their own.
+- `lite0`, `lite2`: features of two small networks that were trained on ImageNet (`dcgan.models.lite`), for any data and
+  offline.
 - `inception`: the 2,048 features of torch-fidelity's Inception v3, if its weights are on the disk or can be
   downloaded.
 
@@ -35,6 +37,18 @@ def _open_inception(device: str, is_stacked: bool) -> FeatureExtractor:
     return open_inception(device)
 
 
+def _open_lite0(device: str, is_stacked: bool) -> FeatureExtractor:
+    from dcgan.metrics.lite import open_lite  # imports torch
+
+    return open_lite("lite0", device)
+
+
+def _open_lite2(device: str, is_stacked: bool) -> FeatureExtractor:
+    from dcgan.metrics.lite import open_lite  # imports torch
+
+    return open_lite("lite2", device)
+
+
 def _open_random(device: str, is_stacked: bool) -> FeatureExtractor:
     from dcgan.metrics.random_vgg import open_random_vgg  # imports torch
 
@@ -43,8 +57,10 @@ def _open_random(device: str, is_stacked: bool) -> FeatureExtractor:
 
 EXTRACTORS: dict[str, Callable[[str, bool], FeatureExtractor]] = {
     "judge": _open_judge,
-    "inception": _open_inception,
+    "lite0": _open_lite0,
+    "lite2": _open_lite2,
     "random": _open_random,
+    "inception": _open_inception,
 }
 """A function for each name. It gets the device, and whether the pictures are digits that are stacked as channels."""
 DEFAULT_EXTRACTORS = {("mnist", (1, 28, 28)): "judge", ("stacked-mnist", (3, 28, 28)): "judge"}
