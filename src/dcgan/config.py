@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -177,8 +178,7 @@ class Config:
         _check(0 <= self.seed < 2**63, "seed", self.seed, "must be from 0 to 2^63 - 1")
         if self.value_range is not None:
             object.__setattr__(self, "value_range", tuple(map(float, self.value_range)))
-            low, high = self.value_range
-            _check(low < high, "value_range", f"{low:g} {high:g}", "must be LOW and HIGH with LOW below HIGH")
+            check_value_range(*self.value_range)
         _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")
         if self.patience and not self.evaluate_every:
             raise UserError("--patience counts evaluations: give --evaluate-every too")
@@ -225,6 +225,16 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(plain_value(v) for v in value)
     return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
+
+
+def check_value_range(low: float, high: float) -> None:
+    """Refuse a range of values that cannot become black to white.
+
+    Raises:
+        UserError: `low` is not below `high`, or one of them is not finite.
+    """
+    is_valid = low < high and isfinite(low) and isfinite(high)
+    _check(is_valid, "value_range", f"{low:g} {high:g}", "must be two finite numbers LOW HIGH with LOW below HIGH")
 
 
 def _sides(size: int | str) -> tuple[int, int]:

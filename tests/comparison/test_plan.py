@@ -2,10 +2,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dcgan import UserError
 from dcgan.comparison.plan import PROBE_SEED, PROBE_SEED_OF_0_1, Plan, make_plan, open_comparison_folder
+from dcgan.images import save_png
 from tests.comparison.conftest import SAMPLE_COUNT, file_states
 
 
@@ -61,6 +63,32 @@ def test_parts_are_never_empty_and_end_with_the_whole_run(unit: str, amount: flo
     assert plan.part_lengths() == lengths
     for length in plan.part_lengths():
         assert getattr(plan.config("vanilla", 0, length), unit) == length
+
+
+def test_the_plan_names_no_user_and_goes_on_with_the_same_pictures_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "secret" / "photos"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "secret")
+
+    def fill(seed: int) -> None:
+        for i, pixels in enumerate(np.random.default_rng(seed).integers(0, 256, (40, 28, 28), np.uint8)):
+            save_png(pixels[..., None], folder / f"{i}.png")
+
+    def open_again(data: str) -> Plan:
+        return open_comparison_folder(make_plan(("vanilla",), (0,), {"steps": 5}, data, 28, 30), tmp_path / "c")
+
+    fill(0)
+    plan = open_again(str(folder))
+    path = tmp_path / "c" / "compare.json"
+    assert "secret" not in path.read_text()
+    assert open_again("photos").pictures_key == plan.pictures_key
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data": str(folder)}))  # as version 0.1.0 wrote it
+    open_again("photos")
+    fill(1)
+    with pytest.raises(UserError, match="other pictures than those in photos"):
+        open_again("photos")
 
 
 def test_a_comparison_of_version_0_1_0_keeps_its_samples(tmp_path: Path):

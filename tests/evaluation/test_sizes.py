@@ -10,6 +10,7 @@ from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
 from dcgan.evaluation.samples import match_size, open_samples
+from dcgan.evaluation.task import open_task
 from tests.conftest import make_picture_folder
 
 
@@ -67,3 +68,14 @@ def test_the_advice_is_not_what_was_done_already(tmp_path: Path, count: int, spl
         evaluate(samples, data=data, split=split, features="random", show_progress=False)
     assert str(error.value).endswith("add pictures")
     assert ("--split all" in str(error.value)) == bool(remedy)
+
+
+def test_what_the_given_data_has_passed_over_is_said(tmp_path: Path):
+    samples, real = save_noise(tmp_path / "samples", 600, 32), save_noise(tmp_path / "real", 600, 32)
+    (tmp_path / "real" / "list.txt").touch()
+    (tmp_path / "real" / "damaged.png").touch()
+    options = {"n": None, "seeds": 5, "resize": False, "infinite": False, "train_on_fakes": False, "device": "cpu"}
+    task = open_task(samples, data=real, split="all", features="random", show_progress=False, **options)
+    first, second = task.notes
+    assert first.endswith("real: not read: 1 .txt")
+    assert "real: 1 files cannot be used, such as damaged.png (" in second

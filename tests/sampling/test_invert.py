@@ -97,9 +97,27 @@ def test_the_command(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_any_picture_is_resized_to_the_models_shape(model: Model, tmp_path: Path):
     Image.new("RGBA", (50, 31), (9, 99, 200, 128)).save(tmp_path / "p.webp")
-    assert invert.read_image(model, tmp_path / "p.webp").shape == (28, 28, 1)
+    assert invert.read_image(model, tmp_path / "p.webp")[0].shape == (28, 28, 1)
     with pytest.raises(UserError, match="must be"):
         invert.invert_image(model, np.zeros((3, 3, 1), np.uint8))
+
+
+def test_the_range_of_a_16_bit_picture_is_said_or_given(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: Callable[..., str]
+):
+    values = np.arange(28 * 28, dtype=np.uint16).reshape(28, 28)
+    Image.fromarray(values).save(tmp_path / "p.png")
+    pixels, notice = invert.read_image(model, tmp_path / "p.png")
+    assert pixels.max() == round(783 / 1023 * 255)
+    assert "so 0 to 1023 (10 bits) are black to white" in notice
+    pixels, notice = invert.read_image(model, tmp_path / "p.png", (0.0, 783.0))
+    assert (pixels.max(), notice) == (255, "")
+    words = ["invert", model.source, str(tmp_path / "p.png"), "--out"]
+    assert run([*words, str(tmp_path / "a")]) == 0
+    assert "p.png: no value of the 16-bit pictures is above 783" in capsys.readouterr().err
+    assert "with LOW below HIGH, not 7 7" in refused(*words, str(tmp_path / "b"), "--value-range", "7", "7")
+    save_png(np.zeros((28, 28, 1), np.uint8), tmp_path / "8.png")
+    assert "changes nothing" in invert.read_image(model, tmp_path / "8.png", (0.0, 783.0))[1]
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n"])

@@ -215,7 +215,7 @@ def test_the_range_of_the_values_is_kept_with_the_run(tmp_path: Path):
     dark.save(tmp_path / "dark.png")
     from dcgan.sampling.invert import read_image
 
-    assert read_image(model, tmp_path / "dark.png").max() == round(783 / 4095 * 255)
+    assert read_image(model, tmp_path / "dark.png")[0].max() == round(783 / 4095 * 255)
     dcgan.resume(run, steps=3)
     task_range = evaluate(run, split="all", n=100, features="random", show_progress=False)
     assert task_range.reference_count == 120

@@ -9,6 +9,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.cli.result import Result
 from dcgan.errors import UserError
+from dcgan.files import printable
+from dcgan.system.console import print_message
 
 Format = Literal["onnx", "safetensors", "web"]
 
@@ -107,6 +109,8 @@ class Invert:
     """The folder to write: latent.npz (z, and label if there are classes) and reconstruction.png."""
     label: str | None = None
     """Search only this class, by index or by name; without it, every class."""
+    value_range: tuple[float, float] | None = None
+    """Of a picture of more than 8 bits, the values that become black and white. By default those of the training."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -118,7 +122,10 @@ class Invert:
         check_output_path(self.out, ("",))
         model = load(self.model)
         model.generator.requires_grad_(False)
-        inversion = invert_image(model, read_image(model, self.picture), draw_sample_pool(model, self.label))
+        image, notice = read_image(model, self.picture, self.value_range)
+        if notice:
+            print_message(f"{printable(str(self.picture))}: {notice}")
+        inversion = invert_image(model, image, draw_sample_pool(model, self.label))
         write_inversion(inversion, self.out)
         class_content = (
             {} if inversion.label is None else {"label": inversion.label, "class": model.classes[inversion.label]}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.config import Config
+from dcgan.data.location import public_data_name
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
 from dcgan.presets import configure
@@ -40,6 +41,7 @@ class Plan:
         data: as for `train`.
         image_size: the size of the pictures of all runs.
         n: the number of samples that each metric is computed from.
+        pictures_key: hash of the data's pictures, so that a comparison does not go on with others.
         probe_seed: seed of the samples that are measured after each part.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     data: str
     image_size: int | str
     n: int
+    pictures_key: str | None = None
     probe_seed: int = PROBE_SEED
 
     @property
@@ -74,9 +77,12 @@ class Plan:
         return configure(preset, **settings)
 
     def fixed_settings(self) -> dict[str, Any]:
-        """Return what must stay the same when a comparison is continued: only presets and seeds may be added."""
+        """Return what must stay the same when a comparison is continued: only presets and seeds may be added.
+
+        The data is named as others may see it: an absolute path would name the user.
+        """
         names = ("unit", "amount", "data", "image_size", "n")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"data": public_data_name(self.data)}
 
 
 def make_plan(
@@ -106,7 +112,8 @@ def make_plan(
     for preset in plan.presets:
         for seed in plan.seeds:
             config = plan.config(preset, seed, plan.amount)
-        set_up(config)  # networks, data, labels: what could fail after an hour of training fails now
+        state = set_up(config)  # networks, data, labels: what could fail after an hour of training fails now
+        plan = replace(plan, pictures_key=state.data.pictures_key)
     return plan
 
 
@@ -147,14 +154,25 @@ def open_comparison_folder(plan: Plan, out: Path) -> Plan:
         raise UserError(f"{printable(str(out))} holds other files and no comparison: give another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_json(out / PLAN_FILE, {**plan.fixed_settings(), "probe_seed": plan.probe_seed})
+        write_json(out / PLAN_FILE, _plan_content(plan))
     except OSError as error:
         raise UserError(f"cannot write to {printable(str(out))}: {error.strerror}") from None
     return plan
 
 
+def _plan_content(plan: Plan) -> dict[str, Any]:
+    return {**plan.fixed_settings(), "pictures_key": plan.pictures_key, "probe_seed": plan.probe_seed}
+
+
 def _continued_plan(plan: Plan, out: Path) -> Plan:
     saved = read_json(out / PLAN_FILE)
+    if isinstance(saved.get("data"), str):
+        saved["data"] = public_data_name(saved["data"])  # version 0.1.0 wrote it as it was typed
+    if saved.get("pictures_key") not in (None, plan.pictures_key):
+        raise UserError(
+            f"{printable(str(out))} was started with other pictures than those in {printable(plan.data)}: give the "
+            "same pictures to continue, or another --out"
+        )
     for name, value in plan.fixed_settings().items():
         if saved.get(name) != value:
             raise UserError(

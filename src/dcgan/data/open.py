@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dcgan.config import check_value_range
 from dcgan.data import heldout, mnist, stacked
 from dcgan.data.arrays import StoredImages, read_npy, read_npz
 from dcgan.data.classes import compact_labels, keep_trained_classes
@@ -141,6 +142,8 @@ def open_images(
     check_not_empty(data)
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r} of a set; the splits are {', '.join(SPLITS)}")
+    if value_range is not None:
+        check_value_range(*value_range)
     options = _Options(size, channels, fit, value_range, rules)
     if is_named_set(data):
         return _open_named_set(data, split, options, seed)

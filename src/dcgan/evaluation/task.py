@@ -161,11 +161,22 @@ def _open_real_images(
         assert training is not None
         return *open_training_data(training, samples.name, open_at), []
     images = open_at(data, CURRENT_RULES)
+    notes = _data_notes(images, data)
     if training is None or not (training.pictures_key and images.pictures_key):
-        return data, images, []
+        return data, images, notes
     if training.has_other_pictures(images, data):
-        return data, images, [f"{printable(data)} holds other pictures than those that the model was trained on"]
-    return data, images if training.rules == images.rules else open_at(data), []
+        note = f"{printable(data)} holds other pictures than those that the model was trained on"
+        return data, images, [*notes, note]
+    return data, images if training.rules == images.rules else open_at(data), notes
+
+
+def _data_notes(images: ImageSet, data: str) -> list[str]:
+    """Return what was guessed, passed over and not usable in the data that the user names."""
+    notes = [f"{printable(data)}: {notice}" for notice in images.notices]
+    if images.skipped_files:
+        count, (name, reason) = len(images.skipped_files), images.skipped_files[0]
+        notes.append(f"{printable(data)}: {count:,} files cannot be used, such as {name} ({reason})")
+    return notes
 
 
 def _remedy(task: EvaluationTask) -> str:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
+from dcgan.config import check_value_range
 from dcgan.data.decode import ResizeOptions, decode_files
-from dcgan.data.value_range import SetExtrema, find_value_range, value_range_of
+from dcgan.data.value_range import SetExtrema, ValueRange, find_value_range, value_range_of
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, printable
 from dcgan.images import Pixels, save_png, to_float, to_uint8
@@ -109,25 +110,38 @@ def invert_image(model: Model, pixels: Pixels, pool: SamplePool | None = None) -
     return _reconstruct(model, target, z[best], None if labels is None else int(labels[best]))
 
 
-def read_image(model: Model, path: Path) -> Pixels:
-    """Read a picture file in the shape that the model draws, uint8 (H, W, C): cropped, resized, gray or in color.
+def read_image(model: Model, path: Path, value_range: ValueRange | None = None) -> tuple[Pixels, str]:
+    """Read a picture file in the shape that the model draws: cropped, resized, gray or in color.
+
+    Args:
+        model: the model.
+        path: the file.
+        value_range: the values of a picture of more than 8 bits that become black and white. By default those of the
+            model's training; if it was trained on 8 bits, they are guessed from the picture.
+
+    Returns:
+        The picture, uint8 (H, W, C), and a line that says what was guessed; an empty line if nothing was.
 
     Raises:
         UserError: the file is no picture, or too large.
     """
+    if value_range is not None:
+        check_value_range(*value_range)
     channels, height, width = model.generator.picture_shape
-    options = ResizeOptions(height, width, channels, model.trained.get("fit", "crop"), value_range_of(model.trained))
+    known_range = value_range or value_range_of(model.trained)
+    options = ResizeOptions(height, width, channels, model.trained.get("fit", "crop"), known_range)
     (image,) = decode_files([(str(path), None)], options)
     if isinstance(image, str):
         raise UserError(f"cannot use {printable(str(path))}: {image}")
-    if image.extrema is None or options.value_range is not None:
-        return image.pixels
+    if image.extrema is None or known_range is not None:
+        is_unused = image.extrema is None and value_range is not None
+        return image.pixels, "--value-range changes nothing, because the picture has 8 bits" if is_unused else ""
     extrema = SetExtrema()
     extrema.add(image.extrema)  # the model was trained on 8 bits: the picture is a set of one
-    value_range, _ = find_value_range(extrema, printable(str(path)))
-    (image,) = decode_files([(str(path), None)], replace(options, value_range=value_range))
+    guessed_range, notice = find_value_range(extrema, printable(str(path)))
+    (image,) = decode_files([(str(path), None)], replace(options, value_range=guessed_range))
     assert not isinstance(image, str)
-    return image.pixels
+    return image.pixels, notice
 
 
 def write_inversion(inversion: Inversion, out: Path) -> None:
