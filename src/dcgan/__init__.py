@@ -6,7 +6,7 @@ Everything public is reached from here and loaded only when it is used, so that 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
     from dcgan.comparison.comparison import compare

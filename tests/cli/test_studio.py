@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from dcgan.cli.main import run
+from dcgan.system.install import install_command
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]):
     monkeypatch.setattr("dcgan.cli.studio.find_spec", lambda name: None)
-    assert "the studio needs fastapi and uvicorn: pip install 'dcgan[studio]'" in refused("studio")
+    assert f"the studio needs fastapi and uvicorn: {install_command('studio')}" in refused("studio")
 
 
 def test_data_roots_are_given_to_the_studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

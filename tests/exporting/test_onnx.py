@@ -25,6 +25,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
 from dcgan.sampling import model as model_module
 from dcgan.sampling.output import write_samples
+from dcgan.system.install import install_command
 from tests.rounding import assert_equal_up_to_rounding
 
 
@@ -247,4 +248,4 @@ def test_the_error_says_which_extra_to_install(
 ):
     monkeypatch.setattr(onnx, "find_spec", lambda name: None)
     line = refused("export", str(finished_run.path), "--out", str(tmp_path / "g.onnx"))
-    assert "an export needs onnx and onnxruntime: pip install 'dcgan[export]'" in line
+    assert f"an export needs onnx and onnxruntime: {install_command('export')}" in line

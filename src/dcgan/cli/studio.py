@@ -9,6 +9,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from dcgan.cli.result import Result
 from dcgan.errors import UserError
+from dcgan.system.install import install_command
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Studio:
     def __call__(self) -> Result:
         missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
         if missing:
-            raise UserError(f"the studio needs {' and '.join(missing)}: pip install 'dcgan[studio]'")
+            raise UserError(f"the studio needs {' and '.join(missing)}: {install_command('studio')}")
         from dcgan.studio.allowed_paths import DataRoots
         from dcgan.studio.serve import serve
 

@@ -12,6 +12,7 @@ from dcgan.config import DURATIONS, Config, Device
 from dcgan.data import mnist
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError
+from dcgan.system.install import find_hidden_command
 
 if TYPE_CHECKING:
     from dcgan.run.folder import RunFolder
@@ -113,4 +114,8 @@ def _result(folder: "RunFolder") -> Result | None:
         f"  model      {folder.model}",
         f"  draw more  dcgan sample {shlex.quote(str(path))} --out samples.png",
     ]
+    if hidden := find_hidden_command():
+        command, activate = hidden
+        source = "" if activate.endswith(".bat") else "source "
+        lines.append(f"  dcgan is   {command}; to type just dcgan: {source}{activate}")
     return content, "\n".join(lines)

@@ -17,6 +17,7 @@ from dcgan.files import atomic_file, printable
 from dcgan.images import composite_on_white
 from dcgan.sampling import latents
 from dcgan.sampling.model import Model
+from dcgan.system.install import install_command
 
 OPSET_VERSION = 18
 """Version of ONNX's operators: every runtime since 2023 knows it."""
@@ -91,7 +92,7 @@ def check_export_extra() -> None:
     """
     missing = [name for name in EXTRA_PACKAGES if find_spec(name) is None]
     if missing:
-        raise UserError(f"an export needs {' and '.join(missing)}: pip install 'dcgan[export]'")
+        raise UserError(f"an export needs {' and '.join(missing)}: {install_command('export')}")
 
 
 def _example_inputs(model: Model, n: int) -> tuple[Tensor, ...]:

@@ -1,1 +1,1 @@
-"""What the operating system gives a program: memory, disk, and the standard streams."""
+"""What the operating system gives a program: memory, disk, the standard streams, and how packages are installed."""
