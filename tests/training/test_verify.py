@@ -2,8 +2,10 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -84,22 +86,21 @@ class FakeTraining:
 
     def __init__(self, run: RunFolder, *, is_fast: bool) -> None:
         self.run, self.is_fast, self.polls, self.was_killed = run, is_fast, 0, False
-        self.process = self
         run.path.mkdir()
 
-    def poll(self) -> int | None:
+    def has_ended(self) -> bool:
         self.polls += 1
         if self.polls == 2:  # the first entry of the log is there, and no checkpoint yet
             self.run.log.append({"event": "pictures", "step": 0, "images_seen": 0})
         if self.polls == 5:
             self.run.checkpoint.with_name(".checkpoint.old").mkdir()  # as while it is replaced
-        return 0 if self.is_fast and self.polls > 2 else None
+        return self.is_fast and self.polls > 2
 
     def kill(self) -> None:
         self.was_killed = True
 
-    def wait(self) -> int:
-        return 0
+    def wait(self) -> None:
+        assert self.is_fast
 
 
 def test_no_training_is_killed_before_there_is_something_to_resume(tmp_path: Path):
@@ -113,19 +114,35 @@ def test_no_training_is_killed_before_there_is_something_to_resume(tmp_path: Pat
 def test_a_training_that_ends_before_the_kill_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run, trainings = RunFolder(tmp_path / "r"), []
 
-    def start(action: str, arguments: dict, folder: str) -> FakeTraining:
+    def start(action: str, arguments: dict, stop_signals: list[int]) -> FakeTraining:
         trainings.append(FakeTraining(run, is_fast=len(trainings) < ended_count))
         return trainings[-1]
 
     monkeypatch.setattr(verify, "_Training", start)
     ended_count = 2
-    assert verify._train_and_kill({}, run, 7, random.Random(0)) == 0
+    assert verify._train_and_kill({}, run, 7, random.Random(0), []) == 0
     assert len(trainings) == 3
     trainings.clear()
     ended_count = 100
     with pytest.raises(UserError, match="ended before it could be killed: give more than 7 --steps"):
-        verify._train_and_kill({}, run, 7, random.Random(0))
+        verify._train_and_kill({}, run, 7, random.Random(0), [])
     assert len(trainings) == verify.MAX_KILL_ATTEMPTS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_no_training_outlives_the_command(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    workers = []
+
+    def start(action: str, arguments: dict, status_path: Path) -> subprocess.Popen:
+        workers.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True))
+        threading.Timer(0.2, signal.raise_signal, [number]).start()
+        return workers[-1]
+
+    monkeypatch.setattr(verify, "start_worker", start)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        verify_resume(configure("dcgan", **SMALL), steps=3)
+    assert stop.value.exit_status == 128 + number
+    assert [worker.poll() for worker in workers] == [-signal.SIGKILL]
 
 
 BUSY_COUNT = 20

@@ -7,8 +7,11 @@ of its metrics log except for the seconds.
 import hashlib
 import random
 import shutil
+import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dcgan.config import NO_DURATION, Config, config_to_json
+from dcgan.devices.processes import TrainingStopped
+from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
 from dcgan.files import current_folder
 from dcgan.run.folder import RunFolder
@@ -34,6 +39,8 @@ MAX_KILL_ATTEMPTS = 5
 STEP_TIMEOUT_S = 600.0
 """Time after which a step that never comes is given up."""
 POLL_INTERVAL_S = 0.002
+SIGNAL_INTERVAL_S = 0.1
+"""How long a signal that asks for a stop may wait while a training runs to its end."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,13 @@ def verify_resume(config: Config, *, steps: int = DEFAULT_STEPS, seed: int | Non
     start = time.perf_counter()
     config = replace(config, **NO_DURATION | FREQUENT_SAVES | {"steps": steps})
     source = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="dcgan-verify-") as folder:
+    with catch_stop_signals() as stop_signals, tempfile.TemporaryDirectory(prefix="dcgan-verify-") as folder:
         whole, resumed = (RunFolder(Path(folder) / name) for name in ("whole", "resumed"))
         settings = config_to_json(config)
-        _Training("train", {**settings, "out": str(whole.path)}, folder).wait()
-        killed_after = _train_and_kill(settings, resumed, steps, source)
+        _Training("train", {**settings, "out": str(whole.path)}, stop_signals).wait()
+        killed_after = _train_and_kill(settings, resumed, steps, source, stop_signals)
         went_on_from = read_checkpoint(resumed.checkpoint).step
-        _Training("resume", {"path": str(resumed.path)}, folder).wait()
+        _Training("resume", {"path": str(resumed.path)}, stop_signals).wait()
         hashes, entry_count = compare_runs(whole, resumed)
     seconds = round(time.perf_counter() - start, 1)
     return ResumeProof(config.preset, steps, killed_after, went_on_from, hashes, entry_count, seconds)
@@ -141,23 +148,54 @@ def _without_seconds(entry: LogEntry) -> LogEntry:
 
 
 class _Training:
-    """A training in a process of its own."""
+    """A training in a process of its own, which does not outlive this one when a signal asks this one to stop.
 
-    def __init__(self, action: Literal["train", "resume"], arguments: dict[str, Any], folder: str) -> None:
-        self._status_path = Path(folder) / "status.json"
-        self.process = start_worker(action, arguments, self._status_path)
+    Args:
+        action: whether a run begins or goes on.
+        arguments: of `dcgan.train` or `dcgan.resume`, with the run folder as `out` or `path`.
+        stop_signals: the signals that have arrived, see `catch_stop_signals`.
+    """
+
+    def __init__(
+        self, action: Literal["train", "resume"], arguments: dict[str, Any], stop_signals: Sequence[int]
+    ) -> None:
+        self._status_path = Path(arguments.get("out") or arguments["path"]).parent / "status.json"
+        self._stop_signals = stop_signals
+        self._process = start_worker(action, arguments, self._status_path)
+
+    def has_ended(self) -> bool:
+        """Return whether the process has ended.
+
+        Raises:
+            TrainingStopped: a signal has arrived. The process has been killed.
+        """
+        if self._stop_signals:
+            self.kill()
+            raise TrainingStopped("stopped; nothing was compared", self._stop_signals[0])
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+        self._process.wait()
 
     def wait(self) -> None:
-        """Wait until it has ended.
+        """Wait until the process has ended.
 
         Raises:
             UserError: it failed; the text says why.
+            TrainingStopped: as in `has_ended`.
         """
-        if self.process.wait():
+        while not self.has_ended():
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(SIGNAL_INTERVAL_S)
+        if self._process.returncode:
             raise UserError(read_worker_status(self._status_path).detail)
 
 
-def _train_and_kill(settings: dict[str, Any], run: RunFolder, steps: int, source: random.Random) -> int:
+def _train_and_kill(
+    settings: dict[str, Any], run: RunFolder, steps: int, source: random.Random, stop_signals: Sequence[int]
+) -> int:
     """Train until a random moment and kill the process; return the last step in its metrics log.
 
     On a busy machine, a training may end before this process is given a moment to kill it. Then it is trained again,
@@ -169,7 +207,7 @@ def _train_and_kill(settings: dict[str, Any], run: RunFolder, steps: int, source
     for attempt in range(MAX_KILL_ATTEMPTS):
         shutil.rmtree(run.path, ignore_errors=True)
         last_step = source.randrange(max(1, steps - LAST_STEPS)) // (attempt + 1)
-        training = _Training("train", {**settings, "out": str(run.path)}, str(run.path.parent))
+        training = _Training("train", {**settings, "out": str(run.path)}, stop_signals)
         if (killed_after := _kill(training, run, last_step, source)) is not None:
             return killed_after
     raise UserError(f"the training ended before it could be killed: give more than {steps} --steps")
@@ -183,17 +221,15 @@ def _kill(training: _Training, run: RunFolder, last_step: int, source: random.Ra
     Returns:
         The last step in its metrics log; None if the training had ended already.
     """
-    process, deadline = training.process, time.monotonic() + STEP_TIMEOUT_S
-    while process.poll() is None and not _has_reached(run, last_step) and time.monotonic() < deadline:
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    while not training.has_ended() and not _has_reached(run, last_step) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
     step, seconds = _logged(run)
     time.sleep(source.random() * seconds / max(step, 1))
-    has_ended = process.poll() is not None
-    process.kill()
-    if has_ended:
+    if training.has_ended():
         training.wait()
         return None
-    process.wait()
+    training.kill()
     if time.monotonic() >= deadline:
         raise UserError(f"the training did not come to step {last_step} within {STEP_TIMEOUT_S:.0f} s")
     return _logged(run)[0]
