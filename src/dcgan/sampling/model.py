@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
 from dcgan.models.store import load_generator
+from dcgan.sampling.directions import Directions, find_directions
 from dcgan.sampling.generate import SampleStream, generate_batches, generate_pixels
-from dcgan.sampling.interpolate import principal_directions, walk_latents
+from dcgan.sampling.interpolate import walk_latents
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
 from dcgan.system.resources import check_memory
 from dcgan.system.threads import fix_thread_count
@@ -58,7 +60,14 @@ class Model:
         return tuple(map(str, range(self.generator.classes)))
 
     def sample(
-        self, n: int = 64, seed: int = 0, *, label: int | str | None = None, truncation: float | None = None
+        self,
+        n: int = 64,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        truncation: float | None = None,
+        directions: Mapping[int, float] | None = None,
+        method: str = "weights",
     ) -> Pixels:
         """Draw pictures.
 
@@ -67,15 +76,18 @@ class Model:
             seed: picture `i` of a seed is the same for every `n`.
             label: the class to draw, by index or by name; without it, all classes in turn, see `labels`.
             truncation: limits each coordinate of z to ±this: a lower value gives more typical and less varied pictures.
+            directions: moves each latent by an amount, in standard deviations of z, along the direction of a number:
+                `{2: 1.5}`. See `directions`.
+            method: how the directions are found.
 
         Returns:
             uint8 (n, H, W, C).
 
         Raises:
-            UserError: `n` or `truncation` is not above 0, the seed is below 0, there is no such class, or the
-                pictures do not fit into memory.
+            UserError: `n` or `truncation` is not above 0, the seed is below 0, there is no such class or direction, or
+                the pictures do not fit into memory.
         """
-        stream = self.stream(n, seed, label=label, truncation=truncation)
+        stream = self.stream(n, seed, label=label, truncation=truncation, directions=directions, method=method)
         check_memory(stream.byte_count, f"{n:,} samples", "draw fewer at a time, or use `stream`")
         pixels, start = np.empty((n, *stream.picture_shape), np.uint8), 0
         for batch in stream.batches:
@@ -84,7 +96,14 @@ class Model:
         return pixels
 
     def stream(
-        self, n: int = 64, seed: int = 0, *, label: int | str | None = None, truncation: float | None = None
+        self,
+        n: int = 64,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        truncation: float | None = None,
+        directions: Mapping[int, float] | None = None,
+        method: str = "weights",
     ) -> SampleStream:
         """Return the pictures of `sample` as a stream: each batch is drawn when it is asked for.
 
@@ -93,11 +112,14 @@ class Model:
             seed: as in `sample`.
             label: as in `sample`.
             truncation: as in `sample`.
+            directions: as in `sample`.
+            method: as in `sample`.
 
         Raises:
             UserError: as `sample`, except for the memory.
         """
         _check_arguments(n, seed, truncation)
+        shift = self._shift(directions, method)
         index = None if label is None else self._class_index(label)
 
         def labels(first: int, count: int) -> Tensor | None:
@@ -106,7 +128,9 @@ class Model:
             return torch.full((count,), index)
 
         blocks = ((first, min(LATENT_BLOCK_SIZE, n - first)) for first in range(0, n, LATENT_BLOCK_SIZE))
-        inputs = ((self._latents(seed, count, truncation, first), labels(first, count)) for first, count in blocks)
+        inputs = (
+            (self._latents(seed, count, truncation, first) + shift, labels(first, count)) for first, count in blocks
+        )
         channels, height, width = self.generator.picture_shape
         batches = generate_batches(self.generator, inputs)
         return SampleStream(n, (height, width, channels), batches, labels)
@@ -160,30 +184,66 @@ class Model:
         self._check_frame_memory((stops - 1 + closed) * frames + 1 - closed)
         return self._draw_frames(walk_latents(self.latents(stops, seed), frames, closed=closed), label)
 
-    def along(
-        self, direction: int, frames: int = 12, seed: int = 0, *, label: int | str | None = None, reach: float = 3.0
-    ) -> Pixels:
-        """Move the first sample of a seed along a principal direction of the first features, uint8 (F, H, W, C).
+    def directions(self, method: str = "weights") -> Directions:
+        """Return the directions of latent space along which the pictures change most, the strongest first.
 
         Args:
-            direction: its number; 1 is the strongest direction.
+            method: `weights` finds the principal directions of the first layer's features from its weights (SeFa).
+                `activations` finds those of features in the middle of the network, from random latents (GANSpace).
+
+        Raises:
+            UserError: there is no such method, or the first layer is not linear.
+        """
+        return find_directions(self.generator, method)
+
+    def along(
+        self,
+        direction: int,
+        frames: int = 12,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        reach: float = 3.0,
+        method: str = "weights",
+    ) -> Pixels:
+        """Move the first sample of a seed along a direction, uint8 (F, H, W, C).
+
+        Args:
+            direction: its number in `directions`; 1 is the strongest.
             frames: number of frames from -reach to +reach along the direction.
             seed: of the sample.
             label: as in `walk`.
             reach: distance of both ends from 0, in standard deviations of z.
+            method: how the directions are found.
 
         Raises:
             UserError: there is no such direction, fewer than two frames, or no such class.
         """
-        directions = principal_directions(self.generator.first_layer_weight())
-        if not 1 <= direction <= len(directions):
-            raise UserError(f"the direction must be from 1 to {len(directions)}, not {direction}")
+        return self.along_vector(self.directions(method).vector(direction), frames, seed, label=label, reach=reach)
+
+    def along_vector(
+        self, vector: Tensor, frames: int = 12, seed: int = 0, *, label: int | str | None = None, reach: float = 3.0
+    ) -> Pixels:
+        """Move the first sample of a seed along a unit vector (z_dim,), uint8 (F, H, W, C): see `along`.
+
+        Raises:
+            UserError: there are fewer than two frames, or no such class.
+        """
         if frames < 2:
             raise UserError(f"a walk along a direction needs at least 2 frames, not {frames}")
         self._check_frame_memory(frames)
-        unit_vector, z = directions[direction - 1], self.latents(1, seed)
-        positions = torch.linspace(-reach, reach, frames).view(-1, 1)
-        return self._draw_frames(z - (z @ unit_vector).view(-1, 1) * unit_vector + positions * unit_vector, label)
+        z, positions = self.latents(1, seed), torch.linspace(-reach, reach, frames).view(-1, 1)
+        return self._draw_frames(z - (z @ vector).view(-1, 1) * vector + positions * vector, label)
+
+    def _shift(self, directions: Mapping[int, float] | None, method: str) -> Tensor | float:
+        """Return what is added to every latent, (z_dim,), to move it along directions; 0 without any."""
+        if not directions:
+            return 0.0
+        for number, amount in directions.items():
+            if not math.isfinite(amount):
+                raise UserError(f"the amount along direction {number} must be a finite number, not {amount}")
+        found = self.directions(method)
+        return torch.stack([amount * found.vector(number) for number, amount in directions.items()]).sum(0)
 
     def _check_frame_memory(self, count: int) -> None:
         values = math.prod(self.generator.picture_shape) + FLOAT_BYTES * self.generator.z_dim
