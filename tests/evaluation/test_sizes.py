@@ -78,4 +78,4 @@ def test_what_the_given_data_has_passed_over_is_said(tmp_path: Path):
     task = open_task(samples, data=real, split="all", features="random", show_progress=False, **options)
     first, second = task.notes
     assert first.endswith("real: not read: 1 .txt")
-    assert "real: 1 files cannot be used, such as damaged.png (" in second
+    assert "real: 1 file cannot be used, such as damaged.png (" in second

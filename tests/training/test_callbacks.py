@@ -263,7 +263,7 @@ def test_messages_about_the_data_arrive(tmp_path: Path):
     train(tmp_path / "r", 1, recorder, data=str(data))
     texts = [event.text for event in recorder.of(MessageEvent)]
     assert any("resized to 28x28" in text for text in texts)
-    assert any("1 files cannot be used" in text for text in texts)
+    assert any("1 file cannot be used" in text for text in texts)
 
 
 def test_messages_about_another_machine_and_a_recovery_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

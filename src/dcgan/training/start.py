@@ -181,10 +181,10 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
             f"to {height}x{width} ({state.config.fit}), the size that the network {state.config.network} draws"
         )
     if data.skipped_files:
-        name, reason = data.skipped_files[0]
+        count, (name, reason) = len(data.skipped_files), data.skipped_files[0]
         notices.append(
-            f"{data.name}: {len(data.skipped_files):,} files cannot be used and are listed in skipped.json, such as "
-            f"{name} ({reason})"
+            f"{data.name}: {count:,} file{'s' * (count != 1)} cannot be used, such as {name} ({reason}); skipped.json "
+            "lists all"
         )
     return notices
 
