@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-DATA, N, K = "data/emoji.npz", 400, 3
+DATA, N, K = os.environ.get("DATA", "data/emoji.npz"), 400, 3
 SITE = sysconfig.get_paths()["purelib"]
 
 
@@ -32,11 +32,15 @@ def backbone(name, **kwargs):
 
 
 @lru_cache
+def _lite2():
+    return backbone("lite2", num_classes=0)  # pooled, 1280 features
+
+
+@lru_cache
 def _extractors():
     from dcgan.metrics.features import open_features
 
-    lite2 = backbone("lite2", num_classes=0)  # pooled, 1280 features
-    return lite2, open_features("random")
+    return _lite2(), open_features("random")
 
 
 @torch.no_grad()

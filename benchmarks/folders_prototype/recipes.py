@@ -36,14 +36,25 @@ class UpConv(nn.Module):
             return F.conv_transpose2d(x, w.transpose(0, 1), stride=2, padding=1)
         if self.kind == "subpixel":
             return F.pixel_shuffle(F.conv2d(x, w, padding=1), 2)
-        taps = {"nearest": (1.0, 1.0), "bilinear": (0.25, 0.75, 0.75, 0.25)}[self.kind]
-        box = torch.tensor(taps)
-        box = (box[:, None] * box)[None, None]
         n, m = w.shape[:2]
-        # the flipped kernel, because a transposed convolution turns it around
-        wide = F.conv2d(w.flip(2, 3).reshape(n * m, 1, 3, 3), box, padding=len(taps) - 1)
-        wide = wide.view(n, m, *wide.shape[2:]).transpose(0, 1)
-        return F.conv_transpose2d(x, wide, stride=2, padding=(wide.shape[-1] - 2) // 2)
+        # the flipped kernel, because a transposed convolution turns it around; each row of `fold` spreads one of its 9 weights
+        wide = (w.flip(2, 3).transpose(0, 1).reshape(n * m, 9) @ FOLD).view(m, n, 4, 4)
+        x = F.conv_transpose2d(x, wide, stride=2, padding=1)
+        if self.kind == "bilinear":  # pixels repeated and then blurred by 1, 2, 1
+            blur = torch.tensor([0.25, 0.5, 0.25])
+            x = F.conv2d(
+                F.pad(x, (1, 1, 1, 1), mode="replicate"),
+                (blur[:, None] * blur).expand(n, 1, 3, 3).contiguous(),
+                groups=n,
+            )
+        return x
+
+
+FOLD = torch.zeros(9, 4, 4)
+for _i in range(3):
+    for _j in range(3):
+        FOLD[3 * _i + _j, _i : _i + 2, _j : _j + 2] = 1.0
+FOLD = FOLD.view(9, 16)
 
 
 class Modulated(nn.Module):
@@ -71,7 +82,9 @@ class Generator(nn.Module):
         self.look = nn.Linear(looks, style) if looks else None
         self.map = nn.Sequential(nn.Linear(z + style, style), nn.LeakyReLU(0.2), nn.Linear(style, style))
         self.start = nn.Linear(z + style, widths[0] * 16)
-        self.ups = nn.ModuleList(UpConv(a, b, up) for a, b in zip(widths, widths[1:]))
+        self.ups = nn.ModuleList(
+            UpConv(a, b, kind) for a, b, kind in zip(widths, widths[1:], up if isinstance(up, list) else [up] * 9)
+        )
         self.extras = nn.ModuleDict(
             {str(i): nn.Conv2d(c, c, 3, padding=1, bias=False) for i, c in enumerate(widths) if 1 <= i <= extra}
         )
@@ -252,7 +265,7 @@ def g_loss(real, fake, kind):
     return sum(each) / len(each)
 
 
-def drift(fakes, reals, others, temperatures=(0.05, 0.1, 0.2), same=None, joint=0.0, split=False):
+def drift(fakes, reals, others, temperatures=(0.05, 0.1, 0.2), same=None, joint=0.0, split=0.0):
     """Drifting (2602.04770): each fake is drawn to reals and driven from other fakes by kernels exp(-distance / T).
 
     Args:
@@ -262,9 +275,13 @@ def drift(fakes, reals, others, temperatures=(0.05, 0.1, 0.2), same=None, joint=
         temperatures: as shares of the mean distance between fakes and reals.
         same: (N, M), which reals count for which fake; all without.
         joint: share of the mean of all spaces' distances in each space's own: 1 draws a fake to the same reals in all.
-        split: reals' and fakes' weights are normalised apart, a fake being among its own repellers; else together.
+        split: share of the field in which reals' and fakes' weights are normalised apart, a fake being among its own
+            repellers; in the rest they are normalised together.
     Returns the mean over spaces of the field's squared length; its gradient is the field.
     """
+    if same is not None:  # only reals that count for some fake
+        used = same.any(0).nonzero()[:, 0]
+        reals, same = [r[used] for r in reals], same[:, used]
     n, m = len(fakes[0]), len(reals[0])
     spaces, distances = [], []
     for fake, real, other in zip(fakes, reals, others):
@@ -279,18 +296,22 @@ def drift(fakes, reals, others, temperatures=(0.05, 0.1, 0.2), same=None, joint=
         far = (1 - joint) * far + joint * whole
         if same is not None:
             far[:, :m].masked_fill_(~same, 1e6)
-        if not split:
-            far[:, m : m + n] += torch.eye(n) * 1e6
         field = 0
         for t in temperatures:
-            if split:
+            if (
+                split > 0
+            ):  # drawn to the middle of its reals, driven from fakes by weights of their own, itself among them
                 w = torch.cat([(far[:, :m] / -t).softmax(1), -(far[:, m:] / -t).softmax(1)], 1)
-            else:
-                a = ((far / -t).softmax(1) * (far / -t).softmax(0)).sqrt()
+                v = w @ y
+                field = field + split * v / v.square().sum(1).mean().sqrt().clamp(min=1e-12)
+            if split < 1:  # the paper's weights: driven from the middle of all other fakes
+                apart = far.clone()
+                apart[:, m : m + n] += torch.eye(n) * 1e6
+                a = ((apart / -t).softmax(1) * (apart / -t).softmax(0)).sqrt()
                 pos, neg = a[:, :m], a[:, m:]
                 w = torch.cat([pos * neg.sum(1, keepdim=True), -neg * pos.sum(1, keepdim=True)], 1)
-            v = w @ y  # weights of sum 0: the fake itself drops out
-            field = field + v / v.square().sum(1).mean().sqrt().clamp(min=1e-12)
+                v = w @ y  # weights of sum 0: the fake itself drops out
+                field = field + (1 - split) * v / v.square().sum(1).mean().sqrt().clamp(min=1e-12)
         loss = loss + (fake - (x + field * scale)).square().sum(1).mean() / scale**2 / len(fakes)
     return loss
 

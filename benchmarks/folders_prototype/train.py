@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 
 import recipes
-from dcgan.ema import estimate_batchnorm
+from dcgan.training.ema import estimate_batchnorm
 from measure import DATA, measure, save_grid
 
 torch.set_num_threads(1)
 
 
-def arguments():
+def arguments(more=lambda p: None):
     p = argparse.ArgumentParser()
     add = p.add_argument
     add("name")
@@ -65,7 +65,7 @@ def arguments():
     add("--temperatures", type=lambda s: tuple(float(v) for v in s.split(",")), default=(0.05, 0.1, 0.2))
     add("--queue", type=int, default=0, help="fakes before these that drive away too")
     add("--joint", type=float, default=0.0)
-    add("--split", action="store_true")
+    add("--split", type=float, default=0.0)
     add(
         "--shift",
         type=int,
@@ -78,7 +78,14 @@ def arguments():
     add("--moments", type=float, default=0.0)
     add("--sliced", type=float, default=0.0)
     add("--init", default="", help="state.pt of another run")
+    more(p)
     return p.parse_args()
+
+
+def up_kinds(a):
+    last = getattr(a, "smooth", 0)
+    n = len(a.widths) - 1
+    return [a.up] * (n - last) + ["bilinear"] * last
 
 
 class Run:
@@ -92,13 +99,21 @@ class Run:
         self.pixels = pixels.contiguous(memory_format=torch.channels_last)
         self.frozen = recipes.Frozen(a.levels, a.feed)
         self.frozen.calibrate(self.pixels[:256])
-        self.told = self.sort(a.groups) if a.groups else torch.zeros(len(self.pixels), dtype=torch.long)
         k = a.groups
-        self.table = self.near = None
-        if a.anchors:
-            self.table, self.near = self.neighbours()
+        file = Path(
+            DATA.replace(
+                ".npz",
+                f"_{a.groups}_{a.anchors}_{a.looks}_{a.shift}_{a.feed}_{len(a.levels)}_{int(getattr(a, 'fine', False))}.cache",
+            )
+        )
+        if not file.exists():
+            told = self.sort(k) if k else torch.zeros(len(self.pixels), dtype=torch.long)
+            self.told = told
+            table, near = self.neighbours() if a.anchors else (None, None)
+            torch.save((told, table, near, self.cache()), file)
+        self.told, self.table, self.near, bank = torch.load(file)
         self.g = recipes.Generator(
-            a.widths, a.z, k, a.looks if a.anchors else 0, a.up, not a.no_excite, a.extra, noise=not a.no_noise
+            a.widths, a.z, k, a.looks if a.anchors else 0, up_kinds(a), not a.no_excite, a.extra, noise=not a.no_noise
         )
         self.g = self.g.to(memory_format=torch.channels_last)
         self.d = recipes.Projected(
@@ -110,7 +125,7 @@ class Run:
         self.opt_g = adam(self.g.parameters(), a.g_lr)
         self.opt_d = adam([*self.d.heads.parameters(), *self.pd.parameters()], a.d_lr)
         self.seen, self.p, self.steps, self.order = 0, a.aug_p, 0, torch.empty(0, dtype=torch.long)
-        self.bank = self.cache() if a.drift or a.moments or a.sliced else None
+        self.bank = bank if a.drift or a.moments or a.sliced else None
         self.maps = self.cache_maps() if a.share else None
         self.queue = [b[:0] for b in self.bank[0, 0]] if self.bank else []
         if a.init:
@@ -142,11 +157,13 @@ class Run:
         other = self.near[index, (rand(len(index)) * a.anchors).long()]
         if a.groups:  # mixed only within its group
             other = torch.where(self.told[other] == group, other, index)
-        looks = torch.lerp(self.table[index], self.table[other], rand(len(index), 1))
+        self.other, self.mixed = other, rand(len(index))
+        looks = torch.lerp(self.table[index], self.table[other], self.mixed[:, None])
         looks = looks + a.jitter * torch.randn(looks.shape, generator=source)
         same = torch.zeros(len(index), len(self.pixels), dtype=torch.bool)
+        goals = getattr(a, "goals", 0) or a.anchors
         for rows in (index, other):
-            same.scatter_(1, self.near[rows], True)
+            same.scatter_(1, self.near[rows, :goals], True)
         return (group, looks), same
 
     @torch.no_grad()
@@ -258,6 +275,12 @@ class Run:
     def vectors(self, features, images):
         """Features as vectors (N, D): whole maps pooled to at most 4x4, means and deviations; and the picture at 16x16."""
         out = [F.adaptive_avg_pool2d(images, 16).flatten(1)]
+        if getattr(self.a, "fine", False):  # where things are, more exactly
+            out += [
+                F.avg_pool2d(images, 2).flatten(1),
+                F.adaptive_avg_pool2d(features[1], 8).flatten(1),
+                F.adaptive_avg_pool2d(features[2], 8).flatten(1),
+            ]
         for f in features:
             out.append(F.adaptive_avg_pool2d(f, min(4, f.shape[-1])).flatten(1))
             out.append(torch.cat([f.mean((2, 3)), f.flatten(2).std(2)], 1))
