@@ -51,7 +51,8 @@ def _round(images: Tensor) -> Tensor:
 
 def blur(pixels: Tensor, sigma: float) -> Tensor:
     """Blur with a Gaussian."""
-    return transforms.gaussian_blur(pixels, [2 * int(3 * sigma + 0.5) + 1] * 2, [sigma, sigma])
+    blurred: Tensor = transforms.gaussian_blur(pixels, [2 * int(3 * sigma + 0.5) + 1] * 2, [sigma, sigma])
+    return blurred
 
 
 def add_noise(pixels: Tensor, deviation: float) -> Tensor:
@@ -74,7 +75,8 @@ def add_checkerboard(pixels: Tensor, amplitude: float) -> Tensor:
 def rotate_hue(pixels: Tensor, degrees: float) -> Tensor:
     """Turn all hues by an angle: at 120 degrees red becomes green."""
     factor = (degrees / 360 + 0.5) % 1 - 0.5
-    return transforms.adjust_hue(pixels, factor)
+    rotated: Tensor = transforms.adjust_hue(pixels, factor)
+    return rotated
 
 
 def shuffle_patches(pixels: Tensor, count: float) -> Tensor:

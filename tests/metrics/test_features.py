@@ -14,7 +14,7 @@ def test_the_names_can_be_listed_without_importing_torch():
     code = (
         "import sys\n"
         "from dcgan.metrics.features import EXTRACTORS\n"
-        "assert list(EXTRACTORS) == ['judge', 'lite0', 'lite2', 'random', 'inception']\n"
+        "assert list(EXTRACTORS) == ['judge', 'lite0', 'lite2', 'random', 'inception', 'dinov2', 'clip']\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -30,7 +30,7 @@ def test_an_entry_that_is_added_at_run_time_can_be_opened(monkeypatch: pytest.Mo
     monkeypatch.setitem(EXTRACTORS, "mean", open_mean)
     assert open_extractor("mean", is_stacked=True).name == "mean"
     assert calls == [("cpu", True)]
-    with pytest.raises(UserError, match=r"did you mean 'mean'.*give judge, .*, random, inception, mean, or the folder"):
+    with pytest.raises(UserError, match=r"did you mean 'mean'.*give judge, .*, mean, or the folder"):
         open_extractor("maen")
 
 

@@ -132,7 +132,7 @@ def open_task(
         infinite=infinite,
         train_on_fakes=train_on_fakes,
         show_progress=show_progress,
-        notes=(*notes, *size_notes),
+        notes=(*notes, *size_notes, *extractor.notices),
     )
     _check_task(task)
     return task
@@ -175,7 +175,7 @@ def _data_notes(images: ImageSet, data: str) -> list[str]:
     notes = [f"{printable(data)}: {notice}" for notice in images.notices]
     if images.skipped_files:
         count, (name, reason) = len(images.skipped_files), images.skipped_files[0]
-        notes.append(f"{printable(data)}: {count:,} files cannot be used, such as {name} ({reason})")
+        notes.append(f"{printable(data)}: {count:,} file{'s' * (count != 1)} cannot be used, such as {name} ({reason})")
     return notes
 
 

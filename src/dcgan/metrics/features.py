@@ -10,12 +10,14 @@
   offline.
 - `inception`: the 2,048 features of torch-fidelity's Inception v3, if its weights are on the disk or can be
   downloaded.
+- `dinov2`, `clip`: features of two vision transformers, if their weights are on the disk or can be downloaded.
 
 The functions of this module import the module of an extractor when they are called: torch takes seconds to import,
 and the command line lists the names without it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dcgan.errors import UserError, did_you_mean
@@ -37,16 +39,16 @@ def _open_inception(device: str, is_stacked: bool) -> FeatureExtractor:
     return open_inception(device)
 
 
-def _open_lite0(device: str, is_stacked: bool) -> FeatureExtractor:
+def _open_lite(name: str, device: str, is_stacked: bool) -> FeatureExtractor:
     from dcgan.metrics.lite import open_lite  # imports torch
 
-    return open_lite("lite0", device)
+    return open_lite(name, device)
 
 
-def _open_lite2(device: str, is_stacked: bool) -> FeatureExtractor:
-    from dcgan.metrics.lite import open_lite  # imports torch
+def _open_transformer(name: str, device: str, is_stacked: bool) -> FeatureExtractor:
+    from dcgan.metrics.transformers import open_transformer  # imports torch
 
-    return open_lite("lite2", device)
+    return open_transformer(name, device)
 
 
 def _open_random(device: str, is_stacked: bool) -> FeatureExtractor:
@@ -57,10 +59,12 @@ def _open_random(device: str, is_stacked: bool) -> FeatureExtractor:
 
 EXTRACTORS: dict[str, Callable[[str, bool], FeatureExtractor]] = {
     "judge": _open_judge,
-    "lite0": _open_lite0,
-    "lite2": _open_lite2,
+    "lite0": partial(_open_lite, "lite0"),
+    "lite2": partial(_open_lite, "lite2"),
     "random": _open_random,
     "inception": _open_inception,
+    "dinov2": partial(_open_transformer, "dinov2"),
+    "clip": partial(_open_transformer, "clip"),
 }
 """A function for each name. It gets the device, and whether the pictures are digits that are stacked as channels."""
 DEFAULT_EXTRACTORS = {("mnist", (1, 28, 28)): "judge", ("stacked-mnist", (3, 28, 28)): "judge"}
