@@ -42,7 +42,7 @@ def measure_rank(fabric: Devices, announce: Callable[[str], None], *, config: Co
     """Return what this process measures, as JSON. It is a `RankTask`, so it must return a text."""
     torch.set_num_threads(1)
     state = set_up(config, fabric=fabric)
-    parameters = (*state.discriminator.parameters(), *state.generator.parameters())
+    parameters = (*state.adversary[0].parameters(), *state.generator.parameters())
     gradient = torch.zeros(sum(p.numel() for p in parameters))
     step_s = seconds_per_call_together(fabric, lambda: train_step(state), steps)
     reduce_s = seconds_per_call_together(fabric, lambda: mean_over_ranks(fabric, gradient), steps)

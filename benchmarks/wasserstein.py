@@ -80,7 +80,8 @@ def measure_state(state: State, real: torch.Tensor, judge: JudgeMetrics) -> dict
     """Return the critic's estimate, the distance, and the share of the rarest digit among the fakes at this step."""
     z = latents.draw_latents(SAMPLE_SEED, SAMPLE_COUNT, state.config.z_dim)
     fake = judge.measure(averaged_generator(state), z)
-    estimate = float(state.discriminator(real).mean() - state.discriminator(to_float(fake.pixels)).mean())
+    critic, _ = state.adversary
+    estimate = float(critic(real).mean() - critic(to_float(fake.pixels)).mean())
     position = {"step": state.progress.step, "images_seen": state.progress.images_seen}
     return position | {"estimate": estimate} | fake.metrics
 

@@ -38,7 +38,7 @@ def train_and_measure(preset: str, seed: int, steps: int) -> dict[str, Any]:
 
 def gradient_norms(state: State) -> dict[str, float]:
     """Return D(G(z)), and ‖∇‖ of both losses over all weights of G. The state does not change."""
-    generator, discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.discriminator)
+    generator, discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.adversary[0])
     z = latents.draw_latents(derive_seed(state.config.seed, LATENTS_PURPOSE), SAMPLE_COUNT, state.config.z_dim)
     results: dict[str, float] = {}
     for name in ("minimax", "non-saturating"):

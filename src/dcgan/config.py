@@ -21,9 +21,9 @@ Norm = Literal["batch", "instance", "layer", "none", "spectral"]
 Fit = Literal["crop", "pad", "stretch"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
-ScoreKind = Literal["probability", "relative", "raw"]
+ScoreKind = Literal["probability", "relative", "raw", "none"]
 """What the discriminator's scores in the metrics log are: probabilities of "real", values that mean something only in
-comparison with each other, or a critic's values."""
+comparison with each other, or a critic's values. Without a discriminator there are none."""
 DURATIONS = ("steps", "images", "epochs", "minutes")
 """The settings that say how long to train. At most one of them is given."""
 NO_DURATION: dict[str, Any] = dict.fromkeys(DURATIONS)

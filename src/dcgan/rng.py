@@ -56,6 +56,7 @@ class RandomPurpose(IntEnum):
 class SeparatePurpose(StrEnum):
     """What random numbers are drawn for, since version 0.2.0. See `derive_separate_seed`."""
 
+    MATCHING_FILTERS = "filters and directions by which samples are compared with real pictures"
     PROBE_SAMPLES = "samples that a comparison measures while it trains"
 
 

@@ -125,7 +125,7 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
         features = evaluation["features"]
         means = {name: value["mean"] for name, value in evaluation["metrics"].items()}
         names = (*PROBE_METRICS, *(["certainty"] if "certainty" in parts[-1] else []))
-        metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names}
+        metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names if name in parts[-1]}
     table = {preset: _spread_row(list(runs.values())) for preset, runs in metrics.items()}
     return Outcome(plan.fixed_settings() | {"features": features}, metrics, table, failures, _verdicts(table))
 

@@ -23,9 +23,9 @@ class SingleDevice:
         """Return a network and its optimizer as they are."""
         return network, optimizer
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss to those of the weights."""
-        torch.autograd.backward(loss)
+    def backward(self, loss: Tensor, gradient: Tensor | None = None) -> None:
+        """Add the gradients of a loss to those of the weights; or of any tensor, given the gradient at that tensor."""
+        torch.autograd.backward(loss, gradient)
 
     def broadcast(self, value: Any) -> Any:
         """Return the value of the first process, which is this one."""

@@ -55,6 +55,7 @@ FAMILIES: dict[str, Family] = {
     "mlp": Family("fully connected layers, any size", "dcgan.models.mlp"),
     "dcgan": Family("the study's convolutions, 28x28 only", "dcgan.models.dcgan"),
     "dcgan64": Family("the convolutions of Radford et al., any size", "dcgan.models.dcgan64"),
+    "upsample": Family("repeated pixels, convolutions and styles, any size", "dcgan.models.upsample"),
     "resnet": Family("residual blocks without normalization, any size", "dcgan.models.resnet"),
 }
 

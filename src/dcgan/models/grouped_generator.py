@@ -74,6 +74,17 @@ class GroupedGenerator(SavedGenerator):
         weights: Tensor = weights_by_class * F.one_hot(labels, self.classes)[..., None]
         return weights.flatten(1)
 
+    def appearance(self, z: Tensor, groups: Tensor) -> Tensor:
+        """Return the appearance (N, A) that latents (N, z_dim) choose in groups int64 (N,), see `models.upsample`."""
+        network: Any = self.network  # of the family `upsample`
+        appearance: Tensor = network.appearance(z[:, self.groups :], groups)
+        return appearance
+
+    def fit_appearance(self, positions: Tensor, groups: Tensor) -> None:
+        """Set the distribution of the appearance in each group, see `models.upsample`."""
+        network: Any = self.network  # of the family `upsample`
+        network.fit_appearance(positions, groups)
+
     def first_layer_weight(self) -> Tensor:
         """Return the matrix of the generator inside, with zeros for the votes: no direction changes the group."""
         inner = self.network.first_layer_weight()

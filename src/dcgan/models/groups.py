@@ -19,6 +19,8 @@ from dcgan.rng import RandomPurpose, derive_seed
 
 IMAGES_PER_GROUP = 100
 """How many pictures a group should have on average."""
+IMAGES_PER_MATCHED_GROUP = 20
+"""The same for a training that draws samples towards the pictures of their group: its groups may be small."""
 MAX_CLUSTERED_IMAGES = 10_000
 """At most this many pictures are used to find the groups."""
 MAX_START_CANDIDATES = 2000
@@ -30,13 +32,15 @@ MAX_FEATURE_SIDE = 14
 """Pictures are compared at a size of at most this many pixels a side."""
 
 
-def choose_group_count(image_count: int, max_groups: int, z_dim: int, classes: int = 0) -> int:
+def choose_group_count(
+    image_count: int, max_groups: int, z_dim: int, classes: int = 0, images_per_group: int = IMAGES_PER_GROUP
+) -> int:
     """Return how many groups the pictures are sorted into.
 
     Every group takes one number of z, and a third of z is left for the look of the picture. With classes, all classes
     have the same number of groups; if that were one group, the result is 0.
     """
-    group_count = max(min(image_count, MAX_CLUSTERED_IMAGES * 10) // IMAGES_PER_GROUP, 1)
+    group_count = max(min(image_count, MAX_CLUSTERED_IMAGES * 10) // images_per_group, 1)
     group_count = min(max_groups, group_count, z_dim * 2 // 3)
     if not classes:
         return group_count

@@ -24,12 +24,14 @@ def draw_curves(measurements: Sequence[LogEntry], path: Path, score_kind: ScoreK
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import: not before a training starts
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 7), layout="constrained")
+    charts = [loss_chart(measurements, score_kind), score_chart(measurements, score_kind)]
+    charts = [chart for chart in charts if chart.curves]
+    figure = Figure(figsize=(8, 3.5 * len(charts)), layout="constrained")
     FigureCanvasAgg(figure)
-    losses, scores = figure.subplots(2, 1, sharex=True)
-    _draw_chart(losses, loss_chart(measurements, score_kind))
-    _draw_chart(scores, score_chart(measurements, score_kind))
-    scores.set_xlabel("images seen")
+    rows = figure.subplots(len(charts), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, chart in zip(rows, charts, strict=True):
+        _draw_chart(axes, chart)
+    rows[-1].set_xlabel("images seen")
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
 

@@ -17,6 +17,8 @@ from dcgan.reporting.evaluation_table import EvaluationTable, make_evaluation_ta
 from dcgan.reporting.formatting import MISSING, format_duration, format_text, format_texts
 from dcgan.reporting.series import (
     DISTANCE,
+    LOSS_NAMES,
+    SCORE_NAMES,
     comparable_measurements,
     distance_chart,
     grid_chart,
@@ -164,8 +166,10 @@ def _facts(
         last = max(measurements, key=lambda m: int(m["step"]))
         facts += [("steps", f"{last['step']:,}"), ("images seen", f"{last['images_seen']:,}")]
         facts += [("training time", format_duration(last["seconds"]))]
-        facts += [("Loss_D, Loss_G at the end", f"{last['loss_d']:.3f}, {last['loss_g']:.3f}")]
-        facts += [("D(x), D(G(z)) at the end", f"{last['d_real']:.3f}, {last['d_fake']:.3f}")]
+        for names in (LOSS_NAMES, SCORE_NAMES):
+            values = {title: last[name] for name, title in names.items() if is_finite_number(last.get(name))}
+            if values:
+                facts += [(f"{', '.join(values)} at the end", ", ".join(f"{value:.3f}" for value in values.values()))]
     measured = [event for event in comparable_measurements(events) if is_finite_number(event.get(DISTANCE))]
     if measured:
         best = min(measured, key=lambda event: float(event[DISTANCE]))

@@ -54,6 +54,8 @@ class ChartData:
 def loss_chart(measurements: Sequence[LogEntry], score_kind: ScoreKind) -> ChartData:
     """Return the losses of both networks over images seen."""
     curves = {name: metric_points(measurements, key) for key, name in LOSS_NAMES.items()}
+    if score_kind == "none":
+        return ChartData("Loss", {LOSS_NAMES["loss_g"]: curves[LOSS_NAMES["loss_g"]]}, "loss (mean over a log step)")
     reference = Reference(math.log(2), "ln 2: D cannot tell") if score_kind == "probability" else None
     return ChartData("Losses", curves, "loss (mean over a log step)", reference)
 
@@ -63,11 +65,15 @@ def score_chart(measurements: Sequence[LogEntry], score_kind: ScoreKind) -> Char
 
     Probabilities are drawn against their optimum 1/2. Relative scores mean nothing alone, because a constant that is
     added to all of them changes no loss; the chart shows the probability σ(D(x) − D(G(z))) instead, that a real
-    picture scores higher than a generated one. Raw scores have neither limits nor an optimum.
+    picture scores higher than a generated one. Raw scores have neither limits nor an optimum. Without a discriminator
+    there are no curves.
     """
+    if score_kind == "none":
+        return ChartData("Scores", {})
     half = Reference(0.5, "1/2: the optimum")
     if score_kind == "relative":
-        wins = [(float(m["images_seen"]), _sigmoid(m["d_real"] - m["d_fake"])) for m in measurements]
+        scored = [m for m in measurements if all(is_finite_number(m.get(name)) for name in SCORE_NAMES)]
+        wins = [(float(m["images_seen"]), _sigmoid(m["d_real"] - m["d_fake"])) for m in scored]
         return ChartData("Scores", {"σ(D(x) − D(G(z)))": wins}, "σ of mean scores", half, (0, 1))
     curves = {name: metric_points(measurements, key) for key, name in SCORE_NAMES.items()}
     if score_kind == "probability":

@@ -15,8 +15,8 @@ from dcgan.files import atomic_file, fsync_file
 
 LogEntry = dict[str, Any]
 """A line of the log."""
-REQUIRED_METRICS = ("step", "images_seen", "seconds", "loss_d", "loss_g", "d_real", "d_fake")
-"""What every measurement has a finite number for."""
+REQUIRED_METRICS = ("step", "images_seen", "seconds", "loss_g")
+"""What every measurement has a finite number for. With a discriminator there are `loss_d`, `d_real`, `d_fake` too."""
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def _charts(folder: RunFolder, log: LogContent) -> list[dict[str, Any]]:
     """Return the charts that a page draws, as `reporting.series` describes them."""
     kind = folder.score_kind()
     charts = {"losses": loss_chart(log.measurements, kind), "scores": score_chart(log.measurements, kind)}
-    return [{"key": key, **_chart_as_json(chart)} for key, chart in charts.items()]
+    return [{"key": key, **_chart_as_json(chart)} for key, chart in charts.items() if chart.curves]
 
 
 def _chart_as_json(chart: ChartData) -> dict[str, Any]:

@@ -69,9 +69,10 @@ def diagnose(entries: Sequence[Entry]) -> list[Diagnosis]:
     """
     measurements = [entry for entry in entries if "event" not in entry]
     pictures = [entry for entry in entries if entry.get("event") == "pictures"]
+    scored = [entry for entry in measurements if "d_right" in entry]  # none without a discriminator
     diagnoses = (
-        _discriminator_too_strong(measurements, pictures),
-        _generator_too_strong(measurements),
+        _discriminator_too_strong(scored, pictures),
+        _generator_too_strong(scored),
         _mode_collapse(pictures),
         _oscillation(pictures),
         _memorising(pictures),

@@ -14,7 +14,7 @@ from dcgan.reporting.page import write_report
 from dcgan.training.callbacks import EndEvent, EndReason, LogEvent, StartEvent, StepEvent
 from dcgan.training.recovery import find_fault, roll_back
 from dcgan.training.snapshot import RunWriter, report_health, save_snapshot, save_state
-from dcgan.training.state import State
+from dcgan.training.state import GENERATOR_SUM_NAMES, SUM_NAMES, State
 from dcgan.training.step import train_step
 from dcgan.training.validate import prepare_validation, validate
 
@@ -158,7 +158,7 @@ def _log_measurement(state: State, writer: RunWriter) -> None:
     """Write the means since the last measurement to the metrics log, and tell the callbacks."""
     progress = state.progress
     is_regular = progress.step % state.config.log_every == 0
-    means = state.sums.means()
+    means = state.sums.means(SUM_NAMES if state.objective.has_discriminator else GENERATOR_SUM_NAMES)
     if is_regular:
         state.sums.totals.zero_()
     if not state.is_first_process:

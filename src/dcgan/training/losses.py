@@ -34,7 +34,8 @@ class Objective:
         discriminator: (scores of reals, scores of fakes) -> scalar.
         generator: (scores of fakes) -> scalar; if `is_paired`, (scores of fakes, scores of as many reals) -> scalar.
         score_kind: how people read the scores. `probability`: the scores are logits, D(x) = σ(score), and the optimum
-            is D(x) = D(G(z)) = 1/2. `relative`: only differences of scores mean something. `raw`: neither.
+            is D(x) = D(G(z)) = 1/2. `relative`: only differences of scores mean something. `raw`: neither. `none`:
+            there is no discriminator; the generator matches features of a frozen network, see `training.matching`.
         is_paired: the generator's loss needs scores of reals too.
         smoothed: a function of the label smoothing that returns the discriminator's loss with smoothed targets of
             reals; None if the loss has no targets to smooth.
@@ -48,6 +49,11 @@ class Objective:
     is_paired: bool = False
     smoothed: Callable[[float], Callable[[Tensor, Tensor], Tensor]] | None = None
     needs_bounded_critic: bool = False
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether a discriminator is trained."""
+        return self.score_kind != "none"
 
     def readable_scores(self, scores: Tensor) -> Tensor:
         """Return probabilities of "real" if the scores are logits, else the scores as they are."""
@@ -128,6 +134,11 @@ def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
+def no_scores(*scores: Tensor) -> Tensor:
+    """Stand for the losses of an objective without a discriminator: there are no scores to compute them from."""
+    raise AssertionError("this objective has no discriminator")
+
+
 def _smoothed_bce(label_smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     return partial(bce_discriminator, label_smoothing=label_smoothing)
 
@@ -145,6 +156,7 @@ OBJECTIVES: dict[str, Objective] = {
     "relativistic": Objective(
         relativistic_discriminator, relativistic_generator, score_kind="relative", is_paired=True,
     ),
+    "drifting": Objective(no_scores, no_scores, score_kind="none"),
 }  # fmt: skip
 """The objectives that `--loss` names. To add one, add an entry: see docs/extending.md."""
 

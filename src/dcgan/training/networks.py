@@ -43,13 +43,13 @@ class ChosenNetworks:
 
     Attributes:
         generator: the generator.
-        discriminator: the discriminator.
-        objective: what the two minimize.
+        discriminator: the discriminator; None if the objective has none.
+        objective: what they minimize.
         conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
     """
 
     generator: nn.Module
-    discriminator: nn.Module
+    discriminator: nn.Module | None
     objective: Objective
     conditions: Tensor | None
 
@@ -98,6 +98,9 @@ def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_n
             generator.centres.copy_(centres)
         conditions = generator.fit_vote_offsets(data.pixels, conditions)
     objective = custom.loss or losses.make_objective(config.loss, config.label_smoothing)
+    if not objective.has_discriminator:
+        _check_matching(config, custom, generator)
+        return ChosenNetworks(generator, None, objective, conditions)
     if custom.discriminator is None:
         _check_bounded(config, objective)
     _check_scores_per_picture(config, discriminator)
@@ -124,7 +127,8 @@ def _group_count(
             raise UserError("an earlier version began this run, which knew no groups within classes: train a new run")
         return wanted
     if initial_model is None or not initial_model.generator.groups:
-        return groups.choose_group_count(len(data), wanted, config.z_dim, classes)
+        size = groups.IMAGES_PER_MATCHED_GROUP if config.loss == "drifting" else groups.IMAGES_PER_GROUP
+        return groups.choose_group_count(len(data), wanted, config.z_dim, classes, size)
     if classes not in (0, known := initial_model.generator.classes):
         hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
         raise UserError(
@@ -163,6 +167,14 @@ def load_initial_weights(generator: nn.Module, model: Model) -> None:
     generator.load_state_dict(saved)
 
 
+def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
+    """Refuse what cannot be trained without a discriminator."""
+    if custom.discriminator is not None:
+        raise UserError(f"--loss {config.loss} trains no discriminator: leave out your own")
+    if not hasattr(getattr(generator, "network", generator), "fit_appearance"):
+        raise UserError(f"--loss {config.loss} needs a generator with an appearance: use --network upsample")
+
+
 def _check_bounded(config: Config, objective: Objective) -> None:
     """Refuse a critic whose scores nothing bounds, for an objective that then has no minimum."""
     if not objective.needs_bounded_critic:
@@ -198,13 +210,13 @@ def check_same_parts(folder: RunFolder, custom: CustomParts) -> None:
 
 @torch.no_grad()
 def try_networks(
-    generator: nn.Module, discriminator: nn.Module, z: Tensor, reals: Tensor, condition: tuple[Tensor, ...]
+    generator: nn.Module, discriminator: nn.Module | None, z: Tensor, reals: Tensor, condition: tuple[Tensor, ...]
 ) -> None:
     """Send latents through a user's networks, in evaluation mode so that nothing is learned or counted.
 
     Args:
         generator: (N, z_dim) -> (N, C, H, W).
-        discriminator: (N, C, H, W) -> (N, 1).
+        discriminator: (N, C, H, W) -> (N, 1); None if there is none.
         z: latents, (2, z_dim).
         reals: up to two real pictures.
         condition: labels int64 (2,), or nothing.
@@ -212,9 +224,10 @@ def try_networks(
     Raises:
         UserError: the generated pictures have another shape than the data, or there is not one score for each.
     """
-    modes = [(m, m.training) for network in (generator, discriminator) for m in network.modules()]
-    generator.eval()
-    discriminator.eval()
+    networks = [network for network in (generator, discriminator) if network is not None]
+    modes = [(m, m.training) for network in networks for m in network.modules()]
+    for module, _ in modes:
+        module.eval()
     try:
         images = generator(z[: len(reals)], *condition)
     except RuntimeError as error:
@@ -222,7 +235,7 @@ def try_networks(
         raise UserError(f"{problem}: give it an attribute z_dim, or pass z_dim=... ({error})") from None
     if images.shape != reals.shape:
         raise UserError(f"the generator draws {tuple(images.shape[1:])}, the pictures are {tuple(reals.shape[1:])}")
-    if (scores := discriminator(images, *condition)).shape != (len(reals), 1):
+    if discriminator is not None and (scores := discriminator(images, *condition)).shape != (len(reals), 1):
         raise UserError(f"the discriminator must return scores {(len(reals), 1)}, not {tuple(scores.shape)}")
     for module, mode in modes:
         module.training = mode

@@ -61,6 +61,8 @@ class ProgressBar:
 def summarize_measurement(event: LogEvent) -> str:
     """Return the losses and scores of a measurement on one line, with the distance from 1/2 for probabilities."""
     m = event.metrics
+    if event.score_kind == "none":
+        return f"Loss_G {m['loss_g']:.3f}"
     d_real, d_fake = m["d_real"], m["d_fake"]
     text = f"Loss_D {m['loss_d']:.3f}, Loss_G {m['loss_g']:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
     if event.score_kind == "probability":

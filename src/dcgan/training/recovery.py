@@ -100,7 +100,8 @@ def find_fault(state: State, *, may_wait: bool) -> str:
 
 def _is_finite(state: State) -> bool:
     """Return whether the weights, and the sums from which the log is written, are finite."""
-    tensors = (*state.generator.parameters(), *state.discriminator.parameters(), state.sums.totals)
+    networks = [network for network in (state.generator, state.discriminator) if network is not None]
+    tensors = (*(weight for network in networks for weight in network.parameters()), state.sums.totals)
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from dcgan.devices.connect import (
     first_process_first,
     synchronize_batchnorm,
 )
+from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
@@ -29,6 +31,7 @@ from dcgan.training import networks
 from dcgan.training.checkpoint import Part
 from dcgan.training.ema import Ema
 from dcgan.training.losses import Objective
+from dcgan.training.matching import Matcher
 from dcgan.training.networks import NO_CUSTOM_PARTS, ChosenNetworks, CustomParts
 from dcgan.training.optimizer import Adam
 from dcgan.training.progress import CheckpointRecord, Progress
@@ -36,6 +39,8 @@ from dcgan.training.schedule import schedule_at
 
 SUM_NAMES = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
 """What is summed over the steps between two measurements. The count of discriminator updates comes last."""
+GENERATOR_SUM_NAMES = ("loss_g", "grad_g")
+"""Those that are measured without a discriminator. The count is then that of generator updates."""
 VECTOR_INSTRUCTIONS = re.compile(r"( threads), \w+\)")
 """The part of `describe_arithmetic` that names the vector instructions of a CPU."""
 PLACE_SETTINGS = ("device", "devices", "num_nodes")
@@ -59,10 +64,10 @@ class StepSums:
     totals: Tensor
     fault: Tensor
 
-    def means(self) -> dict[str, float]:
-        """Return the means over discriminator updates. The host waits for the device here."""
+    def means(self, names: Sequence[str] = SUM_NAMES) -> dict[str, float]:
+        """Return the means of some of `SUM_NAMES` over discriminator updates. The host waits for the device here."""
         *sums, count = self.totals.tolist()
-        return {name: value / count for name, value in zip(SUM_NAMES, sums, strict=True)}
+        return {name: value / count for name, value in zip(SUM_NAMES, sums, strict=True) if name in names}
 
     def set_totals(self, totals: list[float]) -> None:
         """Continue from sums that were saved."""
@@ -81,9 +86,10 @@ class State:
         conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
         objective: what the two networks minimize.
         generator: the generator, set up on the device.
-        discriminator: the discriminator, set up on the device.
+        discriminator: the discriminator, set up on the device; None if the objective has none.
         optimizer_g: the generator's optimizer.
-        optimizer_d: the discriminator's optimizer.
+        optimizer_d: the discriminator's optimizer, if there is one.
+        matcher: what the generator matches instead of a discriminator, if there is none.
         ema: the averaged generator.
         sums: sums since the last measurement.
         progress: how far the run is.
@@ -96,12 +102,20 @@ class State:
     conditions: Tensor | None
     objective: Objective
     generator: nn.Module
-    discriminator: nn.Module
+    discriminator: nn.Module | None
     optimizer_g: Optimizer
-    optimizer_d: Optimizer
+    optimizer_d: Optimizer | None
+    matcher: Matcher | None
     ema: Ema
     sums: StepSums
     progress: Progress
+
+    @property
+    def adversary(self) -> tuple[nn.Module, Optimizer]:
+        """The discriminator and its optimizer, which there are unless there is a matcher."""
+        assert self.discriminator is not None
+        assert self.optimizer_d is not None
+        return self.discriminator, self.optimizer_d
 
     @property
     def class_count(self) -> int:
@@ -115,13 +129,15 @@ class State:
 
     def saved_parts(self) -> dict[str, Part]:
         """Return what a checkpoint holds tensors of, by the names in the file."""
-        return {
+        parts = {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "ema": self.ema.network,
             "optimizer_g": self.optimizer_g,
             "optimizer_d": self.optimizer_d,
+            "matcher": self.matcher,
         }
+        return {name: part for name, part in parts.items() if part is not None}
 
     def checkpoint_record(self, log_entries: int, healthy: dict[str, Any]) -> CheckpointRecord:
         """Return what a checkpoint holds besides tensors."""
@@ -173,13 +189,20 @@ def set_up(
     if _fits_in_memory(data.pixels, fabric.device):
         data = replace(data, pixels=data.pixels.to(fabric.device))
     conditions = None if chosen.conditions is None else fabric.broadcast(chosen.conditions).to(data.pixels.device)
+    matcher = None
+    if not chosen.objective.has_discriminator:
+        matcher = _make_matcher(chosen, data, conditions, fabric, is_new=is_new)
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     if config.compile and can_compile(fabric.device):
         _compile(config, chosen)
     schedule = schedule_at(config, 0, None)
     generator, optimizer_g = _set_up_network(chosen.generator, schedule.lr, config, fabric)
-    discriminator, optimizer_d = _set_up_network(chosen.discriminator, schedule.d_lr, config, fabric)
+    discriminator, optimizer_d = (
+        (None, None)
+        if chosen.discriminator is None
+        else _set_up_network(chosen.discriminator, schedule.d_lr, config, fabric)
+    )
     planned = planned_images(config, len(data))
     state = State(
         config=config,
@@ -192,6 +215,7 @@ def set_up(
         discriminator=discriminator,
         optimizer_g=optimizer_g,
         optimizer_d=optimizer_d,
+        matcher=matcher,
         ema=ema,
         sums=StepSums(torch.zeros(len(SUM_NAMES) + 1, device=fabric.device), torch.zeros((), device=fabric.device)),
         progress=Progress(planned_images=planned, first_plan=planned),
@@ -199,6 +223,23 @@ def set_up(
     if custom.generator or custom.discriminator:
         _try_custom_networks(state)
     return state
+
+
+def _make_matcher(
+    chosen: ChosenNetworks, data: ImageSet, conditions: Tensor | None, fabric: Devices, *, is_new: bool
+) -> Matcher:
+    """Return what the generator matches, and fit a new generator's appearance to the training pictures.
+
+    Raises:
+        UserError: there are several devices, or the frozen network is not installed.
+    """
+    if fabric.world_size > 1:
+        raise UserError("a training without a discriminator compares the samples of a whole batch: use --devices 1")
+    matcher = Matcher(data.pixels, conditions)
+    if is_new:
+        generator: Any = chosen.generator
+        generator.fit_appearance(matcher.positions.cpu(), conditions)
+    return matcher
 
 
 def open_data(config: Config, source: str, rules: int, split: str = "train") -> ImageSet:
@@ -262,7 +303,7 @@ def _fits_in_memory(pixels: Tensor, device: torch.device) -> bool:
 def _compile(config: Config, chosen: ChosenNetworks) -> None:
     """Compile the networks in place, so that weights keep their names. The averaged generator is not compiled."""
     chosen.generator.compile(backend=COMPILE_BACKEND)
-    if not (config.gp or config.r1 or config.r2):
+    if chosen.discriminator is not None and not (config.gp or config.r1 or config.r2):
         chosen.discriminator.compile(backend=COMPILE_BACKEND)
 
 

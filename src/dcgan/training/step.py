@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,9 +11,10 @@ from torch.optim import Optimizer
 from dcgan.data.sampler import next_batch_indices, rank_share
 from dcgan.devices.connect import mean_over_ranks
 from dcgan.images import to_float
-from dcgan.rng import RandomPurpose, RandomSource, derive_seed
+from dcgan.rng import RandomPurpose, RandomSource, SeparatePurpose, derive_seed, derive_separate_seed
 from dcgan.training import losses
 from dcgan.training.augment import apply_augmentations, find_augmentations
+from dcgan.training.matching import Matcher
 from dcgan.training.schedule import ScheduledSettings, schedule_at
 from dcgan.training.state import State
 
@@ -48,10 +49,23 @@ def next_batch(state: State) -> Batch:
 
 
 def train_step(state: State) -> None:
-    """Do one step: `n_critic` discriminator updates, then one generator update."""
-    config, progress = state.config, state.progress
-    schedule = schedule_at(config, progress.images_seen, progress.first_plan)
+    """Do one step: the updates of the networks, then that of the averaged generator."""
+    progress = state.progress
+    schedule = schedule_at(state.config, progress.images_seen, progress.first_plan)
     _set_learning_rates(state, schedule)
+    first = progress.images_seen
+    if state.matcher is None:
+        _adversarial_updates(state, schedule)
+    else:
+        _matching_update(state, state.matcher)
+    new_images = progress.images_seen - first
+    state.ema.update(state.generator, progress.images_seen, new_images, schedule.half_life)
+    progress.step += 1
+
+
+def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
+    """Do `n_critic` discriminator updates, then one generator update."""
+    config, progress = state.config, state.progress
     for k in range(config.n_critic):
         batch = next_batch(state)
         reals, condition = next_reals(state)
@@ -61,20 +75,38 @@ def train_step(state: State) -> None:
             fakes = state.generator(_latents(state, batch, RandomPurpose.D_LATENTS), *condition)
         update_discriminator(state, batch, reals, fakes.detach(), condition, schedule.penalty_scale)
         progress.images_seen += batch.size
-    images_in_step = batch.size * config.n_critic
     if not config.share_z:
         if state.objective.is_paired:  # new reals for new fakes: the batch that the discriminator sees next
             batch = next_batch(state)
             reals, condition = next_reals(state)
         fakes = state.generator(_latents(state, batch, RandomPurpose.G_LATENTS), *condition)
     update_generator(state, batch, reals, fakes, condition)
-    state.ema.update(state.generator, progress.images_seen, images_in_step, schedule.half_life)
-    progress.step += 1
+
+
+def _matching_update(state: State, matcher: Matcher) -> None:
+    """Do one generator update without a discriminator: see `matching`."""
+    batch = next_batch(state)
+    reals, condition = next_reals(state)
+    z = _latents(state, batch, RandomPurpose.G_LATENTS)
+    samples = state.generator(z, *condition)
+    groups = condition[0] if condition else torch.zeros(len(z), dtype=torch.int64, device=z.device)
+    with torch.no_grad():
+        goals = matcher.find_goals(cast(Any, state.generator).appearance(z, groups), groups)
+    seed = derive_separate_seed(state.config.seed, SeparatePurpose.MATCHING_FILTERS, state.progress.images_seen)
+    generator = torch.Generator(state.fabric.device).manual_seed(seed)
+    gradient, loss = matcher.gradient(samples, reals, goals, generator)
+    state.optimizer_g.zero_grad()
+    state.fabric.backward(samples, gradient)
+    norm = _step_if_finite(state, state.optimizer_g, loss, G_LOSS_FAULT)
+    state.sums.totals[LOSS_G_COLUMN] += loss
+    state.sums.totals[GRAD_G_COLUMN] += norm
+    state.sums.totals[-1] += 1
+    state.progress.images_seen += batch.size
 
 
 def _set_learning_rates(state: State, schedule: ScheduledSettings) -> None:
     for optimizer, lr in ((state.optimizer_g, schedule.lr), (state.optimizer_d, schedule.d_lr)):
-        for group in optimizer.param_groups:
+        for group in optimizer.param_groups if optimizer is not None else ():
             group["lr"], group["betas"] = lr * state.progress.lr_scale, (state.config.betas[0], schedule.beta2)
 
 
@@ -92,14 +124,15 @@ def update_discriminator(
         penalty_scale: factor on the weights of R1 and R2.
     """
     config, objective = state.config, state.objective
+    discriminator, optimizer = state.adversary
     fakes = _augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_D_FAKES)
     reals = _augmented(state, batch, reals, RandomPurpose.DIFFAUGMENT_REALS)
     reals.requires_grad_(config.r1 > 0)
     fakes.requires_grad_(config.r2 > 0)
-    fake_scores, real_scores = state.discriminator(fakes, *condition), state.discriminator(reals, *condition)
+    fake_scores, real_scores = discriminator(fakes, *condition), discriminator(reals, *condition)
     loss = objective.discriminator(real_scores, fake_scores)
     if config.mismatch and state.class_count > 1:
-        mismatch_scores = state.discriminator(reals, _other_classes(state, batch, *condition))
+        mismatch_scores = discriminator(reals, _other_classes(state, batch, *condition))
         loss = torch.lerp(loss, objective.discriminator(real_scores, mismatch_scores), config.mismatch)
     if config.r1:
         loss = loss + penalty_scale * config.r1 * losses.zero_centered_penalty(real_scores, reals)
@@ -108,16 +141,16 @@ def update_discriminator(
     if config.gp:
         share = _random(state, batch, RandomPurpose.GRADIENT_PENALTY).uniform(len(reals), 1, 1, 1)
         loss = loss + config.gp * losses.gradient_penalty(
-            lambda images: state.discriminator(images, *condition), reals.detach(), fakes.detach(), share
+            lambda images: discriminator(images, *condition), reals.detach(), fakes.detach(), share
         )
     with torch.no_grad():
         d_real = objective.readable_scores(real_scores).mean()
         d_fake = objective.readable_scores(fake_scores).mean()
         d_right = (real_scores > fake_scores).float().mean()
         loss_d, d_real, d_fake, d_right = _means_over_devices(state, batch, loss, d_real, d_fake, d_right)
-    state.optimizer_d.zero_grad()
+    optimizer.zero_grad()
     state.fabric.backward(loss * batch.weight)
-    norm = _step_if_finite(state, state.optimizer_d, loss_d, D_LOSS_FAULT)
+    norm = _step_if_finite(state, optimizer, loss_d, D_LOSS_FAULT)
     zero = torch.zeros_like(norm)
     state.sums.totals += torch.stack([loss_d, zero, d_real, d_fake, d_right, norm, zero, torch.ones_like(norm)])
 
@@ -141,18 +174,19 @@ def update_generator(state: State, batch: Batch, reals: Tensor, fakes: Tensor, c
         fakes: pictures that the generator has just drawn, with their graph.
         condition: what the networks are given besides.
     """
+    discriminator, _ = state.adversary
     # Frozen, D passes gradients on to the fakes without computing those of its own weights, which nobody needs.
-    state.discriminator.requires_grad_(False)
-    scores = [state.discriminator(_augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_G_FAKES), *condition)]
+    discriminator.requires_grad_(False)
+    scores = [discriminator(_augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_G_FAKES), *condition)]
     if state.objective.is_paired:
         augmented_reals = _augmented(state, batch, reals.detach(), RandomPurpose.DIFFAUGMENT_REALS)
-        scores.append(state.discriminator(augmented_reals, *condition))
+        scores.append(discriminator(augmented_reals, *condition))
     loss = state.objective.generator(*scores)
     (loss_g,) = _means_over_devices(state, batch, loss)
     state.optimizer_g.zero_grad()
     state.fabric.backward(loss * batch.weight)
     norm = _step_if_finite(state, state.optimizer_g, loss_g, G_LOSS_FAULT)
-    state.discriminator.requires_grad_(True)
+    discriminator.requires_grad_(True)
     # Weighted by the number of discriminator updates, so that every column of the totals has the same divisor.
     state.sums.totals[LOSS_G_COLUMN] += loss_g * state.config.n_critic
     state.sums.totals[GRAD_G_COLUMN] += norm * state.config.n_critic

@@ -1,0 +1,371 @@
+"""Training a generator without an adversary: each sample is drawn towards real pictures in frozen features.
+
+A discriminator learns a few hundred pictures by heart before the generator has learned to draw them. Here nothing is
+learned but the generator. A frozen network that was trained on photographs compares samples with real pictures:
+
+- *Drifting* (Deng et al., "Generative Modeling via Drifting", 2026, arXiv:2602.04770): in each of several feature
+  spaces, a sample is attracted by real pictures and repelled by the other samples, with weights that fall with the
+  distance. Its target is where this field moves it, and the loss is the squared distance from the target.
+- Which real pictures attract a sample is decided by its latent. The pictures are sorted into groups, and the latent
+  chooses a group and a position among the pictures of the group (`models.upsample`, appearance). The nearest pictures
+  of the group attract the sample.
+- *Sliced Wasserstein distances* between pixels of samples and of real pictures keep colors, contrast and fine
+  structure at their right strength: of patches over the batch, of the patches of each sample and its nearest picture,
+  and of small versions of whole pictures (Elnekave, Weiss, "Generating Natural Images with Direct Patch Distributions
+  Matching", 2022; Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", 2021).
+
+The gradients of the distances at the pixels are scaled to fixed shares of the drifting's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcgan.images import composite_on_white, to_float
+from dcgan.models.lite import LiteNetwork, load_lite_network
+from dcgan.models.upsample import APPEARANCE_DIM
+
+FEATURES = "lite0"
+"""The frozen network."""
+BLOCKS = (0, 1, 2, 4)
+"""The groups of blocks whose maps are compared: strides 2, 4, 8 and 16, with 16, 24, 40 and 112 channels."""
+FINE_BLOCKS = (1, 2)
+"""Those whose maps are also compared at `FINE_SIDE`."""
+PICTURE_SIDES, FINE_SIDE, COARSE_SIDE = (16, 32), 8, 4
+"""Sides at most to which pictures and maps are reduced before they are compared."""
+TEMPERATURES = (0.05, 0.1, 0.2)
+"""Of the weights exp(-distance / temperature), as shares of the mean distance between samples and real pictures."""
+OWN_WEIGHT_SHARE = 0.5
+"""Share of the field in which a sample is one of its own repellers, so that the field ends at the real pictures. In the
+rest only other samples repel it, which makes contrasts stronger, by more than is right if the share is 0."""
+GOAL_COUNT = 2
+"""How many real pictures attract a sample."""
+PATCH_SHARE, OWN_PATCH_SHARE, SMALL_PICTURE_SHARE = 0.03, 0.06, 0.01
+"""Lengths of the gradients of the sliced distances, as shares of the length of the drifting's."""
+FILTER_COUNT, FILTER_SIDES, FILTER_SCALES, FILTER_STRIDE = 32, (3, 5, 7), (1, 2, 4), 4
+"""Random filters in each step, their sides, the factors by which pictures are reduced, and the distance of patches in
+pixels of the whole picture."""
+DIRECTION_COUNT = 64
+"""Random directions in each step for small versions of whole pictures."""
+RECENT_COUNT = 224
+"""How many earlier samples are compared beside the batch: a batch alone has too few pictures for a distribution."""
+SMALL_SIDES = (8, 4)
+"""Sides of the small versions."""
+MAX_BATCH = 64
+"""Pictures whose features are computed at a time before the training."""
+EPSILON = 1e-6
+FAR = 1e6
+"""A distance at which every weight is 0."""
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What attracts the samples of a batch.
+
+    Attributes:
+        rows: real pictures that attract any of them, int64 (M,).
+        allowed: which of these attract each sample, bool (N, M).
+        nearest: the real picture that is nearest to each sample's position, int64 (N,).
+    """
+
+    rows: Tensor
+    allowed: Tensor
+    nearest: Tensor
+
+
+class Matcher(nn.Module):
+    """The frozen network, and what it says of the training pictures.
+
+    Its only persistent buffers are the statistics of recent samples, which a checkpoint has to keep.
+
+    Args:
+        pixels: the training pictures, uint8 (N, C, H, W), on the device of the training.
+        groups: the group of each, int64 (N,); without it all are one group.
+    """
+
+    recent_samples: Tensor
+    recent_reals: Tensor
+    positions: Tensor
+
+    def __init__(self, pixels: Tensor, groups: Tensor | None = None) -> None:
+        super().__init__()
+        self._pixels = pixels
+        self._groups = torch.zeros(len(pixels), dtype=torch.int64) if groups is None else groups
+        self._network = FrozenMaps(load_lite_network(FEATURES).to(pixels.device), to_float(pixels[: 4 * MAX_BATCH]))
+        spaces, features, small = [], [], []
+        with torch.no_grad():
+            for images in map(to_float, torch.split(pixels, MAX_BATCH)):
+                maps = self._network(images)
+                spaces.append(space_vectors(images, maps))
+                features.append(maps[-1].mean((2, 3)))
+                small.append(_reduced(images, FINE_SIDE))
+        self._spaces = [torch.cat(vectors) for vectors in zip(*spaces, strict=True)]
+        self.register_buffer("positions", find_positions(torch.cat(features), torch.cat(small)), persistent=False)
+        few = to_float(pixels[torch.arange(RECENT_COUNT, device=pixels.device) % len(pixels)])
+        recent = torch.cat(small_pictures(few), 1)
+        self.register_buffer("recent_samples", recent)
+        self.register_buffer("recent_reals", recent.clone())
+
+    def find_goals(self, positions: Tensor, groups: Tensor) -> Goals:
+        """Find the real pictures that attract samples: of their groups those nearest to their positions.
+
+        Args:
+            positions: of the samples in the space of appearances, (N, A).
+            groups: of the samples, int64 (N,).
+        """
+        is_other = self._groups.to(groups.device)[None] != groups[:, None]
+        distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR)
+        nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
+        rows, allowed_columns = torch.unique(nearest.indices, return_inverse=True)
+        allowed = torch.zeros(len(positions), len(rows), dtype=torch.bool, device=rows.device)
+        allowed.scatter_(1, allowed_columns, nearest.values < FAR)
+        return Goals(rows, allowed, nearest.indices[:, 0])
+
+    def gradient(
+        self, samples: Tensor, reals: Tensor, goals: Goals, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the gradient at samples (N, C, H, W) in [-1, 1], of their shape, and the loss of the drifting.
+
+        Args:
+            samples: without a graph.
+            reals: as many real pictures, those that were drawn as the batch.
+            goals: what attracts the samples.
+            generator: of the random filters and directions.
+        """
+        samples = samples.detach().requires_grad_()
+        spaces = space_vectors(samples, self._network(samples))
+        loss = drifting_loss(spaces, [space[goals.rows] for space in self._spaces], goals.allowed)
+        (gradient,) = torch.autograd.grad(loss, samples)
+        length = gradient.norm()
+        goal_pictures = to_float(self._pixels[goals.nearest])
+        distances = (
+            (PATCH_SHARE, patch_distance(samples, reals, generator, by_picture=False)),
+            (OWN_PATCH_SHARE, patch_distance(samples, goal_pictures, generator, by_picture=True)),
+            (SMALL_PICTURE_SHARE, self._small_picture_distance(samples, reals, generator)),
+        )
+        for share, distance in distances:
+            (slope,) = torch.autograd.grad(distance, samples)
+            gradient = gradient + share * length / slope.norm().clamp(min=EPSILON**2) * slope
+        return gradient, loss.detach()
+
+    def _small_picture_distance(self, samples: Tensor, reals: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the sliced distance of small versions of the batch and of recent samples to those of real pictures."""
+        parts, real_parts = small_pictures(samples), small_pictures(reals)
+        sizes = [part.shape[1] for part in parts]
+        recent = zip(torch.split(self.recent_samples, sizes, 1), torch.split(self.recent_reals, sizes, 1), strict=True)
+        distances = []
+        for part, real_part, (recent_part, recent_real_part) in zip(parts, real_parts, recent, strict=True):
+            directions = _random_normal(generator, part.shape[1], DIRECTION_COUNT)
+            directions = F.normalize(directions, dim=0)
+            values = torch.cat([part, recent_part]) @ directions
+            real_values = torch.cat([real_part, recent_real_part]) @ directions
+            spread = real_values.std(0).clamp(min=EPSILON)
+            distances.append(sorted_distance((values / spread).T, (real_values / spread).T))
+        with torch.no_grad():
+            self.recent_samples.copy_(torch.cat([torch.cat(parts, 1), self.recent_samples])[:RECENT_COUNT])
+            self.recent_reals.copy_(torch.cat([torch.cat(real_parts, 1), self.recent_reals])[:RECENT_COUNT])
+        return torch.stack(distances).mean()
+
+
+class FrozenMaps(nn.Module):
+    """The maps of the frozen network that are compared, each divided by its root mean square on real pictures.
+
+    Args:
+        network: the network.
+        reals: some real pictures (N, C, H, W) in [-1, 1].
+    """
+
+    def __init__(self, network: LiteNetwork, reals: Tensor) -> None:
+        super().__init__()
+        self._network = network
+        self._sizes = [1.0] * len(BLOCKS)
+        with torch.no_grad():
+            self._sizes = [float(features.square().mean().sqrt()) for features in self(reals)]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Take images (N, C, H, W) in [-1, 1]; return a map (N, D, H / stride, W / stride) for each of `BLOCKS`."""
+        x, maps = self._network.stem(as_rgb(images)), list[Tensor]()
+        for i, block in enumerate(self._network.blocks[: BLOCKS[-1] + 1]):
+            x = block(x)
+            if i in BLOCKS:
+                maps.append(x / max(self._sizes[len(maps)], EPSILON))
+        return maps
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """Return pictures (N, C, H, W) in [-1, 1] as RGB: gray ones repeated, transparent ones on white."""
+    if images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1)
+    if images.shape[1] == 4:
+        levels = (images + 1) * 127.5
+        return composite_on_white(levels[:, :3], levels[:, 3:]) / 127.5 - 1
+    return images
+
+
+def space_vectors(images: Tensor, maps: list[Tensor]) -> list[Tensor]:
+    """Return pictures as vectors (N, D) of each space in which they are compared.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1].
+        maps: of the frozen network, see `FrozenMaps`.
+    """
+    vectors = [_reduced(images, side) for side in PICTURE_SIDES]
+    vectors += [_reduced(maps[BLOCKS.index(block)], FINE_SIDE) for block in FINE_BLOCKS]
+    for features in maps:
+        deviations = (features.var((2, 3), correction=0) + EPSILON).sqrt()
+        vectors += [_reduced(features, COARSE_SIDE), torch.cat([features.mean((2, 3)), deviations], 1)]
+    return vectors
+
+
+def find_positions(features: Tensor, small_images: Tensor) -> Tensor:
+    """Return where pictures are in the space of appearances, (N, A), with a root mean square of 1.
+
+    The space has the principal components of features and of small pictures together, which count equally.
+
+    Args:
+        features: of the pictures, (N, D).
+        small_images: the pictures made small, (N, D').
+    """
+    centered = [numbers - numbers.mean(0) for numbers in (features, small_images)]
+    scaled = [numbers / numbers.square().sum(1).mean().sqrt().clamp(min=EPSILON) for numbers in centered]
+    left, lengths, _ = torch.linalg.svd(torch.cat(scaled, 1), full_matrices=False)
+    rank = min(APPEARANCE_DIM, len(lengths))
+    positions = left.new_zeros(len(features), APPEARANCE_DIM)
+    positions[:, :rank] = left[:, :rank] * lengths[:rank]
+    size: Tensor = positions.square().mean().sqrt().clamp(min=EPSILON)
+    return positions / size
+
+
+def drifting_loss(samples: list[Tensor], reals: list[Tensor], allowed: Tensor) -> Tensor:
+    """Return the mean squared length of the field that moves samples towards real pictures, over all spaces.
+
+    Its gradient at the samples is the field: its target, where the field moves a sample, has no graph.
+
+    Args:
+        samples: vectors of each space, (N, D), with a graph.
+        reals: the same of real pictures, (M, D).
+        allowed: which of these attract each sample, bool (N, M).
+    """
+    losses = []
+    for vectors, real_vectors in zip(samples, reals, strict=True):
+        start = vectors.detach()
+        points = torch.cat([real_vectors, start])
+        distances = torch.cdist(start, points)
+        scale = distances[:, : len(real_vectors)].mean().clamp(min=EPSILON)
+        target = start + scale * drifting_field(distances / scale, points, allowed)
+        losses.append((vectors - target).square().sum(1).mean() / scale**2)
+    return torch.stack(losses).mean()
+
+
+def drifting_field(distances: Tensor, points: Tensor, allowed: Tensor) -> Tensor:
+    """Return where samples are moved, (N, D): a direction of mean square length 1 for each temperature, added up.
+
+    Args:
+        distances: from each sample to all points, (N, M + N).
+        points: first M real pictures, then the N samples, (M + N, D).
+        allowed: which real pictures attract each sample, bool (N, M).
+    """
+    count = allowed.shape[1]
+    attracting = distances[:, :count].masked_fill(~allowed, FAR)
+    repelling = distances[:, count:]
+    others = repelling + FAR * torch.eye(len(repelling), device=repelling.device)
+    field = torch.zeros_like(points[count:])
+    for temperature in TEMPERATURES:
+        # The sample is among its own repellers: the field is 0 where it is on its real pictures.
+        own = torch.cat([(-attracting / temperature).softmax(1), -(-repelling / temperature).softmax(1)], 1)
+        # The weights of the paper: the sample itself drops out, since they add up to 0.
+        logits = -torch.cat([attracting, others], 1) / temperature
+        weights = (logits.softmax(1) * logits.softmax(0)).sqrt()
+        to_reals, to_others = weights[:, :count], weights[:, count:]
+        paper = torch.cat([to_reals * to_others.sum(1, keepdim=True), -to_others * to_reals.sum(1, keepdim=True)], 1)
+        for share, signed_weights in ((OWN_WEIGHT_SHARE, own), (1 - OWN_WEIGHT_SHARE, paper)):
+            direction = signed_weights @ points
+            field += share * direction / direction.square().sum(1).mean().sqrt().clamp(min=EPSILON**2)
+    return field
+
+
+def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *, by_picture: bool) -> Tensor:
+    """Return a sliced Wasserstein distance between patches of samples and of as many real pictures, a scalar.
+
+    Each of some random filters turns every patch into a number, at one scale and with one side of the filters, both by
+    chance. The distance is the mean difference of the sorted numbers, in standard deviations of the real ones, so that
+    weak fine structure counts as much as strong coarse structure.
+
+    Args:
+        samples: (N, C, H, W) in [-1, 1].
+        reals: (N, C, H, W).
+        generator: of the filters.
+        by_picture: compare the patches of each sample with those of the real picture of the same row, instead of the
+            patches of all with those of all.
+    """
+    scale, side = _random_choice(generator, FILTER_SCALES), _random_choice(generator, FILTER_SIDES)
+    images = torch.cat([samples, reals])
+    images = F.avg_pool2d(images, scale) if scale > 1 and min(images.shape[2:]) >= scale * side else images
+    stride = max(1, FILTER_STRIDE // scale)
+    top, left = (_random_choice(generator, range(stride)) for _ in range(2))
+    filters = random_filters(generator, images.shape[1], side)
+    numbers = F.conv2d(images[:, :, top:, left:], filters, stride=stride)
+    real_numbers = numbers[len(samples) :]
+    numbers = numbers / real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
+    own, real = numbers.flatten(2).chunk(2)
+    if by_picture:
+        return sorted_distance(own, real)
+    return sorted_distance(own.transpose(0, 1).flatten(1), real.transpose(0, 1).flatten(1))
+
+
+def random_filters(generator: torch.Generator, channels: int, side: int) -> Tensor:
+    """Return filters (F, C, side, side) of length 1 of four kinds, a quarter of each.
+
+    They are one random form with a random color, the color of one pixel, products of a low and a high pass, which
+    notice the finest stripes and checkers, and free random numbers. All but colors have a mean of 0 in each channel.
+    """
+    filters = _random_normal(generator, FILTER_COUNT, channels, side, side)
+    count, center = FILTER_COUNT // 4, side // 2
+    colors = [_random_normal(generator, count, channels, 1, 1) for _ in range(3)]
+    filters[::4] = filters[::4, :1] * colors[0]
+    filters[2::4] = _band_filters(side).to(filters.device).repeat(count, 1, 1)[:count, None] * colors[1]
+    filters = filters - filters.mean((2, 3), keepdim=True)
+    filters[1::4] = 0
+    filters[1::4, :, center, center] = colors[2][..., 0, 0]
+    lengths: Tensor = torch.linalg.vector_norm(filters, dim=(1, 2, 3), keepdim=True)
+    return filters / lengths
+
+
+def _band_filters(side: int) -> Tensor:
+    """Return products of binomial low and high passes, (3, side, side): for stripes of two directions, and checkers."""
+    low, high = (1.0, 4.0, 6.0, 4.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0)
+    if side < len(low):
+        low, high = (1.0, 2.0, 1.0), (-1.0, 2.0, -1.0)  # type: ignore[assignment]
+    rows, columns = torch.tensor([low, high, high]), torch.tensor([high, low, high])
+    margin = (side - len(low)) // 2
+    return F.pad(rows[:, :, None] * columns[:, None], (margin,) * 4)
+
+
+def small_pictures(images: Tensor) -> list[Tensor]:
+    """Return small versions of pictures (N, C, H, W) as vectors: at two sizes, and their mean, contrast and color."""
+    small = [_reduced(images, side) for side in SMALL_SIDES]
+    deviations = (images.var((2, 3), correction=0) + EPSILON).sqrt()
+    saturation = (images.amax(1) - images.amin(1)).mean((1, 2))[:, None]
+    return [*small, torch.cat([images.mean((2, 3)), deviations, saturation], 1)]
+
+
+def sorted_distance(values: Tensor, real_values: Tensor) -> Tensor:
+    """Return the mean difference of sorted numbers (..., N) from as many others: a Wasserstein distance, a scalar."""
+    return (values.sort(-1).values - real_values.sort(-1).values).abs().mean()
+
+
+def _reduced(images: Tensor, side: int) -> Tensor:
+    """Return images (N, C, H, W), reduced to at most `side` pixels a side, as vectors."""
+    size = min(side, images.shape[2]), min(side, images.shape[3])
+    return F.adaptive_avg_pool2d(images, size).flatten(1)
+
+
+def _random_normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _random_choice(generator: torch.Generator, options: Sequence[int]) -> int:
+    return options[int(torch.randint(len(options), (), generator=generator, device=generator.device))]

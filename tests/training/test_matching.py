@@ -1,0 +1,201 @@
+"""Training without a discriminator: where samples are drawn to, what the distances notice, and whole trainings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+import dcgan
+from dcgan.errors import UserError
+from dcgan.presets import configure
+from dcgan.training import matching
+from dcgan.training.matching import Matcher
+from dcgan.training.verify import verify_resume
+
+TINY = {"image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24, "batch_size": 8, "log_every": 2, "save_every": 2}
+
+
+def make_pictures(count: int = 24, channels: int = 3, side: int = 16) -> Tensor:
+    """Return pictures with a bright square on a dark ground, each with its own place and color, (N, C, H, W)."""
+    random = np.random.default_rng(0)
+    pixels = np.full((count, channels, side, side), 30, np.uint8)
+    for picture in pixels:
+        top, left = random.integers(0, side - 6, 2)
+        picture[:, top : top + 6, left : left + 6] = random.integers(80, 256, (channels, 1, 1))
+    return torch.from_numpy(pixels)
+
+
+def save_pictures(folder: Path, pixels: Tensor) -> Path:
+    folder.mkdir()
+    for i, picture in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(picture.squeeze()).save(folder / f"{i:03}.png")
+    return folder
+
+
+def random_source(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    return pixels / 127.5 - 1
+
+
+def test_goals_are_the_nearest_pictures_of_the_own_group():
+    groups = torch.arange(24) % 3
+    matcher = Matcher(make_pictures(), groups)
+    rows = torch.tensor([4, 9])
+    goals = matcher.find_goals(matcher.positions[rows] + 1e-4, groups[rows])
+    assert goals.nearest.tolist() == rows.tolist()
+    assert (goals.allowed.sum(1) == matching.GOAL_COUNT).all()
+    for allowed, group in zip(goals.allowed, groups[rows], strict=True):
+        assert (groups[goals.rows[allowed]] == group).all()
+
+
+def test_a_group_of_one_picture_has_one_goal():
+    groups = torch.tensor([0] * 23 + [1])
+    goals = Matcher(make_pictures(), groups).find_goals(torch.zeros(1, matching.APPEARANCE_DIM), torch.tensor([1]))
+    assert goals.rows[goals.allowed[0]].tolist() == [23]
+
+
+def test_samples_are_moved_towards_the_real_pictures_that_are_allowed():
+    start, reals = torch.zeros(2, 8), torch.stack([torch.full((8,), 1.0), torch.full((8,), -1.0)])
+    vectors = start.clone().requires_grad_()
+    matching.drifting_loss([vectors], [reals], torch.eye(2, dtype=torch.bool)).backward()
+    moved = -vectors.grad
+    assert (moved[0] > 0).all()
+    assert (moved[1] < 0).all()
+
+
+def test_other_samples_repel():
+    vectors = torch.tensor([[0.0, 0.0], [0.0, 0.1]], requires_grad=True)
+    reals = torch.tensor([[5.0, 0.0], [5.0, 0.1]])
+    matching.drifting_loss([vectors], [reals], torch.ones(2, 2, dtype=torch.bool)).backward()
+    moved = -vectors.grad
+    assert (moved[:, 0] > 0).all()
+    assert moved[1, 1] > moved[0, 1]  # away from each other
+
+
+@pytest.mark.parametrize("by_picture", [False, True])
+def test_patches_of_the_same_pictures_have_no_distance(by_picture: bool):
+    images = scaled(make_pictures())
+    for seed in range(5):
+        distance = matching.patch_distance(images, images, random_source(seed), by_picture=by_picture)
+        assert float(distance) == 0
+
+
+@pytest.mark.parametrize("by_picture", [False, True])
+@pytest.mark.parametrize("change", ["stripes", "checkers", "pale", "blurred", "red"])
+def test_patches_notice(change: str, by_picture: bool):
+    reals = scaled(make_pictures(side=32))
+    stripes = torch.tensor([0.2, -0.2]).repeat(16)
+    blurred = torch.nn.functional.avg_pool2d(reals, 3, 1, 1)
+    changed = {
+        "stripes": reals + stripes,
+        "checkers": reals + 5 * stripes * stripes[:, None],
+        "pale": reals * 0.6,
+        "blurred": blurred,
+        "red": reals + torch.tensor([0.3, 0.0, 0.0])[:, None, None],
+    }[change]
+    distances = [
+        float(matching.patch_distance(changed, reals, random_source(seed), by_picture=by_picture)) for seed in range(20)
+    ]
+    assert np.mean(distances) > 0.05
+
+
+def test_filters_of_all_kinds_have_length_one_and_only_colors_see_a_flat_picture():
+    for side in matching.FILTER_SIDES:
+        filters = matching.random_filters(random_source(), 3, side)
+        torch.testing.assert_close(filters.flatten(1).norm(dim=1), torch.ones(matching.FILTER_COUNT))
+        seen = filters.sum((2, 3)).abs().amax(1) > 1e-4
+        assert seen.nonzero()[:, 0].tolist() == list(range(1, matching.FILTER_COUNT, 4))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("sample", ["noise", "flat"])
+def test_gradients_are_finite_and_follow_from_the_seed(channels: int, sample: str):
+    pixels = make_pictures(channels=channels)
+    samples = torch.randn(4, channels, 16, 16).tanh() if sample == "noise" else torch.zeros(4, channels, 16, 16)
+    gradients = []
+    for _ in range(2):
+        matcher = Matcher(pixels)
+        goals = matcher.find_goals(matcher.positions[:4], torch.zeros(4, dtype=torch.int64))
+        gradient, loss = matcher.gradient(samples, scaled(pixels[:4]), goals, random_source())
+        assert gradient.isfinite().all()
+        assert gradient.norm() > 0
+        assert loss.isfinite()
+        gradients.append(gradient)
+    assert torch.equal(*gradients)
+
+
+def test_equal_pictures_are_possible():
+    pixels = torch.full((8, 3, 16, 16), 200, dtype=torch.uint8)
+    matcher = Matcher(pixels)
+    goals = matcher.find_goals(torch.zeros(2, matching.APPEARANCE_DIM), torch.zeros(2, dtype=torch.int64))
+    gradient, _ = matcher.gradient(torch.zeros(2, 3, 16, 16), scaled(pixels[:2]), goals, random_source())
+    assert gradient.isfinite().all()
+
+
+def test_transparent_pictures_are_seen_on_white():
+    images = torch.tensor([0.0, 0.0, 0.0, -1.0])[None, :, None, None].expand(1, 4, 2, 2)
+    torch.testing.assert_close(matching.as_rgb(images), torch.ones(1, 3, 2, 2))
+    torch.testing.assert_close(matching.as_rgb(-images.abs()), torch.ones(1, 3, 2, 2))
+    opaque = torch.tensor([0.2, -0.4, 0.6, 1.0])[None, :, None, None].expand(1, 4, 2, 2)
+    torch.testing.assert_close(matching.as_rgb(opaque), opaque[:, :3])
+
+
+def test_a_training_brings_samples_nearer_and_is_a_whole_run(tmp_path: Path):
+    data = save_pictures(tmp_path / "squares", make_pictures(60))
+    run = dcgan.train("match", data=str(data), out=tmp_path / "r", **TINY, steps=60)
+    pictures = [entry["nearness"] for entry in run.log.events() if entry["event"] == "pictures"]
+    assert pictures[-1] < 0.8 * pictures[0]
+    measurement = list(run.log.measurements())[-1]
+    assert {"loss_g", "grad_g"} <= measurement.keys()
+    assert "loss_d" not in measurement
+    report = run.report.read_text()
+    assert "Loss_G at the end" in report
+    assert "D(x)" not in report
+    assert dcgan.load(run).sample(3).shape == (3, 16, 16, 3)
+    assert run.curves.stat().st_size > 0
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path):
+    data = save_pictures(tmp_path / "squares", make_pictures(30))
+    config = configure("match", **TINY | {"data": str(data)})
+    assert verify_resume(config, steps=12).tensors["state/matcher/recent_samples"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--network", "dcgan64"], "--loss drifting needs a generator with an appearance: use --network upsample"),
+        (["--z-dim", "10", "--groups", "0"], "--z-dim of at least 16"),
+        (["--g-norm", "layer"], "has BatchNorm"),
+        (["--devices", "2"], "use --devices 1"),
+        (["--label-smoothing", "0.1"], "drifting has no labels to smooth"),
+    ],
+)
+def test_mistakes(tmp_path: Path, refused: Callable[..., str], words: list[str], message: str):
+    data = save_pictures(tmp_path / "squares", make_pictures(30))
+    flags = ["--image-size", "16", "--g-width", "4", "--steps", "2", "--out", str(tmp_path / "r")]
+    assert message in refused("train", "--preset", "match", "--data", str(data), *flags, *words)
+
+
+def test_a_discriminator_of_ones_own_has_no_use(tmp_path: Path):
+    data = save_pictures(tmp_path / "squares", make_pictures(30))
+    with pytest.raises(UserError, match="trains no discriminator"):
+        dcgan.train("match", data=str(data), out=tmp_path / "r", discriminator=torch.nn.Flatten(), **TINY, steps=2)
+
+
+def test_gray_pictures_and_classes_are_possible(tmp_path: Path):
+    for name in ("a", "b"):
+        save_pictures(tmp_path / name, make_pictures(20, channels=1))
+    (tmp_path / "set").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).rename(tmp_path / "set" / name)
+    settings = TINY | {"groups": 0}
+    run = dcgan.train("match", data=str(tmp_path / "set"), out=tmp_path / "r", conditional=True, **settings, steps=3)
+    assert dcgan.load(run).sample(2, label="b").shape == (2, 16, 16, 1)
