@@ -57,6 +57,8 @@ class SeparatePurpose(StrEnum):
     """What random numbers are drawn for, since version 0.2.0. See `derive_separate_seed`."""
 
     PROBE_SAMPLES = "samples that a comparison measures while it trains"
+    PERMUTATIONS = "divisions of pictures in a test of equality"
+    CROSS_SPLITS = "halves of a small set that are compared with each other"
 
 
 def derive_seed(seed: int, *path: int) -> int:
