@@ -26,11 +26,9 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## docs: the learning pages in two languages, the guides and the API, as a site of plain files in site/
+## docs: the site in two languages, as plain files in site/
 docs: .venv/.docs
-	rm -rf site
-	$(BIN)/zensical build --strict
-	$(BIN)/zensical build --strict --config-file zensical.ko.toml
+	$(BIN)/python -m docs.build_site
 
 ## figures: draw the figures of the learning pages anew (a minute or two)
 figures: .venv/.train

@@ -38,7 +38,9 @@ def test_both_languages_show_the_same_commands_and_python():
 
 
 @pytest.mark.parametrize(
-    "path", [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name
+    "path",
+    [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
 )
 def test_every_link_has_a_target(path: Path):
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
