@@ -2,11 +2,16 @@
 
 import re
 import tomllib
+from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import nbformat
 import pytest
+from playwright.sync_api import Browser
 
 from dcgan.cli.commands import COMMANDS
 from docs.build_site import KOREAN_TEXT, build_sites
@@ -272,3 +277,55 @@ def test_the_korean_site_says_which_pages_are_in_english_only(site: Path):
     assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "presets" / "index.html")
     assert "이 페이지는 영어로만 있습니다" not in read_text(site / "ko" / "install" / "index.html")
     assert "패키지 인덱스에 올리지 않았습니다" in read_text(site / "ko" / "install" / "index.html")
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """A server of the site on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        ("", "ko/"),
+        ("guides/troubleshooting/", "ko/guides/troubleshooting/"),
+        ("learn/en/optimum/", "ko/learn/ko/optimum/"),
+        ("reference/cli/", "ko/reference/cli/"),
+    ],
+)
+def test_the_language_switch_stays_on_the_page(browser: Browser, address: str, english: str, korean: str):
+    page = browser.new_page()
+    for here, other, language in ((english, korean, "ko"), (korean, english, "en")):
+        page.goto(address + here)
+        link = page.locator(f"a[hreflang={language}]").first
+        assert link.evaluate("link => link.href") == address + other
+        assert page.goto(address + other).status == 200
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "gallery/", "install/", "reference/cli/", "results/", "learn/en/optimum/", "claims/"]
+)
+def test_no_page_is_wider_than_a_phone(browser: Browser, address: str, name: str):
+    """Wide tables and code scroll in themselves."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(address + name)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_the_figures_to_play_with_are_on_their_pages(browser: Browser, address: str):
+    page = browser.new_page()
+    for name, part in (("transposed-convolution", ".interactive-grid.output text"), ("optimum", ".interactive-canvas")):
+        page.goto(f"{address}learn/en/{name}/")
+        assert page.locator(part).count() >= 1
+    page.close()

@@ -36,7 +36,6 @@
           outputs,
           weights: Float64Array.from({ length: inputs * outputs + outputs }, (_, k) => (k < inputs * outputs ? scale * normal(random) : 0)),
           gradient: new Float64Array(inputs * outputs + outputs),
-          first: new Float64Array(inputs * outputs + outputs),
           second: new Float64Array(inputs * outputs + outputs),
         };
       });
@@ -92,15 +91,14 @@
       return Math.sqrt(this.layers.reduce((sum, layer) => sum + layer.gradient.reduce((s, g) => s + g * g, 0), 0));
     }
 
-    /** Do one step of Adam with betas (0.5, 0.999). */
+    /** Do one step of Adam with betas (0, 0.999): momentum makes the two players overshoot. */
     update(rate) {
       this.updates++;
-      const correction = Math.sqrt(1 - 0.999 ** this.updates) / (1 - 0.5 ** this.updates);
-      for (const { weights, gradient, first, second } of this.layers) {
+      const correction = Math.sqrt(1 - 0.999 ** this.updates);
+      for (const { weights, gradient, second } of this.layers) {
         for (let k = 0; k < weights.length; k++) {
-          first[k] += 0.5 * (gradient[k] - first[k]);
           second[k] += 0.001 * (gradient[k] ** 2 - second[k]);
-          weights[k] -= (rate * correction * first[k]) / (Math.sqrt(second[k]) + 1e-8);
+          weights[k] -= (rate * correction * gradient[k]) / (Math.sqrt(second[k]) + 1e-8);
         }
       }
     }
@@ -153,7 +151,7 @@
         scores.map((s, i) => (sigmoid(s) - (i < BATCH ? 1 : 0)) / (2 * BATCH)),
         2 * BATCH,
       );
-      this.discriminator.update(this.rate);
+      this.discriminator.update(3 * this.rate); // so that D keeps up with G
       this.lossD = mean(scores.map((s, i) => softplus(i < BATCH ? -s : s)));
     }
 
@@ -249,19 +247,20 @@
     const show = () => {
       draw(canvas, game);
       const [real, fake] = [mean(game.probabilities(game.shownData)), mean(game.probabilities(game.points()))];
+      const distance = mean([...game.probabilities(game.shownData), ...game.probabilities(game.points())].map((p) => Math.abs(p - 0.5)));
       const entries = [
         [text("step", "step"), game.steps],
         ["D(x)", real.toFixed(3)],
         ["D(G(z))", fake.toFixed(3)],
+        [text("mean |D − 1/2|", "|D − 1/2|의 평균"), distance.toFixed(3)],
         ["Loss_D", game.lossD?.toFixed(3) ?? "–"],
         ["Loss_G", game.lossG?.toFixed(3) ?? "–"],
         [text("G's gradient, non-saturating", "G의 그래디언트 크기, non-saturating"), game.lengths?.["non-saturating"].toPrecision(2) ?? "–"],
         [text("G's gradient, minimax", "G의 그래디언트 크기, minimax"), game.lengths?.minimax.toPrecision(2) ?? "–"],
       ];
       numbers.replaceChildren(...entries.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
-      const isEven = game.steps > 100 && Math.abs(real - 0.5) < 0.06 && Math.abs(fake - 0.5) < 0.06;
-      verdict.textContent = isEven
-        ? text("D is near 1/2 everywhere that matters: it cannot tell the two apart.", "D가 1/2에 가깝습니다. 진짜와 가짜를 구별하지 못합니다.")
+      verdict.textContent = game.steps > 100 && distance < 0.05
+        ? text("D is near 1/2 at every point: it cannot tell the two apart.", "모든 점에서 D가 1/2에 가깝습니다. 진짜와 가짜를 구별하지 못합니다.")
         : fake < 0.1
           ? text("D is sure that G's points are fake. Compare the two gradients.", "D가 G의 점을 가짜라고 확신합니다. 두 그래디언트의 크기를 비교해 보세요.")
           : "";
