@@ -185,5 +185,8 @@ ANNOYANCE = {
 }
 """For each set of pictures, how much one person minds each strength if a generator draws such pictures: from 0, nobody
 sees it, to 10, nothing is left of the pictures. The person looked at a sheet of 16 pictures of every strength, before
-any of them was measured. Of digits, a wrong shape is worst; of textures, lost detail; of emoji and stamps, both. The
-set `stamps` chooses nothing: it was added, with its order, after the form of the features had been chosen on the others."""
+any of them was measured. Of digits, a wrong shape is worst; of textures, lost detail; of emoji and stamps, both.
+
+The set `stamps` was added, with its order, after the other sets had chosen the form of the features, and before it was
+measured.
+"""
