@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: train test test-slow check lowest docs figures clean
+.PHONY: train test test-slow test-extras check lowest docs figures clean
 
 ## train: learn to draw digits from the built-in MNIST, then say where the pictures are
 train: .venv/.train
@@ -19,6 +19,16 @@ test: .venv/.dev
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+# Some of these packages bring hundreds of others, so they have an environment of their own, outside of CI.
+## test-extras: the tests that need W&B, MLflow, TensorBoard, Trackio or ffmpeg, in a .venv-extras of their own
+test-extras: .venv-extras/.made
+	OMP_NUM_THREADS=1 DCGAN_EXTRAS=1 .venv-extras/bin/python -m pytest -m "not slow" $$(grep -rl "tests.extras import" tests)
+
+.venv-extras/.made: pyproject.toml
+	$(PYTHON) -m venv .venv-extras
+	.venv-extras/bin/pip install --quiet --disable-pip-version-check -e '.[dev,extras]'
+	@touch $@
+
 ## check: format, lint, types, and the layers of the packages
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -26,11 +36,9 @@ check: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## docs: the learning pages in two languages, the guides and the API, as a site of plain files in site/
+## docs: the site in two languages, as plain files in site/
 docs: .venv/.docs
-	rm -rf site
-	$(BIN)/zensical build --strict
-	$(BIN)/zensical build --strict --config-file zensical.ko.toml
+	$(BIN)/python -m docs.build_site
 
 ## figures: draw the figures of the learning pages anew (a minute or two)
 figures: .venv/.train
@@ -44,7 +52,7 @@ lowest:
 	.venv-lowest/bin/python -m pytest -m "not slow" -W default
 
 clean:
-	rm -rf .venv .venv-lowest build dist site src/*.egg-info
+	rm -rf .venv .venv-lowest .venv-extras build dist site src/*.egg-info
 
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

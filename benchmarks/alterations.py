@@ -161,6 +161,17 @@ ANNOYANCE = {
         "swirl": (2, 4.5, 6),
         "modes": (1, 2, 4),
     },
+    "stamps": {
+        "blur": (1, 3.5, 6),
+        "noise": (0.5, 2.5, 5),
+        "jpeg": (0.5, 1.5, 4),
+        "checkerboard": (0.5, 1.5, 3.5),
+        "hue": (1.5, 3.5, 4),
+        "patches": (6.5, 9, 10),
+        "blobs": (5.5, 8.5, 9.5),
+        "swirl": (2, 5, 8),
+        "modes": (1, 2, 4),
+    },
     "digits": {
         "blur": (1, 3, 6),
         "noise": (0.5, 2, 5),
@@ -174,4 +185,8 @@ ANNOYANCE = {
 }
 """For each set of pictures, how much one person minds each strength if a generator draws such pictures: from 0, nobody
 sees it, to 10, nothing is left of the pictures. The person looked at a sheet of 16 pictures of every strength, before
-any of them was measured. Of digits, a wrong shape is worst; of textures, lost detail; of emoji, both."""
+any of them was measured. Of digits, a wrong shape is worst; of textures, lost detail; of emoji and stamps, both.
+
+The set `stamps` was added, with its order, after the other sets had chosen the form of the features, and before it was
+measured.
+"""

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcgan.images import composite_on_white, make_grid, save_gif, save_png, to_float, to_uint8
+from dcgan.images import composite_on_white, make_grid, save_png, to_float, to_uint8
 
 
 def test_every_byte_survives_the_way_to_float_and_back():
@@ -70,14 +70,3 @@ def test_a_grid_with_rows_fills_columns():
     pixels = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
     assert make_grid(pixels, gap=0, rows=2)[..., 0].tolist() == [[0, 2, 4], [1, 3, 0]]
     assert make_grid(pixels, gap=0, columns=3)[..., 0].tolist() == [[0, 1, 2], [3, 4, 0]]
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_gif_has_every_frame(tmp_path: Path, channels: int):
-    pixels = np.stack([np.full((6, 8, channels), value, np.uint8) for value in (0, 100, 255)])
-    save_gif(pixels, tmp_path / "a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        assert (image.n_frames, image.size) == (3, (8, 6))
-        for i, value in enumerate((0, 100, 255)):
-            image.seek(i)
-            assert np.asarray(image.convert("L")).mean() == value

@@ -1,20 +1,25 @@
 """The learning pages: their Python runs and prints what they show, both languages are alike, the site builds."""
 
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
+from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import nbformat
 import pytest
+from playwright.sync_api import Browser
 
+from dcgan.cli.commands import COMMANDS
+from docs.build_site import KOREAN_TEXT, build_sites
 from docs.figures import FIGURES, draw_figure, style
 
 ROOT = Path(__file__).parent.parent
-LEARN = ROOT / "docs" / "learn"
+DOCS = ROOT / "docs"
+LEARN = DOCS / "learn"
 NAMES = sorted(path.name for path in (LEARN / "en").glob("*.md"))
 PAGES = [LEARN / language / name for language in ("en", "ko") for name in NAMES]
 SITES = {"en": ROOT / "zensical.toml", "ko": ROOT / "zensical.ko.toml"}
@@ -119,12 +124,46 @@ def page_paths(nav: list) -> list[str]:
 
 
 def test_both_sites_link_to_every_page():
-    reference = {path.name for path in (ROOT / "docs").glob("*.md")}
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    shared = {name for name in pages if not name.startswith(("learn/", "ko/"))}
     for language, path in SITES.items():
         paths = page_paths(tomllib.loads(read_text(path))["project"]["nav"])
-        home = {"index.md"} if language == "en" else set()  # the Korean site opens at its first learning page
-        assert set(paths) == reference - {"index.md"} | home | {f"learn/{language}/{name}" for name in NAMES}
+        assert set(paths) == shared | {f"learn/{language}/{name}" for name in NAMES}
         assert len(paths) == len(set(paths))
+
+
+KOREAN_PAGES = sorted(path.relative_to(DOCS / "ko").as_posix() for path in (DOCS / "ko").rglob("*.md"))
+
+
+@pytest.mark.parametrize("name", KOREAN_PAGES)
+def test_korean_pages_are_those_of_the_english_site(name: str):
+    """The same code but for its comments, the same headings, tables, items and pictures."""
+    english, korean = DOCS / name, DOCS / "ko" / name
+    assert heading_levels(english) == heading_levels(korean)
+    pictures = [Path(link).name for link in picture_links(english)]
+    assert pictures == [Path(link).name for link in picture_links(korean)]
+    for pattern in (r"^\|", r"^- ", r"<!-- "):
+        counts = [len(re.findall(pattern, text_without_code(path), re.M)) for path in (english, korean)]
+        assert counts[0] == counts[1], pattern
+    code = [re.findall(r"^```.*?^```$", read_text(path), re.MULTILINE | re.DOTALL) for path in (english, korean)]
+    stripped = [[re.sub(r"#.*| +", "", block) for block in blocks] for blocks in code]
+    assert stripped[0] == stripped[1]
+
+
+def test_navigation_marks_what_is_in_english_only():
+    """In the Korean navigation the title of a page without a translation ends in (영어)."""
+
+    def titled(nav: list) -> list[tuple[str, str]]:
+        pairs = []
+        for entry in nav:
+            for title, value in entry.items() if isinstance(entry, dict) else [("", entry)]:
+                pairs += titled(value) if isinstance(value, list) else [(title, value)]
+        return pairs
+
+    for title, name in titled(tomllib.loads(read_text(SITES["ko"]))["project"]["nav"]):
+        is_korean = name.startswith("learn/") or name in KOREAN_PAGES or name in KOREAN_TEXT
+        if title:  # a page without a title in the navigation shows its own
+            assert title.endswith("(영어)") != is_korean, name
 
 
 def test_the_two_sites_differ_in_language_only():
@@ -166,16 +205,8 @@ class LoadedResources(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both sites, built in a copy of their sources."""
-    root = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "docs", root / "docs")
-    (root / "src").symlink_to(ROOT / "src")
-    for path in SITES.values():
-        shutil.copy(path, root)
-        command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", path.name]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return root / "site"
+    """Both sites. A link without a target would end the build."""
+    return build_sites(ROOT, tmp_path_factory.mktemp("site"))
 
 
 def test_the_site_is_complete_and_loads_nothing_from_elsewhere(site: Path):
@@ -196,3 +227,105 @@ def test_the_api_is_made_from_the_docstrings(site: Path):
     for name in ("gradient_penalty", "conv_transpose_size", "Generator", "principal_directions"):
         assert re.search(rf'<h\d id="dcgan\.[\w.]*{name}"', html), name
     assert "Gulrajani et al. 2017" in html
+
+
+class Links(HTMLParser):
+    """The addresses that a page links to or loads, and the anchors that it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for key, value in attrs:
+            if key in ("href", "src") and value:
+                self.addresses.append(value)
+            if key in ("id", "name") and value:
+                self.anchors.add(value)
+
+
+def test_no_internal_link_of_the_site_is_dead(site: Path):
+    pages = {}
+    for path in site.rglob("*.html"):
+        pages[path] = Links()
+        pages[path].feed(read_text(path))
+    dead = []
+    for path, page in pages.items():
+        if path.name == "404.html":  # its links start at the root of a server
+            continue
+        for address in page.addresses:
+            link, _, anchor = address.partition("#")
+            if re.match(r"\w+:|//", address) or (site / "404.html" == path):
+                continue
+            target = (path.parent / link.partition("?")[0]).resolve() if link else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists() or (anchor and target in pages and anchor not in pages[target].anchors):
+                dead.append((path.relative_to(site).as_posix(), address))
+    assert dead == []
+
+
+def test_the_reference_has_every_command_and_its_flags(site: Path):
+    html = re.sub(r"<[^>]+>", "", read_text(site / "reference" / "cli" / "index.html"))
+    for name in COMMANDS:
+        assert f"dcgan {'data check' if name == 'data' else name}" in html
+    for flag in ("--n-critic INT", "--truncation", "--train-on-fakes", "--single-file", "--data-root"):
+        assert flag in html
+
+
+def test_the_korean_site_says_which_pages_are_in_english_only(site: Path):
+    assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "presets" / "index.html")
+    assert "이 페이지는 영어로만 있습니다" not in read_text(site / "ko" / "install" / "index.html")
+    assert "패키지 인덱스에 올리지 않았습니다" in read_text(site / "ko" / "install" / "index.html")
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """A server of the site on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        ("", "ko/"),
+        ("guides/troubleshooting/", "ko/guides/troubleshooting/"),
+        ("learn/en/optimum/", "ko/learn/ko/optimum/"),
+        ("reference/cli/", "ko/reference/cli/"),
+    ],
+)
+def test_the_language_switch_stays_on_the_page(browser: Browser, address: str, english: str, korean: str):
+    page = browser.new_page()
+    for here, other, language in ((english, korean, "ko"), (korean, english, "en")):
+        page.goto(address + here)
+        link = page.locator(f"a[hreflang={language}]").first
+        assert link.evaluate("link => link.href") == address + other
+        assert page.goto(address + other).status == 200
+    page.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "gallery/", "install/", "reference/cli/", "results/", "learn/en/optimum/", "claims/"]
+)
+def test_no_page_is_wider_than_a_phone(browser: Browser, address: str, name: str):
+    """Wide tables and code scroll in themselves."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(address + name)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def test_the_figures_to_play_with_are_on_their_pages(browser: Browser, address: str):
+    page = browser.new_page()
+    for name, part in (("transposed-convolution", ".interactive-grid.output text"), ("optimum", ".interactive-canvas")):
+        page.goto(f"{address}learn/en/{name}/")
+        assert page.locator(part).count() >= 1
+    page.close()

@@ -38,7 +38,9 @@ def test_both_languages_show_the_same_commands_and_python():
 
 
 @pytest.mark.parametrize(
-    "path", [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")], ids=lambda p: p.name
+    "path",
+    [*READMES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
 )
 def test_every_link_has_a_target(path: Path):
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
@@ -60,3 +62,16 @@ def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finish
         exec(block, names)
     assert names["images"].shape == (16, 28, 28, 1)
     assert callable(names["get_noise"])
+
+
+@pytest.mark.parametrize(
+    "path", [*READMES, *(ROOT / "docs").rglob("*.md")], ids=lambda p: p.relative_to(ROOT).as_posix()
+)
+def test_no_table_is_cut_by_another_line(path: Path):
+    """A comment, or any other line, between the rows of a table ends it: the rows after it are shown as text."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for table in re.split(r"\n\s*\n", text):
+        lines = table.splitlines()
+        if any(re.match(r"\|[\s:|-]+\|$", line) for line in lines):
+            start = next(i for i, line in enumerate(lines) if line.startswith("|"))
+            assert all(line.startswith("|") for line in lines[start:]), lines[start]

@@ -109,3 +109,16 @@ def test_only_the_job_that_publishes_may_ask_for_an_identity():
     jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
     assert [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})] == ["publish"]
     assert jobs["publish"]["needs"] == "try"
+
+
+def test_the_check_of_external_links_finds_them_with_their_files(tmp_path: Path):
+    """It is run by hand, because it needs the network; here it is only asked what it would ask."""
+    spec = importlib.util.spec_from_file_location("check_links", ROOT / ".ci" / "check_links.py")
+    assert spec is not None
+    assert spec.loader is not None
+    links = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(links)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "A.md").write_text("[a](https://a.example/x#y) [b](docs/b.md)\n\n```\n[c](https://c.example)\n```\n")
+    (tmp_path / "docs" / "b.md").write_text("[a](https://a.example/x) [d](https://repository.invalid/d)\n")
+    assert links.find_addresses(tmp_path) == {"https://a.example/x": ["A.md", "docs/b.md"]}

@@ -1,10 +1,15 @@
 """Every cell of DCGAN.ipynb runs, with fewer steps, and the committed notebook has the outputs of a complete run."""
 
+import importlib.util
+import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from dcgan.system import install
 
 PATH = Path(__file__).parent.parent / "DCGAN.ipynb"
 
@@ -39,6 +44,7 @@ def test_the_sections_have_the_order_of_the_document():
     text = PATH.read_text(encoding="utf-8")
     order = [
         "데이터",
+        "Vanilla GAN의 한계",
         "기본원리",
         "Generator)",
         "Discriminator)",
@@ -50,3 +56,48 @@ def test_the_sections_have_the_order_of_the_document():
     ]
     positions = [text.index(heading) for heading in order]
     assert positions == sorted(positions)
+
+
+def test_pictures_have_the_order_of_the_document():
+    """Reals, then what the generator draws, then the losses."""
+    text = "".join(cell.source for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "code")
+    positions = [text.index(words) for words in ('print("real:")', 'print("fake:")', 'label="Loss_D"')]
+    assert positions == sorted(positions)
+
+
+def test_every_section_is_in_both_languages():
+    for cell in nbformat.read(PATH, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert (
+                re.search(r"[가-힣]{2,}[가-힣 ,.]*(니다|세요)", cell.source)
+                or "더 배우기" in cell.source
+                or (cell.source.startswith("What came after"))
+            ), cell.source[:60]
+
+
+def run_first_cell(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run the first cell where dcgan is not installed; return what pip would be given."""
+    cell = next(cell for cell in nbformat.read(PATH, as_version=4).cells if cell.cell_type == "code")
+    assert install.SOURCE in cell.source
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    names: dict[str, Any] = {"installed": []}
+    exec(re.sub(r"%pip install .*", "installed.append(source)", cell.source), names)
+    return names["installed"]
+
+
+def test_the_first_cell_says_what_to_do_where_nothing_can_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="upload its wheel"):
+        run_first_cell(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"), [("dcgan-0.2.0-py3-none-any.whl", "dcgan-0.2.0-py3-none-any.whl"), ("pyproject.toml", ".")]
+)
+def test_the_first_cell_installs_a_wheel_or_a_clone(
+    file: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file).touch()
+    assert run_first_cell(monkeypatch) == [expected]
+    assert "torch==" in (tmp_path / "constraints.txt").read_text()

@@ -123,6 +123,12 @@ def extra_flags(p):
     )
     add("--fine", action="store_true", help="three more spaces: the picture at 32x32, two depths at 8x8")
     add("--taps", action="store_true", help="a quarter of the patches' filters ask for the finest stripes and checkers")
+    add(
+        "--ramp",
+        type=int,
+        default=0,
+        help="from 0 images on --split and the shares grow to what is asked for here; goals are 4 before",
+    )
     add("--keep", action="store_true", help="keep a state for every mark")
 
 
@@ -143,6 +149,8 @@ class Mix(train.Run):
         index, group = self.batch()
         rate = 1 - (1 - a.lr_end) * self.seen / a.images
         self.opt_g.param_groups[0]["lr"] = a.g_lr * rate * min(1, (self.steps + 1) / 100)
+        grown = min(1.0, self.seen / a.ramp) if a.ramp else 1.0
+        self.goals = (a.goals if grown == 1 else 0) or a.anchors
         condition, same = self.condition(index)
         fake = self.g(torch.randn(len(index), a.z), *condition)
         t = self.clock("g forward", t)
@@ -150,7 +158,7 @@ class Mix(train.Run):
         by = tuple(torch.randint(a.shift + 1, (2,)).tolist())
         moved = self.moved(leaf, by)
         matched = self.vectors(self.frozen(moved), moved)
-        value = recipes.drift(matched, self.bank[by], self.queue, a.temperatures, same, a.joint, a.split)
+        value = recipes.drift(matched, self.bank[by], self.queue, a.temperatures, same, a.joint, a.split * grown)
         t = self.clock("features and drift", t)
         (whole,) = torch.autograd.grad(value, leaf)
         length, told = whole.norm(), {"drift": value.item()}
@@ -162,10 +170,10 @@ class Mix(train.Run):
             ("thumb", a.thumb, self.thumbs, real),
             ("own", a.own, self.own, mine),
         ):
-            if share:
+            if share * grown:
                 gap = loss(leaf, goal)
                 (slope,) = torch.autograd.grad(gap, leaf)
-                whole = whole + share * length / slope.norm().clamp(min=1e-12) * slope
+                whole = whole + grown * share * length / slope.norm().clamp(min=1e-12) * slope
                 told[name] = gap.item()
                 t = self.clock(name, t)
         self.opt_g.zero_grad()

@@ -161,7 +161,7 @@ class Run:
         looks = torch.lerp(self.table[index], self.table[other], self.mixed[:, None])
         looks = looks + a.jitter * torch.randn(looks.shape, generator=source)
         same = torch.zeros(len(index), len(self.pixels), dtype=torch.bool)
-        goals = getattr(a, "goals", 0) or a.anchors
+        goals = getattr(self, "goals", a.anchors)
         for rows in (index, other):
             same.scatter_(1, self.near[rows, :goals], True)
         return (group, looks), same

@@ -151,6 +151,8 @@ class Config:
     """Compile the networks with torch.compile, for long runs on a GPU: it takes a minute at the start. A discriminator
     with --gp, --r1 or --r2 is not compiled, because compiled networks have no second derivative. On CPUs it was slower
     (docs/experiments.md)."""
+    logger: tuple[str, ...] = ()
+    """Also log to a tool of the list above, repeatable: metrics.jsonl is written in any case. See docs/logging.md."""
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
     save_every: int = 500
@@ -161,6 +163,7 @@ class Config:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), field.type)
         object.__setattr__(self, "image_size", _canonical_size(self.image_size))
+        object.__setattr__(self, "logger", tuple(dict.fromkeys(self.logger)))
         _check(self.channels in (None, 1, 3, 4), "channels", self.channels, "must be 1, 3 or 4")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(0 < getattr(self, name) <= MAX_SIZE, name, getattr(self, name), f"must be from 1 to {MAX_SIZE}")
@@ -261,7 +264,10 @@ def _check(is_valid: bool, name: str, value: object, rule: str) -> None:
 
 def _check_type(name: str, value: object, annotation: Any) -> None:
     """Compare a value with the annotation of its field: JSON files and Python callers can pass anything."""
-    if get_origin(annotation) is Literal:
+    if annotation == _NAMES:
+        is_valid = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+        _check(is_valid, name, value, "must be a list of names")
+    elif get_origin(annotation) is Literal:
         _check(value in get_args(annotation), name, value, f"must be one of {', '.join(get_args(annotation))}")
     elif _PAIR in (annotation, *get_args(annotation)) and (value is not None or annotation == _PAIR):
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(_has_type(v, float) for v in value)
@@ -272,7 +278,7 @@ def _check_type(name: str, value: object, annotation: Any) -> None:
         _check(is_valid, name, value, f"must be {' or '.join(_TYPE_NAMES[t] for t in types)}")
 
 
-_PAIR = tuple[float, float]
+_PAIR, _NAMES = tuple[float, float], tuple[str, ...]
 _TYPE_NAMES: Mapping[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"} | {
     type(None): "nothing"
 }

@@ -82,11 +82,3 @@ def write_png(pixels: Pixels, path: Path) -> None:
     Unlike `save_png` it does not wait for the disk, which takes longer than the writing itself.
     """
     to_pillow(pixels).save(path, format="PNG")
-
-
-def save_gif(pixels: Pixels, path: Path, seconds_per_frame: float = 0.06) -> None:
-    """Write images (N, H, W, C) as an animation that repeats; the file is written as a whole or not at all."""
-    first, *others = map(to_pillow, pixels)
-    duration_ms = round(1000 * seconds_per_frame)
-    with atomic_file(path) as temporary:
-        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration_ms, loop=0)

@@ -129,6 +129,8 @@ def train_command(config: Config) -> str:
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
+        elif field.name == "logger":  # repeatable: the flag stands before each name
+            words += [word for name in value for word in (flag, name)]
         else:
             words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
     return shlex.join(words)

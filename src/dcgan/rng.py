@@ -58,6 +58,8 @@ class SeparatePurpose(StrEnum):
 
     MATCHING_FILTERS = "filters and directions by which samples are compared with real pictures"
     PROBE_SAMPLES = "samples that a comparison measures while it trains"
+    PERMUTATIONS = "divisions of pictures in a test of equality"
+    CROSS_SPLITS = "halves of a small set that are compared with each other"
 
 
 def derive_seed(seed: int, *path: int) -> int:

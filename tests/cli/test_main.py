@@ -117,7 +117,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
         (["train", "--preset", "dcgan64", "--image-size", "300"], "from 16 to 256"),
         (["train", "--init", "nowhere"], "there is no nowhere"),
         (["interpolate", "nowhere", "--out", "a.gif"], "there is no nowhere"),
-        (["interpolate", "nowhere", "--out", "a.npz"], "give a .gif (an animation) or a .png"),
+        (["interpolate", "nowhere", "--out", "a.npz"], "give a .gif (an animation) or a .webp"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_writes_nothing(

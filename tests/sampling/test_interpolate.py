@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from dcgan.sampling.interpolate import lerp, principal_directions, slerp, walk_latents
+from dcgan.sampling.interpolate import lerp, loop_latents, principal_directions, slerp, walk_latents
 from dcgan.sampling.latents import draw_latents
 
 
@@ -39,14 +39,41 @@ def test_an_arc_between_parallel_latents_is_straight(b: list[float]):
 
 def test_a_walk_passes_its_stops():
     stops = draw_latents(0, 3, 8)
-    path, loop = walk_latents(stops, 4, closed=False), walk_latents(stops, 4, closed=True)
+    path = walk_latents(stops, 4, closed=False)
     assert path.shape == (9, 8)
-    assert loop.shape == (12, 8)
     for i, stop in enumerate(stops):
         assert torch.allclose(path[4 * i], stop, atol=1e-5)
-        assert torch.allclose(loop[4 * i], stop, atol=1e-5)
-    step = (loop.roll(-1, 0) - loop).norm(dim=1)
-    assert step.max() < 2 * step.min()  # the last frame is one step from the first
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("frames", [1, 2, 12])
+def test_a_loop_passes_its_stops(count: int, frames: int):
+    stops = draw_latents(0, count, 8)
+    loop = walk_latents(stops, frames, closed=True)
+    assert loop.shape == (count * frames, 8)
+    assert loop.dtype == stops.dtype
+    assert torch.allclose(loop[::frames], stops, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_a_loop_is_smooth_and_repeats_without_a_jump(count: int):
+    stops = draw_latents(1, count, 64)
+    loop = loop_latents(stops, 40)
+    velocity = loop.roll(-1, 0) - loop
+    turn = (velocity.roll(-1, 0) - velocity).norm(dim=1) / velocity.norm(dim=1).mean()
+    assert turn.max() < 0.25
+    arcs = torch.cat(
+        [slerp(a, b, torch.arange(40).view(-1, 1) / 40) for a, b in zip(stops, stops.roll(-1, 0), strict=True)]
+    )
+    velocity = arcs.roll(-1, 0) - arcs
+    turn_of_arcs = (velocity.roll(-1, 0) - velocity).norm(dim=1) / velocity.norm(dim=1).mean()
+    assert turn_of_arcs.max() > 5 * turn.max()  # arcs turn sharply at each stop
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_each_point_of_a_loop_is_as_far_from_0_as_latents_are(count: int):
+    loop = loop_latents(draw_latents(2, count, 20_000), 10)
+    assert loop.square().mean(1).sqrt().tolist() == pytest.approx([1] * (10 * count), abs=0.02)
 
 
 def test_principal_directions_are_those_of_the_features():

@@ -14,7 +14,7 @@ from dcgan.system import install
 ROOT = Path(__file__).parents[2]
 TEXTS = {".md", ".py", ".toml", ".yml", ".ipynb", ".html", ".js"}
 INSTALLS_THE_NAME = re.compile(
-    r"""(?:install|inject|uvx|pipx\ run)\s+(?:-\S+\s+)*  # the command and its flags
+    r"""(?:(?<!un)install|inject|uvx|pipx\ run)\s+(?:-\S+\s+)*  # the command and its flags
         ['"\\]*dcgan(?:\\?\[[\w,]*\\?\])?                # the name, perhaps with extras
         (?!\ ?@)(?=['"`\\\s.,)]|$)                       # from no address""",
     re.VERBOSE,

@@ -9,7 +9,7 @@ from typing import Any
 from dcgan.cli.evaluate import Compare, Evaluate, Report
 from dcgan.cli.export import Export, Invert
 from dcgan.cli.inspect import DataCheck, Summary
-from dcgan.cli.sample import Directions, Interpolate, Sample
+from dcgan.cli.sample import Directions, Film, Interpolate, Sample
 from dcgan.cli.studio import Studio
 from dcgan.cli.train import Resume, Train, VerifyResume
 
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "verify-resume": VerifyResume,
     "sample": Sample,
     "interpolate": Interpolate,
+    "film": Film,
     "directions": Directions,
     "evaluate": Evaluate,
     "invert": Invert,

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import tyro
 from tyro import _errors as tyro_errors  # tyro's hook for errors; this module of tyro's is not yet public
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import OmitArgPrefixes, UseAppendAction
 
 import dcgan
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
@@ -25,6 +25,7 @@ from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS, PRESETS, configur
 from dcgan.system.console import BROKEN_PIPE_STATUS, OutputError, prepare_streams, print_message, write_output
 from dcgan.system.resources import explain_out_of_memory
 from dcgan.training.augment import AUGMENTATIONS, AUTO_AUGMENTATION, NO_AUGMENTATION
+from dcgan.training.loggers import LOGGERS
 from dcgan.training.losses import OBJECTIVES
 
 USER_ERROR_STATUS, CTRL_C_STATUS = 2, 130
@@ -171,6 +172,7 @@ def _description(command: Callable[..., Any]) -> str:
             f"  --loss: {', '.join(OBJECTIVES)}",
             f"  --network: {', '.join(FAMILIES)}",
             f"  --augment: {', '.join(augmentations)}",
+            f"  --logger: {', '.join(LOGGERS)}",
         ]
     )
 
@@ -192,7 +194,7 @@ def _parse_flags(name: str, command: Callable[..., Any], words: list[str], **def
                 prog=f"dcgan {name}",
                 description=_description(command),
                 args=words,
-                config=(OmitArgPrefixes,),
+                config=(OmitArgPrefixes, UseAppendAction) if command in WITH_SETTINGS else (OmitArgPrefixes,),
                 **default,
             )
         except SystemExit:  # help was printed

@@ -1,19 +1,26 @@
-"""Commands that draw with a trained model: `sample`, `interpolate`, `directions`."""
+"""Commands that draw: `sample`, `interpolate` and `directions` with a trained model, `film` from a run."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from dcgan.cli.result import Result
 from dcgan.errors import UserError
 
+if TYPE_CHECKING:
+    from dcgan.sampling.film import FilmFormat
+
 DirectionMethod = Literal["weights", "activations"]
 DIRECTION_AMOUNT = re.compile(r"(\d{1,6})=([+-]?(?:\d+\.?\d*|\.\d+))")
 """A direction and how far to move along it, such as 2=-1.5."""
+DEFAULT_FRAMES = 12
+"""Pictures from each sample of a walk to the next."""
+WALK_SIZE = 256
+"""Pixels to which the small pictures of a walk are enlarged in a film, if no --size is given."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +70,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Interpolate:
-    """Walk through latent space: from sample to sample, or along a principal direction."""
+    """Walk through latent space: from sample to sample, or along a direction."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
     user/name."""
     out: Path
-    """FILE.gif: an animation that repeats. FILE.png: a strip of pictures."""
+    """FILE.gif, FILE.webp or FILE.mp4: a smooth loop. FILE.png: a strip of pictures from the first sample to the
+    last."""
     stops: int = 5
     """Number of samples that the walk passes through."""
-    frames: int = 12
-    """Pictures from each sample to the next, or along the whole direction."""
+    frames: int | None = None
+    """Pictures from each sample to the next, or along the whole direction; 12 by default."""
     seed: int = 0
     """Seed of the samples: the walk passes through the first ones that `dcgan sample` draws with it."""
     label: str | None = None
@@ -82,22 +90,86 @@ class Interpolate:
     """Move the first sample along this direction of `dcgan directions` instead; 1 is the strongest."""
     direction_method: DirectionMethod = "weights"
     """How the directions are found: see `dcgan directions --help`."""
+    seconds: float | None = None
+    """Length of a film, instead of --frames; it is rounded to whole frames from each sample to the next."""
+    fps: float | None = None
+    """Frames per second of a film; 20 by default."""
+    size: int | None = None
+    """Pixels of the longer side of a film. Pictures are enlarged by a whole number to at most this; by default to at
+    most 256."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
+        from dcgan.sampling.film import is_film
         from dcgan.sampling.model import load
-        from dcgan.sampling.output import check_output_path, write_frames
+        from dcgan.sampling.output import DEFAULT_FILM_FORMAT, WALK_SUFFIXES, check_output_path, write_frames
 
-        check_output_path(self.out, (".gif", ".png"))
-        model, is_closed = load(self.model), self.out.suffix.lower() == ".gif"
+        check_output_path(self.out, WALK_SUFFIXES)
+        is_closed = is_film(self.out)
+        frames, film_format = self._plan_film() if is_closed else (self._strip_frames(), DEFAULT_FILM_FORMAT)
+        model = load(self.model)
         if self.direction is None:
-            pixels = model.walk(self.stops, self.frames, self.seed, label=self.label, closed=is_closed)
+            pixels = model.walk(self.stops, frames, self.seed, label=self.label, closed=is_closed)
         else:
-            pixels = model.along(self.direction, self.frames, self.seed, label=self.label, method=self.direction_method)
-        write_frames(pixels, self.out)
+            pixels = model.along(
+                self.direction, frames, self.seed, label=self.label, method=self.direction_method, closed=is_closed
+            )
+        write_frames(pixels, self.out, film_format, default_size=WALK_SIZE)
         content = {"out": str(self.out), "frames": len(pixels), "seed": self.seed, "shape": list(pixels.shape)}
         return content, f"{len(pixels)} frames: {self.out}"
+
+    def _plan_film(self) -> "tuple[int, FilmFormat]":
+        """Return the frames of each part of the walk, and the format of the film, which is checked before it is drawn.
+
+        Raises:
+            UserError: two flags say how long the film is, or it cannot be written like this.
+        """
+        from dcgan.sampling.film import DEFAULT_FPS, FilmFormat, check_film
+
+        if self.frames is not None and self.seconds is not None:
+            raise UserError("--frames and --seconds both say how long the film is: give one of them")
+        film_format = FilmFormat(DEFAULT_FPS if self.fps is None else self.fps, self.size)
+        parts = max(1, self.stops) if self.direction is None else 1
+        frames = DEFAULT_FRAMES if self.frames is None else self.frames
+        if self.seconds is not None:
+            frames = max(1, round(film_format.frame_count(self.seconds) / parts))
+        check_film(self.out, parts * frames, film_format)
+        return frames, film_format
+
+    def _strip_frames(self) -> int:
+        """Return the frames of each part of a strip, which takes no flags of films."""
+        for name in ("seconds", "fps", "size"):
+            if getattr(self, name) is not None:
+                raise UserError(f"--{name} is for a film, and {self.out} is a strip: give a .gif, .webp or .mp4")
+        return DEFAULT_FRAMES if self.frames is None else self.frames
+
+
+@dataclass(frozen=True)
+class Film:
+    """Make a film of a run: the same latents through the training."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The run folder. Its grids in samples/ become the frames."""
+    out: Path
+    """FILE.mp4, FILE.gif or FILE.webp."""
+    seconds: float = 10.0
+    """Length of the film. The last second shows the last grid."""
+    fps: float = 20.0
+    """Frames per second."""
+    size: int | None = None
+    """Pixels of the longer side of the grids. They are enlarged by a whole number to at most this, or reduced to it; by
+    default small ones are enlarged to at most 512."""
+    json: FlagCreatePairsOff[bool] = False
+    """Print one JSON object instead of text."""
+
+    def __call__(self) -> Result:
+        from dcgan.reporting.growth_film import write_growth_film
+        from dcgan.sampling.film import FilmFormat
+
+        film = write_growth_film(self.run, self.out, self.seconds, FilmFormat(self.fps, self.size))
+        content = {"out": str(self.out), "frames": film.frames, "grids": film.grids, "seconds": film.seconds}
+        return content, f"{self.out}: {film.grids} grids in {film.frames} frames, {film.seconds:g} s"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,10 @@ from torch import Tensor
 from dcgan.errors import UserError
 
 NEIGHBOR_K = 5
-"""The k of precision, recall, density and coverage, as in Naeem et al. 2020."""
+"""The k of precision, recall, density and coverage, as in Naeem et al. 2020, unless another one is given."""
+MIN_SAMPLES_PER_FEATURE = 2
+"""Pictures of each side for each feature that the Fréchet distance needs: from fewer, its bias is larger than what it
+measures."""
 MIN_IMAGES = 100
 """Pictures that each side needs, whatever the features are."""
 DISTANCE_ROWS = 200

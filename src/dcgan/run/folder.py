@@ -21,7 +21,7 @@ from dcgan.run.log import MetricsLog
 CONFIG_FILE = "config.json"
 SETTINGS_FILES = (CONFIG_FILE, "compare.json")
 """Files of which a run and a comparison have one each."""
-FILES_BEFORE_CHECKPOINT = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl")
+FILES_BEFORE_CHECKPOINT = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl", "loggers")
 UNSTARTED_FILES = {
     LOCK_NAME,
     HOLDER_NAME,
@@ -92,6 +92,11 @@ class RunFolder:
     def log(self) -> MetricsLog:
         """The metrics log, `metrics.jsonl`."""
         return MetricsLog(self.path / "metrics.jsonl")
+
+    @property
+    def loggers(self) -> Path:
+        """A folder with the id of the run in each tool that it is logged to, and with what such tools write."""
+        return self.path / "loggers"
 
     @property
     def evaluation(self) -> Path:
@@ -206,6 +211,7 @@ def create_run(
     folder = RunFolder(make_run_folder(out, config))
     try:
         folder.log.path.unlink(missing_ok=True)  # a run that was killed before its first checkpoint may have left one
+        shutil.rmtree(folder.loggers, ignore_errors=True)
         folder.samples.mkdir(exist_ok=True)
         folder.write_config(config, score_kind, custom_parts)
     except OSError as error:

@@ -8,7 +8,7 @@ them back to latents by least squares (Härkönen et al. 2020, GANSpace).
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -138,7 +138,7 @@ def _middle_features(network: SavedGenerator, z: Tensor, conditions: Tensor | No
     tensors = [z] if conditions is None else [z, conditions]
     device = next(network.parameters()).device
     try:
-        for parts in zip(*(tensor.split(SAMPLE_BATCH_SIZE) for tensor in tensors), strict=True):
+        for parts in zip(*(torch.split(tensor, SAMPLE_BATCH_SIZE) for tensor in tensors), strict=True):
             try:
                 found.append(_shrink(network(*(part.to(device) for part in parts))))
             except _FeaturesFound:
@@ -191,7 +191,7 @@ def write_directions(directions: Directions, strips: list[Pixels], out: Path) ->
             for number, frames in enumerate(strips, 1):
                 save_png(make_grid(frames, columns=len(frames)), temporary / f"{number:0{digits}d}.png")
             save_png(make_grid(np.concatenate(strips), columns=len(strips[0])), temporary / "directions.png")
-            arrays = {"vectors": directions.vectors.numpy(), "shares": directions.shares.numpy()}
+            arrays: dict[str, Any] = {"vectors": directions.vectors.numpy(), "shares": directions.shares.numpy()}
             np.savez(temporary / "directions.npz", **arrays)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None

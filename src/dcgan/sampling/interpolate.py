@@ -1,4 +1,7 @@
-"""Paths through latent space: straight lines, arcs, and principal directions."""
+"""Paths through latent space: straight lines, arcs, smooth loops, and principal directions."""
+
+import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -37,18 +40,41 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
 
 
 def walk_latents(stops: Tensor, frames: int, *, closed: bool) -> Tensor:
-    """Return a walk along arcs through latents, (F, z_dim).
+    """Return a walk through latents, (F, z_dim), with as many frames from each stop to the next.
 
     Args:
         stops: the latents, (S, z_dim).
         frames: number of frames from each stop to the next.
-        closed: whether the walk returns to the first stop and ends a frame before it, so that it can repeat in a loop.
-            Otherwise it ends at the last stop.
+        closed: whether the walk is a loop, see `loop_latents`. Otherwise it follows arcs, and ends at the last stop.
     """
-    ends = torch.roll(stops, -1, 0) if closed else stops[1:]
+    if closed:
+        return loop_latents(stops, frames)
     t = torch.arange(frames).view(-1, 1) / frames
-    arcs = [slerp(a.expand(frames, -1), b.expand(frames, -1), t) for a, b in zip(stops, ends, strict=False)]
-    return torch.cat([*arcs, stops[:0] if closed else stops[-1:]])
+    arcs = [slerp(a.expand(frames, -1), b.expand(frames, -1), t) for a, b in pairwise(stops)]
+    return torch.cat([*arcs, stops[-1:]])
+
+
+def loop_latents(stops: Tensor, frames: int) -> Tensor:
+    """Return a smooth closed path through latents, (S * frames, z_dim); it ends a frame before its start.
+
+    The path is the trigonometric interpolation of its stops: a sum of the slowest circular motions through all of them,
+    so it never turns sharply and a film of it repeats without a jump. If the stops are independent and from N(0, I), so
+    is each point of the path: it passes as far from 0 as latents lie, as an arc does. For an odd number of stops the
+    squares of their weights add up to 1 at every point; for an even number the points are divided by what they lack.
+
+    Args:
+        stops: the latents, (S, z_dim).
+        frames: number of frames from each stop to the next.
+    """
+    count = len(stops)
+    waves = torch.fft.rfft(stops.double(), dim=0)
+    if count % 2 == 0:
+        waves[-1] /= 2  # the fastest wave of an even number stands for two frequencies
+    path: Tensor = torch.fft.irfft(waves, n=count * frames, dim=0) * frames
+    if count % 2 == 0 and frames > 1:
+        t = torch.arange(count * frames, dtype=torch.float64).view(-1, 1) / frames
+        path = path / (1 - torch.sin(math.pi * t).square() / count).sqrt()
+    return path.to(stops.dtype) if frames > 1 else stops.clone()
 
 
 def principal_directions(weight: Tensor) -> Tensor:

@@ -167,14 +167,15 @@ class Model:
     def walk(
         self, stops: int = 5, frames: int = 12, seed: int = 0, *, label: int | str | None = None, closed: bool = False
     ) -> Pixels:
-        """Draw a walk from sample to sample along arcs, uint8 (F, H, W, C).
+        """Draw a walk from sample to sample, uint8 (F, H, W, C).
 
         Args:
             stops: number of samples of the seed that it passes through.
             frames: number of frames from each sample to the next.
             seed: of the samples.
             label: class of all frames; without it the first class, if there are classes.
-            closed: return to the first sample and end a frame before it, so that the walk can repeat in a loop.
+            closed: walk along a smooth loop that ends a frame before the first sample, instead of along arcs that end
+                at the last one.
 
         Raises:
             UserError: there are fewer than two stops, no frames, or no such class.
@@ -205,6 +206,7 @@ class Model:
         label: int | str | None = None,
         reach: float = 3.0,
         method: str = "weights",
+        closed: bool = False,
     ) -> Pixels:
         """Move the first sample of a seed along a direction, uint8 (F, H, W, C).
 
@@ -215,14 +217,23 @@ class Model:
             label: as in `walk`.
             reach: distance of both ends from 0, in standard deviations of z.
             method: how the directions are found.
+            closed: move to +reach and smoothly back, and end a frame before the start, so that the film can repeat.
 
         Raises:
             UserError: there is no such direction, fewer than two frames, or no such class.
         """
-        return self.along_vector(self.directions(method).vector(direction), frames, seed, label=label, reach=reach)
+        vector = self.directions(method).vector(direction)
+        return self.along_vector(vector, frames, seed, label=label, reach=reach, closed=closed)
 
     def along_vector(
-        self, vector: Tensor, frames: int = 12, seed: int = 0, *, label: int | str | None = None, reach: float = 3.0
+        self,
+        vector: Tensor,
+        frames: int = 12,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        reach: float = 3.0,
+        closed: bool = False,
     ) -> Pixels:
         """Move the first sample of a seed along a unit vector (z_dim,), uint8 (F, H, W, C): see `along`.
 
@@ -232,7 +243,10 @@ class Model:
         if frames < 2:
             raise UserError(f"a walk along a direction needs at least 2 frames, not {frames}")
         self._check_frame_memory(frames)
-        z, positions = self.latents(1, seed), torch.linspace(-reach, reach, frames).view(-1, 1)
+        positions = torch.linspace(-reach, reach, frames).view(-1, 1)
+        if closed:
+            positions = -reach * torch.cos(2 * math.pi * torch.arange(frames) / frames).view(-1, 1)
+        z = self.latents(1, seed)
         return self._draw_frames(z - (z @ vector).view(-1, 1) * vector + positions * vector, label)
 
     def _shift(self, directions: Mapping[int, float] | None, method: str) -> Tensor | float:

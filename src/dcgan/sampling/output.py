@@ -1,4 +1,4 @@
-"""Samples as files: a grid, an `.npz`, a folder of pictures, an animation or a strip."""
+"""Samples as files: a grid, an `.npz`, a folder of pictures, a film or a strip."""
 
 import re
 import zipfile
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dcgan.errors import UserError
 from dcgan.files import atomic_file, fsync_folder
-from dcgan.images import Pixels, make_grid, save_gif, save_png, write_png
+from dcgan.images import Pixels, make_grid, save_png, write_png
+from dcgan.sampling.film import FILM_SUFFIXES, FilmFormat, is_film, write_film
 from dcgan.sampling.generate import SampleStream
 from dcgan.system.resources import check_disk, check_memory
 
@@ -32,9 +33,14 @@ FILE_KINDS = {
     ".png": "a .png (one picture)",
     ".npz": "an .npz",
     ".gif": "a .gif (an animation)",
+    ".webp": "a .webp (an animation)",
+    ".mp4": "an .mp4 (a film)",
     "": "a folder",
 }
 """File types by their ending, as an error line names them."""
+WALK_SUFFIXES = (*FILM_SUFFIXES, ".png")
+"""What a walk can be written as."""
+DEFAULT_FILM_FORMAT = FilmFormat()
 
 
 def grid_sample_count(classes: int) -> int:
@@ -67,16 +73,24 @@ def check_output_path(out: Path, kinds: tuple[str, ...] = (".png", ".npz", "")) 
         raise UserError(f"{out} is not an empty folder: give another --out")
 
 
-def write_frames(pixels: Pixels, out: Path) -> None:
-    """Write the frames of a walk, uint8 (F, H, W, C): an animation into a `.gif`, a strip into a `.png`.
+def write_frames(
+    pixels: Pixels, out: Path, film_format: FilmFormat = DEFAULT_FILM_FORMAT, *, default_size: int | None = None
+) -> None:
+    """Write the frames of a walk, uint8 (F, H, W, C): a strip into a `.png`, otherwise a film.
+
+    Args:
+        pixels: the frames.
+        out: a `.png`, `.gif`, `.webp` or `.mp4`.
+        film_format: size and speed of a film.
+        default_size: see `write_film`.
 
     Raises:
-        UserError: `out` is neither of both, or cannot be written.
+        UserError: `out` is none of these, or cannot be written.
     """
-    check_output_path(out, (".gif", ".png"))
-    with _parent_folder(out):
-        if out.suffix.lower() == ".gif":
-            save_gif(pixels, out)
+    check_output_path(out, WALK_SUFFIXES)
+    with writable_parent(out):
+        if is_film(out):
+            write_film(pixels, len(pixels), out, film_format, default_size=default_size)
         else:
             save_png(make_grid(pixels, columns=len(pixels)), out)
 
@@ -115,7 +129,7 @@ def write_sample_stream(stream: SampleStream, out: Path, *, rows: int = 0) -> No
         UserError: `out` cannot be written, is a folder that holds other files, or there is too little memory or disk.
     """
     check_output_path(out)
-    with _parent_folder(out):
+    with writable_parent(out):
         if out.suffix.lower() == ".png":
             _write_grid(stream, out, rows)
         elif out.suffix.lower() == ".npz":
@@ -184,7 +198,7 @@ def _write_folder(stream: SampleStream, out: Path) -> None:
 
 
 @contextmanager
-def _parent_folder(out: Path) -> Iterator[None]:
+def writable_parent(out: Path) -> Iterator[None]:
     """Create the parent folder of `out`, then run the block; a system error in it becomes one line for the user."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -85,6 +85,10 @@ class EvaluateEvent:
         split: part of the data that the real pictures come from.
         best_distance: the least distance of the run so far.
         best_step: the step at which that was measured.
+        copies: whether the samples are copies of training pictures: `copies`, `no sign of copying` or `cannot say`;
+            None if there are too few training pictures.
+        near_training: the share of samples that are nearer to a training picture than 95% of other pictures are, or
+            None.
     """
 
     step: int
@@ -94,6 +98,8 @@ class EvaluateEvent:
     split: str
     best_distance: float
     best_step: int
+    copies: str | None = None
+    near_training: float | None = None
 
     @property
     def is_best(self) -> bool:
@@ -148,6 +154,10 @@ class Callbacks:
 
     def __init__(self, callbacks: Iterable[Any] = ()) -> None:
         self._callbacks = list(callbacks)
+
+    def add(self, callbacks: Iterable[Any]) -> None:
+        """Add callbacks after the others."""
+        self._callbacks += callbacks
 
     def _notify(self, method: str, event: object) -> None:
         for callback in self._callbacks:

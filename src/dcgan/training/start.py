@@ -31,6 +31,7 @@ from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import read_checkpoint, restore_tensors
 from dcgan.training.history import History
+from dcgan.training.loggers import check_loggers, make_logger_callbacks
 from dcgan.training.loop import fit, is_finished, is_out_of_patience
 from dcgan.training.losses import Objective
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
@@ -111,6 +112,7 @@ def train_config(
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
     networks.check_names(config)
+    check_loggers(config.logger)
     config = with_launcher_devices(config)
     task = partial(_train, config=config, out=out, custom=custom, callbacks=callbacks, show_progress=show_progress)
     return RunFolder(Path(run_on_devices(config, task, custom_names=_names(custom, callbacks))))
@@ -121,11 +123,13 @@ def _names(custom: CustomParts, callbacks: Sequence[Any]) -> list[str]:
     return [*custom.names, *(["callbacks"] if callbacks else [])]
 
 
-def _callbacks(fabric: Devices, callbacks: Sequence[Any], show_progress: bool) -> Callbacks:
-    """Return the callbacks of this process: only the first has any."""
+def _callbacks(fabric: Devices, callbacks: Sequence[Any], loggers: Sequence[str], show_progress: bool) -> Callbacks:
+    """Return the callbacks of this process, the loggers among them: only the first process has any."""
     if not fabric.is_global_zero:
         return Callbacks()
-    return Callbacks([*([ProgressBar()] if show_progress else []), *callbacks])
+    own = Callbacks([*([ProgressBar()] if show_progress else []), *callbacks])
+    own.add(make_logger_callbacks(loggers, own.on_message))
+    return own
 
 
 @explain_out_of_memory(MEMORY_ADVICE)
@@ -148,7 +152,7 @@ def _train(
         writer = RunWriter(
             folder,
             History(folder.log if fabric.is_global_zero else None),
-            _callbacks(fabric, callbacks, show_progress),
+            _callbacks(fabric, callbacks, config.logger, show_progress),
             custom.names,
         )
         if fabric.is_global_zero:
@@ -232,6 +236,7 @@ def resume(
         raise UserError("the name of the run is empty: give a run folder")
     folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
+    check_loggers(folder.config().logger)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}
     new_data = None if data is None else os.fspath(data)
     durations = {"steps": steps, "images": images, "epochs": epochs, "minutes": minutes}
@@ -271,7 +276,8 @@ def _resume(
         if fabric.is_global_zero:
             folder.complete_interrupted_writes()
         barrier(fabric)
-        state, writer = _restore(fabric, folder, custom, changes, _callbacks(fabric, callbacks, show_progress))
+        own_callbacks = _callbacks(fabric, callbacks, folder.config().logger, show_progress)
+        state, writer = _restore(fabric, folder, custom, changes, own_callbacks)
         with catch_stop_signals() as stop_signals:
             if fabric.is_global_zero:
                 writer.history.rewrite()

@@ -45,7 +45,7 @@ VECTOR_INSTRUCTIONS = re.compile(r"( threads), \w+\)")
 """The part of `describe_arithmetic` that names the vector instructions of a CPU."""
 PLACE_SETTINGS = ("device", "devices", "num_nodes")
 CHANGEABLE_SETTINGS = {
-    *("preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience"),
+    *("preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience", "logger"),
     *PLACE_SETTINGS,
     *DURATIONS,
 }

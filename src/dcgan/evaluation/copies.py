@@ -1,0 +1,157 @@
+"""Whether the samples of an evaluation are copies: the search, its verdict, and a sheet of suspicious pairs."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dcgan.cache import cache_key
+from dcgan.data.near_duplicates import group_near_duplicates
+from dcgan.data.open import ImageSet, list_file_names
+from dcgan.data.resize import convert_channels
+from dcgan.evaluation.task import EvaluationTask
+from dcgan.files import atomic_file
+from dcgan.images import Pixels, make_grid
+from dcgan.metrics.copies import (
+    MAX_SEARCHED,
+    MAX_UNSEEN,
+    MIN_UNSEEN,
+    CopySearch,
+    CopyVerdict,
+    NearestTraining,
+    copy_limits,
+    judge_copies,
+    load_or_find,
+)
+from dcgan.metrics.reference import choose_rows
+
+SHEET_PAIRS, SHEET_COLUMNS = 16, 4
+"""Pairs on the sheet, and pairs beside each other."""
+COPIES_VERSION = 1
+"""Version of the search in the cache. It is raised when distances are computed in another way."""
+MAX_CROSS_SPLIT = 20_000
+"""Pictures up to which near duplicates are grouped for cross-splitting; a set that needs it is much smaller."""
+
+
+@dataclass(frozen=True)
+class CopyCheck:
+    """The search for copies among the samples of one seed, or of files.
+
+    Attributes:
+        verdict: what it says.
+        closeness: how near each sample is, (N,): below 1 it is nearer than 95% of unseen real pictures.
+        training_rows: the training picture that each sample is nearest to, int64 (N,).
+        sheet: the most suspicious pairs, uint8 (H, W, C): sample, training picture, difference.
+        training_names: the name of each training picture, or its number.
+    """
+
+    verdict: CopyVerdict
+    closeness: Tensor
+    training_rows: Tensor
+    sheet: Pixels
+    training_names: list[str]
+
+
+def check_copies(task: EvaluationTask, on_searched: Callable[[int], object] = lambda count: None) -> CopyCheck:
+    """Search the training pictures for those that the samples of the first seed may be copies of."""
+    train = task.open_split("train")
+    search = CopySearch(train.pixels)
+    unseen, source = _search_unseen(task, train, search, on_searched)
+    samples = search.find(_draw(task), on_searched=on_searched)
+    limits = copy_limits(unseen)
+    closeness, rows = limits.closeness(samples) / limits.combined, limits.rows(samples)
+    return CopyCheck(
+        judge_copies(samples, unseen, search, source),
+        closeness,
+        rows,
+        _make_sheet(task, closeness, train.pixels[rows[closeness.argsort()[:SHEET_PAIRS]]]),
+        _training_names(task, train),
+    )
+
+
+def _draw(task: EvaluationTask) -> Iterator[Tensor]:
+    return (pixels for pixels, _ in task.samples.draw(0, task.n))
+
+
+def _search_unseen(
+    task: EvaluationTask, train: ImageSet, search: CopySearch, on_searched: Callable[[int], object]
+) -> tuple[NearestTraining, str]:
+    """Return what is nearest to unseen real pictures, and how these were chosen, in words.
+
+    If fewer than `MIN_UNSEEN` pictures are held out, every picture of the set is compared with the others, except its
+    own near duplicates.
+    """
+    held_out = _held_out_pixels(task, len(train))
+    key = [train.content_key, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, MAX_SEARCHED]
+    if len(held_out) >= MIN_UNSEEN:
+        rows = choose_rows(len(held_out), MAX_UNSEEN)
+        name = cache_key("copies", *key, len(held_out))
+        return load_or_find(name, lambda: search.find([held_out[rows]], on_searched=on_searched)), "held-out pictures"
+    everything = task.open_split("all")
+
+    def compare_with_others() -> NearestTraining:
+        pixels = everything.pixels[:MAX_CROSS_SPLIT]
+        others = CopySearch(pixels)
+        groups = group_near_duplicates(others.candidates.thumbnails)
+        others.candidates.groups = groups
+        rows = choose_rows(len(pixels), MAX_UNSEEN)
+        return others.find([pixels[rows]], groups[rows], on_searched)
+
+    return load_or_find(cache_key("copies", *key, "cross", len(everything)), compare_with_others), "cross-splitting"
+
+
+def _held_out_pixels(task: EvaluationTask, train_count: int) -> Tensor:
+    """Return the pictures that are not trained on: the test split, and the validation split if it is not in `train`."""
+    test = task.open_split("test").pixels
+    validation = task.open_split("validation").pixels
+    if train_count + len(validation) + len(test) > len(task.open_split("all")):
+        return test
+    return torch.cat([test, validation])
+
+
+def _training_names(task: EvaluationTask, train: ImageSet) -> list[str]:
+    indices = train.columns.get("indices")
+    if indices is None:
+        return [f"#{row}" for row in range(len(train))]
+    names = list_file_names(task.data_source)
+    return [names[i] if names else f"#{i}" for i in indices.tolist()]
+
+
+def _make_sheet(task: EvaluationTask, closeness: Tensor, training: Tensor) -> Pixels:
+    """Return the most suspicious samples, each beside its training picture and the difference, black where equal."""
+    rows = closeness.argsort()[:SHEET_PAIRS]
+    samples = torch.cat(list(_select(task, rows)))[torch.argsort(torch.argsort(rows))]
+    channels = min(3, samples.shape[1])
+    left, right = (convert_channels(pixels, channels) for pixels in (samples, training))
+    # A mirror image is shown as it is trained on; the difference is that of the view which is nearer.
+    mirrored = right.flip(3)
+    differences = torch.stack([(left.int() - other.int()).abs() for other in (right, mirrored)])
+    nearer = differences.float().mean((2, 3, 4)).argmin(0)
+    difference = differences[nearer, torch.arange(len(left))].to(torch.uint8)
+    triples = torch.cat([left, right, difference], 3)  # beside each other: (n, C, H, 3 W)
+    return make_grid(triples.permute(0, 2, 3, 1).contiguous().numpy(), columns=SHEET_COLUMNS)
+
+
+def _select(task: EvaluationTask, rows: Tensor) -> Iterator[Tensor]:
+    """Give the samples of some rows, in ascending order of the rows."""
+    start, ordered = 0, rows.sort().values
+    for pixels in _draw(task):
+        inside = ordered[(ordered >= start) & (ordered < start + len(pixels))]
+        yield pixels[inside - start]
+        start += len(pixels)
+
+
+def write_nearest_table(check: CopyCheck, path: Path) -> None:
+    """Write the nearest training picture of each sample as CSV.
+
+    The columns are the number of the sample, its closeness (below 1 it is nearer than 95% of unseen real pictures),
+    and the training picture.
+    """
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("sample", "closeness", "training_picture"))
+        for i, (closeness, row) in enumerate(zip(check.closeness.tolist(), check.training_rows.tolist(), strict=True)):
+            writer.writerow((i, f"{closeness:.6g}", check.training_names[row]))

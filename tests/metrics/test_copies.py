@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from dcgan.metrics import copies
+from dcgan.metrics.copies import CopySearch, copy_limits, difference_interval, judge_copies, load_or_find
+from dcgan.metrics.intervals import wilson_interval
+from tests.data.pictures import ALTERATIONS, draw_shapes
+
+TRAIN, UNSEEN, SAMPLES = (draw_shapes(count, seed) for count, seed in ((400, 0), (200, 1), (200, 2)))
+
+
+@pytest.fixture(scope="module")
+def search() -> CopySearch:
+    return CopySearch(TRAIN)
+
+
+@pytest.fixture(scope="module")
+def unseen(search: CopySearch) -> copies.NearestTraining:
+    return search.find([UNSEEN])
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_planted_copies_are_found(name: str, search: CopySearch, unseen: copies.NearestTraining):
+    planted = ALTERATIONS[name](TRAIN[:100])
+    nearest = search.find(planted.split(30))
+    limits = copy_limits(unseen)
+    assert limits.is_near(nearest).float().mean() >= 0.95
+    assert (limits.rows(nearest) == torch.arange(100)).float().mean() >= 0.95
+    verdict = judge_copies(nearest, unseen, search, "held-out pictures")
+    assert verdict.verdict == "copies"
+    assert verdict.excess > 0.85
+    assert verdict.low > 0.8
+
+
+def test_new_pictures_of_the_same_kind_are_no_copies(search: CopySearch, unseen: copies.NearestTraining):
+    verdict = judge_copies(search.find([SAMPLES]), unseen, search, "held-out pictures")
+    assert verdict.verdict == "no sign of copying"
+    assert verdict.near_share <= 0.08
+    assert verdict.low < 0 < verdict.high
+    assert (verdict.n, verdict.searched, verdict.trained_on, verdict.unseen) == (200, 400, 400, 200)
+    assert abs(verdict.authentic_share - verdict.authentic_share_of_unseen) < 0.1
+
+
+def test_a_tenth_of_copies_is_noticed(search: CopySearch, unseen: copies.NearestTraining):
+    samples = torch.cat([SAMPLES[:180], TRAIN[:20]])
+    verdict = judge_copies(search.find([samples]), unseen, search, "held-out pictures")
+    assert verdict.verdict == "copies"
+    assert 0.1 <= verdict.near_share <= 0.18
+
+
+def test_few_unseen_pictures_give_no_verdict(search: CopySearch):
+    verdict = judge_copies(search.find([TRAIN[:50]]), search.find([UNSEEN[:99]]), search, "held-out pictures")
+    assert (verdict.verdict, verdict.near_share) == ("cannot say", 1.0)
+    assert "only 99 unseen pictures" in verdict.reason
+
+
+def test_samples_unlike_the_data_give_no_verdict(search: CopySearch, unseen: copies.NearestTraining):
+    noise = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    verdict = judge_copies(search.find([noise]), unseen, search, "held-out pictures")
+    assert verdict.verdict == "cannot say"
+    assert "unlike the data" in verdict.reason
+
+
+def test_a_training_picture_is_compared_with_the_others_only():
+    groups = torch.arange(400)
+    search = CopySearch(TRAIN, groups)
+    nearest = search.find([TRAIN[:100]], groups[:100])
+    assert not (nearest.shifted_rows == groups[:100]).any()
+    assert not (nearest.recolored_rows == groups[:100]).any()
+    assert nearest.shifted.min() > 0.05
+
+
+def test_exact_copies_are_not_authentic(search: CopySearch):
+    assert not search.find([TRAIN[:50]]).is_authentic.any()
+
+
+def test_equal_pictures_make_no_number_that_is_none(search: CopySearch):
+    flat = torch.full((120, 1, 28, 28), 7, dtype=torch.uint8)
+    nearest = CopySearch(flat).find([flat])
+    assert all(torch.isfinite(t.double()).all() for t in nearest.tensors())
+    verdict = judge_copies(nearest, nearest, CopySearch(flat), "held-out pictures")
+    assert verdict.verdict in ("no sign of copying", "cannot say")
+
+
+def test_two_training_pictures_are_enough_to_search():
+    nearest = CopySearch(TRAIN[:2]).find([TRAIN[:2]])
+    assert nearest.shifted_rows.tolist() == [0, 1]
+
+
+def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(copies, "MAX_SEARCHED", 100)
+    search = CopySearch(TRAIN)
+    verdict = judge_copies(search.find([SAMPLES]), search.find([UNSEEN]), search, "held-out pictures")
+    assert (verdict.searched, verdict.trained_on) == (100, 400)
+
+
+def test_distances_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: CopySearch):
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path))
+    first = load_or_find("entry", lambda: search.find([UNSEEN[:10]]))
+    second = load_or_find("entry", lambda: pytest.fail("it is in the cache"))
+    assert all(torch.equal(a, b) for a, b in zip(first.tensors(), second.tensors(), strict=True))
+
+
+def test_binomial_intervals():
+    assert wilson_interval(5, 100) == pytest.approx((0.0215, 0.1118), abs=1e-4)
+    assert wilson_interval(0, 10)[0] == 0
+    low, high = difference_interval(56, 70, 48, 80)  # Newcombe 1998, table II (a), method 10
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
