@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor
 
 import dcgan
 from dcgan.errors import UserError
 from dcgan.presets import configure
-from dcgan.training import matching
+from dcgan.training import matching, start
+from dcgan.training.checkpoint import TENSORS_NAME
 from dcgan.training.matching import Matcher
 from dcgan.training.verify import verify_resume
 
@@ -36,6 +38,12 @@ def save_pictures(folder: Path, pixels: Tensor) -> Path:
     return folder
 
 
+def make_matcher(groups: Tensor) -> Matcher:
+    matcher = Matcher(make_pictures(len(groups)))
+    matcher.groups.copy_(groups)
+    return matcher
+
+
 def random_source(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -46,7 +54,7 @@ def scaled(pixels: Tensor) -> Tensor:
 
 def test_goals_are_the_nearest_pictures_of_the_own_group():
     groups = torch.arange(24) % 3
-    matcher = Matcher(make_pictures(), groups)
+    matcher = make_matcher(groups)
     rows = torch.tensor([4, 9])
     goals = matcher.find_goals(matcher.positions[rows] + 1e-4, groups[rows])
     assert goals.nearest.tolist() == rows.tolist()
@@ -57,7 +65,7 @@ def test_goals_are_the_nearest_pictures_of_the_own_group():
 
 def test_a_group_of_one_picture_has_one_goal():
     groups = torch.tensor([0] * 23 + [1])
-    goals = Matcher(make_pictures(), groups).find_goals(torch.zeros(1, matching.APPEARANCE_DIM), torch.tensor([1]))
+    goals = make_matcher(groups).find_goals(torch.zeros(1, matching.APPEARANCE_DIM), torch.tensor([1]))
     assert goals.rows[goals.allowed[0]].tolist() == [23]
 
 
@@ -163,9 +171,22 @@ def test_a_training_brings_samples_nearer_and_is_a_whole_run(tmp_path: Path):
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path):
-    data = save_pictures(tmp_path / "squares", make_pictures(30))
+    data = save_pictures(tmp_path / "squares", make_pictures(60))
     config = configure("match", **TINY | {"data": str(data)})
-    assert verify_resume(config, steps=12).tensors["state/matcher/recent_samples"]
+    hashes = verify_resume(config, steps=12).tensors
+    assert {"state/matcher/recent_samples", "state/matcher/groups"} <= hashes.keys()
+
+
+def test_a_resumed_run_knows_the_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = save_pictures(tmp_path / "squares", make_pictures(90))
+    run = dcgan.train("match", data=str(data), out=tmp_path / "r", **TINY | {"groups": 4}, steps=3)
+    assert run.config().groups == 4
+    saved = load_file(run.checkpoint / TENSORS_NAME)
+    assert sorted(saved["matcher/groups"].unique().tolist()) == [0, 1, 2, 3]
+    states = []
+    monkeypatch.setattr(start, "fit", lambda state, writer, signals: states.append(state))
+    dcgan.resume(run, steps=4)
+    assert torch.equal(states[0].conditions, saved["matcher/groups"])
 
 
 @pytest.mark.parametrize(

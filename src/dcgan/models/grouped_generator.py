@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.models.families import FAMILIES
-from dcgan.models.groups import MAX_FEATURE_SIDE, assign_groups
+from dcgan.models.groups import MAX_FEATURE_SIDE, assign_groups, mean_features
 from dcgan.models.saved import SavedGenerator
 
 VOTE_SHARPNESS = 100.0
@@ -106,10 +106,24 @@ class GroupedGenerator(SavedGenerator):
             The group of each picture, int64 (N,).
         """
         groups = self.assign_groups(pixels, labels)
+        self._fit_votes(groups)
+        return groups
+
+    @torch.no_grad()
+    def set_groups(self, pixels: Tensor, groups: Tensor) -> None:
+        """Take groups that were found by other means than the pixels, and let each win as often as it occurs.
+
+        Args:
+            pixels: the training pictures, uint8 (N, C, H, W).
+            groups: the group of each, int64 (N,).
+        """
+        self.centres.copy_(mean_features(pixels, groups, self.groups))
+        self._fit_votes(groups)
+
+    def _fit_votes(self, groups: Tensor) -> None:
         counts = groups.cpu().bincount(minlength=self.groups).view(max(1, self.classes), -1)
         shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
         self.votes.copy_(torch.cat([vote_offsets(class_shares) for class_shares in shares]))
-        return groups
 
 
 def vote_offsets(shares: Tensor) -> Tensor:

@@ -76,6 +76,30 @@ def find_group_centers(
     return torch.cat(centers_by_class)
 
 
+def find_groups(points: Tensor, group_count: int, seed: int, labels: Tensor | None = None, classes: int = 0) -> Tensor:
+    """Sort pictures into groups by k-means of any description of them; return the group of each, int64 (N,).
+
+    Args:
+        points: what describes the pictures, (N, F).
+        group_count: K.
+        seed: of the run.
+        labels: of the pictures, int64 (N,).
+        classes: number of classes; K is a multiple of it. The groups of the first class come first.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, RandomPurpose.GROUPS))
+    labels, classes = _labels_or_one_class(points, labels, classes)
+    groups_per_class = group_count // classes
+    groups = torch.zeros(len(points), dtype=torch.int64)
+    for label in range(classes):
+        rows = (labels == label).nonzero()[:, 0]
+        if len(rows):
+            members = points[rows.to(points.device)]
+            few = members[torch.randperm(len(members), generator=generator)[:MAX_CLUSTERED_IMAGES].to(points.device)]
+            centers = _run_kmeans(few, min(groups_per_class, len(few)), generator)
+            groups[rows] = label * groups_per_class + torch.cdist(members, centers).argmin(1).cpu()
+    return groups
+
+
 def assign_groups(pixels: Tensor, centers: Tensor, labels: Tensor | None = None, classes: int = 0) -> Tensor:
     """Return the group of each picture, int64 (N,): the nearest center among those of its class.
 
@@ -95,6 +119,20 @@ def assign_groups(pixels: Tensor, centers: Tensor, labels: Tensor | None = None,
         nearest = distances[torch.arange(len(batch)), batch_labels].argmin(1)
         groups.append(batch_labels * groups_per_class + nearest)
     return torch.cat(groups)
+
+
+def mean_features(pixels: Tensor, groups: Tensor, group_count: int) -> Tensor:
+    """Return the mean features (K, F) of the pictures of each group; zeros for a group without pictures.
+
+    Args:
+        pixels: uint8 (N, C, H, W).
+        groups: the group of each picture, int64 (N,).
+        group_count: K.
+    """
+    batches = torch.split(pixels, _batch_size(pixels))
+    points = torch.cat([group_features(to_float(batch)) for batch in batches])
+    members = F.one_hot(groups.to(points.device), group_count).to(points.dtype)  # (N, K)
+    return members.T @ points / members.sum(0)[:, None].clamp(min=1)
 
 
 def group_features(images: Tensor) -> Tensor:

@@ -79,21 +79,22 @@ class Goals:
 class Matcher(nn.Module):
     """The frozen network, and what it says of the training pictures.
 
-    Its only persistent buffers are the statistics of recent samples, which a checkpoint has to keep.
+    A checkpoint has to keep its groups and the statistics of recent samples. Everything else follows from the pictures.
 
     Args:
         pixels: the training pictures, uint8 (N, C, H, W), on the device of the training.
-        groups: the group of each, int64 (N,); without it all are one group.
     """
 
+    groups: Tensor
+    """The group of each picture, int64 (N,). At first all are one group."""
     recent_samples: Tensor
     recent_reals: Tensor
     positions: Tensor
 
-    def __init__(self, pixels: Tensor, groups: Tensor | None = None) -> None:
+    def __init__(self, pixels: Tensor) -> None:
         super().__init__()
         self._pixels = pixels
-        self._groups = torch.zeros(len(pixels), dtype=torch.int64) if groups is None else groups
+        self.register_buffer("groups", torch.zeros(len(pixels), dtype=torch.int64, device=pixels.device))
         self._network = FrozenMaps(load_lite_network(FEATURES).to(pixels.device), to_float(pixels[: 4 * MAX_BATCH]))
         spaces, features, small = [], [], []
         with torch.no_grad():
@@ -116,7 +117,7 @@ class Matcher(nn.Module):
             positions: of the samples in the space of appearances, (N, A).
             groups: of the samples, int64 (N,).
         """
-        is_other = self._groups.to(groups.device)[None] != groups[:, None]
+        is_other = self.groups[None] != groups[:, None]
         distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR)
         nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
         rows, allowed_columns = torch.unique(nearest.indices, return_inverse=True)
@@ -235,8 +236,8 @@ def find_positions(features: Tensor, small_images: Tensor) -> Tensor:
     rank = min(APPEARANCE_DIM, len(lengths))
     positions = left.new_zeros(len(features), APPEARANCE_DIM)
     positions[:, :rank] = left[:, :rank] * lengths[:rank]
-    size: Tensor = positions.square().mean().sqrt().clamp(min=EPSILON)
-    return positions / size
+    positions /= positions.square().mean().sqrt().clamp(min=EPSILON)
+    return positions
 
 
 def drifting_loss(samples: list[Tensor], reals: list[Tensor], allowed: Tensor) -> Tensor:

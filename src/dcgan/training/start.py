@@ -321,7 +321,9 @@ def _restore(
     other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
     _restore_progress(state, record, keeps_plan=not duration)
     writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
-    if networks.uses_groups(state.config, custom):
+    if state.matcher is not None:
+        state.conditions = state.matcher.groups if state.config.groups or state.config.conditional else None
+    elif networks.uses_groups(state.config, custom):
         assert isinstance(state.ema.network, GroupedGenerator)
         state.conditions = state.ema.network.assign_groups(state.data.pixels, state.data.labels)
     barrier(fabric)  # every process has read the run before the first one writes

@@ -26,6 +26,8 @@ from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
+from dcgan.models.grouped_generator import GroupedGenerator
+from dcgan.models.groups import find_groups
 from dcgan.sampling import latents
 from dcgan.training import networks
 from dcgan.training.checkpoint import Part
@@ -191,7 +193,8 @@ def set_up(
     conditions = None if chosen.conditions is None else fabric.broadcast(chosen.conditions).to(data.pixels.device)
     matcher = None
     if not chosen.objective.has_discriminator:
-        matcher = _make_matcher(chosen, data, conditions, fabric, is_new=is_new)
+        matcher = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
+        conditions = None if conditions is None else matcher.groups
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     if config.compile and can_compile(fabric.device):
@@ -226,19 +229,35 @@ def set_up(
 
 
 def _make_matcher(
-    chosen: ChosenNetworks, data: ImageSet, conditions: Tensor | None, fabric: Devices, *, is_new: bool
+    config: Config,
+    chosen: ChosenNetworks,
+    data: ImageSet,
+    conditions: Tensor | None,
+    fabric: Devices,
+    *,
+    is_new: bool,
 ) -> Matcher:
-    """Return what the generator matches, and fit a new generator's appearance to the training pictures.
+    """Return what the generator matches, and fit a new generator's groups and appearances to the training pictures.
+
+    Groups are found where samples are compared with pictures, in the frozen features. Those of pixels, which
+    `choose_networks` finds, stay only with an initial model, which was trained with groups of its own.
 
     Raises:
         UserError: there are several devices, or the frozen network is not installed.
     """
     if fabric.world_size > 1:
         raise UserError("a training without a discriminator compares the samples of a whole batch: use --devices 1")
-    matcher = Matcher(data.pixels, conditions)
+    matcher = Matcher(data.pixels)
     if is_new:
         generator: Any = chosen.generator
-        generator.fit_appearance(matcher.positions.cpu(), conditions)
+        positions = matcher.positions.cpu()
+        if isinstance(generator, GroupedGenerator) and config.init is None:
+            labels = data.labels if generator.classes else None
+            conditions = find_groups(positions, generator.groups, config.seed, labels, generator.classes)
+            generator.set_groups(data.pixels, conditions)
+        if conditions is not None:
+            matcher.groups.copy_(conditions)
+        generator.fit_appearance(positions, matcher.groups)
     return matcher
 
 
