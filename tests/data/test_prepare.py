@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.cache import MAX_LEFTOVER_AGE_S, cache_folder
-from dcgan.data import decode, prepare
+from dcgan.data import decode, prepare, writer
+from dcgan.data import open as open_module
 from dcgan.data.open import open_images
 from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_GROUPS
 from dcgan.errors import UserError
@@ -327,3 +328,16 @@ def test_files_of_one_set_are_divided_equally_at_every_size_and_in_every_format(
         assert "groups" in images.columns
     assert splits[0] == splits[1] == splits[2]
     assert len(splits[0]) == 6
+
+
+def test_a_set_that_is_too_large_to_search_for_near_duplicates_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (40, 20, 20, 1)).astype(np.uint8))
+    assert open_images(str(tmp_path / "a.npy")).notices == ()
+    for module in (open_module, prepare, writer):
+        monkeypatch.setattr(module, "MAX_COMPARED", 39)
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "other cache"))
+    [notice] = open_images(str(tmp_path / "a.npy")).notices
+    assert "40 pictures are too many to search for near duplicates" in notice
+    assert open_images(str(tmp_path / "a.npy"), rules=RULES_WITHOUT_GROUPS).notices == ()

@@ -13,8 +13,8 @@ MAX_RECOLORED_DISTANCE = 0.2
 MAX_COMPARED = 20_000
 """Pictures up to which each is compared with all others; the cost grows with n squared."""
 MIN_GROUP_LIMIT, GROUP_LIMIT_DIVISOR = 8, 50
-"""A group has at most a fiftieth of the pictures, or eight: a chain of pictures that are each like the next could join a
-whole class."""
+"""A group has at most a fiftieth of the pictures, or eight: a chain of pictures that are each like the next could join
+a whole class."""
 ROUNDING_MARGIN = 1.05
 """Distances below the limit times this are computed again in double precision, so that all machines agree."""
 
