@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from dcgan.cli.commands import COMMANDS
@@ -76,11 +77,11 @@ def overlay_korean(korean: Path, target: Path) -> set[str]:
     for name in names:
         text = (korean / name).read_text(encoding="utf-8")
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_text(LINK.sub(lambda match, name=name: _move_link(match, name), text), encoding="utf-8")
+        (target / name).write_text(LINK.sub(partial(_move_link, name), text), encoding="utf-8")
     return names
 
 
-def _move_link(match: re.Match[str], name: str) -> str:
+def _move_link(name: str, match: re.Match[str]) -> str:
     """Return a link of `ko/NAME` as it is from `NAME`."""
     path, mark, anchor = match[2].partition("#")
     if not path or "://" in path:

@@ -7,7 +7,9 @@ from PIL import Image
 
 from dcgan.data import check
 from dcgan.data.open import list_file_names, open_images
+from dcgan.data.rules import RULES_WITHOUT_GROUPS
 from tests.conftest import make_picture_folder
+from tests.data.pictures import draw_shapes, exchange_channels
 
 
 def noise_image(seed: int) -> Image.Image:
@@ -39,7 +41,8 @@ def test_a_folder_is_examined(tmp_path: Path):
     assert result["broken"] == [{"file": "broken\\x1b.png", "reason": "not a picture, or of a kind that is not read"}]
     assert result["duplicates"] == 1
     assert [set(pair) for pair in result["duplicate_pairs"]] == [{"3.png", "copy of 3.png"}]
-    assert [set(pair) for pair in result["near_duplicate_pairs"]] == [{"5.png", "5 again.jpg"}]
+    pairs = {frozenset(pair) for pair in result["near_duplicate_pairs"]}
+    assert pairs == {frozenset({"5.png", "5 again.jpg"}), frozenset({"7.png", "gray.png"})}
 
 
 def test_classes_are_counted(tmp_path: Path):
@@ -47,13 +50,15 @@ def test_classes_are_counted(tmp_path: Path):
     assert check.examine_set(open_images(str(root), "all"))["classes"] == {"class 0": 8, "class 1": 7}
 
 
-def test_near_pairs_are_those_of_a_loop():
-    thumbnails = torch.randint(0, 256, (60, 48), generator=torch.Generator().manual_seed(0)).float()
-    thumbnails[50:] = (thumbnails[:10] + 4).clamp(0, 255)
-    pairs = [(i, j) for i in range(60) for j in range(i + 1, 60)]
-    expected = [(i, j) for i, j in pairs if (thumbnails[i] - thumbnails[j]).square().mean() < 25]
-    assert check.find_near_pairs(thumbnails) == expected
-    assert len(expected) == 10
+def test_variants_of_a_picture_are_counted_in_groups(tmp_path: Path):
+    pictures = draw_shapes(30)
+    variants = torch.cat([pictures, exchange_channels(pictures[:5]), pictures[:5].flip(3)])
+    np.save(tmp_path / "a.npy", variants.permute(0, 2, 3, 1).numpy())
+    images = open_images(str(tmp_path / "a.npy"), "all")
+    result = check.examine_set(images)
+    assert (result["near_duplicates"], result["near_duplicate_groups"], result["compared"]) == (10, 5, 40)
+    old = check.examine_set(open_images(str(tmp_path / "a.npy"), "all", rules=RULES_WITHOUT_GROUPS))
+    assert (old["near_duplicates"], old["near_duplicate_groups"]) == (10, 5)
 
 
 def test_the_contact_sheet_shows_every_class(tmp_path: Path):

@@ -51,3 +51,32 @@ def test_rows_are_sorted_in_place_and_few_move(splits_list: list):
     assert splits[order].tolist() == sorted(splits_list)
     assert sorted(order.tolist()) == list(range(n))
     assert (order != np.arange(n)).sum() <= 2 * (splits != TRAIN).sum()
+
+
+def test_a_group_is_in_one_split():
+    source = np.random.default_rng(0)
+    digests = source.integers(0, 256, (1000, 16)).astype(np.uint8)
+    labels, groups = source.integers(0, 3, 1000), source.integers(0, 250, 1000)
+    splits = heldout.choose_splits(digests, labels, groups)
+    for group in range(250):
+        assert len(set(splits[groups == group].tolist())) <= 1
+    counts = np.bincount(splits, minlength=3)
+    assert 88 <= counts[heldout.TEST] + counts[heldout.VALIDATION] <= 100
+    assert counts[heldout.TEST] >= counts[heldout.VALIDATION] >= 40
+
+
+def test_the_order_of_the_images_does_not_change_the_splits_of_groups():
+    source = np.random.default_rng(1)
+    digests = source.integers(0, 256, (300, 16)).astype(np.uint8)
+    labels, groups = source.integers(0, 2, 300), source.integers(0, 100, 300)
+    order = source.permutation(300)
+    splits = heldout.choose_splits(digests, labels, groups)
+    assert (heldout.choose_splits(digests[order], labels[order], groups[order]) == splits[order]).all()
+
+
+def test_a_group_that_is_too_large_to_be_held_out_stays_in_training():
+    digests = np.arange(1600).reshape(100, 16).astype(np.uint8)
+    groups = np.where(np.arange(100) < 60, 0, np.arange(100))
+    splits = heldout.choose_splits(digests, np.zeros(100, np.int64), groups)
+    assert (splits[:60] == heldout.TRAIN).all()
+    assert np.bincount(splits, minlength=3).tolist() == [90, 5, 5]

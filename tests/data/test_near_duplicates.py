@@ -22,6 +22,11 @@ def test_a_chain_does_not_become_one_large_group(monkeypatch):
     assert torch.bincount(groups).max() == 4
 
 
+def test_flat_pictures_are_no_variants_of_each_other():
+    flat = torch.arange(0, 200, 10).view(20, 1, 1, 1).expand(-1, 3, 16, 16).to(torch.uint8)
+    assert group_near_duplicates(flat).tolist() == list(range(20))
+
+
 def test_few_pictures_are_their_own_groups():
     assert group_near_duplicates(make_thumbnails(draw_shapes(1))).tolist() == [0]
     assert group_near_duplicates(make_thumbnails(draw_shapes(2))).tolist() == [0, 1]

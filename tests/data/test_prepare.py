@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.cache import MAX_LEFTOVER_AGE_S, cache_folder
-from dcgan.data import decode, prepare
+from dcgan.data import decode, prepare, writer
+from dcgan.data import open as open_module
 from dcgan.data.open import open_images
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_GROUPS
 from dcgan.errors import UserError
 from tests.conftest import cached_set_names, make_picture_folder
+from tests.data.pictures import darken, draw_shapes, exchange_channels
 
 
 def test_prepared_pictures_are_those_of_the_files(tmp_path: Path):
@@ -294,3 +297,47 @@ def test_a_class_whose_training_pictures_are_all_broken_is_refused(tmp_path: Pat
         path.write_bytes(b"x")
     with pytest.raises(UserError, match="the class class 1 has no usable picture"):
         open_images(str(tmp_path))
+
+
+def test_variants_of_a_picture_are_not_in_training_and_held_out(tmp_path: Path):
+    """Every picture is there in three colors and mirrored; the older rules divide them."""
+    pictures = draw_shapes(60)
+    variants = torch.cat([pictures, exchange_channels(pictures), darken(pictures), pictures.flip(3)])
+    np.save(tmp_path / "a.npy", variants.permute(0, 2, 3, 1).numpy())
+
+    def originals(split: str, rules: int, size: int = 64) -> list[int]:
+        images = open_images(str(tmp_path / "a.npy"), split, size=(size, size), rules=rules)
+        return (images.columns["indices"] % 60).tolist()
+
+    for size in (64, 24):
+        parts = [originals(split, CURRENT_RULES, size) for split in ("train", "validation", "test")]
+        assert [len(part) for part in parts] == [216, 12, 12]
+        assert len({i for part in parts for i in set(part)}) == sum(len(set(part)) for part in parts) == 60
+        assert parts == [originals(split, CURRENT_RULES) for split in ("train", "validation", "test")]
+    old = [set(originals(split, RULES_WITHOUT_GROUPS)) for split in ("train", "test")]
+    assert old[0] & old[1]
+
+
+def test_files_of_one_set_are_divided_equally_at_every_size_and_in_every_format(tmp_path: Path):
+    for i, picture in enumerate(draw_shapes(120, side=160).permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(picture).save(tmp_path / f"{i}.jpg", quality=95)
+    splits = []
+    for size in (16, 64, 128):
+        images = open_images(str(tmp_path), "test", size=(size, size))
+        splits.append(sorted(images.columns["indices"].tolist()))
+        assert "groups" in images.columns
+    assert splits[0] == splits[1] == splits[2]
+    assert len(splits[0]) == 6
+
+
+def test_a_set_that_is_too_large_to_search_for_near_duplicates_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (40, 20, 20, 1)).astype(np.uint8))
+    assert open_images(str(tmp_path / "a.npy")).notices == ()
+    for module in (open_module, prepare, writer):
+        monkeypatch.setattr(module, "MAX_COMPARED", 39)
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "other cache"))
+    [notice] = open_images(str(tmp_path / "a.npy")).notices
+    assert "40 pictures are too many to search for near duplicates" in notice
+    assert open_images(str(tmp_path / "a.npy"), rules=RULES_WITHOUT_GROUPS).notices == ()

@@ -8,6 +8,7 @@ from dcgan.cache import cache_folder
 from dcgan.data import prepare, prepared
 from dcgan.data.open import open_images
 from dcgan.data.prepared import COLUMNS_FILE, METADATA_FILE, PIXELS_FILE
+from dcgan.data.rules import RULES_OF_0_1
 from tests.conftest import cached_set_names, make_picture_folder
 
 
@@ -62,6 +63,9 @@ def test_the_files_of_a_set_are_those_of_version_0_1_0(tmp_path: Path):
     entry = cache_folder() / cached_set_names()[0]
     assert sorted(path.name for path in entry.iterdir()) == ["about.npz", "meta.json", "pixels.npy"]
     read = prepared.read_prepared(entry.name)
-    assert sorted(read.columns) == ["digests", "indices", "labels", "modes", "sizes"]
+    assert sorted(read.columns) == ["digests", "groups", "indices", "labels", "modes", "sizes"]
+    open_images(str(tmp_path / "s"), rules=RULES_OF_0_1)
+    [old_name] = [name for name in cached_set_names() if name != entry.name]
+    assert sorted(prepared.read_prepared(old_name).columns) == ["digests", "indices", "labels", "modes", "sizes"]
     names = ["about", "bytes", "changed", "classes", "key", "modes", "parts", "sample", "sha256", "skipped", "version"]
     assert sorted(read.metadata) == names

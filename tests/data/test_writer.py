@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dcgan.data import writer as writer_module
 from dcgan.data.decode import ResizeOptions
 from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
 
@@ -19,6 +20,7 @@ def random_batch(n: int, channels: int, mode: str) -> PreparedBatch:
         [mode] * n,
         np.zeros(n, bool),
         np.arange(n),
+        random.integers(0, 256, (n, 3, 16, 16)).astype(np.uint8),
     )
 
 
@@ -76,3 +78,15 @@ def test_zeros_before_images_with_more_channels(tmp_path: Path):
     assert pixels.shape == (13, 3, 16, 20)
     assert (pixels[:10] == 0).all()
     assert (pixels[10:] == color.pixels).all()
+
+
+def test_thumbnails_are_kept_while_they_can_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer_module, "MAX_COMPARED", 7)
+    with (tmp_path / "a.npy").open("wb+") as file:
+        writer = BatchWriter(file, OPTIONS)
+        assert writer.thumbnails() is None
+        writer.add(random_batch(3, 3, "RGB"))
+        writer.add(random_batch(4, 3, "RGB"))
+        assert writer.thumbnails().shape == (7, 3, 16, 16)
+        writer.add(random_batch(1, 3, "RGB"))
+        assert writer.thumbnails() is None

@@ -1,3 +1,4 @@
+import csv
 import inspect
 import json
 from collections.abc import Callable
@@ -6,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import dcgan
 from dcgan.cache import cache_folder
 from dcgan.cli.main import run as run_command
 from dcgan.data.open import open_images
-from dcgan.evaluation import measure
+from dcgan.evaluation import grids, measure
 from dcgan.evaluation.measure import evaluate
 from dcgan.images import save_png
-from dcgan.metrics import fidelity
+from dcgan.metrics import fidelity, jackknife
 from dcgan.metrics.judge import network
 from dcgan.metrics.judge.network import save_judge
 from dcgan.metrics.judge.training import initialize_judge
@@ -24,7 +26,7 @@ from tests.evaluation.helpers import SAMPLE_COUNT, write_copies, write_digits, w
 from tests.metrics.helpers import JUDGE_ORIGIN
 
 pytestmark = pytest.mark.usefixtures("small_reference")
-DISTANCES = "frechet_inception_distance", "kernel_inception_distance_mean", "train_held_out_distance_ratio"
+DISTANCES = "frechet_inception_distance", "kernel_inception_distance_mean"
 
 
 def test_a_run_is_evaluated_with_everything_that_a_metric_depends_on(finished_run: RunFolder):
@@ -40,13 +42,17 @@ def test_a_run_is_evaluated_with_everything_that_a_metric_depends_on(finished_ru
         "recall",
         "density",
         "coverage",
-        "train_held_out_distance_ratio",
         "inception_score_mean",
         "class_entropy",
     }
     assert all(e.low <= e.mean <= e.high and len(e.values) == 5 for e in evaluation.metrics.values())
     assert all(e.real_against_real is not None for e in evaluation.metrics.values())
+    assert next(iter(evaluation.metrics)) == "kernel_inception_distance_mean"  # it leads where there are few pictures
     distance = evaluation.metrics["frechet_inception_distance"]
+    assert (distance.n_fake, distance.n_real, distance.k, distance.method) == (320, 400, None, "pictures")
+    assert (distance.floor.n, distance.floor.n_real, len(distance.floor.values)) == (320, 400, 2)
+    assert (evaluation.metrics["recall"].k, evaluation.metrics["class_entropy"].method) == (5, "sets")
+    assert evaluation.equality.is_different
     assert distance.low > 5 * distance.real_against_real  # after seven steps a generator draws no digits
     assert sum(evaluation.class_shares.values()) == pytest.approx(1)
     json.dumps(evaluation.as_json())
@@ -103,6 +109,7 @@ def test_real_digits_are_as_near_as_the_floor(tmp_path: Path):
     evaluation = evaluate(str(samples), data="mnist", split="train")
     assert (evaluation.n, evaluation.seeds) == (550, ())
     assert "5 disjoint parts" in evaluation.interval_method
+    assert not evaluation.equality.is_different
     for name in ("precision", "recall", "coverage", "inception_score_mean", "class_entropy"):
         estimate = evaluation.metrics[name]
         assert estimate.mean == pytest.approx(estimate.real_against_real, rel=0.06), name
@@ -113,14 +120,19 @@ def test_real_digits_are_as_near_as_the_floor(tmp_path: Path):
 def test_the_interval_of_files_is_around_the_metric_of_all_samples(tmp_path: Path):
     samples = write_digits(tmp_path / "s.npz")
     estimate = evaluate(str(samples), data="mnist").metrics["frechet_inception_distance"]
-    assert estimate.mean < min(estimate.values)  # fewer samples are farther: the mean of the parts is larger
+    assert estimate.values == (estimate.mean,)
+    assert (estimate.n_fake, estimate.n_real) == (550, 400)
     assert estimate.low < estimate.mean < estimate.high
 
 
 def test_copies_of_training_digits_are_recognized(tmp_path: Path):
-    samples = write_copies(tmp_path / "s.npz")
-    ratio = evaluate(str(samples), data="mnist").metrics["train_held_out_distance_ratio"]
-    assert ratio.mean < 0.4 < 0.8 < ratio.real_against_real
+    verdict = evaluate(str(write_copies(tmp_path / "s.npz")), data="mnist").copies
+    assert verdict.verdict == "copies"
+    assert verdict.near_share > 0.95
+    held_out = evaluate(str(write_digits(tmp_path / "h.npz")), data="mnist").copies
+    assert held_out.near_share < 0.2
+    assert (held_out.searched, held_out.trained_on, held_out.unseen_source) == (1100, 60_000, "held-out pictures")
+    assert evaluate(str(tmp_path / "s.npz"), data="mnist", copies=False).copies is None
 
 
 def test_a_conditional_model_is_measured_by_its_requested_classes(tmp_path: Path):
@@ -150,12 +162,65 @@ def test_other_data_are_measured_with_random_features_at_the_size_of_the_model(t
     assert "inception_score_mean" not in evaluation.metrics
 
 
-def test_a_set_that_is_too_small_for_a_floor_has_a_note(finished_run: RunFolder, tmp_path: Path):
+def test_a_small_set_has_a_floor_and_a_verdict_on_copies_by_cross_splitting(finished_run: RunFolder, tmp_path: Path):
     data = write_digits(tmp_path / "d.npz", 210)
-    evaluation = evaluate(finished_run.path, data=str(data), split="train", n=SAMPLE_COUNT, features="judge")
-    assert all(e.real_against_real is None for e in evaluation.metrics.values())
-    assert evaluation.notes == ("no real against real: it needs 110 more real pictures, and there are 11",)
-    assert "-" in evaluation.as_table().splitlines()[4].split()
+    evaluation = evaluate(finished_run.path, data=str(data), n=SAMPLE_COUNT, features="judge")
+    assert (evaluation.split, evaluation.reference_count, evaluation.too_few) == ("all", 210, "")
+    assert "has 11 pictures, too few to judge by" in evaluation.notes[1]
+    floor = evaluation.metrics["kernel_inception_distance_mean"].floor
+    assert (len(floor.values), floor.n, floor.n_real) == (20, 105, 105)
+    assert abs(floor.mean) < 0.01
+    assert evaluation.metrics["recall"].floor is None
+    assert (evaluation.copies.unseen, evaluation.copies.unseen_source) == (200, "cross-splitting")
+    assert any("random halves of the real pictures" in note for note in evaluation.notes)
+
+
+def test_few_pictures_are_measured_and_said_to_be_too_few(finished_run: RunFolder, tmp_path: Path):
+    data = write_digits(tmp_path / "d.npz", 20)
+    evaluation = evaluate(finished_run.path, data=str(data), n=60, features="judge")
+    assert evaluation.too_few == "too few to judge: 20 real pictures, and at least 50 are needed"
+    assert list(evaluation.metrics)[:2] == ["kernel_inception_distance_mean", "frechet_distance_2_components"]
+    assert evaluation.copies.verdict == "cannot say"
+    assert "too few to judge" in evaluation.as_table()
+    assert any("it needs 128 pictures of each side, and there are 20" in note for note in evaluation.notes)
+
+
+def test_the_neighbor_of_precision_and_recall_can_be_chosen(finished_run: RunFolder):
+    third = evaluate(finished_run.path, n=SAMPLE_COUNT, k=3, copies=False)
+    fifth = evaluate(finished_run.path, n=SAMPLE_COUNT, copies=False)
+    assert (third.neighbor_k, third.metrics["density"].k, fifth.metrics["density"].k) == (3, 3, 5)
+    assert third.metrics["coverage"].real_against_real != fifth.metrics["coverage"].real_against_real
+
+
+def test_more_samples_than_other_real_pictures_have_the_floor_of_the_kernel_distance(
+    finished_run: RunFolder, tmp_path: Path
+):
+    data = write_training_digits(tmp_path / "d", 150)
+    evaluation = evaluate(finished_run.path, data=data, n=200, features="judge")
+    floors = {name: e.floor for name, e in evaluation.metrics.items() if e.floor is not None}
+    assert floors.keys() == {"kernel_inception_distance_mean"}
+    assert floors["kernel_inception_distance_mean"].n == 150
+    assert any("is the kernel distance only, of 150 other real pictures" in note for note in evaluation.notes)
+
+
+def test_what_is_to_be_looked_at_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grids, "MAX_FLOOR_IMAGES", 1100)
+    evaluate(str(write_copies(tmp_path / "s.npz")), data="mnist", sheets=tmp_path / "sheets")
+    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == [
+        "classes.png", "copies.png", "nearest.csv", "neighbours.png", "reals.png",
+    ]  # fmt: skip
+    sheet = np.asarray(Image.open(tmp_path / "sheets" / "copies.png"))
+    assert sheet.shape == (2 + 4 * 30, 2 + 4 * 86)
+    for top in range(2, 122, 30):
+        for left in range(2, 346, 86):
+            triple = sheet[top : top + 28, left : left + 84]
+            assert np.array_equal(triple[:, :28], triple[:, 28:56])
+            assert not triple[:, 56:].any()
+    with (tmp_path / "sheets" / "nearest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 550
+    assert sum(float(row["closeness"]) < 1 for row in rows) > 500
+    assert all(row["training_picture"].startswith("#") for row in rows)
 
 
 def write_training_digits(path: Path, train_count: int) -> str:
@@ -168,24 +233,16 @@ def write_training_digits(path: Path, train_count: int) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(("train_count", "has_ratio"), [(150, False), (250, True)])
-def test_a_pool_for_one_set_gives_a_floor_of_disjoint_pictures(
-    train_count: int, has_ratio: bool, finished_run: RunFolder, tmp_path: Path
-):
-    """Two sets that overlap would find each other's pictures: a ratio of 0.5 where 1 is right."""
-    data = write_training_digits(tmp_path / "d", train_count)
+def test_a_pool_for_one_set_gives_a_floor_of_disjoint_pictures(finished_run: RunFolder, tmp_path: Path):
+    data = write_training_digits(tmp_path / "d", 250)
     pool_size = len(open_images(data, "train"))
     evaluation = evaluate(finished_run.path, data=data, n=140, features="judge")
     assert 140 <= pool_size < 280
-    assert f"real against real is of one set of 140 pictures, because there are {pool_size}" in evaluation.notes[-2]
-    ratio = evaluation.metrics["train_held_out_distance_ratio"].real_against_real
+    assert any(
+        f"real against real is of one set of 140 pictures, because there are {pool_size}" in note
+        for note in evaluation.notes
+    )
     assert evaluation.metrics["precision"].real_against_real is not None
-    if has_ratio:
-        assert f"with the {pool_size - 140} other pictures" in evaluation.notes[-1]
-        assert ratio == pytest.approx(1, abs=0.25)
-    else:
-        assert f"because only {pool_size - 140} other pictures are left" in evaluation.notes[-1]
-        assert ratio is None
 
 
 def test_intervals_contain_nothing_that_is_impossible(finished_run: RunFolder):
@@ -197,14 +254,19 @@ def test_intervals_contain_nothing_that_is_impossible(finished_run: RunFolder):
 
 def test_the_real_side_is_computed_once(finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch):
     counts: dict[str, int] = {}
-    for name in ("gaussian_statistics", "mean_kernel", "manifold_radii", "ball_radii"):
-        function = getattr(fidelity, name)
+    for module, name in (
+        (fidelity, "gaussian_statistics"),
+        (jackknife, "kernel_sums"),
+        (jackknife, "neighborhoods"),
+        (jackknife, "density_neighborhoods"),
+    ):
+        function = getattr(module, name)
 
         def count(features: torch.Tensor, *args: object, name: str = name, function: Callable = function) -> object:
             counts[name] = counts.get(name, 0) + (len(features) == 400)
             return function(features, *args)
 
-        monkeypatch.setattr(fidelity, name, count)
+        monkeypatch.setattr(module, name, count)
     evaluate(finished_run.path, n=SAMPLE_COUNT)
     assert counts == dict.fromkeys(counts, 1)
     assert len(counts) == 4
@@ -232,9 +294,9 @@ def test_samples_of_another_size_are_converted_if_requested(tmp_path: Path):
 
 def test_the_floor_is_read_from_the_cache(finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch):
     first = evaluate(finished_run.path, n=SAMPLE_COUNT)
-    monkeypatch.setattr(measure, "compute_metrics", lambda task, fake, real, train, seed: {"precision": 0.5})
-    floor = evaluate(finished_run.path, n=SAMPLE_COUNT).metrics["precision"].real_against_real
-    assert floor == first.metrics["precision"].real_against_real
+    monkeypatch.setattr(measure, "floor_sets", lambda pool, n, count: pytest.fail("it is in the cache"))
+    floor = evaluate(finished_run.path, n=SAMPLE_COUNT).metrics["precision"].floor
+    assert floor == first.metrics["precision"].floor
 
 
 def test_the_command(finished_run: RunFolder, tmp_path: Path, cli: Run, capsys: pytest.CaptureFixture[str]):

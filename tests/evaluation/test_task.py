@@ -14,9 +14,9 @@ from tests.evaluation.helpers import write_digits, write_noise
         (["s.npz"], "give --data"),
         (["s.npz", "--data", "mnits"], "did you mean 'mnist'"),
         (["s.npz", "--data", "mnist", "--features", "jugde"], "did you mean 'judge'"),
-        (["s.npz", "--data", "mnist", "--n", "99"], "64 features need at least 100"),
+        (["s.npz", "--data", "mnist", "--n", "2"], "s.npz: metrics need at least 3 pictures, not 2: draw more"),
+        (["s.npz", "--data", "mnist", "--k", "0"], "--k is a number of neighbors, at least 1, not 0"),
         (["s.npz", "--data", "mnist", "--n", "0"], "at least 1"),
-        (["s.npz", "--data", "mnist", "--n", "450"], "5 parts of at least 100, 500 in all"),
         (["s.npz", "--data", "mnist", "--seeds", "4"], "from 5 to 20 seeds"),
         (
             ["s.npz", "--data", "mnist", "--infinite"],
@@ -31,8 +31,8 @@ from tests.evaluation.helpers import write_digits, write_noise
         (["big.npz", "--data", "mnist"], "has pictures of 32x30 RGB, mnist has 28x28 gray: add --resize"),
         (["big.npz", "--data", "mnist", "--features", "judge"], "the features judge read 28x28 gray: add --resize"),
         (
-            ["s.npz", "--data", "few.npz"],
-            "the test split of few.npz: 64 features need at least 100 pictures, not 15: use --split all",
+            ["s.npz", "--data", "few.npz", "--split", "test"],
+            "the test split of few.npz: metrics need at least 3 pictures, not 1: use --split all",
         ),
         (["torn.npz", "--data", "mnist"], "torn.npz is damaged"),
         (["empty", "--data", "mnist"], "empty"),
@@ -45,7 +45,7 @@ def test_a_mistake_is_one_line(
     monkeypatch.chdir(tmp_path)
     write_digits(tmp_path / "s.npz")
     write_noise(tmp_path / "big.npz", (550, 32, 30, 3))
-    write_noise(tmp_path / "few.npz", (300, 28, 28, 1))
+    write_noise(tmp_path / "few.npz", (20, 28, 28, 1))
     Path("torn.npz").write_bytes(Path("s.npz").read_bytes()[:5000])
     Path("empty").mkdir()
     assert message in refused("evaluate", *words)

@@ -29,7 +29,7 @@ def test_the_kernel_distance_without_each_picture():
     assert known.value == pytest.approx(fidelity.kernel_distance(FAKE, REAL), abs=1e-12)
 
 
-def test_the_interval_of_a_kernel_distance_has_the_width_of_its_spread():
+def test_the_interval_of_a_kernel_distance_is_a_little_wider_than_its_spread():
     """Of equal distributions, where the jackknife alone gives twice the variance, and of different ones."""
     for offset in (0.0, 0.5):
         pairs = [
@@ -39,7 +39,7 @@ def test_the_interval_of_a_kernel_distance_has_the_width_of_its_spread():
         metrics = [jackknife.kernel_distance(*pair) for pair in pairs]
         spread = torch.tensor([metric.value for metric in metrics]).std()
         errors = torch.tensor([mean_and_standard_error([metric])[1] for metric in metrics])
-        assert 0.85 < errors.square().mean().sqrt() / spread < 1.15, offset
+        assert 0.95 < errors.square().mean().sqrt() / spread < 1.35, offset
 
 
 def test_precision_and_recall_without_each_picture():

@@ -6,15 +6,17 @@ from torch import Tensor
 
 from dcgan.cache import cache_folder
 from dcgan.data.open import ImageSet
+from dcgan.errors import UserError
 from dcgan.metrics import reference
 from dcgan.metrics.features import FeatureExtractor
 from dcgan.metrics.reference import (
     FeatureSet,
+    check_finite,
     choose_rows,
     extract_reference,
     floor_sets,
-    floor_train_sets,
     load_or_compute_metrics,
+    load_or_compute_values,
 )
 
 
@@ -114,26 +116,27 @@ def test_the_chosen_rows_are_always_the_same_and_none_is_chosen_twice():
     assert len(choose_rows(10, 60)) == 10
 
 
-def floor_rows(pool_size: int, n: int) -> tuple[list[list[int]], list[list[int] | None]]:
-    """Return the rows of the floor's sets, and those of their training pictures."""
-    pool = FeatureSet(torch.arange(float(pool_size)).view(-1, 1))
-    sets, train_sets = floor_sets(pool, n, 2), floor_train_sets(pool, n, 2)
-    return [s.features.flatten().int().tolist() for s in sets], [
-        None if s is None else s.features.flatten().int().tolist() for s in train_sets
-    ]
-
-
 @pytest.mark.parametrize("pool_size", [0, 99, 100, 101, 199, 200, 201, 299, 300])
 def test_floor_sets_never_overlap(pool_size: int):
-    sets, train_sets = floor_rows(pool_size, 100)
+    pool = FeatureSet(torch.arange(float(pool_size)).view(-1, 1))
+    sets = [s.features.flatten().int().tolist() for s in floor_sets(pool, 100, 2)]
     assert [len(rows) for rows in sets] == min(2, pool_size // 100) * [100]
     assert len(set().union(*sets)) == 100 * len(sets)
-    for rows, train_rows in zip(sets, train_sets, strict=True):
-        assert train_rows is None or not set(rows) & set(train_rows)
 
 
-def test_one_floor_set_has_the_rest_as_training_pictures_if_that_is_enough():
-    assert floor_rows(200, 100)[1] == [list(range(100, 200)), list(range(100))]
-    assert floor_rows(300, 200)[1] == [list(range(200, 300))]
-    assert floor_rows(299, 200)[1] == [None]
-    assert floor_rows(200, 200)[1] == [None]
+def test_values_are_cached():
+    assert load_or_compute_values("values", lambda: {"a": [1.5, 2.5]}) == {"a": [1.5, 2.5]}
+    assert load_or_compute_values("values", lambda: {}) == {"a": [1.5, 2.5]}
+    for damaged in ("[1", '{"a": 1}', '{"a": ["b"]}'):
+        (cache_folder() / "values" / "values.json").write_text(damaged)
+        assert load_or_compute_values("values", lambda: {"a": [3.5]}) == {"a": [3.5]}
+
+
+def test_features_that_are_no_numbers_are_refused():
+    features = FeatureSet(torch.tensor([[1.0, 2.0], [float("nan"), 1.0], [float("inf"), 0.0]]))
+    extractor = FeatureExtractor("own", 2, lambda pixels: (pixels, None))
+    with pytest.raises(
+        UserError, match=r"the features own of 2 of the 3 pictures of the test split of x are not finite"
+    ):
+        check_finite(features, "the test split of x", extractor)
+    check_finite(features.select(torch.tensor([0])), "x", extractor)

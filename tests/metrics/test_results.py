@@ -1,6 +1,11 @@
 import json
+from dataclasses import replace
 
-from dcgan.metrics.intervals import estimate_metric
+import pytest
+
+from dcgan.metrics.copies import CopyVerdict
+from dcgan.metrics.equality import EqualityTest
+from dcgan.metrics.intervals import Estimate, Floor, estimate_metric, with_floor
 from dcgan.metrics.results import Evaluation, format_number
 
 
@@ -30,16 +35,50 @@ def test_metrics_are_reported_with_everything_that_they_depend_on():
     content = json.loads(json.dumps(make_evaluation().as_json()))
     assert list(content) == [
         "source", "data", "split", "features", "n", "reference", "seeds", "intervals", "neighbours", "metrics",
-        "classes", "notes", "seconds", "confidence",
+        "classes", "notes", "seconds", "confidence", "too_few", "equality", "copies",
     ]  # fmt: skip
     distance = content["metrics"]["frechet_inception_distance"]
-    assert list(distance) == ["mean", "low", "high", "each", "real_against_real"]
+    assert list(distance) == [
+        "mean", "low", "high", "each", "real_against_real", "n_fake", "n_real", "k", "interval", "floor",
+    ]  # fmt: skip
     assert distance["real_against_real"] == 0.1
     text = make_evaluation().as_table()
     for word in ("judge", "1,000", "10,000 real", "seeds 0 to 4", "test split of mnist", "95%", "a note", "1 75.0%"):
         assert word in text
     [row] = [line.split() for line in text.splitlines() if "Fréchet" in line]
-    assert row == ["Fréchet", "distance", "↓", "1.2", "0.6448", "to", "1.755", "0.1"]
+    assert row == ["Fréchet", "distance", "↓", "1.2", "0.6448", "to", "1.755", "0.1", "-", "-", "-"]
+
+
+def test_what_stands_beside_a_metric():
+    estimate = Estimate(0.9, 0.85, 0.95, (0.9,), n_fake=1000, n_real=200, k=3, method="pictures")
+    metrics = {
+        "precision": with_floor(estimate, Floor((0.8, 0.9), 500, 200)),
+        "frechet_distance_12_components": estimate,
+    }
+    equality, copies = EqualityTest(0.002, 499, 1000, 200), make_verdict()
+    evaluation = replace(
+        make_evaluation(), metrics=metrics, equality=equality, copies=copies, too_few="too few to judge"
+    )
+    content = json.loads(json.dumps(evaluation.as_json()))
+    assert content["metrics"]["precision"]["floor"] == {
+        "each": [0.8, 0.9], "mean": pytest.approx(0.85), "spread": pytest.approx(0.0707107), "n": 500, "n_real": 200,
+    }  # fmt: skip
+    assert content["equality"] == {"p_value": 0.002, "permutations": 499, "n_fake": 1000, "n_real": 200}
+    assert content["copies"]["verdict"] == "copies"
+    assert content["copies"]["searched"] == 400
+    assert content["copies"]["excess"] == pytest.approx(0.45)
+    text = evaluation.as_table()
+    [row] = [line.split() for line in text.splitlines() if line.startswith("  precision")]
+    assert row == ["precision", "↑", "0.9", "0.85", "to", "0.95", "0.85", "±", "0.07071", "1,000", "200", "3"]
+    for words in ("12 components", "samples can be told apart from real pictures: p = 0.002", "copies: half of them"):
+        assert words in text
+    assert "too few to judge" in text.splitlines()[2]
+
+
+def make_verdict() -> CopyVerdict:
+    return CopyVerdict(
+        "copies", "half of them", 0.5, 0.4, 0.5, 0.5, 0.8, 1000, 400, 400, 200, 0.05, "held-out pictures"
+    )
 
 
 def test_numbers_are_shown_with_four_significant_digits():

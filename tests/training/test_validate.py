@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import dcgan
+from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
 from dcgan.training import validate
@@ -21,6 +23,8 @@ EVALUATED = {**SMALL, "evaluate_every": 2}
 def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validate, "SAMPLE_COUNT", 130)
     monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
+    monkeypatch.setattr(validate, "MAX_WATCHED", 300)
+    monkeypatch.setattr(validate, "COPY_SAMPLES", 120)
 
 
 def evaluations(folder: RunFolder) -> list[dict]:
@@ -53,6 +57,30 @@ def test_evaluations_are_logged_with_everything_that_they_depend_on(tmp_path: Pa
     for event in evaluations(folder):
         assert (event["features"], event["split"], event["n"]) == ("random", "validation", 130)
         assert event[DISTANCE] > 0
+        # After a few steps a generator draws noise, which is near to nothing.
+        assert (event["copies"], event["near_training"]) == ("cannot say", 0)
+        assert event["near_training_expected"] == pytest.approx(0.05, abs=0.01)
+        assert event["near_training_searched"] == 300
+
+
+def test_copies_are_noticed_while_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """The samples are training pictures, as those of a generator that has memorized them."""
+    data = open_images("mnist").pixels[:400]
+    np.save(tmp_path / "d.npy", data.permute(0, 2, 3, 1).numpy())
+    training = open_images(str(tmp_path / "d.npy")).pixels
+    monkeypatch.setattr(validate, "_draw_samples", lambda state, network, count: iter([training[:count]]))
+    monkeypatch.setattr(validate, "MAX_WATCHED", 1000)
+    options = EVALUATED | {"data": str(tmp_path / "d.npy"), "steps": 2}
+    folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, **options)
+    [event] = evaluations(folder)
+    assert event["copies"] == "copies"
+    assert event["near_training"] > 0.95
+    assert "of the samples look like copies of training pictures" in capsys.readouterr().err
+
+
+def test_few_training_pictures_are_not_searched():
+    few = ImageSet("few", torch.zeros(99, 1, 28, 28, dtype=torch.uint8), None, ())
+    assert validate.prepare_copy_watch(few) is None
 
 
 def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

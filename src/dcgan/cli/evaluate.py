@@ -22,15 +22,18 @@ class Evaluate:
     samples, or a folder of pictures."""
     data: str | None = None
     """The real pictures, as for `dcgan train`; by default what the model was trained on."""
-    split: Split = "test"
-    """Which part of the real pictures."""
+    split: Split | None = None
+    """Which part of the real pictures: by default `test`, or `all` if that has fewer than 50 pictures."""
     n: int | None = None
-    """Samples for each metric: by default 10,000, or 26,000 of stacked digits; at most as many as there are files."""
+    """Samples for each metric: by default 10,000, or 26,000 of stacked digits, but no more than there are training
+    pictures, or 1,000; at most as many as there are files."""
     features: str | None = None
     """The feature extractor: one of the list above, or the folder of a judge of your own. By default `judge` for mnist
     and stacked-mnist at their own size, else `random`."""
     seeds: int = 5
-    """Number of independent sets of samples for the intervals, 5 to 20; files are divided into as many parts."""
+    """Number of independent sets of samples, 5 to 20; files are one set, in as many parts for metrics of classes."""
+    k: int = 5
+    """The neighbor that precision, recall, density and coverage use: 5 (Naeem et al.) or 3 (Kynkäänniemi et al.)."""
     resize: FlagCreatePairsOff[bool] = False
     """Convert samples of another size or other channels to those of the features or the data."""
     infinite: FlagCreatePairsOff[bool] = False
@@ -39,6 +42,10 @@ class Evaluate:
     """Also train a classifier on the samples and test it on the real pictures. It takes minutes and needs classes."""
     neighbours: Path | None = None
     """FILE.png to write: samples, each followed by the training pictures that are nearest to it."""
+    sheets: Path | None = None
+    """DIR to write what is to be looked at: suspicious pairs, neighbors, real pictures, classes, and nearest.csv."""
+    skip_copies: FlagCreatePairsOff[bool] = False
+    """Do not search the training pictures for those that samples are copies of; it takes up to a minute."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -46,8 +53,8 @@ class Evaluate:
         from dcgan.evaluation.measure import evaluate
         from dcgan.reporting.page import write_run_report
 
-        options = {name: value for name, value in vars(self).items() if name not in ("model", "json")}
-        evaluation = evaluate(self.model, save_in_run=True, **options)
+        options = {name: value for name, value in vars(self).items() if name not in ("model", "json", "skip_copies")}
+        evaluation = evaluate(self.model, save_in_run=True, copies=not self.skip_copies, **options)
         if (Path(self.model) / "evaluation").is_dir():
             with suppress(OSError):  # `evaluate` has already said that the run cannot be written
                 write_run_report(Path(self.model))

@@ -115,7 +115,7 @@ def evaluate_run(plan: Plan, out: Path, preset: str, seed: int) -> None:
     parts, failure = read_parts(folder)
     if failure or _is_evaluated(folder, int(parts[-1]["step"]), plan.n):
         return
-    evaluate(folder.path, n=plan.n, save_in_run=True, show_progress=False)
+    evaluate(folder.path, n=plan.n, split="test", copies=False, save_in_run=True, show_progress=False)
 
 
 def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:

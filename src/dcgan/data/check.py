@@ -7,28 +7,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from dcgan.data.digests import Digests, digest_images
+from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
 from dcgan.data.open import ImageSet
-from dcgan.data.resize import convert_channels
+from dcgan.data.similarity import make_thumbnails
 from dcgan.images import make_grid
 
-THUMBNAIL_SIDE = 16
-"""Pixels of a side of the thumbnails by which near duplicates are found."""
-NEAR_DUPLICATE_DISTANCE = 5.0
-"""Thumbnails that differ by less than this (root mean square, of 255) show the same image, saved in another way."""
-MAX_COMPARED = 20_000
-"""Images that are compared with each other: 20,000 make 200 million pairs, which take seconds."""
 MAX_LISTED_PAIRS = 20
 """Pairs of duplicates that are named."""
 MAX_COMMON_SIZES = 5
 """The commonest sizes that are named."""
 CONTACT_SHEET_COUNT = 100
 """Images on the contact sheet."""
-THUMBNAIL_BATCH_SIZE, DISTANCE_BATCH_SIZE = 4096, 1024
-"""Images at a time of which thumbnails are made, and whose distances from all others are computed."""
 
 Array = npt.NDArray[Any]
 
@@ -95,19 +86,36 @@ def _count_modes(images: ImageSet) -> dict[str, int]:
 
 
 def _find_duplicates(images: ImageSet, file_names: Sequence[str]) -> dict[str, Any]:
-    """Return pairs of images with equal files or pixels, and pairs that look nearly the same."""
+    """Return pairs of images with equal files or pixels, and pairs of variants of one picture."""
     first, copies = _find_copies(_digests(images))
     # Near duplicates are searched among the first ones only, because their copies are listed already.
     step = max(1, -(-len(first) // MAX_COMPARED))
     rows = first[::step]
-    near = [(int(rows[i]), int(rows[j])) for i, j in find_near_pairs(make_thumbnails(images.pixels, rows))]
+    near, group_count = _find_variants(images, rows, is_complete=step == 1)
     return {
         "duplicates": len(copies),
         "duplicate_pairs": [_name_pair(pair, images, file_names) for pair in copies[:MAX_LISTED_PAIRS]],
         "near_duplicates": len(near),
+        "near_duplicate_groups": group_count,
         "near_duplicate_pairs": [_name_pair(pair, images, file_names) for pair in near[:MAX_LISTED_PAIRS]],
         "compared": len(rows),
     }
+
+
+def _find_variants(images: ImageSet, rows: Array, *, is_complete: bool) -> tuple[list[tuple[int, int]], int]:
+    """Return (first row, row) of each near duplicate of an earlier image, and the number of groups of them.
+
+    The groups by which the set was divided are used if it was divided by groups.
+    """
+    if is_complete and "groups" in images.columns:
+        groups = images.columns["groups"][rows]
+    else:
+        groups = group_near_duplicates(make_thumbnails(images.pixels[torch.from_numpy(rows)])).numpy()
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    first_of_row = first[members.ravel()]
+    variants = np.flatnonzero(first_of_row != np.arange(len(rows)))
+    pairs = [(int(rows[first_of_row[i]]), int(rows[i])) for i in variants]
+    return pairs, len({pair[0] for pair in pairs})
 
 
 def _find_copies(digests: Digests) -> tuple[Array, list[tuple[int, int]]]:
@@ -127,28 +135,3 @@ def _name_pair(pair: tuple[int, int], images: ImageSet, file_names: Sequence[str
     columns = images.columns
     indices = [int(columns["indices"][row]) if "indices" in columns else row for row in pair]
     return [file_names[index] if file_names else f"#{index}" for index in indices]
-
-
-def make_thumbnails(pixels: Tensor, rows: Array) -> Tensor:
-    """Return thumbnails, floats (n, D) in 0 to 255, of some rows of images uint8 (N, C, H, W).
-
-    Transparent images are composited on white.
-    """
-    parts = []
-    for batch_rows in torch.split(torch.from_numpy(rows), THUMBNAIL_BATCH_SIZE):
-        color = convert_channels(pixels[batch_rows], min(3, pixels.shape[1])).float()
-        parts.append(F.interpolate(color, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), mode="area").flatten(1))
-    return torch.cat(parts)
-
-
-def find_near_pairs(thumbnails: Tensor) -> list[tuple[int, int]]:
-    """Return pairs i < j of thumbnails (n, D) whose root mean square difference is below `NEAR_DUPLICATE_DISTANCE`."""
-    n, size = thumbnails.shape
-    squares = thumbnails.square().sum(1)
-    pairs: list[tuple[int, int]] = []
-    for start in range(0, n, DISTANCE_BATCH_SIZE):
-        batch = slice(start, start + DISTANCE_BATCH_SIZE)
-        distances = squares[batch, None] + squares[None] - 2 * thumbnails[batch] @ thumbnails.T
-        rows, columns = torch.nonzero(distances < size * NEAR_DUPLICATE_DISTANCE**2, as_tuple=True)
-        pairs += [(i, j) for i, j in zip((rows + start).tolist(), columns.tolist(), strict=True) if i < j]
-    return pairs

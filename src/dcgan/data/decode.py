@@ -25,6 +25,8 @@ from dcgan.data.value_range import FULL_16_BIT_RANGE, Extrema, ValueKind, ValueR
 from dcgan.files import printable
 from dcgan.images import Pixels, composite_on_white, to_pillow
 
+THUMBNAIL_SIDE = 16
+"""Pixels of a side of the thumbnails by which near duplicates are found."""
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "HEIF")
 """The formats that are read. Pillow knows more, but some of those start other programs (EPS) or are not images."""
 MAX_FILE_BYTES = 256 * 2**20
@@ -85,6 +87,8 @@ class DecodedImage:
         original_size: (height, width) of the upright image before it was resized.
         mode: Pillow's name for the kind of pixels in the file, such as `RGB` or `I;16`.
         digest: digest of the file's bytes; it does not depend on the options.
+        thumbnail: uint8 (16, 16, 3), of the whole image on white; it does not depend on the options, except on the
+            range of values.
         extrema: the smallest and the largest value if the file has more than 8 bits, else None. Without a range in
             the options the pixels are then those of the whole range of 16 bits.
     """
@@ -93,6 +97,7 @@ class DecodedImage:
     original_size: tuple[int, int]
     mode: str
     digest: bytes
+    thumbnail: Pixels
     extrema: Extrema | None = None
 
 
@@ -177,10 +182,27 @@ def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
             upright = Image.fromarray(_values_to_8_bits(values, options.value_range))
         elif has_16_bit_color:
             upright, extrema = _scale_16_bit_color(upright, options.value_range)
-        pixels = _to_pixels(_resize_to_fit(_to_8_bits(upright), options), options.channels)
+        upright = _to_8_bits(upright)
+        thumbnail = _make_thumbnail(_read_small_jpeg(content, transpose) if image.format in _JPEGS else upright)
+        pixels = _to_pixels(_resize_to_fit(upright, options), options.channels)
     if transpose in _SIDEWAYS_TRANSPOSES:
         width, height = height, width
-    return DecodedImage(pixels, (height, width), mode, digest(content), extrema)
+    return DecodedImage(pixels, (height, width), mode, digest(content), thumbnail, extrema)
+
+
+def _read_small_jpeg(content: bytes, transpose: Image.Transpose | None) -> Image.Image:
+    """Return a JPEG as its smallest decoding of at least 32 pixels shows it, whatever size the caller needs."""
+    with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
+        image.draft(None, (2 * THUMBNAIL_SIDE,) * 2)
+        return _to_8_bits(image.transpose(transpose) if transpose is not None else image.copy())
+
+
+def _make_thumbnail(image: Image.Image) -> Pixels:
+    """Return the mean colors of an image's parts, uint8 (16, 16, 3); transparency becomes white."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    small = image.convert("RGB").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+    return np.asarray(small)
 
 
 def read_image_size(file: str | IO[bytes]) -> tuple[int, int]:
@@ -212,6 +234,8 @@ def register_heif() -> None:
         pillow_heif.register_heif_opener()
 
 
+_JPEGS = ("JPEG", "MPO")
+"""Formats that Pillow can decode at a smaller size."""
 TIFF_SAMPLE_FORMAT_TAG = 339
 EXIF_ORIENTATION_TAG = 0x0112
 _EXIF_TRANSPOSES = {

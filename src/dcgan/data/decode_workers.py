@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from dcgan.data.decode import DecodedImage, FileLocation, ReadFailure, ResizeOptions, decode_files
+from dcgan.data.decode import THUMBNAIL_SIDE, DecodedImage, FileLocation, ReadFailure, ResizeOptions, decode_files
 from dcgan.data.value_range import Extrema
 
 DecodeResult = DecodedImage | str
@@ -101,9 +101,10 @@ def _receive_result(answer: object, output: IO[bytes]) -> DecodeResult:
         return ReadFailure(answer["failure"])
     shape, (height, width), mode, digest, extrema = cast(tuple[list[int], list[int], str, str, Any], answer)
     pixels = np.frombuffer(output.read(int(np.prod(shape))), np.uint8).reshape(shape)
-    return DecodedImage(
-        pixels, (height, width), mode, bytes.fromhex(digest), None if extrema is None else Extrema(*extrema)
-    )
+    thumbnail_shape = THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3
+    thumbnail = np.frombuffer(output.read(int(np.prod(thumbnail_shape))), np.uint8).reshape(thumbnail_shape)
+    extrema = None if extrema is None else Extrema(*extrema)
+    return DecodedImage(pixels, (height, width), mode, bytes.fromhex(digest), thumbnail, extrema)
 
 
 def _answer(result: DecodeResult) -> object:
@@ -163,6 +164,7 @@ def main() -> None:
         for result in results:
             if not isinstance(result, str):
                 sys.stdout.buffer.write(np.ascontiguousarray(result.pixels).data)
+                sys.stdout.buffer.write(np.ascontiguousarray(result.thumbnail).data)
         sys.stdout.buffer.flush()
 
 

@@ -17,7 +17,9 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 Array = npt.NDArray[Any]
 
 
-def choose_splits(digests: Digests, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+def choose_splits(
+    digests: Digests, labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int8]:
     """Return the split of each image: TRAIN, VALIDATION or TEST, int8 (N,).
 
     In each class the images with the smallest digests are held out, the smaller half of them for validation. Equal
@@ -26,10 +28,16 @@ def choose_splits(digests: Digests, labels: npt.NDArray[np.int64]) -> npt.NDArra
     Args:
         digests: of the content of the images, uint8 (N, 8 or more).
         labels: the classes of the images, int64 (N,); the same number everywhere if there are no classes.
+        groups: numbers of groups that are held out as a whole or not at all, int64 (N,); None as in version 2 of the
+            rules.
     """
     n = len(labels)
     if n == 0:
         return np.zeros(0, np.int8)
+    if groups is not None:
+        splits = _choose_splits_of_groups(digest_numbers(digests), labels, groups)
+        if (splits != TRAIN).any() or n < HELD_OUT_DIVISOR:
+            return splits  # otherwise all groups are too large, and leaving nothing to measure with would be worse
     numbers = digest_numbers(digests)
     order = np.lexsort((numbers, labels))
     classes, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
@@ -41,6 +49,38 @@ def choose_splits(digests: Digests, labels: npt.NDArray[np.int64]) -> npt.NDArra
     splits = np.full(n, TRAIN, np.int8)
     splits[numbers < first_train[class_rows]] = TEST
     splits[numbers < first_test[class_rows]] = VALIDATION
+    return splits
+
+
+def _choose_splits_of_groups(
+    numbers: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int8]:
+    """Return the split of each image, the same for all images of a group.
+
+    The image of a group with the smallest number decides when the group is chosen, and for which class. A group that
+    is larger than what its class still has to hold out stays in training, and the next one is tried.
+    """
+    n = len(labels)
+    order = np.argsort(numbers, kind="stable")
+    _, first, members = np.unique(groups[order], return_index=True, return_inverse=True)
+    counts = np.bincount(members.ravel())
+    classes, sizes = np.unique(labels, return_counts=True)
+    held_out = sizes * min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT) // n
+    left = {
+        label: {VALIDATION: count // 2, TEST: count - count // 2}
+        for label, count in zip(classes.tolist(), held_out.tolist(), strict=True)
+    }
+    group_splits = np.full(len(first), TRAIN, np.int8)
+    for group in np.argsort(first, kind="stable").tolist():
+        quotas = left[int(labels[order[first[group]]])]
+        size = int(counts[group])
+        for split in (VALIDATION, TEST):
+            if size <= quotas[split]:
+                quotas[split] -= size
+                group_splits[group] = split
+                break
+    splits = np.empty(n, np.int8)
+    splits[order] = group_splits[members.ravel()]
     return splits
 
 

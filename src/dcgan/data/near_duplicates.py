@@ -12,9 +12,9 @@ MAX_RECOLORED_DISTANCE = 0.2
 `similarity.recolored_distances`. It joins 98% of the emoji that have variants of other skin tones with one of them."""
 MAX_COMPARED = 20_000
 """Pictures up to which each is compared with all others; the cost grows with n squared."""
-MIN_GROUP_LIMIT, GROUP_LIMIT_DIVISOR = 20, 50
-"""A group has at most a fiftieth of the pictures, or 20: a chain of pictures that are each like the next could join a
-whole class."""
+MIN_GROUP_LIMIT, GROUP_LIMIT_DIVISOR = 8, 50
+"""A group has at most a fiftieth of the pictures, or eight: a chain of pictures that are each like the next could join
+a whole class."""
 ROUNDING_MARGIN = 1.05
 """Distances below the limit times this are computed again in double precision, so that all machines agree."""
 
@@ -30,6 +30,8 @@ def group_near_duplicates(thumbnails: Tensor) -> Tensor:
     n = len(thumbnails)
     if n < 2:
         return torch.arange(n)
+    if thumbnails.shape[1] == 3 and bool((thumbnails == thumbnails[:, :1]).all()):
+        thumbnails = thumbnails[:, :1]  # gray pictures
     return _join(n, sorted(_near_pairs(thumbnails)), max(MIN_GROUP_LIMIT, n // GROUP_LIMIT_DIVISOR))
 
 

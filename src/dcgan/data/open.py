@@ -24,10 +24,11 @@ from dcgan.data.digests import Digests, digest_images
 from dcgan.data.folder import ImageFile, Listing, list_folder, list_zip
 from dcgan.data.idx import find_idx_files, read_idx_files
 from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_named_set, path_exists
+from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError, did_you_mean
@@ -222,8 +223,17 @@ def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _Ope
     sizes = [options.size] if options.size else _read_sizes(listing)
     prepared = prepare_files(listing, options.for_sizes(sizes), set_name, options.rules)
     range_notice = prepared.metadata.get("range_notice")
-    notices = (*listing.notices, *([range_notice] if range_notice else []))
+    notices = (*listing.notices, *([range_notice] if range_notice else []), *_group_notices(prepared, options.rules))
     return _OpenedSet(prepared, notices, listing.no_classes_reason)
+
+
+def _group_notices(prepared: PreparedSet, rules: int) -> list[str]:
+    """Return a line if near duplicates were not searched and may stand in training and in what is held out."""
+    has_own_test = prepared.metadata["parts"]["train"][1] == prepared.metadata["parts"]["test"][0]
+    count = len(prepared.pixels)
+    if rules <= RULES_WITHOUT_GROUPS or count <= MAX_COMPARED or has_own_test:
+        return []
+    return [f"{count:,} pictures are too many to search for near duplicates: some may be in training and held out"]
 
 
 def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _Options, set_name: str) -> _OpenedSet:
@@ -231,7 +241,8 @@ def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _Opti
     options_of_sizes = options.for_sizes([part.shape[:2] for part in parts])
     prepared = prepare_arrays(parts, files, options_of_sizes, set_name, classes, options.rules)
     layout_notices = [notice for part in parts for notice in part.notices]
-    return _OpenedSet(prepared, (*layout_notices, *notices), "" if classes else "it has no labels")
+    group_notices = _group_notices(prepared, options.rules)
+    return _OpenedSet(prepared, (*layout_notices, *notices, *group_notices), "" if classes else "it has no labels")
 
 
 def _read_sizes(listing: Listing) -> list[tuple[int, int]]:

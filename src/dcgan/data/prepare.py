@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from tqdm import tqdm
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
@@ -19,9 +20,11 @@ from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
 from dcgan.data.folder import ImageFile, Listing, SkippedFile
+from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
 from dcgan.data.resize import resize_images
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
+from dcgan.data.similarity import make_thumbnails
 from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, find_value_range
 from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
 from dcgan.errors import UserError
@@ -134,8 +137,10 @@ def prepare_arrays(
         return cache_key("arrays", fingerprint, _options_for_key(options), *_rules_for_key(rules))
 
     def read(options: ResizeOptions, findings: _Findings) -> Iterator[PreparedBatch]:
-        batches = itertools.chain.from_iterable(_read_batches(part, options) for part in parts)
-        return _with_progress_bar(batches, sum(part.count for part in parts), set_name)
+        total = sum(part.count for part in parts)
+        is_grouped = rules > RULES_WITHOUT_GROUPS and total <= MAX_COMPARED
+        batches = itertools.chain.from_iterable(_read_batches(part, options, is_grouped) for part in parts)
+        return _with_progress_bar(batches, total, set_name)
 
     source = _Source(
         set_name,
@@ -259,10 +264,17 @@ def _batch_of_files(decoded: Sequence[tuple[int, ImageFile, DecodedImage]]) -> P
         [image.mode for image in images],
         np.array([file.is_test for file in files]),
         np.array(indices, np.int64),
+        np.stack([image.thumbnail for image in images]).transpose(0, 3, 1, 2),
     )
 
 
-def _read_batches(part: StoredImages, options: ResizeOptions) -> Iterator[PreparedBatch]:
+def _thumbnails(pixels: Array) -> Array:
+    """Return the thumbnails uint8 (N, 3, 16, 16) of images (N, H, W, C)."""
+    thumbnails = make_thumbnails(torch.from_numpy(np.array(pixels.transpose(0, 3, 1, 2), order="C")))
+    return thumbnails.expand(-1, 3, -1, -1).numpy()
+
+
+def _read_batches(part: StoredImages, options: ResizeOptions, is_grouped: bool) -> Iterator[PreparedBatch]:
     start = 0
     for rows in part.read_chunks():
         indices = np.arange(start, start + len(rows))
@@ -281,6 +293,7 @@ def _read_batches(part: StoredImages, options: ResizeOptions) -> Iterator[Prepar
             ["uint8"] * len(rows),
             np.full(len(rows), part.is_test),
             indices,
+            _thumbnails(rows) if is_grouped else None,
         )
 
 
@@ -290,13 +303,15 @@ def _write_entry(
     """Write all images into a new entry of the cache and open it. Each of the used labels must have enough images."""
     with new_cache_entry(entry_name, is_valid=lambda name: read_prepared(name) is not None) as entry:
         findings = _Findings(list(skipped_files))
-        columns, mode_names = _write_pixels(entry / PIXELS_FILE, options, source, findings)
+        columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
         value_range, notice = _choose_value_range(options, source, findings.extrema)
         if value_range not in (None, options.value_range, FULL_16_BIT_RANGE) and findings.extrema.of_kind:
             # Only now are all values known.
             options = replace(options, value_range=value_range)
             findings = _Findings(list(skipped_files))
-            columns, mode_names = _write_pixels(entry / PIXELS_FILE, options, source, findings)
+            columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
+        if source.rules > RULES_WITHOUT_GROUPS:
+            columns["groups"] = _group(columns, thumbnails)
         parts = _sort_by_split(entry / PIXELS_FILE, columns)
         np.savez(entry / COLUMNS_FILE, **columns)  # type: ignore[arg-type]
         if not source.is_unchanged():
@@ -320,8 +335,8 @@ def _write_entry(
 
 def _write_pixels(
     path: Path, options: ResizeOptions, source: _Source, findings: _Findings
-) -> tuple[dict[str, Array], list[str]]:
-    """Write the images of a set to a `.npy` file; return their columns and the names of their modes."""
+) -> tuple[dict[str, Array], list[str], Array | None]:
+    """Write the images of a set to a `.npy` file; return their columns, the names of their modes, and thumbnails."""
     with path.open("wb+") as file:
         writer = BatchWriter(file, options)
         for batch in source.read(options, findings):
@@ -329,7 +344,18 @@ def _write_pixels(
         columns, mode_names = writer.columns()
         _check_enough(columns, source, findings.skipped_files)
         writer.finish()
-    return columns, mode_names
+    return columns, mode_names, writer.thumbnails()
+
+
+def _group(columns: dict[str, Array], thumbnails: Array | None) -> Array:
+    """Return the group of each image: equal images, and near duplicates unless there are too many images."""
+    _, first, copy_of = np.unique(columns["digests"], axis=0, return_index=True, return_inverse=True)
+    if thumbnails is None:
+        return first[copy_of.ravel()]
+    # In the order of the digests, so that the order of the files does not matter.
+    groups = group_near_duplicates(torch.from_numpy(thumbnails[first])).numpy()
+    groups_of_images: Array = first[groups][copy_of.ravel()]
+    return groups_of_images
 
 
 def _choose_value_range(options: ResizeOptions, source: _Source, extrema: SetExtrema) -> tuple[ValueRange | None, str]:
@@ -371,7 +397,8 @@ def _sort_by_split(pixels_path: Path, columns: dict[str, Array]) -> dict[str, li
     has_own_test = bool(is_test.any())
     rows = np.flatnonzero(~is_test)
     splits = np.full(len(is_test), heldout.TEST, np.int8)
-    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows])
+    groups = columns["groups"][rows] if "groups" in columns else None
+    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows], groups)
     if has_own_test:  # no other images are taken from training
         splits[rows] = np.where(splits[rows] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
     order = heldout.order_by_split(splits)

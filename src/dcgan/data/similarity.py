@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcgan.data.decode import THUMBNAIL_SIDE
 from dcgan.data.resize import convert_channels
 
-THUMBNAIL_SIDE = 16
-"""Pixels of a side of a thumbnail."""
 THUMBNAIL_BATCH_SIZE = 1024
 """Pictures of which thumbnails are made at a time."""
 CANDIDATE_COUNT = 20
@@ -26,8 +25,8 @@ SHIFT = 1
 """Pixels of a thumbnail by which pictures are shifted against each other: a sixteenth of their side."""
 RIDGE = 1e-4
 """Share of the variance that is added where colors are fitted to each other: flat pictures have no colors to fit."""
-MIN_DEVIATION = 0.01
-"""Standard deviation of the values of a picture, of 1, below which it counts as flat."""
+MIN_DEVIATION = 0.02
+"""Standard deviation of the values of a picture, of 1, below which it is flat and shows nothing to be recolored."""
 MIN_CONTRAST = 0.1
 """Share of the variance of a picture that another one must have to be a recolored copy of it: the colors of a flat
 picture follow from those of any other."""
@@ -147,7 +146,7 @@ def recolored_distances(images: Tensor, candidates: Tensor) -> Tensor:
 
     Args:
         images: float (k, C, 16, 16).
-        candidates: float (k, K, C, 16, 16). The distance of one that is flat in comparison is 1.
+        candidates: float (k, K, C, 16, 16). The distance of one that is flat, or flat in comparison, is 1.
     """
     k, candidate_count, channels = candidates.shape[:3]
     target = candidates.flatten(3)
@@ -165,5 +164,6 @@ def recolored_distances(images: Tensor, candidates: Tensor) -> Tensor:
         weights = torch.linalg.solve(gram, source @ target.transpose(1, 2)).transpose(1, 2)  # (k, K * C, C)
         left = (target - weights @ source).square().sum(2).view(k, candidate_count, channels).sum(2)
         smallest = torch.minimum(smallest, left)
-    distances = (smallest / (total + MIN_DEVIATION**2 * pixel_count)).sqrt()
-    return torch.where(total < MIN_CONTRAST * own_total, 1.0, distances)
+    distances = (smallest / (total + (MIN_DEVIATION / 2) ** 2 * pixel_count)).sqrt()
+    is_flat = total < torch.maximum(MIN_CONTRAST * own_total, torch.tensor(MIN_DEVIATION**2 * pixel_count))
+    return torch.where(is_flat, 1.0, distances)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from dcgan.data.decode import ResizeOptions
+from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.resize import convert_channels
 
 NPY_HEADER_BYTES = 128
@@ -30,6 +31,7 @@ class PreparedBatch:
         modes: Pillow's name for the kind of pixels of each image, or `uint8` for arrays.
         is_test: bool (k,): whether an image is in the set's own test split.
         indices: int64 (k,): position in the listing or in the array.
+        thumbnails: uint8 (k, 3, 16, 16), of the images before they were resized; None if they are not compared.
     """
 
     pixels: Array
@@ -39,6 +41,7 @@ class PreparedBatch:
     modes: list[str]
     is_test: Array
     indices: Array
+    thumbnails: Array | None
 
 
 class BatchWriter:
@@ -53,6 +56,7 @@ class BatchWriter:
         self.column_parts: dict[str, list[Array]] = {name: [] for name in COLUMN_NAMES}
         self.mode_numbers: dict[str, int] = {}
         self.mode_parts: list[Array] = []
+        self.thumbnail_parts: list[Array] = []
 
     def add(self, batch: PreparedBatch) -> None:
         """Write the images of a batch after those that are there."""
@@ -67,6 +71,14 @@ class BatchWriter:
             parts.append(getattr(batch, name))
         numbers = [self.mode_numbers.setdefault(mode, len(self.mode_numbers)) for mode in batch.modes]
         self.mode_parts.append(np.array(numbers, np.uint8))
+        if batch.thumbnails is not None:
+            self.thumbnail_parts.append(batch.thumbnails)
+        if self.count > MAX_COMPARED:
+            self.thumbnail_parts = []
+
+    def thumbnails(self) -> Array | None:
+        """Return the thumbnails of all images, uint8 (N, 3, 16, 16); None if there are too many to compare them."""
+        return np.concatenate(self.thumbnail_parts) if self.thumbnail_parts else None
 
     def columns(self) -> tuple[dict[str, Array], list[str]]:
         """Return the columns of all images by name, and the names of the modes."""

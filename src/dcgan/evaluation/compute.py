@@ -9,9 +9,12 @@ from torch import Tensor
 
 from dcgan.cache import cache_key
 from dcgan.evaluation.task import EvaluationTask
-from dcgan.metrics import fidelity, modes
-from dcgan.metrics.memorization import train_distance_ratio
-from dcgan.metrics.reference import FeatureSet, choose_rows, concatenate_sets, load_or_compute_metrics
+from dcgan.files import printable
+from dcgan.metrics import fidelity, jackknife, modes
+from dcgan.metrics.intervals import Floor
+from dcgan.metrics.jackknife import Jackknifed
+from dcgan.metrics.limits import FRECHET, component_distance_name
+from dcgan.metrics.reference import FeatureSet, check_finite, choose_rows, concatenate_sets, load_or_compute_metrics
 
 MAX_MANIFOLD_IMAGES = 10_000
 """Pictures of each side that precision, recall, density and coverage use at most: their cost grows with n squared."""
@@ -20,8 +23,38 @@ MAX_TRAINING_SAMPLES = 60_000
 MAX_TRAINING_BYTES = 2**30
 """Memory that these samples may take."""
 
+LARGE_SET = 5_000
+"""Pictures of each side from which on the Fréchet distance stands first: below, its bias is too large."""
+MIN_COMPONENTS, PICTURES_PER_COMPONENT = 2, 10
+"""Principal components that a Fréchet distance of few pictures is computed in at least, and pictures for each."""
+MIN_SET_SAMPLES = 10
+"""Samples of a set that metrics of classes need: the score of classes divides them into ten parts."""
+PAIR_METRIC = "kernel_inception_distance_mean"
+"""The metric whose expectation does not depend on the numbers of pictures."""
+INFINITE = "frechet_inception_distance_infinite"
+DISTANCES_OF_SETS = (INFINITE, "train_on_fakes_accuracy")
+"""Metrics of sets that need real pictures."""
+NEIGHBOR_METRICS = ("precision", "recall", "density", "coverage")
+
 Metrics = dict[str, float]
 """Values of metrics by torch-fidelity's key, or by a key of ours where torch-fidelity has none."""
+
+
+@dataclass(frozen=True)
+class SetMetrics:
+    """The metrics of one set of samples.
+
+    Attributes:
+        of_pictures: metrics whose intervals follow from their changes without each picture.
+        of_set: metrics whose intervals need several sets.
+    """
+
+    of_pictures: dict[str, Jackknifed]
+    of_set: Metrics
+
+    def values(self) -> Metrics:
+        """Return the value of every metric."""
+        return {name: metric.value for name, metric in self.of_pictures.items()} | self.of_set
 
 
 @dataclass(frozen=True)
@@ -29,14 +62,33 @@ class SampleMetrics:
     """The metrics of all sets of samples.
 
     Attributes:
-        of_sets: the metrics of each set: of each seed, or of each part of samples that came from files.
-        overall: the metrics of all samples together, if they came from files; else None.
+        of_sets: the metrics of each seed; of samples from files, those of all samples.
+        parts: the metrics of classes of disjoint parts of samples from files; empty if there are none.
         samples: the features of all samples.
+        first: the features of the samples of the first seed, or of all samples from files.
     """
 
-    of_sets: list[Metrics]
-    overall: Metrics | None
+    of_sets: list[SetMetrics]
+    parts: list[Metrics]
     samples: FeatureSet
+    first: FeatureSet
+
+
+@dataclass(frozen=True)
+class Components:
+    """The first principal components of the real features.
+
+    Attributes:
+        mean: of the real features, (D,).
+        basis: orthonormal columns, (D, d).
+    """
+
+    mean: Tensor
+    basis: Tensor
+
+    def project(self, features: Tensor) -> Tensor:
+        """Return features (N, D) in the components, (N, d)."""
+        return (features - self.mean) @ self.basis
 
 
 @dataclass(frozen=True)
@@ -45,35 +97,64 @@ class RealSide:
 
     Attributes:
         features: the features of the pictures.
-        statistics: their mean and covariance.
-        kernel_mean: of all pairs, see `fidelity.mean_kernel`.
+        gaussian: the features that the Fréchet distance uses: all, or those in `components`.
+        statistics: their mean and covariance; None if there are too few pictures.
+        components: what the features are projected to; None if all features are used.
+        kernel_sums: of all pairs, see `jackknife.kernel_sums`.
         manifold: the features that precision, recall, density and coverage use.
-        manifold_radii: see `fidelity.manifold_radii`.
-        ball_radii: see `fidelity.ball_radii`.
+        k: the neighbor that these use; 0 if there are too few pictures for them.
+        balls: see `jackknife.neighborhoods`; None without `k`.
+        density_balls: see `jackknife.density_neighborhoods`; None without `k`.
     """
 
     features: FeatureSet
-    statistics: fidelity.GaussianStatistics
-    kernel_mean: float
+    gaussian: Tensor
+    statistics: fidelity.GaussianStatistics | None
+    components: Components | None
+    kernel_sums: jackknife.KernelSums
     manifold: Tensor
-    manifold_radii: Tensor
-    ball_radii: Tensor
+    k: int
+    balls: jackknife.Neighborhoods | None
+    density_balls: jackknife.Neighborhoods | None
 
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def frechet_name(self) -> str:
+        """The key of the Fréchet distance: of components it has a name of its own."""
+        return FRECHET if self.components is None else component_distance_name(self.gaussian.shape[1])
 
-def describe_real_side(real: FeatureSet) -> RealSide:
-    """Compute what all sets of samples are compared with."""
-    manifold = real.features[:MAX_MANIFOLD_IMAGES]
+
+def describe_real_side(real: FeatureSet, sample_count: int, k: int) -> RealSide:
+    """Compute what all sets of `sample_count` samples are compared with."""
+    manifold, count = real.features[:MAX_MANIFOLD_IMAGES], min(len(real), sample_count)
+    components = None
+    if is_full := count >= fidelity.MIN_SAMPLES_PER_FEATURE * real.features.shape[1]:
+        gaussian = real.features
+    elif (component_count := count // PICTURES_PER_COMPONENT) >= MIN_COMPONENTS:
+        components = _find_components(real.features, component_count)
+        gaussian = components.project(real.features)
+    else:
+        gaussian = real.features[:, :0]
+    k = k if k < min(len(manifold), sample_count) else 0
     return RealSide(
         real,
-        fidelity.gaussian_statistics(real.features),
-        fidelity.mean_kernel(real.features),
+        gaussian,
+        fidelity.gaussian_statistics(gaussian) if is_full or components else None,
+        components,
+        jackknife.kernel_sums(real.features),
         manifold,
-        fidelity.manifold_radii(manifold),
-        fidelity.ball_radii(manifold),
+        k,
+        jackknife.neighborhoods(manifold, k) if k else None,
+        jackknife.density_neighborhoods(manifold, k) if k else None,
     )
+
+
+def _find_components(features: Tensor, count: int) -> Components:
+    mean = features.mean(0)
+    _, _, directions = torch.linalg.svd(features - mean, full_matrices=False)
+    return Components(mean, directions[:count].T)
 
 
 def extract_samples(task: EvaluationTask, seed: int, on_extracted: Callable[[int], object]) -> FeatureSet:
@@ -82,50 +163,56 @@ def extract_samples(task: EvaluationTask, seed: int, on_extracted: Callable[[int
     for pixels, labels in task.samples.draw(seed, task.n):
         batches.append(FeatureSet(*task.extractor.extract(pixels), labels))
         on_extracted(len(pixels))
-    return concatenate_sets(batches)
+    samples = concatenate_sets(batches)
+    check_finite(samples, printable(task.samples.name), task.extractor)
+    return samples
 
 
-def compute_metrics(
-    task: EvaluationTask, fake: FeatureSet, real: RealSide, train: FeatureSet | None, seed: int
-) -> Metrics:
+def compute_metrics(task: EvaluationTask, fake: FeatureSet, real: RealSide, seed: int) -> SetMetrics:
     """Return every metric of one set of samples, except the accuracy of a judge that is trained on them.
 
     Args:
         task: the evaluation.
         fake: the samples.
         real: the real pictures that the samples are compared with.
-        train: real pictures of the split that the generator was trained on, or None.
         seed: of the subsets of the extrapolation.
     """
-    metrics = {
-        "frechet_inception_distance": fidelity.frechet_distance(
-            fidelity.gaussian_statistics(fake.features), real.statistics
-        ),
-        "kernel_inception_distance_mean": fidelity.kernel_distance(
-            fake.features, real.features.features, real.kernel_mean
-        ),
-    }
-    if task.infinite:
-        metrics["frechet_inception_distance_infinite"] = fidelity.extrapolated_frechet_distance(
-            fake.features, real.statistics, seed
+    kernel = jackknife.kernel_distance(fake.features, real.features.features, real.kernel_sums)
+    metrics = {PAIR_METRIC: kernel} | _compute_frechet(fake, real)
+    if real.k:
+        manifold = fake.features[:MAX_MANIFOLD_IMAGES]
+        metrics["precision"], metrics["recall"] = jackknife.precision_recall(
+            manifold, real.manifold, real.k, real.balls
         )
-    manifold = fake.features[:MAX_MANIFOLD_IMAGES]
-    metrics["precision"], metrics["recall"] = fidelity.precision_recall(
-        manifold, real.manifold, real_radii=real.manifold_radii
-    )
-    metrics["density"], metrics["coverage"] = fidelity.density_coverage(
-        manifold, real.manifold, real_radii=real.ball_radii
-    )
-    if train is not None and task.split == "test":
-        train_features = train.features[:MAX_MANIFOLD_IMAGES]
-        metrics["train_held_out_distance_ratio"] = train_distance_ratio(manifold, train_features, real.manifold)
-    return metrics | _compute_class_metrics(task, fake)
+        metrics["density"], metrics["coverage"] = jackknife.density_coverage(
+            manifold, real.manifold, real.k, real.density_balls
+        )
+    if min(len(fake), len(real)) >= LARGE_SET and real.frechet_name in metrics:  # the distance that papers report
+        metrics = {real.frechet_name: metrics.pop(real.frechet_name)} | metrics
+    return SetMetrics(metrics, compute_set_metrics(task, fake, real, seed))
 
 
-def _compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
-    """Return the metrics that need class scores."""
+def compute_set_metrics(task: EvaluationTask, fake: FeatureSet, real: RealSide, seed: int) -> Metrics:
+    """Return the metrics of one set of samples whose intervals need several sets; the arguments are the same."""
+    metrics: Metrics = {}
+    if task.infinite and real.statistics is not None and real.components is None:
+        metrics[INFINITE] = fidelity.extrapolated_frechet_distance(fake.features, real.statistics, seed)
+    return metrics | compute_class_metrics(task, fake)
+
+
+def _compute_frechet(fake: FeatureSet, real: RealSide) -> dict[str, Jackknifed]:
+    """Return the Fréchet distance, of all features or of components; nothing if there are too few pictures."""
+    if real.statistics is None:
+        return {}
+    features = fake.features if real.components is None else real.components.project(fake.features)
+    statistics = fidelity.gaussian_statistics(features)
+    return {real.frechet_name: jackknife.frechet_distance(features, real.gaussian, statistics, real.statistics)}
+
+
+def compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
+    """Return the metrics that need class scores; none of fewer than `MIN_SET_SAMPLES` samples."""
     extractor = task.extractor
-    if fake.scores is None:
+    if fake.scores is None or len(fake) < MIN_SET_SAMPLES:
         return {}
     if extractor.is_stacked:
         labels = modes.stacked_modes(fake.scores)
@@ -144,7 +231,7 @@ def _compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
     return metrics
 
 
-def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: Metrics, floor_key: str) -> None:
+def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: dict[str, Floor], floor_key: str) -> None:
     """Add the accuracy on real pictures of judges that are trained on samples only.
 
     A model draws as many samples as the training split has, up to `MAX_TRAINING_SAMPLES`. All samples of files are
@@ -158,16 +245,16 @@ def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: Metr
     """
     name = "train_on_fakes_accuracy"
     count = task.n if task.has_files else _training_sample_count(task)
-    if metrics.overall is None:
-        for seed, set_metrics in enumerate(metrics.of_sets):
-            set_metrics[name] = _train_on(task, *_draw_samples(task, seed, count), seed)
-    else:
-        pixels, labels = _draw_samples(task, 0, count)
-        metrics.overall[name] = _train_on(task, pixels, labels, 0)
-        for seed, rows in enumerate(torch.arange(count).chunk(len(metrics.of_sets))):
-            metrics.of_sets[seed][name] = _train_on(task, pixels[rows], labels[rows], seed)
-    if floor:
-        floor |= load_or_compute_metrics(cache_key(floor_key, str(count)), lambda: {name: _train_on_reals(task, count)})
+    for seed, set_metrics in enumerate(metrics.of_sets):
+        pixels, labels = _draw_samples(task, seed, count)
+        set_metrics.of_set[name] = _train_on(task, pixels, labels, seed)
+        for part_seed, rows in enumerate(torch.arange(count).chunk(max(1, len(metrics.parts)))):
+            if metrics.parts:
+                metrics.parts[part_seed][name] = _train_on(task, pixels[rows], labels[rows], part_seed)
+    if set(NEIGHBOR_METRICS) & set(floor):  # of as many real pictures of another split
+        key = cache_key(floor_key, str(count))
+        values = load_or_compute_metrics(key, lambda: {name: _train_on_reals(task, count)})
+        floor[name] = Floor((values[name],), count, len(task.real_images))
 
 
 def _training_sample_count(task: EvaluationTask) -> int:

@@ -16,7 +16,6 @@ from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_file
 from dcgan.images import Pixels, make_grid
 from dcgan.metrics.copies import (
-    MAX_SEARCHED,
     MAX_UNSEEN,
     MIN_UNSEEN,
     CopySearch,
@@ -26,6 +25,7 @@ from dcgan.metrics.copies import (
     judge_copies,
     load_or_find,
 )
+from dcgan.metrics.fidelity import MIN_IMAGES
 from dcgan.metrics.reference import choose_rows
 
 SHEET_PAIRS, SHEET_COLUMNS = 16, 4
@@ -53,6 +53,11 @@ class CopyCheck:
     training_rows: Tensor
     sheet: Pixels
     training_names: list[str]
+
+
+def can_check_copies(task: EvaluationTask) -> bool:
+    """Return whether there are enough training pictures to search."""
+    return len(task.open_split("train")) >= MIN_IMAGES
 
 
 def check_copies(task: EvaluationTask, on_searched: Callable[[int], object] = lambda count: None) -> CopyCheck:
@@ -85,7 +90,7 @@ def _search_unseen(
     own near duplicates.
     """
     held_out = _held_out_pixels(task, len(train))
-    key = [train.content_key, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, MAX_SEARCHED]
+    key = [train.content_key, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, len(search.rows)]
     if len(held_out) >= MIN_UNSEEN:
         rows = choose_rows(len(held_out), MAX_UNSEEN)
         name = cache_key("copies", *key, len(held_out))
@@ -106,6 +111,8 @@ def _search_unseen(
 def _held_out_pixels(task: EvaluationTask, train_count: int) -> Tensor:
     """Return the pictures that are not trained on: the test split, and the validation split if it is not in `train`."""
     test = task.open_split("test").pixels
+    if len(test) >= MAX_UNSEEN:
+        return test
     validation = task.open_split("validation").pixels
     if train_count + len(validation) + len(test) > len(task.open_split("all")):
         return test

@@ -7,46 +7,71 @@ real pictures -> the same features, kept in the cache         -> the floor: real
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from dcgan.cache import cache_key
+from dcgan.data.near_duplicates import group_near_duplicates
+from dcgan.data.similarity import make_thumbnails
 from dcgan.evaluation.compute import (
+    DISTANCES_OF_SETS,
+    MAX_MANIFOLD_IMAGES,
+    MIN_SET_SAMPLES,
+    NEIGHBOR_METRICS,
+    PAIR_METRIC,
     Metrics,
     RealSide,
     SampleMetrics,
     add_train_on_fakes,
     compute_metrics,
+    compute_set_metrics,
     describe_real_side,
     extract_samples,
 )
-from dcgan.evaluation.save import nearest_grid, save_evaluation
-from dcgan.evaluation.task import FLOOR_SPLIT, EvaluationTask, open_task
+from dcgan.evaluation.copies import MAX_CROSS_SPLIT, CopyCheck, can_check_copies, check_copies
+from dcgan.evaluation.save import nearest_grid, save_evaluation, save_sheets
+from dcgan.evaluation.task import FLOOR_SPLIT, MIN_TO_JUDGE, EvaluationTask, open_task
 from dcgan.files import printable
 from dcgan.images import save_png
 from dcgan.metrics import fidelity, modes
-from dcgan.metrics.intervals import MIN_SEEDS, Estimate, estimate_metric
+from dcgan.metrics.equality import permutation_test
+from dcgan.metrics.intervals import (
+    MIN_SEEDS,
+    Estimate,
+    Floor,
+    estimate_metric,
+    jackknife_estimate,
+    with_floor,
+)
 from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.reference import (
     MAX_FLOOR_IMAGES,
     MAX_REFERENCE_IMAGES,
     FeatureSet,
+    choose_rows,
     concatenate_sets,
     extract_reference,
     floor_sets,
-    floor_train_sets,
-    load_or_compute_metrics,
+    load_or_compute_values,
 )
 from dcgan.metrics.results import Evaluation
+from dcgan.rng import SeparatePurpose, derive_separate_seed
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path
 
+RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
+"""Packages whose versions are written beside the metrics."""
+CROSS_SPLITS = 20
+"""Random divisions of all real pictures into two halves that the floor is the mean of."""
 FLOOR_SET_COUNT = 2
 """Sets of real pictures that the floor is the mean of; it varies little between sets."""
-FLOOR_VERSION = 2
+FLOOR_VERSION = 3
 """Version of the floor's metrics in the cache. It is raised when a metric is computed in another way."""
 
 
@@ -54,14 +79,17 @@ def evaluate(
     source: str | os.PathLike[str] | Model,
     *,
     data: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     n: int | None = None,
     features: str | None = None,
     seeds: int = MIN_SEEDS,
+    k: int = fidelity.NEIGHBOR_K,
     resize: bool = False,
     infinite: bool = False,
     train_on_fakes: bool = False,
     neighbours: Path | None = None,
+    sheets: Path | None = None,
+    copies: bool = True,
     save_in_run: bool = False,
     device: str = "cpu",
     show_progress: bool = True,
@@ -72,18 +100,24 @@ def evaluate(
         source: a run folder, a saved model's folder, the name of a model that comes with the package, a Hub id, an
             `.npz` of samples, a folder of pictures, or a loaded model.
         data: the real pictures; by default the data that the model was trained on.
-        split: the split of the data that the samples are compared with: `test`, `validation`, `train` or `all`.
-        n: the number of samples that each metric is computed from: by default 10,000, or 26,000 of stacked digits. Of
-            files at most the number of samples is used.
+        split: the split of the data that the samples are compared with: `test`, `validation`, `train` or `all`. By
+            default `test`, or `all` if the test split has fewer than 50 pictures.
+        n: the number of samples that each metric is computed from: by default 10,000, or 26,000 of stacked digits, but
+            at most as many as there are training pictures, or 1,000. Of files at most the number of samples is used.
         features: the name of a feature extractor (`judge`, `inception` or `random`), or a judge's folder; by default
             `judge` for MNIST's digits, else `random`.
-        seeds: how many independent sets of samples the intervals are computed from, 5 to 20. Samples of files are
-            divided into as many disjoint parts.
+        seeds: how many independent sets of samples are drawn, 5 to 20. Samples of files are one set; for metrics of
+            classes they are divided into as many disjoint parts.
+        k: the neighbor that precision, recall, density and coverage use: 5 as Naeem et al. 2020, 3 as Kynkäänniemi et
+            al. 2019. Their values for different k cannot be compared.
         resize: whether to convert samples of another size or with other channels.
         infinite: whether to extrapolate the Fréchet distance to infinitely many samples too.
         train_on_fakes: whether to train a judge on the samples and measure its accuracy on the real pictures; this
             needs classes.
         neighbours: a .png to write, with samples and the training pictures nearest to each of them.
+        sheets: a folder to write what is to be looked at: suspicious pairs, samples beside their nearest training
+            pictures, real pictures, a row for each class, and a table of the nearest training picture of each sample.
+        copies: whether to search the training pictures for those that samples are copies of.
         save_in_run: whether to write the metrics into the run too, if `source` is a run; its report shows them.
         device: where the features are computed.
         show_progress: whether to show a progress bar on standard error, and a line if the run cannot be written to.
@@ -107,20 +141,29 @@ def evaluate(
         resize=resize,
         infinite=infinite,
         train_on_fakes=train_on_fakes,
+        k=k,
         device=device,
         show_progress=show_progress,
     )
     if neighbours is not None:
         check_output_path(neighbours, (".png",))
         save_png(nearest_grid(task), neighbours)
-    evaluation = run_evaluation(task, start)
+    evaluation, check = run_evaluation(task, start, copies=copies)
+    if sheets is not None:
+        save_sheets(sheets, task, check)
     if save_in_run and isinstance(source, str | os.PathLike) and (Path(source) / "model").is_dir():
-        save_evaluation(RunFolder(Path(source)), task, evaluation)
+        save_evaluation(RunFolder(Path(source)), task, evaluation, check)
     return evaluation
 
 
-def run_evaluation(task: EvaluationTask, start: float) -> Evaluation:
-    """Compute all metrics; `start` is the value of `time.perf_counter` when the evaluation began."""
+def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -> tuple[Evaluation, CopyCheck | None]:
+    """Compute all metrics, and search for copies.
+
+    Args:
+        task: the evaluation.
+        start: the value of `time.perf_counter` when the evaluation began.
+        copies: whether to search for copies of training pictures.
+    """
     reference_count = min(len(task.real_images), max(MAX_REFERENCE_IMAGES, task.n))
     with tqdm(
         desc="evaluate",
@@ -130,14 +173,16 @@ def run_evaluation(task: EvaluationTask, start: float) -> Evaluation:
         disable=not task.show_progress,
     ) as bar:
         real = describe_real_side(
-            extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update)
+            extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update), task.n, task.k
         )
         pool = _extract_floor_pool(task, bar.update)
-        floor = _load_or_compute_floor(task, real, pool) if len(pool) >= task.n else {}
-        metrics = _compute_sample_metrics(task, real, pool, bar.update)
+        floor = _load_or_compute_floor(task, real, pool)
+        metrics = _compute_sample_metrics(task, real, bar.update)
+        check = check_copies(task, bar.update) if copies and can_check_copies(task) else None
     if task.train_on_fakes:
         add_train_on_fakes(task, metrics, floor, cache_key("trained on reals", _floor_key(task, 0)))
-    return Evaluation(
+    equality = permutation_test(metrics.first.features, real.features.features)
+    evaluation = Evaluation(
         source=printable(task.samples.name),
         data=printable(task.data),
         split=task.split,
@@ -145,13 +190,41 @@ def run_evaluation(task: EvaluationTask, start: float) -> Evaluation:
         n=task.n,
         reference_count=reference_count,
         seeds=() if task.has_files else task.seeds,
-        interval_method=_describe_intervals(task),
-        neighbor_k=fidelity.NEIGHBOR_K,
-        metrics=_estimate_metrics(task, metrics, floor),
+        interval_method=_describe_intervals(task, metrics),
+        neighbor_k=task.k,
+        metrics=_estimate_metrics(task, metrics, real, floor),
         class_shares=_class_shares(task, metrics.samples),
-        notes=tuple(_notes(task, pool, floor)),
+        notes=tuple(_notes(task, real, pool, metrics.first)),
         seconds=round(time.perf_counter() - start, 1),
+        too_few=_too_few(task, reference_count),
+        equality=equality,
+        copies=None if check is None else check.verdict,
+        origin=_origin(task),
     )
+    return evaluation, check
+
+
+def _origin(task: EvaluationTask) -> dict[str, object]:
+    """Return what the metrics depend on besides: versions, and keys of the weights and of the data."""
+    model = task.samples.training_data
+    return {
+        "versions": {name: version(name) for name in RECORDED_PACKAGES},
+        "weights_key": task.extractor.weights_key,
+        "data_key": task.real_images.content_key,
+        "pictures_key": task.real_images.pictures_key,
+        "data_rules": task.real_images.rules,
+        "trained_on_key": None if model is None else model.pictures_key,
+        "kid": {"kernel": "(x.y / D + 1)^3", "degree": 3, "gamma": 1 / task.extractor.feature_count, "coef0": 1}
+        | {"estimator": "unbiased, all pairs", "features": task.extractor.feature_count},
+    }
+
+
+def _too_few(task: EvaluationTask, reference_count: int) -> str:
+    """Return a line if so few pictures say nothing."""
+    count, what = min((reference_count, "real pictures"), (task.n, "samples"))
+    if count >= MIN_TO_JUDGE:
+        return ""
+    return f"too few to judge: {count} {what}, and at least {MIN_TO_JUDGE} are needed"
 
 
 def _extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], object]) -> FeatureSet:
@@ -163,19 +236,50 @@ def _extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], obje
     return extract_reference(images, FLOOR_SPLIT[task.split], task.extractor, max_count, on_extracted)
 
 
-def _load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet) -> Metrics:
-    """Return every metric with real pictures of another split instead of samples, the mean of the sets."""
+def _load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet) -> dict[str, Floor]:
+    """Return the metrics with other real pictures instead of samples.
 
-    def compute_floor() -> Metrics:
-        sets = floor_sets(pool, task.n, FLOOR_SET_COUNT)
-        train_sets = floor_train_sets(pool, task.n, FLOOR_SET_COUNT)
-        metrics = [
-            compute_metrics(task, fake, real, train, seed)
-            for seed, (fake, train) in enumerate(zip(sets, train_sets, strict=True))
+    If there are fewer of them than samples, only the kernel distance has a floor, because it does not depend on their
+    number. If all pictures are the reference, halves of them are compared with each other.
+    """
+    if task.split not in FLOOR_SPLIT:
+        return _cross_split_floor(task, real)
+    n = min(task.n, len(pool))
+    if n < fidelity.MIN_IMAGES:
+        return {}
+
+    def compute_floor() -> dict[str, list[float]]:
+        if n < task.n:
+            distance = fidelity.kernel_distance(pool.features, real.features.features)
+            return {PAIR_METRIC: [distance]}
+        sets = [
+            compute_metrics(task, fake, real, seed).values()
+            for seed, fake in enumerate(floor_sets(pool, n, FLOOR_SET_COUNT))
         ]
-        return {name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0]}
+        return {name: [metrics[name] for metrics in sets] for name in sets[0]}
 
-    return load_or_compute_metrics(_floor_key(task, len(real)), compute_floor)
+    values = load_or_compute_values(_floor_key(task, len(real)), compute_floor)
+    return {name: Floor(tuple(floor), n, len(real)) for name, floor in values.items()}
+
+
+def _cross_split_floor(task: EvaluationTask, real: RealSide) -> dict[str, Floor]:
+    """Return the kernel distance of random halves of the real pictures from each other.
+
+    Near duplicates are in one half. The distance does not depend on the number of pictures, so it can be compared with
+    that of the samples from all of them.
+    """
+    rows = choose_rows(len(task.real_images), len(real))[:MAX_CROSS_SPLIT]
+    groups = group_near_duplicates(make_thumbnails(task.real_images.pixels[rows]))
+    distances, sizes = [], []
+    for i in range(CROSS_SPLITS):
+        seed = derive_separate_seed(i, SeparatePurpose.CROSS_SPLITS)
+        order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows))
+        in_order = torch.from_numpy(np.argsort(order, kind="stable"))[groups].argsort(stable=True)
+        half = len(rows) // 2
+        first, second = real.features.features[in_order[:half]], real.features.features[in_order[half : 2 * half]]
+        distances.append(fidelity.kernel_distance(first, second))
+        sizes.append(half)
+    return {PAIR_METRIC: Floor(tuple(distances), sizes[0], sizes[0])}
 
 
 def _floor_key(task: EvaluationTask, reference_count: int) -> str:
@@ -191,51 +295,55 @@ def _floor_key(task: EvaluationTask, reference_count: int) -> str:
         task.extractor.weights_key,
         task.samples.image_shape,
         task.infinite,
+        task.k,
     )
 
 
 def _compute_sample_metrics(
-    task: EvaluationTask, real: RealSide, pool: FeatureSet, on_extracted: Callable[[int], object]
+    task: EvaluationTask, real: RealSide, on_extracted: Callable[[int], object]
 ) -> SampleMetrics:
-    """Extract the features of the samples, and return their metrics.
-
-    The floor's sets serve as training pictures in the metric of memorization.
-    """
-    sets = floor_sets(pool, task.n, FLOOR_SET_COUNT)
-    train_sets = [sets[i % len(sets)] if sets else None for i in range(len(task.seeds))]
+    """Extract the features of the samples, and return their metrics."""
     if not task.has_files:
         metrics, sample_sets = [], []
-        for seed, train in zip(task.seeds, train_sets, strict=True):
+        for seed in task.seeds:
             sample_sets.append(extract_samples(task, seed, on_extracted))
-            metrics.append(compute_metrics(task, sample_sets[-1], real, train, seed))
-        return SampleMetrics(metrics, None, concatenate_sets(sample_sets))
+            metrics.append(compute_metrics(task, sample_sets[-1], real, seed))
+        return SampleMetrics(metrics, [], concatenate_sets(sample_sets), sample_sets[0])
     samples = extract_samples(task, 0, on_extracted)
-    parts = [samples.select(rows) for rows in torch.arange(task.n).chunk(len(task.seeds))]
-    metrics = [
-        compute_metrics(task, part, real, train, seed)
-        for seed, (part, train) in enumerate(zip(parts, train_sets, strict=True))
-    ]
-    return SampleMetrics(metrics, compute_metrics(task, samples, real, train_sets[0], 0), samples)
+    parts: list[Metrics] = []
+    if task.n >= len(task.seeds) * MIN_SET_SAMPLES:
+        rows_of_parts = torch.arange(task.n).chunk(len(task.seeds))
+        parts = [compute_set_metrics(task, samples.select(r), real, seed) for seed, r in enumerate(rows_of_parts)]
+    return SampleMetrics([compute_metrics(task, samples, real, 0)], parts, samples, samples)
 
 
-def _estimate_metrics(task: EvaluationTask, metrics: SampleMetrics, floor: Metrics) -> dict[str, Estimate]:
+def _estimate_metrics(
+    task: EvaluationTask, metrics: SampleMetrics, real: RealSide, floor: dict[str, Floor]
+) -> dict[str, Estimate]:
     scores = metrics.samples.scores
     class_count = 1 if scores is None else scores.shape[1]
-    return {
-        name: estimate_metric(
-            [set_metrics[name] for set_metrics in metrics.of_sets],
-            None if metrics.overall is None else metrics.overall[name],
-            floor.get(name),
-            metric_limits(name, class_count),
-        )
-        for name in metrics.of_sets[0]
-    }
+    first, estimates = metrics.of_sets[0], {}
+    for name in first.of_pictures:
+        is_neighbor_metric = name in NEIGHBOR_METRICS
+        counts = (min(task.n, MAX_MANIFOLD_IMAGES), len(real.manifold)) if is_neighbor_metric else (task.n, len(real))
+        estimate = jackknife_estimate([m.of_pictures[name] for m in metrics.of_sets], *counts, metric_limits(name))
+        estimates[name] = replace(estimate, k=real.k if is_neighbor_metric else None)
+    for name in first.of_set:
+        values = [m[name] for m in metrics.parts or [m.of_set for m in metrics.of_sets]]
+        overall = first.of_set[name] if metrics.parts else None
+        if len(values) >= MIN_SEEDS:
+            estimate = estimate_metric(values, overall, limits=metric_limits(name, class_count))
+            n_real = len(real) if name in DISTANCES_OF_SETS else 0
+            estimates[name] = replace(estimate, n_fake=task.n, n_real=n_real)
+    return {name: with_floor(estimate, floor.get(name)) for name, estimate in estimates.items()}
 
 
-def _describe_intervals(task: EvaluationTask) -> str:
-    if task.has_files:
-        return f"{len(task.seeds)} disjoint parts of the samples, without replacement"
-    return f"{len(task.seeds)} independent sample seeds"
+def _describe_intervals(task: EvaluationTask, metrics: SampleMetrics) -> str:
+    method = "the pictures of both sides (jackknife)"
+    if not metrics.of_sets[0].of_set:
+        return method
+    sets = f"{len(task.seeds)} disjoint parts of the samples" if task.has_files else f"{len(task.seeds)} sample seeds"
+    return f"{method}, of metrics of classes over {sets}"
 
 
 def _class_shares(task: EvaluationTask, samples: FeatureSet) -> dict[str, float]:
@@ -246,14 +354,19 @@ def _class_shares(task: EvaluationTask, samples: FeatureSet) -> dict[str, float]
     return dict(zip(names, modes.class_shares(samples.scores.argmax(1), len(names)), strict=True))
 
 
-def _notes(task: EvaluationTask, pool: FeatureSet, floor: Metrics) -> list[str]:
+def _notes(task: EvaluationTask, real: RealSide, pool: FeatureSet, first: FeatureSet) -> list[str]:
     notes = list(task.notes)
     if task.features_name != task.extractor.name:
         notes.append(
             f"{task.features_name}: pictures above {task.extractor.full_size_above} pixels are no longer made smaller; "
             f"their metrics on {task.extractor.name} features of version 0.1.0 are not comparable"
         )
-    notes += _floor_notes(task, pool, floor)
+    for name, features in (("real pictures", real.features), ("samples", first)):
+        if bool((features.features == features.features[0]).all()):
+            notes.append(f"all {len(features):,} {name} have equal features: no metric says anything about variety")
+    notes += _frechet_notes(task, real) + _floor_notes(task, pool)
+    if not real.k:
+        notes.append(f"no precision, recall, density and coverage: they need more than {task.k} pictures of each side")
     if task.extractor.is_stacked:
         notes.append(
             f"KL to uniform: {modes.kl_bias(task.n):.4f} of it is the estimator's own bias at n = {task.n:,}; "
@@ -262,21 +375,36 @@ def _notes(task: EvaluationTask, pool: FeatureSet, floor: Metrics) -> list[str]:
     return notes
 
 
-def _floor_notes(task: EvaluationTask, pool: FeatureSet, floor: Metrics) -> list[str]:
+def _frechet_notes(task: EvaluationTask, real: RealSide) -> list[str]:
+    """Return why the Fréchet distance is not that of all features."""
+    count, feature_count = min(len(real), task.n), task.extractor.feature_count
+    if count >= fidelity.MIN_SAMPLES_PER_FEATURE * feature_count:
+        return []
+    needed = fidelity.MIN_SAMPLES_PER_FEATURE * feature_count
+    instead = ""
+    if real.components is not None:
+        instead = f"; it is measured in the first {real.gaussian.shape[1]} principal components of the real features"
+    return [
+        f"no Fréchet distance of all {feature_count:,} features: it needs {needed:,} pictures of each side, and there "
+        f"are {count:,}{instead}"
+    ]
+
+
+def _floor_notes(task: EvaluationTask, pool: FeatureSet) -> list[str]:
     """Return what is missing in the floor, and why."""
+    if task.split not in FLOOR_SPLIT:
+        return [
+            f"real against real is of {CROSS_SPLITS} random halves of the real pictures against each other, because "
+            "all of them are what the samples are compared with"
+        ]
     if len(pool) < task.n:
-        return [f"no real against real: it needs {task.n:,} more real pictures, and there are {len(pool):,}"]
+        return [
+            f"real against real is the kernel distance only, of {len(pool):,} other real pictures: that of the other "
+            f"metrics needs {task.n:,} of them"
+        ]
     if len(pool) >= FLOOR_SET_COUNT * task.n:
         return []
-    notes = [
+    return [
         f"real against real is of one set of {task.n:,} pictures, because there are {len(pool):,} for "
         f"{FLOOR_SET_COUNT} sets"
     ]
-    if task.split == "test":
-        rest = len(pool) - task.n
-        notes.append(
-            f"real against real of nearest: train / held-out is with the {rest:,} other pictures"
-            if "train_held_out_distance_ratio" in floor
-            else f"no real against real of nearest: train / held-out, because only {rest:,} other pictures are left"
-        )
-    return notes

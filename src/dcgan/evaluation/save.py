@@ -1,36 +1,75 @@
-"""Save an evaluation in the run that it belongs to."""
+"""Save an evaluation in the run that it belongs to, and what is to be looked at in any folder."""
+
+from pathlib import Path
 
 from dcgan.data.location import public_name
+from dcgan.errors import UserError
+from dcgan.evaluation.copies import CopyCheck, write_nearest_table
 from dcgan.evaluation.grids import make_class_grid, make_nearest_grid
 from dcgan.evaluation.task import EvaluationTask
-from dcgan.files import atomic_folder, write_json
-from dcgan.images import Pixels, save_png
+from dcgan.files import atomic_folder, printable, write_json
+from dcgan.images import Pixels, make_grid, save_png
+from dcgan.metrics.reference import choose_rows
 from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import load
 from dcgan.system.console import print_message
 
+REAL_SHEET_COUNT, REAL_SHEET_COLUMNS = 64, 8
+"""Real pictures on their sheet, and in a row of it."""
 
-def save_evaluation(folder: RunFolder, task: EvaluationTask, evaluation: Evaluation) -> None:
-    """Write the metrics of a run's model into the run, with grids of nearest training pictures and of classes.
+
+def save_evaluation(
+    folder: RunFolder, task: EvaluationTask, evaluation: Evaluation, check: CopyCheck | None = None
+) -> None:
+    """Write the metrics of a run's model into the run, with its sheets.
 
     If the run cannot be written to, one line says so: the metrics are not lost by it.
     """
     trained = load(folder).trained
-    class_grid, row_names = make_class_grid(task.samples, task.extractor)
-    origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), "rows": list(row_names)}
     try:
         with atomic_folder(folder.evaluation) as temporary:
+            row_names = _write_sheets(temporary, task, check)
+            origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), "rows": list(row_names)}
             names = {"source": public_name(evaluation.source), "data": public_name(evaluation.data)}
             write_json(temporary / "figures.json", origin | evaluation.as_json() | names)
-            save_png(nearest_grid(task), temporary / "neighbours.png")
-            if row_names:
-                save_png(class_grid, temporary / "classes.png")
     except OSError as error:
         if task.show_progress:
             print_message(f"the evaluation is not saved in {folder.path}: {error.strerror}")
 
 
+def save_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> None:
+    """Write what is to be looked at into a folder.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_sheets(folder, task, check)
+    except OSError as error:
+        raise UserError(f"cannot write the sheets to {printable(str(folder))}: {error.strerror}") from None
+
+
+def _write_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> tuple[str, ...]:
+    """Write the sheets, and the table of nearest training pictures; return the names of the rows of `classes.png`."""
+    save_png(nearest_grid(task), folder / "neighbours.png")
+    save_png(real_sheet(task), folder / "reals.png")
+    if check is not None:
+        save_png(check.sheet, folder / "copies.png")
+        write_nearest_table(check, folder / "nearest.csv")
+    class_grid, row_names = make_class_grid(task.samples, task.extractor)
+    if row_names:
+        save_png(class_grid, folder / "classes.png")
+    return row_names
+
+
 def nearest_grid(task: EvaluationTask) -> Pixels:
     """Return a grid (H, W, C) of samples and the training pictures nearest to each."""
     return make_nearest_grid(task.samples, task.extractor, task.open_split("train"))
+
+
+def real_sheet(task: EvaluationTask) -> Pixels:
+    """Return a grid (H, W, C) of real pictures that the samples are compared with."""
+    rows = choose_rows(len(task.real_images), REAL_SHEET_COUNT)
+    return make_grid(task.real_images.pixels[rows].permute(0, 2, 3, 1).numpy(), columns=REAL_SHEET_COLUMNS)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcgan.data.location import check_not_empty
 from dcgan.data.open import ImageSet, open_images
@@ -20,6 +20,11 @@ DEFAULT_SAMPLES = 10_000
 """Samples that each metric is computed from, unless another number is given."""
 STACKED_SAMPLES = 26_000
 """The same for stacked digits, whose modes are counted (Lin et al. 2018)."""
+MIN_DEFAULT_SAMPLES = 1_000
+"""Samples that are drawn at least. Otherwise no more are drawn than there are training pictures, so that real against
+real can be measured with as many."""
+MIN_TO_JUDGE = 50
+"""Pictures on either side below which nothing can be said."""
 FLOOR_SPLIT = {"test": "train", "validation": "test", "train": "test"}
 """The split that the real pictures of the floor come from, for each split that the samples are compared with."""
 
@@ -39,6 +44,7 @@ class EvaluationTask:
         seeds: of the samples, or the numbers of the parts of samples that came from files.
         infinite: whether to extrapolate the Fréchet distance to infinitely many samples.
         train_on_fakes: whether to train judges on the samples.
+        k: the neighbor that precision, recall, density and coverage use.
         show_progress: whether to show progress bars on standard error.
         notes: what the user should know of the samples and of the data.
     """
@@ -53,6 +59,7 @@ class EvaluationTask:
     seeds: tuple[int, ...]
     infinite: bool
     train_on_fakes: bool
+    k: int
     show_progress: bool
     notes: tuple[str, ...] = ()
 
@@ -88,13 +95,14 @@ def open_task(
     source: str | os.PathLike[str] | Model,
     *,
     data: str | None,
-    split: str,
+    split: str | None,
     n: int | None,
     features: str | None,
     seeds: int,
     resize: bool,
     infinite: bool,
     train_on_fakes: bool,
+    k: int,
     device: str,
     show_progress: bool,
 ) -> EvaluationTask:
@@ -115,7 +123,14 @@ def open_task(
     is_stacked = name == "stacked-mnist"
     extractor_name = features or default_extractor(name, samples.image_shape)
     extractor = open_extractor(extractor_name, is_stacked=is_stacked, device=device)
-    data_source, real_images, notes = _open_real_images(data, split, samples, extractor)
+    if k < 1:
+        raise UserError(f"--k is a number of neighbors, at least 1, not {k}")
+    data_source, real_images, notes = _open_real_images(data, split or "test", samples, extractor)
+    if split is None:
+        split, split_notes = _choose_split(real_images, name)
+        notes = [*notes, *split_notes]
+        if split != "test":
+            data_source, real_images, _ = _open_real_images(data, split, samples, extractor)
     samples, size_notes = match_size(samples, real_images, resize, name)
     samples = match_classes(samples, real_images.classes)
     shape_reader = extractor if extractor.image_shape else None
@@ -128,14 +143,28 @@ def open_task(
         data_source=data_source,
         split=split,
         n=_sample_count((STACKED_SAMPLES if is_stacked else DEFAULT_SAMPLES) if n is None else n, samples),
+        k=k,
         seeds=tuple(range(seeds)),
         infinite=infinite,
         train_on_fakes=train_on_fakes,
         show_progress=show_progress,
         notes=(*notes, *size_notes, *extractor.notices),
     )
+    if n is None and not task.has_files:
+        task = replace(task, n=min(task.n, max(MIN_DEFAULT_SAMPLES, len(task.open_split("train")))))
     _check_task(task)
     return task
+
+
+def _choose_split(test: ImageSet, name: str) -> tuple[str, list[str]]:
+    """Return the split that samples are compared with if none is given, and a line if it is not `test`."""
+    if len(test) >= MIN_TO_JUDGE:
+        return "test", []
+    count = f"{len(test)} picture{'s' * (len(test) != 1)}"
+    return "all", [
+        f"the test split of {printable(name)} has {count}, too few to judge by: the samples are compared with all "
+        "pictures, most of which a model was trained on, so look at the verdict on copies too"
+    ]
 
 
 def _open_real_images(
@@ -179,14 +208,6 @@ def _data_notes(images: ImageSet, data: str) -> list[str]:
     return notes
 
 
-def _remedy(task: EvaluationTask) -> str:
-    """Return what to do if the split of the real pictures is too small."""
-    minimum = max(task.extractor.feature_count + 1, fidelity.MIN_IMAGES)
-    if task.split == "all" or len(task.open_split("all")) < minimum:
-        return "add pictures"
-    return "use --split all, or add pictures"
-
-
 def _sample_count(n: int, samples: SampleSource) -> int:
     if n < 1:
         raise UserError(f"the number of samples must be at least 1, not {n}")
@@ -195,16 +216,12 @@ def _sample_count(n: int, samples: SampleSource) -> int:
 
 def _check_task(task: EvaluationTask) -> None:
     """Refuse sets that are too small, and samples without the classes that they need."""
-    name, feature_count = printable(task.samples.name), task.extractor.feature_count
+    name = printable(task.samples.name)
     split = f"the {task.split} split of {printable(task.data)}"
-    fidelity.check_image_count(len(task.real_images), feature_count, split, _remedy(task))
-    fidelity.check_image_count(task.n, feature_count, name if task.has_files else "--n", "draw more")
-    minimum = fidelity.MIN_IMAGES * len(task.seeds)
-    if task.has_files and task.n < minimum:
-        raise UserError(
-            f"{name} gives {task.n:,} samples: an interval needs {len(task.seeds)} parts of at least "
-            f"{fidelity.MIN_IMAGES}, {minimum:,} in all"
-        )
+    fidelity.check_image_count(
+        len(task.real_images), split, "add pictures" if task.split == "all" else "use --split all"
+    )
+    fidelity.check_image_count(task.n, name if task.has_files else "--n", "draw more")
     _check_extrapolation(task, name)
     if task.train_on_fakes and not (task.samples.classes and task.real_images.classes):
         raise UserError(f"--train-on-fakes needs classes, and {name} was made without those of {printable(task.data)}")

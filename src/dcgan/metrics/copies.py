@@ -21,6 +21,7 @@ from dcgan.data.resize import convert_channels
 from dcgan.data.similarity import (
     CANDIDATE_COUNT,
     SHIFT,
+    THUMBNAIL_BATCH_SIZE,
     Candidates,
     describe_color,
     make_thumbnails,
@@ -30,6 +31,7 @@ from dcgan.data.similarity import (
 )
 from dcgan.errors import UserError
 from dcgan.metrics.intervals import wilson_interval
+from dcgan.metrics.reference import choose_rows
 
 NEAR_SHARE = 0.05
 """The share of unseen real pictures that count as near."""
@@ -154,13 +156,18 @@ class CopySearch:
 
     Attributes:
         pixels: of the training pictures, uint8 (M, C, H, W); they may be larger than memory.
-        candidates: thumbnails and descriptions of those that are searched.
+        rows: those that are searched: all, or `MAX_SEARCHED` of them, int64 (n,).
+        candidates: their thumbnails and descriptions.
         trained_on: the number of training pictures.
     """
 
     def __init__(self, pixels: Tensor, groups: Tensor | None = None) -> None:
-        self.pixels, self.trained_on = pixels[:MAX_SEARCHED], len(pixels)
-        self.candidates = Candidates(make_thumbnails(self.pixels), groups)
+        self.pixels, self.trained_on = pixels, len(pixels)
+        self.rows = torch.arange(len(pixels))
+        if len(pixels) > MAX_SEARCHED:
+            self.rows = choose_rows(len(pixels), MAX_SEARCHED).sort().values
+        thumbnails = [make_thumbnails(pixels[rows]) for rows in torch.split(self.rows, THUMBNAIL_BATCH_SIZE)]
+        self.candidates = Candidates(torch.cat(thumbnails), None if groups is None else groups[self.rows])
         self._distance_to_other: dict[int, float] = {}
 
     def find(
@@ -200,8 +207,8 @@ class CopySearch:
         return NearestTraining(
             fine / (scale + MIN_SCALE),
             recolored.amin(1),
-            best,
-            rows.gather(1, recolored.argmin(1, keepdim=True))[:, 0],
+            self.rows[best],
+            self.rows[rows.gather(1, recolored.argmin(1, keepdim=True))[:, 0]],
             self._is_authentic(thumbnails, rows[:, 0], own_groups),
         )
 
@@ -213,7 +220,7 @@ class CopySearch:
         n, few = rows.shape
         images, side, m = _resize(pixels, FINE_SIDE), FINE_SIDE // 2, 2 * SHIFT
         halves = F.avg_pool2d(images, 2)
-        others = F.avg_pool2d(_resize(self.pixels[rows.flatten()], FINE_SIDE), 2)
+        others = F.avg_pool2d(_resize(self.pixels[self.rows[rows.flatten()]], FINE_SIDE), 2)
         others = others.view(n, few, *others.shape[1:])
         inner = others[..., m : side - m, m : side - m]
         distances, views = torch.full((n, few), torch.inf), torch.zeros((n, few), dtype=torch.int64)
@@ -247,7 +254,9 @@ class CopySearch:
             self._distance_to_other |= dict(
                 zip(part.tolist(), values.amin(1).clamp_min(0).sqrt().tolist(), strict=True)
             )
-        return distances > torch.tensor([self._distance_to_other[row] for row in rows.tolist()])
+        others = torch.tensor([self._distance_to_other[row] for row in rows.tolist()])
+        is_farther: Tensor = distances > others
+        return is_farther
 
 
 def _resize(pixels: Tensor, side: int) -> Tensor:
@@ -316,7 +325,7 @@ def judge_copies(
         float(samples.is_authentic.float().mean()),
         float(unseen.is_authentic.float().mean()),
         n,
-        len(search.pixels),
+        len(search.rows),
         search.trained_on,
         len(unseen),
         expected,

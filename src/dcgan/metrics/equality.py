@@ -68,14 +68,16 @@ def permutation_test(fake: Tensor, real: Tensor, seed: int = 0) -> EqualityTest:
 def _kernel_distances(features: Tensor, is_fake: Tensor, n: int, m: int) -> Tensor:
     """Return the kernel distance of each division, a column of `is_fake` (n + m, divisions)."""
     columns, size = features.T, features.shape[1]
-    fake_total, mixed_total, total = torch.zeros(is_fake.shape[1], dtype=torch.float64), 0.0, 0.0
+    fake_total, mixed_total = torch.zeros(2, is_fake.shape[1], dtype=torch.float64)
+    total = torch.zeros((), dtype=torch.float64)
     for start in range(0, n + m, DISTANCE_ROWS):
         rows = slice(start, start + DISTANCE_ROWS)
         kernel = (features[rows] @ columns / size + 1) ** 3
         kernel[torch.arange(len(kernel)), torch.arange(start, start + len(kernel))] = 0  # no picture with itself
         with_fakes = kernel @ is_fake  # (rows, divisions)
         fake_total += (is_fake[rows] * with_fakes).sum(0)
-        mixed_total = mixed_total + ((1 - is_fake[rows]) * with_fakes).sum(0)
-        total = total + kernel.sum()
+        mixed_total += ((1 - is_fake[rows]) * with_fakes).sum(0)
+        total += kernel.sum()
     real_total = total - fake_total - 2 * mixed_total
-    return fake_total / (n * (n - 1)) + real_total / (m * (m - 1)) - 2 * mixed_total / (n * m)
+    distances: Tensor = fake_total / (n * (n - 1)) + real_total / (m * (m - 1)) - 2 * mixed_total / (n * m)
+    return distances

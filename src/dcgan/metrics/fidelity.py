@@ -23,8 +23,8 @@ NEIGHBOR_K = 5
 MIN_SAMPLES_PER_FEATURE = 2
 """Pictures of each side for each feature that the Fréchet distance needs: from fewer, its bias is larger than what it
 measures."""
-MIN_IMAGES = 100
-"""Pictures that each side needs, whatever the features are."""
+MIN_IMAGES = 3
+"""Pictures that each side needs: without one of them there are still two to compare."""
 DISTANCE_ROWS = 200
 """Rows of a distance or kernel matrix that are in memory at a time; more rows are not faster."""
 EXTRAPOLATION_POINTS = 15
@@ -41,21 +41,19 @@ class GaussianStatistics:
     covariance: npt.NDArray[np.float64]
 
 
-def check_image_count(n: int, feature_count: int, subject: str, remedy: str) -> None:
-    """Refuse a set that is too small for the metrics.
+def check_image_count(n: int, subject: str, remedy: str) -> None:
+    """Refuse a set that no metric can be computed from.
 
     Args:
         n: the number of pictures.
-        feature_count: the number D of features; a covariance of D features needs more than D samples.
         subject: what is too small, such as `the test split of mnist`, for the error line.
         remedy: what the user can do, for the error line.
 
     Raises:
-        UserError: the set is too small.
+        UserError: there are fewer than `MIN_IMAGES`.
     """
-    minimum = max(feature_count + 1, MIN_IMAGES)
-    if n < minimum:
-        raise UserError(f"{subject}: {feature_count} features need at least {minimum:,} pictures, not {n:,}: {remedy}")
+    if n < MIN_IMAGES:
+        raise UserError(f"{subject}: metrics need at least {MIN_IMAGES} pictures, not {n}: {remedy}")
 
 
 def gaussian_statistics(features: Tensor) -> GaussianStatistics:

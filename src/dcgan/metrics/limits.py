@@ -1,9 +1,12 @@
 """The values that a metric can have, so that no interval claims an impossible one."""
 
 import math
+import re
 
 MODE_COUNT = 1000
 """Modes of stacked digits, `modes.MODE_COUNT`; that module imports torch, which takes seconds."""
+FRECHET = "frechet_inception_distance"
+COMPONENT_DISTANCE = re.compile(r"frechet_distance_(\d+)_components")
 UNLIMITED = (-math.inf, math.inf)
 PROPORTION = (0.0, 1.0)
 NOT_NEGATIVE = (0.0, math.inf)
@@ -39,4 +42,14 @@ def metric_limits(name: str, class_count: int | None = None) -> tuple[float, flo
         return 1.0, float(class_count or math.inf)
     if name == "class_entropy":
         return 0.0, math.log(class_count or math.inf)
+    if COMPONENT_DISTANCE.fullmatch(name):
+        return NOT_NEGATIVE
     return LIMITS.get(name, UNLIMITED)
+
+
+def component_distance_name(count: int) -> str:
+    """Return the key of the Fréchet distance in the first `count` principal components of the real features.
+
+    Distances of other numbers of components cannot be compared, so each has a name of its own.
+    """
+    return f"frechet_distance_{count}_components"

@@ -17,7 +17,6 @@ from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
-from dcgan.metrics.fidelity import MIN_IMAGES
 from dcgan.rng import RandomPurpose, derive_seed
 
 MAX_REFERENCE_IMAGES = 10_000
@@ -62,6 +61,20 @@ def concatenate_sets(sets: list[FeatureSet]) -> FeatureSet:
     return FeatureSet(features, concatenate([s.scores for s in sets]), concatenate([s.labels for s in sets]))
 
 
+def check_finite(features: FeatureSet, subject: str, extractor: FeatureExtractor) -> None:
+    """Refuse features that are not finite numbers.
+
+    Raises:
+        UserError: a picture has such features.
+    """
+    count = int((~torch.isfinite(features.features).all(1)).sum())
+    if count:
+        raise UserError(
+            f"the features {extractor.name} of {count:,} of the {len(features):,} pictures of {subject} are not finite "
+            "numbers: the pictures or the weights of the extractor are damaged"
+        )
+
+
 def choose_rows(n: int, max_count: int) -> Tensor:
     """Return up to `max_count` of the rows 0 to n - 1, int64, in random order: always the same, none of them twice."""
     source = np.random.Generator(np.random.Philox(key=derive_seed(0, RandomPurpose.REFERENCE_IMAGES)))
@@ -95,6 +108,7 @@ def extract_reference(
             batches.append(FeatureSet(*extractor.extract(images.pixels[batch])))
             on_extracted(len(batch))
         cached = concatenate_sets(batches)
+        check_finite(cached, f"the {split} split of {images.name}", extractor)
         with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
             _write_features(cached, entry / "features.safetensors")
     else:
@@ -134,18 +148,6 @@ def floor_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet]:
     return [pool.select(torch.arange(i * n, (i + 1) * n)) for i in range(set_count)]
 
 
-def floor_train_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet | None]:
-    """Return, for each of the floor's sets, other pictures of the pool that serve as training pictures.
-
-    It is the next set. If there is only one set, it is the rest of the pool, or None if that is less than `MIN_IMAGES`.
-    """
-    sets = floor_sets(pool, n, count)
-    if len(sets) != 1:
-        return [*sets[1:], *sets[:1]]
-    rest = pool.select(torch.arange(n, len(pool)))
-    return [rest if len(rest) >= MIN_IMAGES else None]
-
-
 def load_or_compute_metrics(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Return the metrics of a cache entry; if there is none, compute them and write it."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # the entry is missing or damaged
@@ -156,3 +158,15 @@ def load_or_compute_metrics(name: str, compute: Callable[[], dict[str, float]]) 
     with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
         (entry / "figures.json").write_text(json.dumps(metrics), encoding="utf-8")
     return metrics
+
+
+def load_or_compute_values(name: str, compute: Callable[[], dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Return the values of metrics of a cache entry; if there is none, compute them and write it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # the entry is missing or damaged
+        cached = json.loads((cache_folder() / name / "values.json").read_text(encoding="utf-8"))
+        if all(isinstance(value, float) for values in cached.values() for value in values):
+            return dict(cached)
+    values = compute()
+    with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
+        (entry / "values.json").write_text(json.dumps(values), encoding="utf-8")
+    return values

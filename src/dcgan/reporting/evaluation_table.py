@@ -1,12 +1,16 @@
 """The table of a report: what `dcgan evaluate` measured, and with what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dcgan.metrics.results import METRIC_TITLES, format_number
+from dcgan.files import printable
+from dcgan.metrics.results import describe_copies, describe_equality, format_number, metric_title
 from dcgan.reporting.formatting import MISSING, format_count, format_text, format_texts
 from dcgan.run.log import LogEntry, is_finite_number
+
+MAX_SENTENCE_CHARS = 1000
+"""A longer sentence about an evaluation is cut off: its parts may come from a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class MetricRow:
     value: str
     interval: str
     floor: str
+    counts: str
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,16 @@ class EvaluationTable:
         description: what was measured, with what.
         notes: what one must know to read the metrics.
         class_shares: the share of each class among the samples, by the class's name.
+        copies: the verdict on copies as a sentence; empty if they were not searched.
+        has_copies: whether the verdict is that samples are copies.
     """
 
     rows: tuple[MetricRow, ...]
     description: str
     notes: tuple[str, ...]
     class_shares: dict[str, str]
+    copies: str
+    has_copies: bool
 
 
 def make_evaluation_table(evaluation: dict[str, Any], measurements: Sequence[LogEntry]) -> EvaluationTable:
@@ -49,9 +58,36 @@ def make_evaluation_table(evaluation: dict[str, Any], measurements: Sequence[Log
     return EvaluationTable(
         rows=tuple(row for row in rows if row),
         description=_describe(evaluation),
-        notes=(*_step_notes(evaluation, measurements), *format_texts(evaluation.get("notes"))),
+        notes=(
+            *_step_notes(evaluation, measurements),
+            *_findings(evaluation),
+            *format_texts(evaluation.get("notes")),
+        ),
+        copies=_sentence(describe_copies, evaluation.get("copies")),
+        has_copies=_is_copying(evaluation.get("copies")),
         class_shares={format_text(name): f"{share:.1%}" for name, share in share_items if is_finite_number(share)},
     )
+
+
+def _findings(evaluation: dict[str, Any]) -> list[str]:
+    """Return what was found besides the metrics: that the pictures are too few, and the test of equality."""
+    texts = format_texts([evaluation.get("too_few")]) if evaluation.get("too_few") else ()
+    equality = _sentence(describe_equality, evaluation.get("equality"))
+    return [*texts, *([equality] if equality else [])]
+
+
+def _sentence(describe: Callable[[dict[str, Any]], str], content: object) -> str:
+    """Return the sentence that describes a part of an evaluation, or nothing if the part is missing or damaged."""
+    if not isinstance(content, dict):
+        return ""
+    try:
+        return printable(describe(content)[:MAX_SENTENCE_CHARS])
+    except (LookupError, TypeError, ValueError):
+        return ""
+
+
+def _is_copying(content: object) -> bool:
+    return isinstance(content, dict) and content.get("verdict") == "copies"
 
 
 def _describe(evaluation: dict[str, Any]) -> str:
@@ -77,8 +113,9 @@ def _metric_row(name: str, value: object) -> MetricRow | None:
         return None
     floor: Any = value.get("real_against_real")
     return MetricRow(
-        title=METRIC_TITLES.get(name, format_text(name)),
+        title=format_text(metric_title(name)),
         value=format_number(value["mean"]),
         interval=f"{format_number(value['low'])}\u00a0to {format_number(value['high'])}",
         floor=format_number(floor) if is_finite_number(floor) else MISSING,
+        counts=" / ".join(format_count(value.get(key) or None) for key in ("n_fake", "n_real", "k")),
     )

@@ -36,6 +36,7 @@ MAX_PACKAGES = 8
 """Packages whose versions are listed."""
 MAX_CLASSES = 10
 """A conditional run's grid has a row for each class if there are no more classes than this."""
+COPIES_ALT = "the 16 most suspicious pairs: a generated picture, the training picture nearest to it, the difference"
 NEIGHBORS_ALT = "generated pictures, one in each row, each followed by the five training pictures nearest to it"
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class ReportPage:
         class_rows: generated pictures of each class.
         is_conditional: the classes of the rows were asked for; otherwise the judge classified the pictures.
         neighbors: samples with the training pictures nearest to them.
+        copies: the samples that are most likely copies, beside the training pictures.
         evaluation: what `dcgan evaluate` measured, or None if it did not run.
         faults: what of the run cannot be shown, and why.
     """
@@ -84,6 +86,7 @@ class ReportPage:
     class_rows: tuple[EmbeddedImage, ...]
     is_conditional: bool
     neighbors: EmbeddedImage | None
+    copies: EmbeddedImage | None
     evaluation: EvaluationTable | None
     faults: tuple[str, ...]
 
@@ -115,6 +118,7 @@ def gather_report(folder: RunFolder) -> ReportPage:
         class_rows=tuple(_class_rows(folder, config, evaluation, last_grid, faults)),
         is_conditional=bool(config and config.conditional),
         neighbors=embed_image(folder.evaluation / "neighbours.png", NEIGHBORS_ALT, faults) if evaluation else None,
+        copies=embed_image(folder.evaluation / "copies.png", COPIES_ALT, faults) if evaluation.get("copies") else None,
         evaluation=make_evaluation_table(evaluation, measurements) if evaluation else None,
         faults=tuple(dict.fromkeys(fault.replace(f"{folder.path}{os.sep}", "") for fault in faults)),
     )

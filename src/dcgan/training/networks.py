@@ -195,6 +195,20 @@ def _check_scores_per_picture(config: Config, discriminator: nn.Module) -> None:
         )
 
 
+def check_modules(generator: object, discriminator: object, loss: object) -> None:
+    """Refuse parts of the user's own that are no networks, such as a class instead of an object of it.
+
+    Raises:
+        UserError: it names the part.
+    """
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        if network is not None and not isinstance(network, nn.Module):
+            hint = f"the class {network.__name__}: call it" if isinstance(network, type) else type(network).__name__
+            raise UserError(f"{name} must be a torch.nn.Module, not {hint}")
+    if loss is not None and not isinstance(loss, str | Objective):
+        raise UserError(f"loss must be a name or a dcgan.Objective, not {type(loss).__name__}")
+
+
 def check_same_parts(folder: RunFolder, custom: CustomParts) -> None:
     """Refuse to resume a run without the same custom parts as it was started with.
 
@@ -230,12 +244,35 @@ def try_networks(
         module.eval()
     try:
         images = generator(z[: len(reals)], *condition)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         problem = f"the generator does not take latents {tuple(z[: len(reals)].shape)}"
-        raise UserError(f"{problem}: give it an attribute z_dim, or pass z_dim=... ({error})") from None
+        raise UserError(f"{problem}: give it an attribute z_dim, or pass z_dim=... ({_one_line(error)})") from None
+    if not isinstance(images, Tensor):
+        raise UserError(f"the generator must return a tensor of pictures, not {type(images).__name__}")
     if images.shape != reals.shape:
         raise UserError(f"the generator draws {tuple(images.shape[1:])}, the pictures are {tuple(reals.shape[1:])}")
-    if discriminator is not None and (scores := discriminator(images, *condition)).shape != (len(reals), 1):
-        raise UserError(f"the discriminator must return scores {(len(reals), 1)}, not {tuple(scores.shape)}")
+    if discriminator is not None:
+        _try_discriminator(discriminator, images, condition)
     for module, mode in modes:
         module.training = mode
+
+
+def _try_discriminator(discriminator: nn.Module, images: Tensor, condition: tuple[Tensor, ...]) -> None:
+    """Send pictures (N, C, H, W) through a user's discriminator.
+
+    Raises:
+        UserError: it does not take them, or there is not one score for each.
+    """
+    try:
+        scores = discriminator(images, *condition)
+    except (RuntimeError, TypeError) as error:
+        problem = f"the discriminator does not take pictures {tuple(images.shape)}"
+        raise UserError(f"{problem}{' and labels' if condition else ''} ({_one_line(error)})") from None
+    if not isinstance(scores, Tensor):
+        raise UserError(f"the discriminator must return a tensor of scores, not {type(scores).__name__}")
+    if scores.shape != (len(images), 1):
+        raise UserError(f"the discriminator must return scores {(len(images), 1)}, not {tuple(scores.shape)}")
+
+
+def _one_line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))

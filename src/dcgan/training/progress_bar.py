@@ -46,6 +46,8 @@ class ProgressBar:
         """Print the distance, and the best one so far."""
         best = "the best so far" if event.is_best else f"{event.best_distance:.4g} at step {event.best_step:,}"
         text = f"step {event.step:,}: Fréchet distance {event.distance:.4g} ({event.features}, {event.split}), {best}"
+        if event.copies == "copies":
+            text += f"; {event.near_training:.0%} of the samples look like copies of training pictures"
         tqdm.write(text, file=standard_error())
 
     def on_message(self, event: MessageEvent) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from dcgan.config import DURATIONS, NO_DURATION, Config
 from dcgan.data.location import absolute_path, check_not_empty, is_named_set, path_exists, public_data_name
+from dcgan.data.python_objects import data_path
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange
 from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
@@ -59,6 +60,7 @@ def train(
     generator: nn.Module | None = None,
     discriminator: nn.Module | None = None,
     loss: str | Objective | None = None,
+    data: object = None,
     callbacks: Sequence[Any] = (),
     show_progress: bool = True,
     **settings: Any,
@@ -72,9 +74,11 @@ def train(
             its attribute of that name, or the setting (192 in `fast`). It is trained in place.
         discriminator: a network of your own, (N, C, H, W) -> (N, 1). It is trained in place too.
         loss: a name, or an `Objective` of your own.
+        data: what `--data` takes, or pictures of your own: an array, a `Dataset`, a `DataLoader` or another iterable,
+            see `dcgan.data.python_objects`. They are stored once in the cache.
         callbacks: objects that are told what happens: see `dcgan.training.callbacks`.
         show_progress: show the progress bar and messages on standard error.
-        **settings: fields of `Config`, such as `data="mnist"`, `steps=500`, `lr=1e-3`. With `conditional=True` both
+        **settings: fields of `Config`, such as `steps=500`, `lr=1e-3`. With `conditional=True` both
             networks are called with labels, int64 (N,), as a second argument.
 
     Returns:
@@ -85,8 +89,11 @@ def train(
         LostRankError: on several devices, one of the processes ended before the run did.
         TrainingStopped: Ctrl-C, SIGTERM or SIGHUP, after the run was saved.
     """
+    networks.check_modules(generator, discriminator, loss)
     if isinstance(loss, str):
         settings["loss"] = loss
+    if data is not None:
+        settings["data"] = data_path(data)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
     config = configure(preset, **settings)
     return train_config(config, Path(out) if out else None, custom, callbacks, show_progress=show_progress)
@@ -200,7 +207,7 @@ def resume(
     discriminator: nn.Module | None = None,
     loss: Objective | None = None,
     callbacks: Sequence[Any] = (),
-    data: str | os.PathLike[str] | None = None,
+    data: object = None,
     device: str | None = None,
     devices: int | None = None,
     num_nodes: int | None = None,
@@ -218,7 +225,7 @@ def resume(
         discriminator: the same.
         loss: the same.
         callbacks: objects that are told what happens: see `dcgan.training.callbacks`.
-        data: where the same pictures are now, if they have moved.
+        data: where the same pictures are now, if they have moved; or the same pictures of your own, see `train`.
         device: continue there instead of where the run was; the arithmetic then differs, so the result is no longer
             the same to the bit.
         devices: continue on this many devices.
@@ -234,11 +241,12 @@ def resume(
     """
     if not os.fspath(path):
         raise UserError("the name of the run is empty: give a run folder")
+    networks.check_modules(generator, discriminator, loss)
     folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
     check_loggers(folder.config().logger)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}
-    new_data = None if data is None else os.fspath(data)
+    new_data = None if data is None else data_path(data)
     durations = {"steps": steps, "images": images, "epochs": epochs, "minutes": minutes}
     changes = {name: value for name, value in (durations | places).items() if value is not None}
     task = partial(

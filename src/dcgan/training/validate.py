@@ -5,19 +5,23 @@ download. The judge's features and the test part stay unused, so that nothing th
 them. The training itself changes only in when it stops: the samples have seeds of their own.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from dcgan.data.open import open_images
+from dcgan.data.open import ImageSet, open_images
 from dcgan.devices.connect import max_over_ranks
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics import fidelity
+from dcgan.metrics.copies import MIN_UNSEEN, CopySearch, CopyVerdict, NearestTraining, judge_copies
 from dcgan.metrics.features import FeatureExtractor, open_extractor
 from dcgan.metrics.fidelity import GaussianStatistics
-from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
+from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, choose_rows, extract_reference
 from dcgan.models.store import save_generator
 from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.run.folder import RunFolder
@@ -28,6 +32,8 @@ from dcgan.training.snapshot import RunWriter, averaged_generator, training_orig
 from dcgan.training.state import State
 
 EXTRACTOR = "random"
+COPY_SAMPLES, MAX_WATCHED = 500, 20_000
+"""The first samples of an evaluation are searched for copies of up to so many training pictures: a second or two."""
 SAMPLE_COUNT, SAMPLE_BATCH_SIZE = 5_000, 1024
 """Samples in each evaluation, always from the same latents, and how many are drawn at a time."""
 LATENT_SAMPLE_BATCH_SIZE = 1024
@@ -42,12 +48,46 @@ class ValidationReference:
         features_name: the name that is reported with its distances of pictures of this size.
         statistics: of the real pictures' features.
         split: which part of the data the pictures are.
+        copies: what the samples are searched for copies with; None if there are too few training pictures.
     """
 
     features: FeatureExtractor
     features_name: str
     statistics: GaussianStatistics
     split: str
+    copies: "CopyWatch | None" = None
+
+
+@dataclass(frozen=True)
+class CopyWatch:
+    """The training pictures that samples are searched for.
+
+    Attributes:
+        search: what finds the nearest training pictures.
+        unseen: what is nearest to training pictures themselves among the others, see `prepare_copy_watch`.
+    """
+
+    search: CopySearch
+    unseen: NearestTraining
+
+    def judge(self, samples: Iterable[Tensor]) -> CopyVerdict:
+        """Return whether samples, batches uint8 (n, C, H, W), are copies."""
+        return judge_copies(self.search.find(samples), self.unseen, self.search, "cross-splitting")
+
+
+def prepare_copy_watch(data: ImageSet) -> CopyWatch | None:
+    """Return what samples are searched for copies with; None if there are too few training pictures.
+
+    Training pictures stand in for unseen ones: each is compared with the others, except its own near duplicates. So
+    nothing that is held out is needed.
+    """
+    if len(data) < MIN_UNSEEN:
+        return None
+    groups = torch.from_numpy(np.array(data.columns.get("groups", np.arange(len(data)))))
+    watched = choose_rows(len(data), MAX_WATCHED).sort().values if len(data) > MAX_WATCHED else slice(None)
+    pixels, groups = data.pixels[watched], groups[watched]
+    search, rows = CopySearch(pixels, groups), choose_rows(len(pixels), COPY_SAMPLES)
+    return CopyWatch(search, search.find([pixels[rows]], groups[rows]))
 
 
 def prepare_validation(state: State) -> ValidationReference | None:
@@ -76,7 +116,8 @@ def prepare_validation(state: State) -> ValidationReference | None:
             break
     reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, lambda count: None)
     features_name = features.name_for((channels, size[0], size[1]))
-    return ValidationReference(features, features_name, fidelity.gaussian_statistics(reference.features), split)
+    statistics = fidelity.gaussian_statistics(reference.features)
+    return ValidationReference(features, features_name, statistics, split, prepare_copy_watch(state.data))
 
 
 def validate(state: State, writer: RunWriter, reference: ValidationReference | None) -> None:
@@ -95,12 +136,17 @@ def validate(state: State, writer: RunWriter, reference: ValidationReference | N
 def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -> None:
     progress, network = state.progress, averaged_generator(state)
     distance = sample_distance(state, network, reference)
-    result = {
+    result: dict[str, Any] = {
         "frechet_inception_distance": distance,
         "features": reference.features_name,
         "split": reference.split,
         "n": SAMPLE_COUNT,
     }
+    verdict = None
+    if reference.copies is not None:
+        verdict = reference.copies.judge(_draw_samples(state, network, min(COPY_SAMPLES, SAMPLE_COUNT)))
+        result |= {"copies": verdict.verdict, "near_training": verdict.near_share}
+        result |= {"near_training_expected": verdict.unseen_near_share, "near_training_searched": verdict.searched}
     _forget_other_features(state, writer, reference)
     progress.evaluations_since_best += 1
     if progress.best_distance is None or distance < progress.best_distance:
@@ -112,7 +158,9 @@ def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -
     best_step = progress.step if progress.best_step is None else progress.best_step
     writer.callbacks.on_evaluate(
         EvaluateEvent(
-            step, images_seen, distance, reference.features_name, reference.split, progress.best_distance, best_step
+            *(step, images_seen, distance, reference.features_name, reference.split, progress.best_distance, best_step),
+            copies=verdict.verdict if verdict else None,
+            near_training=verdict.near_share if verdict else None,
         )
     )
 
@@ -143,13 +191,17 @@ def _read_features_name(folder: RunFolder) -> str | None:
 
 def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
     """Return the Fréchet distance of the generator's samples from the real pictures."""
+    features = [reference.features.extract(pixels)[0] for pixels in _draw_samples(state, network, SAMPLE_COUNT)]
+    statistics = fidelity.gaussian_statistics(torch.cat(features))
+    return fidelity.frechet_distance(statistics, reference.statistics)
+
+
+def _draw_samples(state: State, network: nn.Module, count: int) -> Iterator[Tensor]:
+    """Give the first `count` samples of an evaluation in batches, uint8 (n, C, H, W)."""
     seed = derive_seed(state.config.seed, RandomPurpose.VALIDATION_LATENTS)
     z = latents.draw_latents(seed, SAMPLE_COUNT, state.config.z_dim)
     labels = latents.cycle_labels(SAMPLE_COUNT, state.class_count)
-    features = []
-    for start in range(0, SAMPLE_COUNT, SAMPLE_BATCH_SIZE):
-        rows = slice(start, start + SAMPLE_BATCH_SIZE)
+    for start in range(0, count, SAMPLE_BATCH_SIZE):
+        rows = slice(start, min(start + SAMPLE_BATCH_SIZE, count))
         pixels = generate_pixels(network, z[rows], None if labels is None else labels[rows])
-        features.append(reference.features.extract(torch.from_numpy(pixels).permute(0, 3, 1, 2))[0])
-    statistics = fidelity.gaussian_statistics(torch.cat(features))
-    return fidelity.frechet_distance(statistics, reference.statistics)
+        yield torch.from_numpy(pixels).permute(0, 3, 1, 2)

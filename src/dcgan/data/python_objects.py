@@ -1,0 +1,208 @@
+"""Pictures that are Python objects become a file in the cache: arrays, a torch `Dataset`, a `DataLoader`, any iterable.
+
+A run then knows its pictures by that file, so it can be resumed, evaluated and divided among processes like any other.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from operator import length_hint
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, default_collate
+
+from dcgan.cache import cache_folder, cache_key, new_cache_entry
+from dcgan.errors import UserError
+from dcgan.system.resources import check_memory
+
+Array = npt.NDArray[Any]
+CHANNELS = (1, 3, 4)
+MIN_PICTURE_DIMENSIONS = 2
+COPIES = 3
+"""Copies of all pictures that are in memory at once: as they came, joined, and as uint8."""
+LAYOUTS = "(H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
+
+
+def data_path(data: object) -> str:
+    """Return what `--data` takes: a name or a path as it is, and for other objects the path of a file in the cache.
+
+    Args:
+        data: a name, a path, or pictures: an array or a tensor (N, H, W), (N, H, W, C) or (N, C, H, W); a pair of such
+            an array and labels (N,); a `Dataset`, a `DataLoader` or another iterable of pictures or of pairs of a
+            picture and a label. Pictures are uint8, or floats that are all in [0, 1] or all in [-1, 1], or Pillow's.
+            They are read once: what a transform draws at random is drawn once.
+
+    Raises:
+        UserError: the pictures cannot be used; it names the first of them.
+    """
+    if isinstance(data, str | os.PathLike):
+        return os.fspath(data)
+    name = re.sub(r"\W+", "_", type(_source(data)).__name__)
+    pictures, labels = _collect(data, name)
+    pixels = _to_uint8(pictures, name)
+    digest = hashlib.sha256(pixels.tobytes() + (b"" if labels is None else labels.tobytes())).hexdigest()
+    key = cache_key("python object", name, pixels.shape, labels is not None, digest)
+    path = cache_folder() / key / f"{name}.npz"
+    if not path.is_file():
+        arrays: dict[str, Any] = {"images": pixels} | ({} if labels is None else {"labels": labels})
+        with new_cache_entry(key) as entry:
+            np.savez(entry / path.name, **arrays)
+    return str(path)
+
+
+def _source(data: object) -> object:
+    """Return the set behind a loader whose order may be random; else the object itself."""
+    if isinstance(data, DataLoader) and data.collate_fn is default_collate:
+        return data if isinstance(data.dataset, IterableDataset) else data.dataset
+    return data
+
+
+def _collect(data: object, name: str) -> tuple[Array, Array | None]:
+    """Return all pictures (N, H, W, C), of the type that they have, and their labels int64 (N,) if they have any."""
+    if (arrays := _as_arrays(data)) is not None:
+        pictures, labels = _arrange(arrays[0], name), arrays[1]
+        if labels is not None and labels.shape != (len(pictures),):
+            raise UserError(f"{name}: {len(pictures)} pictures need as many labels, not an array {labels.shape}")
+        return pictures, None if labels is None else _check_labels(labels, name)
+    parts: list[Array] = []
+    found_labels: list[Any] = []
+    for number, (picture, label) in enumerate(_items(data, name)):
+        part = _arrange(picture, f"{name}, picture {number}")
+        if parts and (part.shape[1:] != parts[0].shape[1:] or part.dtype != parts[0].dtype):
+            raise UserError(
+                f"{name}: picture {number} is {_describe(part)} and the first one {_describe(parts[0])}: let all have "
+                "one size and one type"
+            )
+        if not parts:
+            count = length_hint(_source(data), 0)  # 0 where that is not known
+            check_memory(COPIES * part.nbytes * count, f"{count:,} pictures", "save them as files, or as .npy")
+        parts.append(part)
+        found_labels.append(label)
+    if not parts:
+        raise UserError(f"{name} holds no pictures")
+    return np.concatenate(parts), _join_labels(found_labels, name)
+
+
+def _as_arrays(data: object) -> tuple[Array, Array | None] | None:
+    """Return an array of pictures, and one of labels if there are any; None for other objects."""
+    if isinstance(data, np.ndarray | Tensor):
+        return _to_array(data), None
+    if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, np.ndarray | Tensor) for part in data):
+        return _to_array(data[0]), _to_array(data[1])
+    return None
+
+
+def _items(data: object, name: str) -> Iterator[tuple[Array, Any]]:
+    """Yield each picture as an array (1, ...) with its label, or None."""
+    source = _source(data)
+    if isinstance(source, DataLoader):
+        yield from _batch_items(source, name)
+        return
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        items: Iterable[Any] = (source[i] for i in range(len(source)))
+    elif isinstance(source, Iterable):
+        items = source
+    else:
+        raise UserError(
+            f"data must be a name, a path, an array, a Dataset, a DataLoader or another iterable, not {name}"
+        )
+    for item in items:
+        picture, label = _split(item, name)
+        yield _to_array(picture)[None], label
+
+
+def _batch_items(loader: Iterable[Any], name: str) -> Iterator[tuple[Array, Any]]:
+    """Yield what batches hold, picture by picture."""
+    for batch in loader:
+        pictures, labels = _split(batch, name)
+        for i, picture in enumerate(_to_array(pictures)):
+            yield picture[None], None if labels is None else labels[i]
+
+
+def _split(item: Any, name: str) -> tuple[Any, Any]:
+    """Return the picture and the label of an item, which may be a picture alone."""
+    if isinstance(item, tuple | list):
+        if len(item) not in (1, 2):
+            raise UserError(f"{name}: an item must be a picture, or a picture and a label, not {len(item)} values")
+        return item[0], item[1] if len(item) == 2 else None
+    if isinstance(item, dict):
+        raise UserError(f"{name}: an item must be a picture, or a picture and a label, not a dict of {', '.join(item)}")
+    return item, None
+
+
+def _to_array(value: Any) -> Array:
+    if isinstance(value, Image.Image):
+        is_plain = value.mode in ("L", "RGB", "RGBA")
+        return np.asarray(value if is_plain else value.convert("RGBA" if value.has_transparency_data else "RGB"))
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return np.asarray((value.float() if value.dtype == torch.bfloat16 else value).numpy())
+    return np.asarray(value)
+
+
+def _arrange(pictures: Array, name: str) -> Array:
+    """Return pictures (N, H, W), (N, H, W, C) or (N, C, H, W) as (N, H, W, C).
+
+    Raises:
+        UserError: they have another shape, or their type or shape leaves open what the values mean.
+    """
+    if pictures.dtype != np.uint8 and not np.issubdtype(pictures.dtype, np.floating):
+        raise UserError(f"{name}: values must be uint8, or floats in [0, 1] or [-1, 1], not {pictures.dtype}")
+    shape = pictures.shape[1:]
+    if len(shape) == MIN_PICTURE_DIMENSIONS:
+        return pictures[..., None]
+    is_last, is_first = (len(shape) == 3 and shape[axis] in CHANNELS for axis in (2, 0))
+    if is_last == is_first:
+        problem = "may have its channels first or last" if is_last else "is no picture"
+        raise UserError(f"{name}: an array {shape} {problem}: pictures are {LAYOUTS}")
+    return pictures if is_last else np.moveaxis(pictures, 1, -1)
+
+
+def _to_uint8(pictures: Array, name: str) -> npt.NDArray[np.uint8]:
+    """Return pictures of any accepted type as uint8; floats are in [-1, 1] if any of them is below 0, else in [0, 1].
+
+    Raises:
+        UserError: floats are outside of both.
+    """
+    if pictures.dtype == np.uint8:
+        return np.ascontiguousarray(pictures)
+    low, high = float(pictures.min(initial=np.inf)), float(pictures.max(initial=-np.inf))
+    if not (low >= -1 and high <= 1):  # also where one is not a number
+        raise UserError(
+            f"{name}: floats must be in [0, 1] or [-1, 1], and these are from {low:g} to {high:g}: scale them, or give "
+            "uint8"
+        )
+    scaled = (pictures + 1) * 127.5 if low < 0 else pictures * 255
+    pixels: npt.NDArray[np.uint8] = np.ascontiguousarray(scaled.round().astype(np.uint8))
+    return pixels
+
+
+def _join_labels(labels: list[Any], name: str) -> Array | None:
+    """Return the labels of all pictures, int64 (N,), or None if no picture has one."""
+    missing = [number for number, label in enumerate(labels) if label is None]
+    if len(missing) == len(labels):
+        return None
+    if missing:
+        raise UserError(f"{name}: picture {missing[0]} has no label, and others have one")
+    arrays = [_to_array(label) for label in labels]
+    if any(array.size != 1 for array in arrays):
+        raise UserError(f"{name}: a label must be one whole number, the class")
+    return _check_labels(np.stack([array.reshape(()) for array in arrays]), name)
+
+
+def _check_labels(labels: Array, name: str) -> Array:
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
+        example = labels[labels < 0][:1] if np.issubdtype(labels.dtype, np.integer) else labels[:1]
+        raise UserError(f"{name}: labels must be whole numbers from 0, not {', '.join(map(str, example.tolist()))}")
+    return labels.astype(np.int64)
+
+
+def _describe(part: Array) -> str:
+    _, height, width, channels = part.shape
+    return f"{height}x{width}x{channels} {part.dtype}"

@@ -1,0 +1,166 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+import dcgan
+from dcgan import UserError
+from dcgan.data.python_objects import data_path
+from tests.conftest import SMALL, cached_set_names
+
+GRAY = np.random.default_rng(0).integers(0, 256, (12, 16, 20), dtype=np.uint8)
+COLOR = np.random.default_rng(1).integers(0, 256, (12, 16, 20, 3), dtype=np.uint8)
+LABELS = np.arange(12) % 3
+
+
+class Pictures(Dataset[Any]):
+    """A map-style set of items."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.items[i]
+
+
+class Stream(IterableDataset[Any]):
+    """A set without a length."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+
+def stored(data: object) -> tuple[np.ndarray, np.ndarray | None]:
+    with np.load(data_path(data)) as arrays:
+        return arrays["images"], arrays.get("labels")
+
+
+def first(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures with their channels first."""
+    return np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
+
+
+@pytest.mark.parametrize("data", ["mnist", "folder/", Path("folder/a.npz")])
+def test_names_and_paths_stay(data: str | Path):
+    assert data_path(data) == str(data) or Path(data_path(data)) == Path(data)
+    assert cached_set_names() == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        COLOR,
+        first(COLOR),
+        torch.from_numpy(first(COLOR)),
+        torch.from_numpy(COLOR),
+        (COLOR / 255).astype(np.float32),
+        torch.from_numpy(first(COLOR)) / 127.5 - 1,
+        (torch.from_numpy(first(COLOR)) / 255).double(),
+        list(COLOR),
+        Pictures([Image.fromarray(picture) for picture in COLOR]),
+        Pictures([torch.from_numpy(picture) / 255 for picture in first(COLOR)]),
+        Stream(list(COLOR)),
+        DataLoader(Pictures(list(first(COLOR))), batch_size=5, shuffle=True),
+        DataLoader(Stream(list(first(COLOR))), batch_size=5),
+        DataLoader(Pictures(list(COLOR)), batch_size=5, collate_fn=lambda items: np.stack(items)),
+        TensorDataset(torch.from_numpy(first(COLOR))),
+    ],
+    ids=str,
+)
+def test_every_kind_of_object_gives_the_same_pictures(data: object):
+    pictures, labels = stored(data)
+    assert pictures.dtype == np.uint8
+    assert (pictures == COLOR).all()
+    assert labels is None
+
+
+def test_gray_pictures_need_no_channels():
+    for data in (GRAY, GRAY[:, None], GRAY[..., None], [Image.fromarray(picture) for picture in GRAY]):
+        assert (stored(data)[0] == GRAY[..., None]).all()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (COLOR, LABELS),
+        (torch.from_numpy(COLOR), torch.from_numpy(LABELS)),
+        list(zip(COLOR, LABELS, strict=True)),
+        Pictures([(picture, int(label)) for picture, label in zip(COLOR, LABELS, strict=True)]),
+        TensorDataset(torch.from_numpy(COLOR), torch.from_numpy(LABELS)),
+        DataLoader(TensorDataset(torch.from_numpy(COLOR), torch.from_numpy(LABELS)), batch_size=7, shuffle=True),
+        DataLoader(Stream(list(zip(first(COLOR), LABELS, strict=True))), batch_size=7),
+    ],
+    ids=str,
+)
+def test_labels_come_with_their_pictures(data: object):
+    pictures, labels = stored(data)
+    assert (pictures == COLOR).all()
+    assert labels is not None
+    assert labels.tolist() == LABELS.tolist()
+
+
+def test_the_same_pictures_are_stored_once():
+    assert data_path(GRAY) == data_path(GRAY.copy())
+    assert data_path(GRAY) != data_path(255 - GRAY)
+    assert data_path((GRAY, LABELS)) != data_path((GRAY, LABELS[::-1].copy()))
+    assert len(cached_set_names()) == 4
+
+
+NAN = np.full((2, 16, 16), np.nan, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (5, "data must be a name, a path, an array, a Dataset, a DataLoader or another iterable, not int"),
+        ([], "list holds no pictures"),
+        (GRAY.astype(np.float32), r"ndarray: floats must be in \[0, 1\] or \[-1, 1\], and these are from 0 to 255: "),
+        (NAN, r"floats must be in \[0, 1\] or \[-1, 1\], and these are from nan"),
+        (GRAY.astype(np.int64), r"values must be uint8, or floats in \[0, 1\] or \[-1, 1\], not int64"),
+        (GRAY > 9, "not bool"),
+        (np.zeros((5, 16, 16, 2), np.uint8), r"an array \(16, 16, 2\) is no picture: pictures are \(H, W\), \(H, W"),
+        (np.zeros((5, 3, 16, 4), np.uint8), r"an array \(3, 16, 4\) may have its channels first or last"),
+        (np.zeros((5, 16), np.uint8), r"an array \(16,\) is no picture"),
+        (Pictures([GRAY[0], GRAY[1], COLOR[0]]), "picture 2 is 16x20x3 uint8 and the first one 16x20x1 uint8: let all"),
+        (Pictures([GRAY[0], GRAY[1][:15]]), "Pictures: picture 1 is 15x20x1 uint8 and the first one 16x20x1"),
+        (Pictures([{"image": GRAY[0]}]), "an item must be a picture, or a picture and a label, not a dict of image"),
+        (Pictures([(GRAY[0], 1, 2)]), "a picture, or a picture and a label, not 3 values"),
+        (Pictures([(GRAY[0], 1), GRAY[1]]), "picture 1 has no label, and others have one"),
+        (Pictures([(GRAY[0], 0.5)]), r"labels must be whole numbers from 0, not 0\.5"),
+        (Pictures([(GRAY[0], -1)]), "labels must be whole numbers from 0, not -1"),
+        (Pictures([(GRAY[0], [0, 1])]), "a label must be one whole number, the class"),
+        ((GRAY, LABELS[:5]), r"12 pictures need as many labels, not an array \(5,\)"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_refused_in_one_line(data: object, message: str):
+    with pytest.raises(UserError, match=message) as error:
+        data_path(data)
+    assert "\n" not in str(error.value)
+    assert cached_set_names() == []
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_run_of_a_dataset_trains_and_resumes_and_other_pictures_are_refused(tmp_path: Path):
+    pictures = np.random.default_rng(2).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    data = Pictures([(picture, i % 2) for i, picture in enumerate(pictures)])
+    options: dict[str, Any] = {"out": tmp_path / "r", "steps": 3, "show_progress": False, "conditional": True}
+    run = dcgan.train("dcgan", data=data, **options, **SMALL)
+    model = dcgan.load(run)
+    assert model.classes == ("0", "1")
+    assert model.trained["data"] == "Pictures.npz"
+    assert dcgan.resume(run, steps=4, show_progress=False).data_record().key
+    dcgan.resume(run, data=(pictures, np.arange(40) % 2), steps=5, show_progress=False)
+    with pytest.raises(UserError, match="holds other pictures now than when the run began"):
+        dcgan.resume(run, data=(255 - pictures, np.arange(40) % 2), steps=6, show_progress=False)
