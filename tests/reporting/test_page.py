@@ -234,7 +234,7 @@ def test_scores_are_probabilities_where_the_objective_says_so(loss: str, finishe
         folder.config_path.write_text(json.dumps(without(content, "score_kind") | score_kind))
         text = report_text(folder)
         assert ("ln 2: D cannot tell" in text) == (OBJECTIVES[loss].score_kind == "probability")
-        assert ("1/2: the optimum" in text) == (OBJECTIVES[loss].score_kind != "raw")
+        assert ("1/2: the optimum" in text) == (OBJECTIVES[loss].score_kind in ("probability", "relative"))
 
 
 def without(content: dict[str, object], key: str) -> dict[str, object]:

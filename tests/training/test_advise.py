@@ -36,28 +36,31 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "40; to train 36",
         "2: class 0 20, class 1 20",
         "b.png: not a picture",
-        "DiffAugment is switched on automatically",
+        "--preset match: of few color pictures it draws what one recognizes",
         "s.png",
     ):
         assert part in text
     command = content["advice"]["command"].replace("'my set'", "my_set").split()
-    assert parse(command[1:]).config.augment == "auto"
+    assert parse(command[1:]).config.preset == "match"
 
 
 @pytest.mark.parametrize(
-    ("sizes", "size", "picture_count", "expected"),
+    ("sizes", "size", "picture_count", "channels", "expected"),
     [
-        (None, (28, 28), 60_000, {}),
-        (np.array([[28, 28]]), (28, 28), 5_000, {}),
-        (np.array([[20, 60], [64, 30], [28, 28]]), (16, 16), 50_000, {"fit": "pad"}),
-        (np.array([[28, 28]]), (28, 28), 40, {"batch_size": 8}),
-        (np.array([[28, 28]]), (28, 28), 3, {"batch_size": 2}),
+        (None, (28, 28), 60_000, 1, {}),
+        (np.array([[28, 28]]), (28, 28), 5_000, 1, {}),
+        (np.array([[20, 60], [64, 30], [28, 28]]), (16, 16), 50_000, 3, {"fit": "pad"}),
+        (np.array([[28, 28]]), (28, 28), 40, 1, {"batch_size": 8}),
+        (np.array([[28, 28]]), (28, 28), 3, 3, {"batch_size": 2}),
+        (None, (64, 64), 1_406, 3, {"preset": "match"}),
+        (None, (64, 64), 20, 4, {"preset": "match", "batch_size": 4}),
     ],
 )
-def test_recommended_settings(sizes, size: tuple, picture_count: int, expected: dict):
-    settings, reasons = advise.recommend_settings(sizes, size, picture_count)
+def test_recommended_settings(sizes, size: tuple, picture_count: int, channels: int, expected: dict):
+    settings, reasons = advise.recommend_settings(sizes, size, picture_count, channels)
     assert settings == {"preset": "fast", "image_size": str(size[0])} | expected
-    assert len(reasons) == 1 + len(expected) + (picture_count < 10_000)
+    is_explained = "preset" not in expected and picture_count < 10_000
+    assert len(reasons) == 1 + len(expected) + is_explained
 
 
 @pytest.mark.parametrize(

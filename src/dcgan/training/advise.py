@@ -22,6 +22,8 @@ from dcgan.training.step import train_step
 MAX_CROPPED_ASPECT = 4 / 3
 """If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
 MIN_STEPS_PER_EPOCH = 4
+COLOR_PRESET, MIN_MATCHED_PICTURES, MAX_MATCHED_PICTURES = "match", 20, 20_000
+"""The preset for a folder of color pictures, and for how many of them: it keeps their features in memory (46 KB each)."""
 WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
 """Steps that are not timed, steps that are, and the time after which no further step is timed."""
 MAX_LISTED = 10
@@ -55,7 +57,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
         )
     images = open_images(spec, "all", value_range=value_range)
     size = (images.pixels.shape[2], images.pixels.shape[3])
-    settings, reasons = recommend_settings(images.columns.get("sizes"), size, len(images))
+    settings, reasons = recommend_settings(images.columns.get("sizes"), size, len(images), images.pixels.shape[1])
     if images.value_range is not None and value_range is not None:
         settings["value_range"] = value_range
     config = configure(data=spec, **settings)
@@ -83,26 +85,33 @@ def _is_below(path: Path, folder: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def recommend_settings(sizes: Any, size: tuple[int, int], picture_count: int) -> tuple[dict[str, Any], list[str]]:
+def recommend_settings(
+    sizes: Any, size: tuple[int, int], picture_count: int, channels: int
+) -> tuple[dict[str, Any], list[str]]:
     """Return settings for a set of pictures, and the reason for each.
 
     Args:
         sizes: original heights and widths, (N, 2), or None if all are `size`.
         size: (height, width) that the pictures would have if the network could draw any.
         picture_count: how many pictures there are.
+        channels: of the pictures: 1, 3 or 4.
     """
     import numpy as np  # only here, for the start-up time of the command line
 
     shown_size = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-    settings: dict[str, Any] = {"preset": DEFAULT_PRESET, "image_size": shown_size}
-    reasons = [
-        f"--preset {DEFAULT_PRESET} --image-size {shown_size}: its networks are as deep as this size needs",
-    ]
-    if picture_count < FEW_PICTURES:
+    is_matched = channels > 1 and MIN_MATCHED_PICTURES <= picture_count <= MAX_MATCHED_PICTURES
+    preset = COLOR_PRESET if is_matched else DEFAULT_PRESET
+    settings: dict[str, Any] = {"preset": preset, "image_size": shown_size}
+    reasons = [f"--preset {preset} --image-size {shown_size}: its networks are as deep as this size needs"]
+    if is_matched:
+        reasons.append(
+            f"--preset {preset}: of few color pictures it draws what one recognizes, where a discriminator ends in blobs"
+        )
+    elif picture_count < FEW_PICTURES:
         reasons.append(
             f"DiffAugment is switched on automatically: a discriminator memorizes as few as {picture_count:,} pictures"
         )
-    if picture_count < MIN_STEPS_PER_EPOCH * PRESETS[DEFAULT_PRESET].batch_size:
+    if picture_count < MIN_STEPS_PER_EPOCH * PRESETS[preset].batch_size:
         quarter = picture_count // MIN_STEPS_PER_EPOCH
         settings["batch_size"] = max(2, 2 ** (quarter.bit_length() - 1)) if quarter >= 2 else 2
         reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in an epoch")

@@ -3,7 +3,7 @@
 A discriminator learns a few hundred pictures by heart before the generator has learned to draw them. Here nothing is
 learned but the generator. A frozen network that was trained on photographs compares samples with real pictures:
 
-- *Drifting* (Deng et al., "Generative Modeling via Drifting", 2026, arXiv:2602.04770): in each of several feature
+- *Drifting* ("Generative Modeling via Drifting", 2026, arXiv:2602.04770): in each of several feature
   spaces, a sample is attracted by real pictures and repelled by the other samples, with weights that fall with the
   distance. Its target is where this field moves it, and the loss is the squared distance from the target.
 - Which real pictures attract a sample is decided by its latent. The pictures are sorted into groups, and the latent
