@@ -36,7 +36,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "40; to train 36",
         "2: class 0 20, class 1 20",
         "b.png: not a picture",
-        "--preset match: of few color pictures it draws what one recognizes",
+        "--preset match: from few color pictures it learns shapes",
         "s.png",
     ):
         assert part in text
