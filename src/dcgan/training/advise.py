@@ -23,7 +23,7 @@ MAX_CROPPED_ASPECT = 4 / 3
 """If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
 MIN_STEPS_PER_EPOCH = 4
 COLOR_PRESET, MIN_MATCHED_PICTURES, MAX_MATCHED_PICTURES = "match", 20, 20_000
-"""The preset for a folder of color pictures, and for how many of them: it keeps their features in memory, 46 KB each."""
+"""The preset for folders of color pictures, and for how many: it keeps their features in memory, 46 KB each."""
 WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
 """Steps that are not timed, steps that are, and the time after which no further step is timed."""
 MAX_LISTED = 10
