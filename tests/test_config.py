@@ -86,7 +86,7 @@ def test_the_command_names_the_settings_that_differ_from_the_preset():
         ({"value_range": 5}, "--value-range must be two numbers"),
         ({"value_range": (1, "2")}, "--value-range must be two numbers"),
         ({"value_range": (0, float("inf"))}, "--value-range must be two numbers"),
-        ({"value_range": (4, 4)}, "--value-range must be LOW and HIGH with LOW below HIGH, not 4 4"),
+        ({"value_range": (4, 4)}, "--value-range must be two finite numbers LOW HIGH with LOW below HIGH, not 4 4"),
         ({"seed": -1}, "--seed must be from 0"),
         ({"steps": -1}, "--steps must be above 0"),
         ({"epochs": 1e308}, "--epochs must be above 0 and at most"),

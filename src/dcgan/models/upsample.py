@@ -51,12 +51,16 @@ class UpsampleConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(in_channels, out_channels, 3, 3))
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, 3, 3))
         nn.init.normal_(self.weight, 0.0, 1 / math.sqrt(9 * in_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Take images (N, C, H, W); return (N, C', 2H, 2W)."""
-        kernel = (self.weight.flatten(2) @ _spread_matrix().to(x)).view(*self.weight.shape[:2], 4, 4)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+            # For ONNX, whose transposed convolution takes no weights that are computed.
+            return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), self.weight, padding=1)
+        kernel = self.weight.flip(2, 3).transpose(0, 1)  # a transposed convolution turns its kernel around
+        kernel = (kernel.flatten(2) @ _spread_matrix().to(x)).unflatten(2, (4, 4))  # type: ignore[no-untyped-call]
         return F.conv_transpose2d(x, kernel, stride=2, padding=1)
 
 
@@ -140,6 +144,7 @@ class Generator(SavedGenerator):
         self.embedding = nn.Embedding(max(1, classes), STYLE_DIM)
         self.appearance_layer = nn.Linear(APPEARANCE_DIM, STYLE_DIM)
         self.style = nn.Sequential(nn.Linear(inputs, STYLE_DIM), nn.LeakyReLU(LEAK), nn.Linear(STYLE_DIM, STYLE_DIM))
+        self.start_channels = widths[0]
         self.start = nn.Linear(inputs, widths[0] * math.prod(self.start_size))
         self.layers = nn.ModuleList(UpsampleConv(a, b) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(StyleNorm(channels) for channels in widths)
@@ -157,7 +162,8 @@ class Generator(SavedGenerator):
         told = embed_labels(self.embedding, labels) + self.appearance_layer(self.appearance(z, labels))
         inputs = torch.cat([z[:, APPEARANCE_RANK:], told], 1)
         style = self.style(inputs)
-        x = self.start(inputs).view(len(z), *self.start_size, -1).permute(0, 3, 1, 2)  # in channels_last
+        x = self.start(inputs).view(len(z), *self.start_size, self.start_channels)
+        x = x.permute(0, 3, 1, 2)  # in channels_last
         levels: list[Tensor] = []
         for i, norm in enumerate(self.norms):
             x = norm(self.layers[i - 1](x) if i else x, style)

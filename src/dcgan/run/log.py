@@ -16,7 +16,9 @@ from dcgan.files import atomic_file, fsync_file
 LogEntry = dict[str, Any]
 """A line of the log."""
 REQUIRED_METRICS = ("step", "images_seen", "seconds", "loss_g")
-"""What every measurement has a finite number for. With a discriminator there are `loss_d`, `d_real`, `d_fake` too."""
+"""What every measurement has a finite number for."""
+DISCRIMINATOR_METRICS = ("loss_d", "d_real", "d_fake")
+"""What it also has, unless there is no discriminator."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def parse_entry(text: str) -> LogEntry | None:
     if not isinstance(entry, dict) or not all(_is_count(entry.get(name)) for name in ("step", "images_seen")):
         return None
     is_event = isinstance(entry.get("event"), str)
-    return entry if is_event or all(is_finite_number(entry.get(name)) for name in REQUIRED_METRICS) else None
+    names = [*REQUIRED_METRICS, *(name for name in DISCRIMINATOR_METRICS if name in entry)]
+    return entry if is_event or all(is_finite_number(entry.get(name)) for name in names) else None
 
 
 def is_finite_number(value: object) -> bool:
