@@ -158,11 +158,11 @@ class Generator(SavedGenerator):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Take latents (N, z_dim), and labels (N,) if there are classes; return images (N, C, H, W) in [-1, 1]."""
-        labels = z.new_zeros(len(z), dtype=torch.int64) if labels is None else labels
+        labels = torch.zeros_like(z[:, 0], dtype=torch.int64) if labels is None else labels
         told = embed_labels(self.embedding, labels) + self.appearance_layer(self.appearance(z, labels))
         inputs = torch.cat([z[:, APPEARANCE_RANK:], told], 1)
         style = self.style(inputs)
-        x = self.start(inputs).view(len(z), *self.start_size, self.start_channels)
+        x = self.start(inputs).view(z.shape[0], *self.start_size, self.start_channels)
         x = x.permute(0, 3, 1, 2)  # in channels_last
         levels: list[Tensor] = []
         for i, norm in enumerate(self.norms):
