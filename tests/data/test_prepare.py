@@ -330,9 +330,7 @@ def test_files_of_one_set_are_divided_equally_at_every_size_and_in_every_format(
     assert len(splits[0]) == 6
 
 
-def test_a_set_that_is_too_large_to_search_for_near_duplicates_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_set_that_is_too_large_to_search_for_near_duplicates_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (40, 20, 20, 1)).astype(np.uint8))
     assert open_images(str(tmp_path / "a.npy")).notices == ()
     for module in (open_module, prepare, writer):

@@ -121,7 +121,7 @@ def test_the_interval_of_files_is_around_the_metric_of_all_samples(tmp_path: Pat
     samples = write_digits(tmp_path / "s.npz")
     estimate = evaluate(str(samples), data="mnist").metrics["frechet_inception_distance"]
     assert estimate.values == (estimate.mean,)
-    assert (estimate.n_fake, estimate.n_real) == (550, 400)
+    assert (estimate.n_fake, estimate.n_real) == (550, 550)
     assert estimate.low < estimate.mean < estimate.high
 
 
@@ -166,7 +166,7 @@ def test_a_small_set_has_a_floor_and_a_verdict_on_copies_by_cross_splitting(fini
     data = write_digits(tmp_path / "d.npz", 210)
     evaluation = evaluate(finished_run.path, data=str(data), n=SAMPLE_COUNT, features="judge")
     assert (evaluation.split, evaluation.reference_count, evaluation.too_few) == ("all", 210, "")
-    assert "has 11 pictures, too few to judge by" in evaluation.notes[1]
+    assert any("pictures, too few to judge by" in note for note in evaluation.notes)
     floor = evaluation.metrics["kernel_inception_distance_mean"].floor
     assert (len(floor.values), floor.n, floor.n_real) == (20, 105, 105)
     assert abs(floor.mean) < 0.01
