@@ -34,6 +34,7 @@ from dcgan.evaluation.compute import (
     extract_samples,
 )
 from dcgan.evaluation.copies import MAX_CROSS_SPLIT, CopyCheck, can_check_copies, check_copies
+from dcgan.evaluation.flattery import flattery_notes
 from dcgan.evaluation.save import nearest_grid, save_evaluation, save_sheets
 from dcgan.evaluation.task import FLOOR_SPLIT, MIN_TO_JUDGE, EvaluationTask, open_task
 from dcgan.files import printable
@@ -194,7 +195,7 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         neighbor_k=task.k,
         metrics=_estimate_metrics(task, metrics, real, floor),
         class_shares=_class_shares(task, metrics.samples),
-        notes=tuple(_notes(task, real, pool, metrics.first)),
+        notes=(*_notes(task, real, pool, metrics.first), *flattery_notes(task)),
         seconds=round(time.perf_counter() - start, 1),
         too_few=_too_few(task, reference_count),
         equality=equality,
