@@ -11,7 +11,13 @@ from pathlib import Path
 
 PLACEHOLDER = "repository.invalid"
 MAX_WHEEL_MB = 30
-MAY_NAME_THE_PLACEHOLDER = {".ci/check_release.py", "src/dcgan/system/install.py", "CONTRIBUTING.md"}
+MAY_NAME_THE_PLACEHOLDER = {
+    ".ci/check_links.py",
+    ".ci/check_release.py",
+    "CONTRIBUTING.md",
+    "src/dcgan/system/install.py",  # its constant is checked by itself
+    "tests/test_release.py",
+}
 
 
 def list_problems(root: Path, tag: str | None) -> list[str]:

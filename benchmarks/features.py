@@ -247,23 +247,23 @@ def kernel(a: Tensor, b: Tensor) -> Tensor:
 
 def kernel_distance(fake: Tensor, real: Tensor) -> float:
     """Return the unbiased squared MMD of all pairs, as `dcgan.metrics.fidelity.kernel_distance`."""
-    return float(_divide(kernel(torch.cat([fake, real]), torch.cat([fake, real])), len(fake)))
+    fake_mean, real_mean = (
+        (values.sum() - values.diagonal().sum()) / (len(values) * (len(values) - 1))
+        for values in (kernel(fake, fake), kernel(real, real))
+    )
+    return float(fake_mean + real_mean - 2 * kernel(fake, real).mean())
 
 
 def permute_kernel(fake: Tensor, real: Tensor) -> Tensor:
     """Return the kernel distances of random divisions of the pictures of both sets."""
     points, source = torch.cat([fake, real]), torch.Generator().manual_seed(0)
-    values = kernel(points, points)
-    orders = [torch.randperm(len(points), generator=source) for _ in range(PERMUTATIONS)]
-    return torch.stack([_divide(values[order][:, order], len(fake)) for order in orders])
-
-
-def _divide(values: Tensor, n: int) -> Tensor:
-    """Return the kernel distance of the first `n` points from the others."""
-    m = len(values) - n
-    first, last, between = values[:n, :n], values[n:, n:], values[:n, n:]
-    own = [(v.sum() - v.diagonal().sum()) / (k * (k - 1)) for v, k in ((first, n), (last, m))]
-    return own[0] + own[1] - 2 * between.mean()
+    n, m = len(fake), len(real)
+    values = kernel(points, points).fill_diagonal_(0)
+    orders = torch.stack([torch.randperm(n + m, generator=source) for _ in range(PERMUTATIONS)], 1)
+    first = (orders < n).double()  # (N + M, divisions): whether a picture is in the first set
+    last = 1 - first
+    own = (first * (values @ first)).sum(0) / (n * (n - 1)) + (last * (values @ last)).sum(0) / (m * (m - 1))
+    return own - 2 * (first * (values @ last)).sum(0) / (n * m)
 
 
 def rank_correlation(a: list[float], b: list[float]) -> float:

@@ -106,9 +106,11 @@ def reference() -> str:
 def command_section(name: str) -> str:
     """Return the section of a command in Markdown."""
     words = ["data", "check"] if name == "data" else [name]
-    with contextlib.redirect_stdout(io.StringIO()) as output:
+    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # in other encodings the help has other boxes
+    with contextlib.redirect_stdout(output):
         parse([*words, "--help"])
-    head, *boxes = output.getvalue().split("╭─")
+    output.seek(0)
+    head, *boxes = output.read().split("╭─")
     usage, _, description = head.strip().partition("\n\n")
     lines = [
         f"## dcgan {' '.join(words)}",

@@ -269,8 +269,11 @@ def test_the_reference_has_every_command_and_its_flags(site: Path):
     html = re.sub(r"<[^>]+>", "", read_text(site / "reference" / "cli" / "index.html"))
     for name in COMMANDS:
         assert f"dcgan {'data check' if name == 'data' else name}" in html
-    for flag in ("--n-critic INT", "--truncation", "--train-on-fakes", "--single-file", "--data-root"):
-        assert flag in html
+    terms = re.findall(r"<dt>(?:<code>)?([^<]*)", read_text(site / "reference" / "cli" / "index.html"))
+    assert "MODEL" in terms
+    for flag in ("--n-critic", "--truncation", "--train-on-fakes", "--single-file", "--data-root"):
+        assert any(flag in term for term in terms), flag
+    assert "│" not in html
 
 
 def test_the_korean_site_says_which_pages_are_in_english_only(site: Path):

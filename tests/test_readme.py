@@ -43,7 +43,8 @@ def test_both_languages_show_the_same_commands_and_python():
     ids=lambda p: p.relative_to(ROOT).as_posix(),
 )
 def test_every_link_has_a_target(path: Path):
-    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
     for link in links:
         if not link.startswith("https://"):
             assert (path.parent / link).exists(), link

@@ -129,6 +129,12 @@ def extra_flags(p):
         default=0,
         help="from 0 images on --split and the shares grow to what is asked for here; goals are 4 before",
     )
+    add(
+        "--gauss",
+        type=int,
+        default=0,
+        help="looks are drawn from the Gaussian (of this rank) of a group's looks; --goals nearest of the group are its reals",
+    )
     add("--keep", action="store_true", help="keep a state for every mark")
 
 
@@ -142,6 +148,35 @@ class Mix(train.Run):
         )
         if a.afresh:
             self.ema.load_state_dict(self.g.state_dict())
+
+    def gaussians(self):
+        """Of every group the mean of its looks, and (rank, looks) directions as long as their deviations."""
+        means, factors = [], []
+        for k in range(self.a.groups):
+            x = self.table[self.told == k]
+            x = x if len(x) else self.table[:1]
+            u, s, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+            f, r = torch.zeros(self.a.gauss, x.shape[1]), min(self.a.gauss, len(s))
+            f[:r] = s[:r, None] * v[:r] / max(1, len(x)) ** 0.5
+            means.append(x.mean(0))
+            factors.append(f)
+        return torch.stack(means), torch.stack(factors)
+
+    def condition(self, index, source=None):
+        a = self.a
+        if not a.gauss:
+            return super().condition(index, source)
+        if not hasattr(self, "means"):
+            self.means, self.factors = self.gaussians()
+        group = self.told[index]
+        looks = self.means[group] + torch.einsum(
+            "nr,nrd->nd", torch.randn(len(index), a.gauss, generator=source), self.factors[group]
+        )
+        mine = self.told[None] == group[:, None]
+        near = torch.cdist(looks, self.table).masked_fill(~mine, 1e6).topk(max(1, a.goals), largest=False).indices
+        same = torch.zeros_like(mine).scatter_(1, near, True) & mine
+        self.other, self.mixed = near[:, 0], torch.ones(len(index))
+        return (group, looks + a.jitter * torch.randn(looks.shape, generator=source)), same
 
     def step(self):
         a, t = self.a, time.process_time()

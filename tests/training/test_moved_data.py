@@ -71,9 +71,8 @@ def test_moved_pictures_are_asked_for_and_found(moved_run: RunFolder, tmp_path: 
     assert moved_run.config().data == "moved"
     dcgan.resume(moved_run, steps=4)
     moved = str(tmp_path / "home" / "moved")
-    assert evaluate(moved_run, data=moved, split="all", n=100, features="random", show_progress=False).notes == (
-        "no real against real: it needs 100 more real pictures, and there are 0",
-    )
+    notes = evaluate(moved_run, data=moved, split="all", n=100, features="random", show_progress=False).notes
+    assert not any("holds other pictures" in note for note in notes)
 
 
 def test_other_pictures_than_those_of_the_training_are_said(moved_run: RunFolder, tmp_path: Path):

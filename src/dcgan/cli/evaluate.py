@@ -29,7 +29,7 @@ class Evaluate:
     pictures, or 1,000; at most as many as there are files."""
     features: str | None = None
     """The feature extractor: one of the list above, or the folder of a judge of your own. By default `judge` for mnist
-    and stacked-mnist at their own size, else `random`."""
+    and stacked-mnist at their own size, else `lite0`."""
     seeds: int = 5
     """Number of independent sets of samples, 5 to 20; files are one set, in as many parts for metrics of classes."""
     k: int = 5

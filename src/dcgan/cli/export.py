@@ -12,21 +12,21 @@ from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.system.console import print_message
 
-Format = Literal["onnx", "safetensors", "web"]
+Format = Literal["onnx", "safetensors", "web", "space"]
 
 
 @dataclass(frozen=True)
 class Export:
-    """Export a trained generator: ONNX, the layout of the Hub, or a web bundle that draws in the browser."""
+    """Export a trained generator: ONNX, the layout of the Hub, a web bundle that draws in the browser, or a Space."""
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, the folder of a saved model, a shipped name (mnist, mnist-dcgan, mnist-cgan), or a Hub id such as
     user/name."""
     out: Path
-    """FILE.onnx; a folder for `safetensors` and `web`; FILE.html with --single-file."""
+    """FILE.onnx; a folder for `safetensors`, `web` and `space`; FILE.html with --single-file."""
     format: Format = "onnx"
     """`onnx` is compared with PyTorch before the file is kept; `safetensors` is the Hub's layout; `web` is a page that
-    runs the generator in the visitor's browser."""
+    runs the generator in the visitor's browser; `space` is a folder with a Gradio page for the Hub's Spaces."""
     for_torch_fidelity: FlagCreatePairsOff[bool] = False
     """ONNX whose output is uint8 with three channels, as torch-fidelity's command needs it."""
     single_file: FlagCreatePairsOff[bool] = False
@@ -38,7 +38,8 @@ class Export:
 
     def __call__(self) -> Result:
         self._check()
-        return {"onnx": self._onnx, "safetensors": self._safetensors, "web": self._web}[self.format]()
+        formats = {"onnx": self._onnx, "safetensors": self._safetensors, "web": self._web, "space": self._space}
+        return formats[self.format]()
 
     def _check(self) -> None:
         """Refuse flags of another format, and a path that cannot be written, before anything is loaded."""
@@ -94,6 +95,15 @@ class Export:
             else f"serve it: python -m http.server -d {shlex.quote(str(self.out))}"
         )
         return {"out": str(self.out), "bytes": size}, f"{page}: {size:,} bytes; {usage}"
+
+    def _space(self) -> Result:
+        from dcgan.exporting.space import write_space_folder
+        from dcgan.sampling.model import load
+
+        size = write_space_folder(load(self.model), self.out)
+        requirements, app = (shlex.quote(str(self.out / name)) for name in ("requirements.txt", "app.py"))
+        usage = f"pip install -r {requirements}; python {app}"
+        return {"out": str(self.out), "bytes": size}, f"{self.out}: {size:,} bytes; start it: {usage}"
 
 
 @dataclass(frozen=True)

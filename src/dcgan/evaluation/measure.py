@@ -34,6 +34,7 @@ from dcgan.evaluation.compute import (
     extract_samples,
 )
 from dcgan.evaluation.copies import MAX_CROSS_SPLIT, CopyCheck, can_check_copies, check_copies
+from dcgan.evaluation.flattery import flattery_notes
 from dcgan.evaluation.save import nearest_grid, save_evaluation, save_sheets
 from dcgan.evaluation.task import FLOOR_SPLIT, MIN_TO_JUDGE, EvaluationTask, open_task
 from dcgan.files import printable
@@ -104,8 +105,8 @@ def evaluate(
             default `test`, or `all` if the test split has fewer than 50 pictures.
         n: the number of samples that each metric is computed from: by default 10,000, or 26,000 of stacked digits, but
             at most as many as there are training pictures, or 1,000. Of files at most the number of samples is used.
-        features: the name of a feature extractor (`judge`, `inception` or `random`), or a judge's folder; by default
-            `judge` for MNIST's digits, else `random`.
+        features: the name of a feature extractor (`judge`, `lite0`, `random`, ...), or a judge's folder; by default
+            `judge` for MNIST's digits, else `lite0`.
         seeds: how many independent sets of samples are drawn, 5 to 20. Samples of files are one set; for metrics of
             classes they are divided into as many disjoint parts.
         k: the neighbor that precision, recall, density and coverage use: 5 as Naeem et al. 2020, 3 as Kynkäänniemi et
@@ -194,7 +195,7 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         neighbor_k=task.k,
         metrics=_estimate_metrics(task, metrics, real, floor),
         class_shares=_class_shares(task, metrics.samples),
-        notes=tuple(_notes(task, real, pool, metrics.first)),
+        notes=(*_notes(task, real, pool, metrics.first), *flattery_notes(task)),
         seconds=round(time.perf_counter() - start, 1),
         too_few=_too_few(task, reference_count),
         equality=equality,

@@ -12,7 +12,7 @@ from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, m
 from dcgan.evaluation.training_data import open_training_data
 from dcgan.files import printable
 from dcgan.metrics import fidelity
-from dcgan.metrics.features import FeatureExtractor, default_extractor, open_extractor
+from dcgan.metrics.features import FeatureExtractor, open_default_extractor, open_extractor
 from dcgan.metrics.intervals import MAX_SEEDS, MIN_SEEDS
 from dcgan.sampling.model import Model
 
@@ -121,8 +121,10 @@ def open_task(
     if not MIN_SEEDS <= seeds <= MAX_SEEDS:
         raise UserError(f"an interval needs from {MIN_SEEDS} to {MAX_SEEDS} seeds, not {seeds}")
     is_stacked = name == "stacked-mnist"
-    extractor_name = features or default_extractor(name, samples.image_shape)
-    extractor = open_extractor(extractor_name, is_stacked=is_stacked, device=device)
+    if features:
+        extractor = open_extractor(features, is_stacked=is_stacked, device=device)
+    else:
+        extractor = open_default_extractor(name, samples.image_shape, is_stacked=is_stacked, device=device)
     if k < 1:
         raise UserError(f"--k is a number of neighbors, at least 1, not {k}")
     data_source, real_images, notes = _open_real_images(data, split or "test", samples, extractor)

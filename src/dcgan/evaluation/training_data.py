@@ -12,6 +12,7 @@ from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange, value_range_of
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.presets import TRAINING_FEATURES
 from dcgan.run.folder import DataRecord, RunFolder
 from dcgan.sampling.model import Model
 
@@ -27,6 +28,7 @@ class TrainingData:
         rules: by which the data were read, see `dcgan.data.rules`.
         record: what the checkpoint of the run knows.
         config: the settings of the run; None if the model is in no run.
+        features: the features that it was trained with, see `dcgan.presets.TRAINING_FEATURES`; None without.
     """
 
     name: str
@@ -35,6 +37,7 @@ class TrainingData:
     rules: int
     record: DataRecord
     config: Config | None
+    features: str | None = None
 
     def has_other_pictures(self, images: ImageSet, source: str) -> bool:
         """Return whether an image set, opened by `source`, has other pictures, if that is known."""
@@ -69,6 +72,7 @@ def training_data_of(model: Model) -> TrainingData | None:
         rules if isinstance(rules, int) else RULES_OF_0_1,
         record,
         config,
+        TRAINING_FEATURES.get(str(trained.get("preset"))),
     )
 
 

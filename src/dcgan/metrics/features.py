@@ -6,8 +6,8 @@
 - `random`: 64 features of a small VGG16 whose weights are drawn from a fixed seed and never trained. It works for any
   data and offline (Naeem et al. 2020 use such a network for data that differ much from ImageNet). Its distances have
   no unit of their own.
-- `lite0`, `lite2`: features of two small networks that were trained on ImageNet (`dcgan.models.lite`), for any data and
-  offline.
+- `lite0`, `lite2`: features of two small networks that were trained on ImageNet (`dcgan.models.lite`), with those of
+  `random`, for any data and offline.
 - `inception`: the 2,048 features of torch-fidelity's Inception v3, if its weights are on the disk or can be
   downloaded.
 - `dinov2`, `clip`: features of two vision transformers, if their weights are on the disk or can be downloaded.
@@ -17,6 +17,7 @@ and the command line lists the names without it.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,14 @@ from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 from dcgan.metrics.extractor import FeatureExtractor
 
-__all__ = ["DEFAULT_EXTRACTORS", "EXTRACTORS", "FeatureExtractor", "default_extractor", "open_extractor"]
+__all__ = [
+    "DEFAULT_EXTRACTORS",
+    "EXTRACTORS",
+    "FeatureExtractor",
+    "default_extractor",
+    "open_default_extractor",
+    "open_extractor",
+]
 
 
 def _open_judge(device: str, is_stacked: bool) -> FeatureExtractor:
@@ -70,13 +78,33 @@ EXTRACTORS: dict[str, Callable[[str, bool], FeatureExtractor]] = {
 DEFAULT_EXTRACTORS = {("mnist", (1, 28, 28)): "judge", ("stacked-mnist", (3, 28, 28)): "judge"}
 """The extractor of a data set at an image shape (C, H, W), where it is not `FALLBACK_EXTRACTOR`: the judge was trained
 on these digits."""
-FALLBACK_EXTRACTOR = "random"
-"""The extractor of all other data."""
+FALLBACK_EXTRACTOR = "lite0"
+"""The extractor of all other data: of those that need no download, it ranks alterations of pictures most as a person
+does (docs/evaluation.md)."""
+OFFLINE_EXTRACTOR = "random"
+"""The extractor that serves in its place where a package that it needs is missing."""
 
 
 def default_extractor(data: str, image_shape: tuple[int, int, int]) -> str:
     """Return the name of the extractor that is used for a data set if the user names none."""
     return DEFAULT_EXTRACTORS.get((data, image_shape), FALLBACK_EXTRACTOR)
+
+
+def open_default_extractor(
+    data: str, image_shape: tuple[int, int, int], *, is_stacked: bool = False, device: str = "cpu"
+) -> FeatureExtractor:
+    """Load the extractor that is used for a data set if the user names none.
+
+    Where a package that it needs is missing, `random` serves, and one of its notices says so.
+    """
+    from dcgan.models.lite import MissingWeightsError  # imports torch
+
+    name = default_extractor(data, image_shape)
+    try:
+        return open_extractor(name, is_stacked=is_stacked, device=device)
+    except MissingWeightsError as error:
+        extractor = open_extractor(OFFLINE_EXTRACTOR, device=device)
+        return replace(extractor, notices=(*extractor.notices, f"{error}; {extractor.name} serves in its place"))
 
 
 def open_extractor(name: str, *, is_stacked: bool = False, device: str = "cpu") -> FeatureExtractor:
