@@ -73,10 +73,6 @@ PRESET_DESCRIPTIONS = {
 }
 """A line for each preset in `dcgan train --help`."""
 
-TRAINING_FEATURES: dict[str, str] = {}
-"""The features of `dcgan.metrics.features` that a preset trains with, by the preset's name. They flatter its samples,
-so an evaluation with them says so. No preset of this version trains with features."""
-
 
 def configure(preset: str | os.PathLike[str] = DEFAULT_PRESET, **settings: Any) -> Config:
     """Return a preset with some of its settings replaced.

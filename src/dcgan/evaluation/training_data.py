@@ -12,7 +12,6 @@ from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange, value_range_of
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.presets import TRAINING_FEATURES
 from dcgan.run.folder import DataRecord, RunFolder
 from dcgan.sampling.model import Model
 
@@ -28,7 +27,7 @@ class TrainingData:
         rules: by which the data were read, see `dcgan.data.rules`.
         record: what the checkpoint of the run knows.
         config: the settings of the run; None if the model is in no run.
-        features: the features that it was trained with, see `dcgan.presets.TRAINING_FEATURES`; None without.
+        features: those that it was trained to match, by their name in `metrics.features`; None without.
     """
 
     name: str
@@ -63,7 +62,7 @@ def training_data_of(model: Model) -> TrainingData | None:
     trained = model.trained
     if not trained.get("data"):
         return None
-    key, rules = trained.get("data_key"), trained.get("data_rules")
+    key, rules, features = (trained.get(name) for name in ("data_key", "data_rules", "features"))
     record, config = _read_run(Path(model.source))
     return TrainingData(
         str(trained["data"]),
@@ -72,7 +71,7 @@ def training_data_of(model: Model) -> TrainingData | None:
         rules if isinstance(rules, int) else RULES_OF_0_1,
         record,
         config,
-        TRAINING_FEATURES.get(str(trained.get("preset"))),
+        features if isinstance(features, str) else None,
     )
 
 

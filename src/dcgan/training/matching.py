@@ -234,7 +234,7 @@ def find_positions(features: Tensor, small_images: Tensor) -> Tensor:
     scaled = [numbers / numbers.square().sum(1).mean().sqrt().clamp(min=EPSILON) for numbers in centered]
     left, lengths, _ = torch.linalg.svd(torch.cat(scaled, 1), full_matrices=False)
     rank = min(APPEARANCE_DIM, len(lengths))
-    positions = left.new_zeros(len(features), APPEARANCE_DIM)
+    positions: Tensor = left.new_zeros(len(features), APPEARANCE_DIM)
     positions[:, :rank] = left[:, :rank] * lengths[:rank]
     positions /= positions.square().mean().sqrt().clamp(min=EPSILON)
     return positions

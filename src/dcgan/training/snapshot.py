@@ -22,6 +22,7 @@ from dcgan.training.callbacks import Callbacks, SnapshotEvent
 from dcgan.training.checkpoint import collect_tensors, save_checkpoint
 from dcgan.training.ema import estimate_batchnorm
 from dcgan.training.history import History
+from dcgan.training.matching import FEATURES
 from dcgan.training.picture_watch import PictureWatch
 from dcgan.training.recovery import HealthyState, copy_healthy_state
 from dcgan.training.state import State
@@ -100,7 +101,8 @@ def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
         "averaged": config.ema > 0,
         "command": None if custom_names else printable(train_command(config)),
     }
-    return origin | ({"classes": list(state.data.classes)} if state.class_count else {})
+    matched = {} if state.matcher is None else {"features": FEATURES}
+    return origin | matched | ({"classes": list(state.data.classes)} if state.class_count else {})
 
 
 def save_state(state: State, writer: RunWriter) -> None:
