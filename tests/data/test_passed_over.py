@@ -115,7 +115,7 @@ def test_pictures_of_telephones_without_pillow_heif(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("dcgan.data.folder.can_read_heif", lambda: False)
     readable_suffixes.cache_clear()
     try:
-        assert list_folder(tmp_path).notices == ["not read: 30 .heic (pip install 'dcgan[heif]')"]
+        assert list_folder(tmp_path).notices == ["not read: 30 .heic (pip install 'pillow-heif>=0.18')"]
     finally:
         readable_suffixes.cache_clear()
 

@@ -142,7 +142,7 @@ NAN = np.full((2, 16, 16), np.nan, np.float32)
         (Pictures([(GRAY[0], [0, 1])]), "a label must be one whole number, the class"),
         ((GRAY, LABELS[:5]), r"12 pictures need as many labels, not an array \(5,\)"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_cannot_be_used_is_refused_in_one_line(data: object, message: str):
     with pytest.raises(UserError, match=message) as error:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
 from dcgan.files import printable
+from dcgan.system.install import install_command
 
 SYSTEM_FOLDERS = frozenset(
     (
@@ -26,7 +27,7 @@ MAX_NAMES = 3
 MAX_SUFFIXES = 5
 """Suffixes of unread files that are listed."""
 HELP = {
-    **dict.fromkeys(HEIF_SUFFIXES, "pip install 'dcgan[heif]'"),
+    **dict.fromkeys(HEIF_SUFFIXES, install_command("heif")),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "raw photos: export as .jpg"),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"), "videos: save their frames as .png"),
     **dict.fromkeys((".zip", ".npz", ".npy", ".parquet", ".tar"), "give each as --data itself"),

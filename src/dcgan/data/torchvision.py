@@ -13,6 +13,7 @@ from dcgan.cache import cache_folder
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.system.console import standard_error
+from dcgan.system.install import install_command
 
 Array = npt.NDArray[Any]
 
@@ -98,7 +99,7 @@ def _open_dataset(name: str, entry: TorchvisionSet, arguments: Mapping[str, Any]
         with contextlib.redirect_stdout(standard_error()):
             return dataset_class(str(root), download=True, **arguments)
     except ModuleNotFoundError as error:
-        raise UserError(f"{name} needs {error.name}: pip install 'dcgan[svhn]'") from None
+        raise UserError(f"{name} needs {error.name}: {install_command('svhn')}") from None
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         folder = roots[-1] / entry.folder
         reason = printable((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
