@@ -76,7 +76,7 @@ def test_names_and_paths_stay(data: str | Path):
         DataLoader(Pictures(list(COLOR)), batch_size=5, collate_fn=lambda items: np.stack(items)),
         TensorDataset(torch.from_numpy(first(COLOR))),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_every_kind_of_object_gives_the_same_pictures(data: object):
     pictures, labels = stored(data)
@@ -101,7 +101,7 @@ def test_gray_pictures_need_no_channels():
         DataLoader(TensorDataset(torch.from_numpy(COLOR), torch.from_numpy(LABELS)), batch_size=7, shuffle=True),
         DataLoader(Stream(list(zip(first(COLOR), LABELS, strict=True))), batch_size=7),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_labels_come_with_their_pictures(data: object):
     pictures, labels = stored(data)
