@@ -69,6 +69,10 @@ def test_two_presets_with_two_seeds(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert (
         command([*words[:5], "--steps", "4", "--n", str(SAMPLE_COUNT), "--seeds", "0"]) == 0
     )  # fewer presets and seeds
+    path = out / "vanilla-0" / "evaluation" / "figures.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"features": "random"}))  # as by another version
+    assert command([*words[:5], "--steps", "4", "--n", str(SAMPLE_COUNT), "--seeds", "0"]) == 0
+    assert json.loads(path.read_text())["features"] == "judge"
 
 
 def test_an_interrupted_comparison_continues_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

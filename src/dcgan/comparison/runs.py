@@ -13,8 +13,10 @@ from dcgan.devices.processes import TrainingStopped
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
 from dcgan.files import current_folder, read_json, write_json
+from dcgan.metrics.features import open_default_extractor
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
+from dcgan.sampling.model import load
 from dcgan.training.checkpoint import read_checkpoint
 from dcgan.training.progress import CheckpointRecord
 from dcgan.training.recovery import MAX_RECOVERIES_IN_A_ROW
@@ -123,4 +125,12 @@ def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:
     if not path.exists():
         return False
     content = read_json(path)
-    return content.get("step") == step and content.get("n") == n
+    # Earlier versions had other default features, and figures of different features cannot stand in one table.
+    is_comparable = content.get("features") == _default_features(folder)
+    return is_comparable and content.get("step") == step and content.get("n") == n
+
+
+def _default_features(folder: RunFolder) -> str:
+    """Return the name of the features with which `evaluate` reports the metrics of a run if no others are named."""
+    data, shape = folder.config().data, load(folder.path).generator.picture_shape
+    return open_default_extractor(data, shape, is_stacked=data == "stacked-mnist").name_for(shape)
