@@ -103,6 +103,11 @@ def assert_close_entry(entry: LogEntry, expected: LogEntry, *, is_noisy: bool) -
             assert entry[key] == value, (key, entry, expected)
 
 
+def without_copies(entry: LogEntry) -> LogEntry:
+    """Return an entry without what the search for copies says, which version 0.1.0 did not do."""
+    return {name: value for name, value in entry.items() if name != "copies" and not name.startswith("near_training")}
+
+
 def without_seconds(entry: LogEntry) -> LogEntry:
     return {key: value for key, value in entry.items() if key != "seconds"}
 
@@ -145,7 +150,7 @@ def test_a_resumed_run_equals_that_of_version_0_1(run: RunFolder, name: str):
     else:
         assert_close_tensors(tensors, expected)
 
-    entries = list(map(without_seconds, run.log.entries()))
+    entries = [without_copies(without_seconds(entry)) for entry in run.log.entries()]
     expected_entries = list(map(without_seconds, MetricsLog(FIXTURES / f"{name}.after.jsonl").entries()))
     assert [list(entry) for entry in entries] == [list(entry) for entry in expected_entries]
     if exact:

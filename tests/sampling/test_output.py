@@ -154,8 +154,10 @@ def test_a_hundred_thousand_million_samples_are_refused_in_one_line(refused, tmp
 
 def test_frames_that_do_not_fit_are_refused(refused, tmp_path: Path):
     for words in ([], ["--direction", "1"]):
-        text = refused("interpolate", "mnist", "--frames", "100000000000", "--out", str(tmp_path / "a.gif"), *words)
+        text = refused("interpolate", "mnist", "--frames", "100000000000", "--out", str(tmp_path / "a.png"), *words)
         assert "give fewer frames" in text
+    text = refused("interpolate", "mnist", "--frames", "100000000000", "--out", str(tmp_path / "a.gif"))
+    assert "give at most 2,000, or write an .mp4" in text
 
 
 def test_the_command_writes_what_the_function_returns(tmp_path: Path):

@@ -172,6 +172,7 @@ def test_a_training_brings_samples_nearer_and_is_a_whole_run(tmp_path: Path):
     assert run.curves.stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path):
     data = save_pictures(tmp_path / "squares", make_pictures(60))
     config = configure("match", **TINY | {"data": str(data)})

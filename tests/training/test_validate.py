@@ -87,7 +87,8 @@ def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: py
     set_distances(monkeypatch, [3.0, 1.0, 2.0])
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=7, **EVALUATED)
     assert origin(folder)["step"] == 4
-    assert origin(folder)["measured"] == {DISTANCE: 1.0, "features": "random", "split": "validation", "n": 130}
+    measured = {DISTANCE: 1.0, "features": "random", "split": "validation", "n": 130}
+    assert measured.items() <= origin(folder)["measured"].items()  # beside it stands what the search for copies says
     record = saved_record(folder)
     assert (record["best"], record["best_step"], record["stale"]) == (1.0, 4, 1)
     shorter = dcgan.train("dcgan", out=tmp_path / "s", steps=4, **SMALL)

@@ -361,7 +361,10 @@ def difference_interval(count: int, n: int, other_count: int, other_n: int) -> t
 
 def load_or_find(name: str, find: Callable[[], NearestTraining]) -> NearestTraining:
     """Return the nearest training pictures of a cache entry; if there is none, find them and write it."""
-    with contextlib.suppress(OSError, ValueError, KeyError), np.load(cache_folder() / name / "nearest.npz") as arrays:
+    with (
+        contextlib.suppress(OSError, ValueError, KeyError),
+        np.load(cache_folder() / name / "nearest.npz", allow_pickle=False) as arrays,
+    ):
         return NearestTraining(*(torch.from_numpy(arrays[str(i)]) for i in range(len(arrays.files))))
     nearest = find()
     with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
