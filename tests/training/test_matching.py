@@ -147,6 +147,13 @@ def test_equal_pictures_are_possible():
     assert gradient.isfinite().all()
 
 
+def test_more_pictures_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch):
+    Matcher(make_pictures(2))
+    monkeypatch.setattr("dcgan.system.resources.available_memory", lambda: 50_000)
+    with pytest.raises(UserError, match=r"the features of 24 pictures need .* use --preset fast, or fewer pictures"):
+        Matcher(make_pictures(24))
+
+
 def test_transparent_pictures_are_seen_on_white():
     images = torch.tensor([0.0, 0.0, 0.0, -1.0])[None, :, None, None].expand(1, 4, 2, 2)
     torch.testing.assert_close(matching.as_rgb(images), torch.ones(1, 3, 2, 2))

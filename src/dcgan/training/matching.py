@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from dcgan.images import composite_on_white, to_float
 from dcgan.models.lite import LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
+from dcgan.system.resources import check_memory
 
 FEATURES = "lite0"
 """The frozen network."""
@@ -56,6 +57,7 @@ SMALL_SIDES = (8, 4)
 """Sides of the small versions."""
 MAX_BATCH = 64
 """Pictures whose features are computed at a time before the training."""
+FLOAT_BYTES = 4
 EPSILON = 1e-6
 FAR = 1e6
 """A distance at which every weight is 0."""
@@ -101,6 +103,8 @@ class Matcher(nn.Module):
             for images in map(to_float, torch.split(pixels, MAX_BATCH)):
                 maps = self._network(images)
                 spaces.append(space_vectors(images, maps))
+                if not features:
+                    self._check_memory(len(pixels), spaces[0])
                 features.append(maps[-1].mean((2, 3)))
                 small.append(_reduced(images, FINE_SIDE))
         self._spaces = [torch.cat(vectors) for vectors in zip(*spaces, strict=True)]
@@ -109,6 +113,12 @@ class Matcher(nn.Module):
         recent = torch.cat(small_pictures(few), 1)
         self.register_buffer("recent_samples", recent)
         self.register_buffer("recent_reals", recent.clone())
+
+    @staticmethod
+    def _check_memory(count: int, first_spaces: list[Tensor]) -> None:
+        """Refuse more pictures than this machine can hold the vectors of."""
+        needed = count * FLOAT_BYTES * sum(vectors.shape[1] for vectors in first_spaces)
+        check_memory(needed, f"the features of {count:,} pictures", "use --preset fast, or fewer pictures")
 
     def find_goals(self, positions: Tensor, groups: Tensor) -> Goals:
         """Find the real pictures that attract samples: of their groups those nearest to their positions.
