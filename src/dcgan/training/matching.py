@@ -98,7 +98,7 @@ class Matcher(nn.Module):
         self._pixels = pixels
         self.register_buffer("groups", torch.zeros(len(pixels), dtype=torch.int64, device=pixels.device))
         self._network = FrozenMaps(load_lite_network(FEATURES).to(pixels.device), to_float(pixels[: 4 * MAX_BATCH]))
-        spaces, features, small = [], [], []
+        spaces, features, small = list[list[Tensor]](), list[Tensor](), list[Tensor]()
         with torch.no_grad():
             for images in map(to_float, torch.split(pixels, MAX_BATCH)):
                 maps = self._network(images)
