@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcgan.evaluation import grids, measure
+from dcgan.evaluation import floor, grids
 from dcgan.evaluation.grids import make_class_grid
 from dcgan.evaluation.measure import evaluate
 from dcgan.evaluation.samples import open_samples
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("small_reference")
 
 def test_nearest_training_pictures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The samples are copies of training digits, so each is followed by itself."""
-    monkeypatch.setattr(measure, "MAX_FLOOR_IMAGES", 1100)
+    monkeypatch.setattr(floor, "MAX_FLOOR_IMAGES", 1100)
     monkeypatch.setattr(grids, "MAX_FLOOR_IMAGES", 1100)
     evaluate(str(write_copies(tmp_path / "s.npz")), data="mnist", neighbours=tmp_path / "n.png")
     grid = np.asarray(Image.open(tmp_path / "n.png"))

@@ -13,7 +13,8 @@ import dcgan
 from dcgan.cache import cache_folder
 from dcgan.cli.main import run as run_command
 from dcgan.data.open import open_images
-from dcgan.evaluation import grids, measure
+from dcgan.evaluation import floor as floor_module
+from dcgan.evaluation import grids
 from dcgan.evaluation.measure import evaluate
 from dcgan.images import save_png
 from dcgan.metrics import fidelity, jackknife
@@ -295,7 +296,7 @@ def test_samples_of_another_size_are_converted_if_requested(tmp_path: Path):
 
 def test_the_floor_is_read_from_the_cache(finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch):
     first = evaluate(finished_run.path, n=SAMPLE_COUNT)
-    monkeypatch.setattr(measure, "floor_sets", lambda pool, n, count: pytest.fail("it is in the cache"))
+    monkeypatch.setattr(floor_module, "floor_sets", lambda pool, n, count: pytest.fail("it is in the cache"))
     floor = evaluate(finished_run.path, n=SAMPLE_COUNT).metrics["precision"].floor
     assert floor == first.metrics["precision"].floor
 

@@ -11,19 +11,15 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from dcgan.cache import cache_key
-from dcgan.data.near_duplicates import group_near_duplicates
-from dcgan.data.similarity import make_thumbnails
 from dcgan.evaluation.compute import (
     DISTANCES_OF_SETS,
     MAX_MANIFOLD_IMAGES,
     MIN_SET_SAMPLES,
     NEIGHBOR_METRICS,
-    PAIR_METRIC,
     Metrics,
     RealSide,
     SampleMetrics,
@@ -33,8 +29,15 @@ from dcgan.evaluation.compute import (
     describe_real_side,
     extract_samples,
 )
-from dcgan.evaluation.copies import MAX_CROSS_SPLIT, CopyCheck, can_check_copies, check_copies
+from dcgan.evaluation.copies import CopyCheck, can_check_copies, check_copies
 from dcgan.evaluation.flattery import flattery_notes
+from dcgan.evaluation.floor import (
+    CROSS_SPLITS,
+    FLOOR_SET_COUNT,
+    extract_floor_pool,
+    floor_key,
+    load_or_compute_floor,
+)
 from dcgan.evaluation.save import nearest_grid, save_evaluation, save_sheets
 from dcgan.evaluation.task import FLOOR_SPLIT, MIN_TO_JUDGE, EvaluationTask, open_task
 from dcgan.files import printable
@@ -51,29 +54,18 @@ from dcgan.metrics.intervals import (
 )
 from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.reference import (
-    MAX_FLOOR_IMAGES,
     MAX_REFERENCE_IMAGES,
     FeatureSet,
-    choose_rows,
     concatenate_sets,
     extract_reference,
-    floor_sets,
-    load_or_compute_values,
 )
 from dcgan.metrics.results import Evaluation
-from dcgan.rng import SeparatePurpose, derive_separate_seed
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
 """Packages whose versions are written beside the metrics."""
-CROSS_SPLITS = 20
-"""Random divisions of all real pictures into two halves that the floor is the mean of."""
-FLOOR_SET_COUNT = 2
-"""Sets of real pictures that the floor is the mean of; it varies little between sets."""
-FLOOR_VERSION = 3
-"""Version of the floor's metrics in the cache. It is raised when a metric is computed in another way."""
 
 
 def evaluate(
@@ -176,12 +168,12 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         real = describe_real_side(
             extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update), task.n, task.k
         )
-        pool = _extract_floor_pool(task, bar.update)
-        floor = _load_or_compute_floor(task, real, pool)
+        pool = extract_floor_pool(task, bar.update)
+        floor = load_or_compute_floor(task, real, pool)
         metrics = _compute_sample_metrics(task, real, bar.update)
         check = check_copies(task, bar.update) if copies and can_check_copies(task) else None
     if task.train_on_fakes:
-        add_train_on_fakes(task, metrics, floor, cache_key("trained on reals", _floor_key(task, 0)))
+        add_train_on_fakes(task, metrics, floor, cache_key("trained on reals", floor_key(task, 0)))
     equality = permutation_test(metrics.first.features, real.features.features)
     evaluation = Evaluation(
         source=printable(task.samples.name),
@@ -226,78 +218,6 @@ def _too_few(task: EvaluationTask, reference_count: int) -> str:
     if count >= MIN_TO_JUDGE:
         return ""
     return f"too few to judge: {count} {what}, and at least {MIN_TO_JUDGE} are needed"
-
-
-def _extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], object]) -> FeatureSet:
-    """Return the features of the real pictures that the floor is computed from; none if all data are the reference."""
-    if task.split not in FLOOR_SPLIT:
-        return FeatureSet(torch.empty(0, task.extractor.feature_count))
-    images = task.open_floor_split()
-    max_count = min(len(images), FLOOR_SET_COUNT * task.n, MAX_FLOOR_IMAGES)
-    return extract_reference(images, FLOOR_SPLIT[task.split], task.extractor, max_count, on_extracted)
-
-
-def _load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet) -> dict[str, Floor]:
-    """Return the metrics with other real pictures instead of samples.
-
-    If there are fewer of them than samples, only the kernel distance has a floor, because it does not depend on their
-    number. If all pictures are the reference, halves of them are compared with each other.
-    """
-    if task.split not in FLOOR_SPLIT:
-        return _cross_split_floor(task, real)
-    n = min(task.n, len(pool))
-    if n < fidelity.MIN_IMAGES:
-        return {}
-
-    def compute_floor() -> dict[str, list[float]]:
-        if n < task.n:
-            distance = fidelity.kernel_distance(pool.features, real.features.features)
-            return {PAIR_METRIC: [distance]}
-        sets = [
-            compute_metrics(task, fake, real, seed).values()
-            for seed, fake in enumerate(floor_sets(pool, n, FLOOR_SET_COUNT))
-        ]
-        return {name: [metrics[name] for metrics in sets] for name in sets[0]}
-
-    values = load_or_compute_values(_floor_key(task, len(real)), compute_floor)
-    return {name: Floor(tuple(floor), n, len(real)) for name, floor in values.items()}
-
-
-def _cross_split_floor(task: EvaluationTask, real: RealSide) -> dict[str, Floor]:
-    """Return the kernel distance of random halves of the real pictures from each other.
-
-    Near duplicates are in one half. The distance does not depend on the number of pictures, so it can be compared with
-    that of the samples from all of them.
-    """
-    rows = choose_rows(len(task.real_images), len(real))[:MAX_CROSS_SPLIT]
-    groups = group_near_duplicates(make_thumbnails(task.real_images.pixels[rows]))
-    distances, sizes = [], []
-    for i in range(CROSS_SPLITS):
-        seed = derive_separate_seed(i, SeparatePurpose.CROSS_SPLITS)
-        order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows))
-        in_order = torch.from_numpy(np.argsort(order, kind="stable"))[groups].argsort(stable=True)
-        half = len(rows) // 2
-        first, second = real.features.features[in_order[:half]], real.features.features[in_order[half : 2 * half]]
-        distances.append(fidelity.kernel_distance(first, second))
-        sizes.append(half)
-    return {PAIR_METRIC: Floor(tuple(distances), sizes[0], sizes[0])}
-
-
-def _floor_key(task: EvaluationTask, reference_count: int) -> str:
-    return cache_key(
-        "floor",
-        FLOOR_VERSION,
-        task.real_images.content_key,
-        task.split,
-        task.n,
-        reference_count,
-        FLOOR_SET_COUNT,
-        task.features_name,
-        task.extractor.weights_key,
-        task.samples.image_shape,
-        task.infinite,
-        task.k,
-    )
 
 
 def _compute_sample_metrics(
