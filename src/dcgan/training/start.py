@@ -1,9 +1,7 @@
 """Starting and resuming a training: from the settings, or from a run folder, to the loop."""
 
-import contextlib
-import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -12,41 +10,31 @@ from typing import Any
 
 from torch import nn
 
-from dcgan.config import DURATIONS, NO_DURATION, Config
-from dcgan.data.location import absolute_path, check_not_empty, is_named_set, path_exists, public_data_name
+from dcgan.config import DURATIONS, Config
 from dcgan.data.python_objects import data_path
-from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange
-from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
+from dcgan.devices.connect import Devices, barrier, with_launcher_devices
 from dcgan.devices.processes import run_on_devices
 from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
-from dcgan.files import printable
 from dcgan.images import make_grid, save_png
-from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.presets import DEFAULT_PRESET, configure
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.resources import explain_out_of_memory
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks
-from dcgan.training.checkpoint import read_checkpoint, restore_tensors
 from dcgan.training.history import History
 from dcgan.training.loggers import check_loggers, make_logger_callbacks
-from dcgan.training.loop import fit, is_finished, is_out_of_patience
+from dcgan.training.loop import fit
 from dcgan.training.losses import Objective
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
-from dcgan.training.progress import CheckpointRecord
 from dcgan.training.progress_bar import ProgressBar
-from dcgan.training.recovery import restore_healthy_state
+from dcgan.training.restore import restore_run, select
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import (
     PLACE_SETTINGS,
     State,
-    describe_arithmetic,
-    fixed_settings,
-    is_same_arithmetic,
-    open_data,
     set_up,
 )
 
@@ -257,13 +245,9 @@ def resume(
         callbacks=callbacks,
         show_progress=show_progress,
     )
-    config = with_launcher_devices(replace(folder.config(), **_select(changes, PLACE_SETTINGS)))
+    config = with_launcher_devices(replace(folder.config(), **select(changes, PLACE_SETTINGS)))
     run_on_devices(config, task, custom_names=_names(custom, callbacks))
     return folder
-
-
-def _select(changes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: changes[name] for name in names if name in changes}
 
 
 @explain_out_of_memory(MEMORY_ADVICE)
@@ -285,136 +269,13 @@ def _resume(
             folder.complete_interrupted_writes()
         barrier(fabric)
         own_callbacks = _callbacks(fabric, callbacks, folder.config().logger, show_progress)
-        state, writer = _restore(fabric, folder, custom, changes, own_callbacks)
+        state, writer = restore_run(fabric, folder, custom, changes, own_callbacks)
         with catch_stop_signals() as stop_signals:
             if fabric.is_global_zero:
                 writer.history.rewrite()
                 folder.remove_unfinished_files()
-                if _select(changes, (*DURATIONS, "data")):  # saved now, wherever the run is interrupted
+                if select(changes, (*DURATIONS, "data")):  # saved now, wherever the run is interrupted
                     save_state(state, writer)
                     folder.write_config(state.config, state.objective.score_kind, custom.names)
             fit(state, writer, stop_signals)
     return str(path)
-
-
-def _restore(
-    fabric: Devices, folder: RunFolder, custom: CustomParts, changes: dict[str, Any], callbacks: Callbacks
-) -> tuple[State, RunWriter]:
-    """Return the state of a run as it was saved, and its writer. Nothing is written.
-
-    Raises:
-        UserError: as `resume`.
-    """
-    config, record = folder.config(), read_checkpoint(folder.checkpoint)
-    _check_settings(folder, config, record.settings)
-    duration = _select(changes, DURATIONS)
-    config = replace(config, **_select(changes, PLACE_SETTINGS), **(NO_DURATION | duration if duration else {}))
-    config = with_launcher_devices(config)
-    with first_process_first(fabric):
-        source = _find_data(folder, config, record, changes.get("data"))
-    config = replace(config, data=public_data_name(changes.get("data", config.data)))
-    # The initial model is not needed: weights and groups come from the checkpoint.
-    state = set_up(
-        replace(config, init=None),
-        custom,
-        fabric,
-        is_new=False,
-        data_source=source,
-        data_rules=record.data_rules or RULES_OF_0_1,
-    )
-    state.config = config
-    _check_same_pictures(folder, state, record)
-    entries = list(folder.log.entries())[: record.log_entries]
-    writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
-    other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
-    _restore_progress(state, record, keeps_plan=not duration)
-    writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
-    if state.matcher is not None:
-        state.conditions = state.matcher.groups if state.config.groups or state.config.conditional else None
-    elif networks.uses_groups(state.config, custom):
-        assert isinstance(state.ema.network, GroupedGenerator)
-        state.conditions = state.ema.network.assign_groups(state.data.pixels, state.data.labels)
-    barrier(fabric)  # every process has read the run before the first one writes
-    _check_not_finished(folder, state, has_new_duration=bool(duration))
-    arithmetic = describe_arithmetic(fabric)
-    if not is_same_arithmetic(record.arithmetic, arithmetic):
-        callbacks.on_message(
-            f"{folder.path} ran on {record.arithmetic}, now on {arithmetic}: it continues from there, but the result "
-            "is not the same to the bit"
-        )
-    return state, writer
-
-
-def _restore_progress(state: State, record: CheckpointRecord, *, keeps_plan: bool) -> None:
-    """Put the progress of a checkpoint into a state whose tensors were restored already."""
-    new_plan = state.progress.planned_images
-    state.progress = record.progress()
-    if not keeps_plan:
-        state.progress.planned_images = new_plan
-    state.progress.first_plan = record.first_plan or state.progress.planned_images
-    state.sums.set_totals(record.totals)
-
-
-def _check_settings(folder: RunFolder, config: Config, saved: dict[str, Any]) -> None:
-    """Refuse to continue with settings that were changed in a run's config.json by hand.
-
-    Raises:
-        UserError: it names the first of them.
-    """
-    for name, value in fixed_settings(config).items():
-        if saved.get(name, value) != value:
-            raise UserError(
-                f"{folder.path} cannot be resumed: {name} in its config.json is {value} now and was {saved[name]}; "
-                "change it back, or train a new run (--init takes this run's generator as the initial weights)"
-            )
-
-
-def _check_same_pictures(folder: RunFolder, state: State, record: CheckpointRecord) -> None:
-    """Refuse to continue with other pictures than the run began with."""
-    if (record.data_key or state.data.content_key) != state.data.content_key:
-        raise UserError(
-            f"{folder.path} cannot be resumed: {printable(state.data_source)} holds other pictures now than when the "
-            "run began; give --data if they are elsewhere"
-        )
-
-
-def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, given: str | None) -> str:
-    """Return where the pictures of a run are: where the user says, where they were, or below the current folder.
-
-    Raises:
-        UserError: they are in none of these places.
-    """
-    if given is not None:
-        check_not_empty(given)
-        return given
-    if is_named_set(config.data):
-        return config.data
-    places = list(dict.fromkeys(filter(None, (record.data_path, absolute_path(config.data)))))
-    existing = [place for place in places if path_exists(place)]
-    if not existing:
-        raise UserError(
-            f"{folder.path} cannot be resumed: its pictures are not at {' or '.join(map(printable, places))}: give "
-            "--data"
-        )
-    if len(existing) == 1:
-        return existing[0]
-    for place in existing:
-        with contextlib.suppress(UserError):  # what is there now may be no set at all
-            if open_data(config, place, record.data_rules or RULES_OF_0_1).content_key == record.data_key:
-                return place
-    raise UserError(
-        f"{folder.path} cannot be resumed: {' and '.join(map(printable, existing))} holds other pictures now than when "
-        "the run began; give --data if they are elsewhere"
-    )
-
-
-def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bool) -> None:
-    """Refuse to continue a run that has reached its planned end."""
-    step = state.progress.step
-    if is_out_of_patience(state):
-        raise UserError(
-            f"{folder.path} is finished: --patience ended it at step {step}; {folder.model} is its best model"
-        )
-    has_used_minutes = state.progress.seconds >= 60 * (state.config.minutes or math.inf)
-    if is_finished(state) or (has_new_duration and has_used_minutes):
-        raise UserError(f"{folder.path} is finished at step {step}: give a larger --steps to continue")
