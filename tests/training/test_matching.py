@@ -206,6 +206,9 @@ def test_a_resumed_run_knows_the_groups(tmp_path: Path, monkeypatch: pytest.Monk
         (["--z-dim", "10", "--groups", "0"], "--z-dim of at least 16"),
         (["--g-norm", "layer"], "has BatchNorm"),
         (["--devices", "2"], "use --devices 1"),
+        (["--mismatch", "0.1"], "--mismatch has no use with --loss drifting"),
+        (["--n-critic", "2"], "--n-critic has no use with --loss drifting"),
+        (["--augment", "diffaugment"], "--augment has no use with --loss drifting"),
         (["--label-smoothing", "0.1"], "drifting has no labels to smooth"),
     ],
 )

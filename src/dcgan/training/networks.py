@@ -33,6 +33,10 @@ class CustomParts:
         return [name for name in ("generator", "discriminator", "loss") if getattr(self, name) is not None]
 
 
+DISCRIMINATOR_SETTINGS = ("d_lr", "n_critic", "share_z", "gp", "r1", "r2", "mismatch", "augment")
+"""Settings that change nothing without a discriminator."""
+NO_DISCRIMINATOR = Config()
+"""The values that they have if nobody sets them."""
 NO_CUSTOM_PARTS = CustomParts()
 """Everything is built from the settings."""
 
@@ -168,7 +172,11 @@ def load_initial_weights(generator: nn.Module, model: Model) -> None:
 
 
 def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
-    """Refuse what cannot be trained without a discriminator."""
+    """Refuse what has no meaning without a discriminator."""
+    unused = [name for name in DISCRIMINATOR_SETTINGS if getattr(config, name) != getattr(NO_DISCRIMINATOR, name)]
+    if unused:
+        flag = unused[0].replace("_", "-")
+        raise UserError(f"--{flag} has no use with --loss {config.loss}, which trains no discriminator: leave it out")
     if custom.discriminator is not None:
         raise UserError(f"--loss {config.loss} trains no discriminator: leave out your own")
     if not hasattr(getattr(generator, "network", generator), "fit_appearance"):
