@@ -10,6 +10,8 @@ If there are classes, the pictures of each class are sorted into as many groups,
 first. Without labels, all pictures are treated as one class here.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,19 +63,13 @@ def find_group_centers(
         labels: of the pictures, int64 (N,).
         classes: number of classes; K is a multiple of it.
     """
-    generator = torch.Generator().manual_seed(derive_seed(seed, RandomPurpose.GROUPS))
+
+    def describe(rows: Tensor) -> Tensor:
+        return torch.cat([group_features(to_float(pixels[batch])) for batch in torch.split(rows, _batch_size(pixels))])
+
     labels, classes = _labels_or_one_class(pixels, labels, classes)
-    groups_per_class = group_count // classes
-    centers_by_class = []
-    for label in range(classes):
-        rows = (labels == label).nonzero()[:, 0]
-        rows = rows[torch.randperm(len(rows), generator=generator)[: MAX_CLUSTERED_IMAGES // classes]].to(pixels.device)
-        batches = torch.split(rows, _batch_size(pixels))
-        points = torch.cat([group_features(to_float(pixels[batch])) for batch in batches])
-        centers = _run_kmeans(points, min(groups_per_class, len(points)), generator) if len(points) else points
-        empty_groups = points.new_zeros(groups_per_class - len(centers), points.shape[1])
-        centers_by_class.append(torch.cat([centers, empty_groups]))
-    return torch.cat(centers_by_class)
+    centers_by_class = _centers_by_class(describe, pixels.device, labels, classes, group_count, seed)
+    return torch.cat([F.pad(centers, (0, 0, 0, group_count // classes - len(centers))) for centers in centers_by_class])
 
 
 def find_groups(points: Tensor, group_count: int, seed: int, labels: Tensor | None = None, classes: int = 0) -> Tensor:
@@ -86,18 +82,44 @@ def find_groups(points: Tensor, group_count: int, seed: int, labels: Tensor | No
         labels: of the pictures, int64 (N,).
         classes: number of classes; K is a multiple of it. The groups of the first class come first.
     """
-    generator = torch.Generator().manual_seed(derive_seed(seed, RandomPurpose.GROUPS))
     labels, classes = _labels_or_one_class(points, labels, classes)
-    groups_per_class = group_count // classes
     groups = torch.zeros(len(points), dtype=torch.int64)
-    for label in range(classes):
+    centers_by_class = _centers_by_class(points.__getitem__, points.device, labels, classes, group_count, seed)
+    for label, centers in enumerate(centers_by_class):
         rows = (labels == label).nonzero()[:, 0]
         if len(rows):
-            members = points[rows.to(points.device)]
-            few = members[torch.randperm(len(members), generator=generator)[:MAX_CLUSTERED_IMAGES].to(points.device)]
-            centers = _run_kmeans(few, min(groups_per_class, len(few)), generator)
-            groups[rows] = label * groups_per_class + torch.cdist(members, centers).argmin(1).cpu()
+            nearest = torch.cdist(points[rows.to(points.device)], centers).argmin(1)
+            groups[rows] = label * (group_count // classes) + nearest.cpu()
     return groups
+
+
+def _centers_by_class(
+    describe: Callable[[Tensor], Tensor],
+    device: torch.device,
+    labels: Tensor,
+    classes: int,
+    group_count: int,
+    seed: int,
+) -> list[Tensor]:
+    """Return for each class the centers of its groups, (k, F), k being fewer than its share if it has few pictures.
+
+    Args:
+        describe: takes the rows of some pictures, int64 (n,), on the device; returns what describes them, (n, F).
+        device: where that is.
+        labels: of the pictures, int64 (N,), on the CPU.
+        classes: number of classes.
+        group_count: number of groups of all classes.
+        seed: of the run.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, RandomPurpose.GROUPS))
+    centers_by_class = []
+    for label in range(classes):
+        rows = (labels == label).nonzero()[:, 0]
+        few = rows[torch.randperm(len(rows), generator=generator)[: MAX_CLUSTERED_IMAGES // classes]].to(device)
+        points = describe(few)
+        count = min(group_count // classes, len(points))
+        centers_by_class.append(_run_kmeans(points, count, generator) if len(points) else points)
+    return centers_by_class
 
 
 def assign_groups(pixels: Tensor, centers: Tensor, labels: Tensor | None = None, classes: int = 0) -> Tensor:

@@ -145,7 +145,7 @@ class RunFolder:
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
     def score_kind(self) -> ScoreKind:
-        """Return what the discriminator's scores in the log are: `probability`, `relative` or `raw`."""
+        """Return what the discriminator's scores in the log are, see `config.ScoreKind`."""
         content = read_json(self.config_path)
         if (kind := content.get("score_kind")) in get_args(ScoreKind):
             return cast(ScoreKind, kind)
