@@ -9,7 +9,7 @@ import pytest
 import dcgan
 from dcgan import UserError
 from dcgan.run.folder import RunFolder
-from dcgan.training import loop, start, validate
+from dcgan.training import loop, restore, validate
 from dcgan.training.callbacks import (
     Callbacks,
     EndEvent,
@@ -268,7 +268,7 @@ def test_messages_about_the_data_arrive(tmp_path: Path):
 
 def test_messages_about_another_machine_and_a_recovery_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = train(tmp_path / "r", 2)
-    monkeypatch.setattr(start, "describe_arithmetic", lambda fabric: "another machine")
+    monkeypatch.setattr(restore, "describe_arithmetic", lambda fabric: "another machine")
     find_fault = loop.find_fault
     monkeypatch.setattr(
         loop,

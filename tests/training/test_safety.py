@@ -21,7 +21,7 @@ import dcgan
 from dcgan import UserError
 from dcgan.files import read_json
 from dcgan.run.folder import RunFolder
-from dcgan.training import checkpoint, loop, start
+from dcgan.training import checkpoint, loop, restore, start
 from dcgan.training.snapshot import RunWriter
 from dcgan.training.state import State
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
@@ -102,7 +102,7 @@ def test_other_pictures_are_refused(refused, tmp_path: Path, capsys: pytest.Capt
 def test_another_kind_of_machine_is_reported(
     run: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(start, "describe_arithmetic", lambda fabric: "2 x cuda (a large one), torch 9")
+    monkeypatch.setattr(restore, "describe_arithmetic", lambda fabric: "2 x cuda (a large one), torch 9")
     dcgan.resume(run, steps=8)
     assert re.search(r"ran on 1 x cpu .*, now on 2 x cuda .*: .*not the same to the bit", capsys.readouterr().err)
 
