@@ -49,7 +49,7 @@ lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet uv
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[dev]'
-	.venv-lowest/bin/python -m pytest -m "not slow" -W default
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -m "not slow" -W default --numprocesses $(WORKERS) --dist loadfile
 
 clean:
 	rm -rf .venv .venv-lowest .venv-extras build dist site src/*.egg-info
