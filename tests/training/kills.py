@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import dcgan
@@ -79,7 +80,7 @@ def hash_grids(folder: RunFolder) -> str:
 
 def main(kill_count: int, seed: int, folder: Path) -> None:
     source, data = random.Random(seed), make_picture_folder(folder / "data", 50)
-    validate.SAMPLE_COUNT = SAMPLE_COUNT
+    validate.FRECHET = replace(validate.FRECHET, sample_count=SAMPLE_COUNT)
     os.environ["DCGAN_CACHE"] = str(folder / "cache")
     whole = RunFolder(folder / "whole")
     begin = time.monotonic()

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,7 @@ def saved_step(folder: RunFolder) -> int:
 @pytest.fixture
 def distances(monkeypatch: pytest.MonkeyPatch) -> None:
     values = iter([3.0, 1.0, 2.0])
-    monkeypatch.setattr(validate, "prepare_validation", lambda state: None)
-    monkeypatch.setattr(validate, "SAMPLE_COUNT", 130)
+    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=130))
     monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
     monkeypatch.setattr(validate, "sample_distance", lambda *_: next(values))
 
@@ -82,7 +81,7 @@ def test_every_event_arrives_in_order_when_a_run_is_trained(tmp_path: Path):
         ("step", 4), ("log", 4),
         ("step", 5),
         ("step", 6), ("log", 6), ("evaluate", 6), ("snapshot", 6),
-        ("step", 7), ("log", 7), ("snapshot", 7),
+        ("step", 7), ("log", 7), ("evaluate", 7), ("snapshot", 7),
         ("end", 7),
     ]  # fmt: skip
     (started,), (ended,) = recorder.of(StartEvent), recorder.of(EndEvent)
@@ -92,6 +91,7 @@ def test_every_event_arrives_in_order_when_a_run_is_trained(tmp_path: Path):
     assert [(e.distance, e.best_distance, e.best_step, e.is_best) for e in recorder.of(EvaluateEvent)] == [
         (3.0, 3.0, 3, True),
         (1.0, 1.0, 6, True),
+        (2.0, 1.0, 6, False),
     ]
     assert all((e.features, e.split) == ("random", "validation") for e in recorder.of(EvaluateEvent))
     for event in recorder.of(SnapshotEvent):
@@ -115,7 +115,7 @@ def test_every_event_arrives_in_order_when_a_run_is_resumed(tmp_path: Path):
     assert recorder.of(StartEvent) == [StartEvent(folder, 4, 64, 96, "probability")]
     assert recorder.of(EndEvent) == [EndEvent(folder, 6, 96, "finished")]
     (evaluation,) = recorder.of(EvaluateEvent)
-    assert (evaluation.best_distance, evaluation.best_step) == (1.0, 6)
+    assert (evaluation.best_distance, evaluation.best_step) == (2.0, 6)
 
 
 def test_a_log_event_holds_the_measurement_of_the_log(tmp_path: Path):

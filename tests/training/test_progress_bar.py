@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 import dcgan
+from dcgan.reporting.series import DISTANCE
 from dcgan.run.folder import RunFolder
 from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
 from dcgan.training.progress_bar import ProgressBar, summarize_measurement
@@ -57,18 +58,19 @@ def test_the_bar_of_an_unmeasured_duration_has_no_total():
     [
         (1.23456, 1.23456, 1500, "step 1,500: Fréchet distance 1.235 (random, validation), the best so far"),
         (2.5, 1.0, 1000, "step 1,500: Fréchet distance 2.5 (random, validation), 1 at step 1,000"),
+        (2.5, None, None, "step 1,500: Fréchet distance 2.5 (random, validation), no best yet"),
     ],
 )
 def test_an_evaluation_is_one_line(
     capsys: pytest.CaptureFixture[str],
     distance: float,
-    best_distance: float,
-    best_step: int,
+    best_distance: float | None,
+    best_step: int | None,
     text: str,
 ):
     bar = start_bar()
     capsys.readouterr()
-    bar.on_evaluate(EvaluateEvent(1500, 24_000, distance, "random", "validation", best_distance, best_step))
+    bar.on_evaluate(EvaluateEvent(1500, 24_000, distance, DISTANCE, "random", "validation", best_distance, best_step))
     lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
     assert text in [line.strip() for line in lines]
     bar.on_end(EndEvent(RUN, 1, 16, "finished"))

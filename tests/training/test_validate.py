@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 import dcgan
 from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
+from dcgan.reporting.series import distance_chart
 from dcgan.run.folder import RunFolder
 from dcgan.training import validate
 from tests.conftest import SMALL, Clock
@@ -21,10 +24,12 @@ EVALUATED = {**SMALL, "evaluate_every": 2}
 
 @pytest.fixture(autouse=True)
 def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate, "SAMPLE_COUNT", 130)
+    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=130))
+    monkeypatch.setattr(validate, "KERNEL", replace(validate.KERNEL, sample_count=16, min_reals=4))
     monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
     monkeypatch.setattr(validate, "MAX_WATCHED", 300)
     monkeypatch.setattr(validate, "COPY_SAMPLES", 120)
+    monkeypatch.setattr(validate, "CONFIRMING_SAMPLES", 130)
 
 
 def evaluations(folder: RunFolder) -> list[dict]:
@@ -53,7 +58,7 @@ def tensor_bytes(folder: RunFolder) -> dict[str, bytes]:
 
 def test_evaluations_are_logged_with_everything_that_they_depend_on(tmp_path: Path):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **EVALUATED)
-    assert [event["step"] for event in evaluations(folder)] == [2, 4]
+    assert [event["step"] for event in evaluations(folder)] == [2, 4, 5]  # the last step is always evaluated
     for event in evaluations(folder):
         assert (event["features"], event["split"], event["n"]) == ("random", "validation", 130)
         assert event[DISTANCE] > 0
@@ -63,19 +68,58 @@ def test_evaluations_are_logged_with_everything_that_they_depend_on(tmp_path: Pa
         assert event["near_training_searched"] == 300
 
 
-def test_copies_are_noticed_while_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    """The samples are training pictures, as those of a generator that has memorized them."""
-    data = open_images("mnist").pixels[:400]
+@pytest.fixture
+def draw_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict]:
+    """Give the settings of a run whose samples are training pictures, as those of one that has memorized them."""
+    data = open_images("mnist").pixels[:800]
     np.save(tmp_path / "d.npy", data.permute(0, 2, 3, 1).numpy())
-    training = open_images(str(tmp_path / "d.npy")).pixels
-    monkeypatch.setattr(validate, "_draw_samples", lambda state, network, count: iter([training[:count]]))
+    training, noise = open_images(str(tmp_path / "d.npy")).pixels, torch.randint(0, 256, (400, 1, 28, 28)).byte()
     monkeypatch.setattr(validate, "MAX_WATCHED", 1000)
-    options = EVALUATED | {"data": str(tmp_path / "d.npy"), "steps": 2}
-    folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, **options)
-    [event] = evaluations(folder)
-    assert event["copies"] == "copies"
-    assert event["near_training"] > 0.95
-    assert "of the samples look like copies of training pictures" in capsys.readouterr().err
+
+    def settings(first_copies: int, confirmed: bool = True) -> dict:
+        def draw(state, network, start, stop):
+            is_confirming = start > 0
+            copies = state.progress.step >= first_copies and (confirmed or not is_confirming)
+            return iter([(training if copies else noise)[start:stop]])
+
+        monkeypatch.setattr(validate, "_draw_samples", draw)
+        return EVALUATED | {"data": str(tmp_path / "d.npy"), "save_every": 3}
+
+    return settings
+
+
+def test_copies_end_a_run_and_are_not_kept(tmp_path: Path, draw_copies: Callable[..., dict], capsys):
+    settings = draw_copies(first_copies=6)
+    folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, steps=20, **settings)
+    assert [(event["step"], event["copies"]) for event in evaluations(folder)] == [
+        *((2, "cannot say"), (4, "cannot say"), (6, "copies"))
+    ]
+    assert evaluations(folder)[-1]["near_training"] > 0.95
+    assert origin(folder)["step"] in (2, 4)
+    error = capsys.readouterr().err
+    assert "of the samples look like copies of training pictures" in error
+    assert "step 6: the samples become copies of training pictures: " in error
+    assert f"Training ends here; {folder.model} stays that of step {origin(folder)['step']}" in error
+    with pytest.raises(UserError, match=r"is finished: its samples were copies of training pictures at step 6"):
+        dcgan.resume(folder, steps=30)
+
+
+def test_a_run_that_copies_at_once_keeps_its_last_snapshot(tmp_path: Path, draw_copies: Callable[..., dict], capsys):
+    settings = draw_copies(first_copies=0) | {"evaluate_every": 5}
+    folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, steps=20, **settings)
+    assert (saved_record(folder)["step"], origin(folder)["step"]) == (5, 3)
+    assert "stays that of the last snapshot" in capsys.readouterr().err
+
+
+def test_a_last_step_whose_samples_are_copies_is_not_kept(tmp_path: Path, draw_copies: Callable[..., dict]):
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **draw_copies(first_copies=5))
+    assert evaluations(folder)[-1]["copies"] == "copies"
+    assert origin(folder)["step"] in (2, 4)
+
+
+def test_what_other_samples_do_not_confirm_is_chance(tmp_path: Path, draw_copies: Callable[..., dict]):
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=4, **draw_copies(first_copies=0, confirmed=False))
+    assert [event["copies"] for event in evaluations(folder)] == ["cannot say", "cannot say"]
 
 
 def test_few_training_pictures_are_not_searched():
@@ -84,7 +128,7 @@ def test_few_training_pictures_are_not_searched():
 
 
 def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    set_distances(monkeypatch, [3.0, 1.0, 2.0])
+    set_distances(monkeypatch, [3.0, 1.0, 2.0, 1.5])
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=7, **EVALUATED)
     assert origin(folder)["step"] == 4
     measured = {DISTANCE: 1.0, "features": "random", "split": "validation", "n": 130}
@@ -95,9 +139,32 @@ def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: py
     assert (folder.model / "model.safetensors").read_bytes() == (shorter.model / "model.safetensors").read_bytes()
 
 
+def test_the_last_step_is_evaluated_and_forgotten_if_the_run_is_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It may be the best model; the run continues as if it had never stopped there."""
+    set_distances(monkeypatch, [3.0, 2.0, 1.0, 2.5])
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **EVALUATED)
+    assert (origin(folder)["step"], origin(folder)["measured"][DISTANCE]) == (5, 1.0)
+    assert (saved_record(folder)["best"], saved_record(folder)["best_step"]) == (2.0, 4)
+    dcgan.resume(folder, steps=6)
+    assert [event["step"] for event in evaluations(folder)] == [2, 4, 6]
+
+
+def test_a_generator_that_matches_features_is_measured_with_others(tmp_path: Path):
+    digits = open_images("mnist").pixels[:100].permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "d.npz", arr_0=digits * np.array([1, 0, 1], np.uint8))
+    settings = {"data": str(tmp_path / "d.npz"), "image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24}
+    folder = dcgan.train("match", out=tmp_path / "r", **settings, batch_size=8, steps=2, evaluate_every=2)
+    [event] = evaluations(folder)
+    assert (event["features"], event["split"], event["n"]) == ("lite2", "validation", 16)
+    assert origin(folder)["measured"]["kernel_inception_distance_mean"] == event["kernel_inception_distance_mean"]
+    assert distance_chart(folder.log.events()).title == "Kernel distance (KID) while training"
+
+
 def test_a_distance_on_other_features_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Version 0.1.0 measured pictures above 32 pixels on features of shrunken pictures: those distances are smaller."""
-    set_distances(monkeypatch, [0.001, 3.0, 2.0, 4.0])
+    set_distances(monkeypatch, [0.001, 0.001, 3.0, 2.0, 4.0, 5.0])
     settings = EVALUATED | {"image_size": 36}
     folder = dcgan.train("dcgan64", out=tmp_path / "r", steps=3, **settings)
     assert origin(folder)["measured"]["features"] == "random (full size)"

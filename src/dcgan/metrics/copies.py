@@ -35,6 +35,8 @@ from dcgan.metrics.reference import choose_rows
 
 NEAR_SHARE = 0.05
 """The share of unseen real pictures that count as near."""
+COPIES = "copies"
+"""The verdict on samples that are nearer to training pictures than unseen pictures are."""
 MIN_UNSEEN = 100
 """Unseen real pictures that a verdict needs: from fewer, the limit of what is near is too uncertain."""
 MAX_UNSEEN = 2_000
@@ -338,7 +340,7 @@ def _verdict(share: float, expected: float, low: float, high: float, unseen_coun
     if unseen_count < MIN_UNSEEN:
         return "cannot say", f"{near}; that says little, because only {unseen_count} unseen pictures are there"
     if low > 0:
-        return "copies", f"{near}: {low:.1%} to {high:.1%} more than without copies"
+        return COPIES, f"{near}: {low:.1%} to {high:.1%} more than without copies"
     if high < 0:
         return "cannot say", (
             f"{near}: fewer than without copies, so the samples are unlike the data, and copies that are much altered "

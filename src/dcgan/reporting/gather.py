@@ -16,7 +16,6 @@ from dcgan.reporting.embedded_images import EmbeddedImage, embed_class_rows, emb
 from dcgan.reporting.evaluation_table import EvaluationTable, make_evaluation_table
 from dcgan.reporting.formatting import MISSING, format_duration, format_text, format_texts
 from dcgan.reporting.series import (
-    DISTANCE,
     LOSS_NAMES,
     SCORE_NAMES,
     comparable_measurements,
@@ -174,11 +173,12 @@ def _facts(
             values = {title: last[name] for name, title in names.items() if is_finite_number(last.get(name))}
             if values:
                 facts += [(f"{', '.join(values)} at the end", ", ".join(f"{value:.3f}" for value in values.values()))]
-    measured = [event for event in comparable_measurements(events) if is_finite_number(event.get(DISTANCE))]
-    if measured:
-        best = min(measured, key=lambda event: float(event[DISTANCE]))
-        method = f"{format_text(best.get('features'))} features, {format_text(best.get('split'))} part"
-        text = f"{format_number(best[DISTANCE])} at step {best['step']:,} ({method})"
+    if measured := comparable_measurements(events):
+        best = measured.best()
+        method = (
+            f"{measured.title}, {format_text(best.get('features'))} features, {format_text(best.get('split'))} part"
+        )
+        text = f"{format_number(best[measured.metric])} at step {best['step']:,} ({method})"
         facts += [("least distance while training", text)]
     versions = content.get("versions")
     if isinstance(versions, dict):

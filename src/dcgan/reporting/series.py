@@ -13,6 +13,11 @@ from dcgan.run.log import LogEntry, is_finite_number
 
 DISTANCE = "frechet_inception_distance"
 """Key of the Fréchet distance in the metrics log and in what an evaluation writes."""
+MEASURE_TITLES = {
+    DISTANCE: "Fréchet distance",
+    "kernel_inception_distance_mean": "kernel distance (KID)",
+}
+"""The distances that a run may measure while it trains, by their key in the metrics log, and how people call them."""
 LOSS_NAMES = {"loss_d": "Loss_D", "loss_g": "Loss_G"}
 SCORE_NAMES = {"d_real": "D(x)", "d_fake": "D(G(z))"}
 Points = Sequence[tuple[float, float]]
@@ -81,18 +86,46 @@ def score_chart(measurements: Sequence[LogEntry], score_kind: ScoreKind) -> Char
     return ChartData("Scores", curves, "mean score")
 
 
-def comparable_measurements(events: Iterable[LogEntry]) -> list[LogEntry]:
-    """Return the Fréchet distances with the features of the last one: those of other features cannot be compared."""
+@dataclass(frozen=True)
+class Measurements:
+    """The distances that a run measured while it trained, in one measure: others cannot be compared with them.
+
+    Attributes:
+        metric: a key of `MEASURE_TITLES`.
+        entries: the entries of the log, each with a finite number under this key.
+    """
+
+    metric: str
+    entries: Sequence[LogEntry]
+
+    @property
+    def title(self) -> str:
+        """How people call the distance."""
+        return MEASURE_TITLES[self.metric]
+
+    def best(self) -> LogEntry:
+        """Return the entry with the least distance."""
+        return min(self.entries, key=lambda entry: float(entry[self.metric]))
+
+
+def comparable_measurements(events: Iterable[LogEntry]) -> Measurements | None:
+    """Return the distances with the measure and the features of the last one, or None if there are none."""
     measured = [event for event in events if event["event"] == "measured"]
-    return [event for event in measured if event.get("features") == measured[-1].get("features")]
+    named = [(metric, e) for e in measured for metric in MEASURE_TITLES if is_finite_number(e.get(metric))]
+    if not named:
+        return None
+    last_metric, last = named[-1]
+    is_alike = [metric == last_metric and e.get("features") == last.get("features") for metric, e in named]
+    return Measurements(last_metric, [e for (_, e), alike in zip(named, is_alike, strict=True) if alike])
 
 
 def distance_chart(events: Iterable[LogEntry]) -> ChartData:
-    """Return the Fréchet distances that were measured while the run trained."""
+    """Return the distances that were measured while the run trained."""
     measured = comparable_measurements(events)
-    return ChartData(
-        "Fréchet distance while training", {"distance (less is better)": metric_points(measured, DISTANCE)}
-    )
+    if measured is None:
+        return ChartData("Distance while training", {})
+    title = f"{measured.title[0].upper()}{measured.title[1:]} while training"
+    return ChartData(title, {"distance (less is better)": metric_points(measured.entries, measured.metric)})
 
 
 def grid_chart(events: Iterable[LogEntry]) -> ChartData:

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from dcgan.config import ScoreKind
 from dcgan.run.folder import RunFolder
 
-EndReason = Literal["finished", "out_of_patience", "stopped", "failed"]
+EndReason = Literal["finished", "out_of_patience", "copies", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,12 @@ class EvaluateEvent:
     Attributes:
         step: steps done so far.
         images_seen: real images seen so far.
-        distance: Fréchet distance between samples and real pictures.
+        distance: the distance between samples and real pictures.
+        metric: its name in the metrics log: `frechet_inception_distance`, or `kernel_inception_distance_mean` for a
+            generator that matches features of a frozen network.
         features: name of the feature extractor.
         split: part of the data that the real pictures come from.
-        best_distance: the least distance of the run so far.
+        best_distance: the least distance of the run so far whose samples were no copies; None if there is none.
         best_step: the step at which that was measured.
         copies: whether the samples are copies of training pictures: `copies`, `no sign of copying` or `cannot say`;
             None if there are too few training pictures.
@@ -94,10 +96,11 @@ class EvaluateEvent:
     step: int
     images_seen: int
     distance: float
+    metric: str
     features: str
     split: str
-    best_distance: float
-    best_step: int
+    best_distance: float | None
+    best_step: int | None
     copies: str | None = None
     near_training: float | None = None
 
@@ -139,8 +142,8 @@ class EndEvent:
         run: the run folder.
         step: steps done.
         images_seen: real images seen.
-        reason: `finished`, `out_of_patience`, `stopped` (a signal or a callback asked for it), or `failed` (an error
-            was raised).
+        reason: `finished`, `out_of_patience`, `copies` (an evaluation found that the samples are copies of training
+            pictures), `stopped` (a signal or a callback asked for it), or `failed` (an error was raised).
     """
 
     run: RunFolder

@@ -124,7 +124,9 @@ class LoggerCallback:
 
     def on_evaluate(self, event: EvaluateEvent) -> None:
         """Log an evaluation under the name that it has in the metrics log."""
-        metrics = {"frechet_inception_distance": event.distance, "best_frechet_inception_distance": event.best_distance}
+        metrics = {event.metric: event.distance}
+        if event.best_distance is not None:
+            metrics[f"best_{event.metric}"] = event.best_distance
         self._try(lambda logger: logger.log_metrics(metrics, event.images_seen))
 
     def on_snapshot(self, event: SnapshotEvent) -> None:

@@ -86,6 +86,8 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
                 last_save = time.monotonic()
         if is_finished(state) and progress.step % config.log_every:
             _log_measurement(state, writer)
+        if is_finished(state) and config.evaluate_every and progress.step % config.evaluate_every:
+            validate(state, writer, reference, is_regular=False)
         if progress.step % config.save_every:
             save_snapshot(state, writer)
         reason = _end_reason(state)
@@ -175,15 +177,21 @@ def _log_measurement(state: State, writer: RunWriter) -> None:
 
 
 def _end_reason(state: State) -> EndReason:
+    if state.progress.copies_step is not None:
+        return "copies"
     if is_out_of_patience(state):
         return "out_of_patience"
     return "finished" if is_finished(state) else "stopped"
 
 
 def is_finished(state: State) -> bool:
-    """Return whether the planned number of images has been seen, or the evaluations have stopped improving."""
-    planned = state.progress.planned_images
-    return is_out_of_patience(state) or (planned is not None and state.progress.images_seen >= planned)
+    """Return whether the planned number of images has been seen, or an evaluation has ended the run.
+
+    It ends if the evaluations have stopped improving, or if the samples are copies of training pictures.
+    """
+    progress, planned = state.progress, state.progress.planned_images
+    is_ended = is_out_of_patience(state) or progress.copies_step is not None
+    return is_ended or (planned is not None and progress.images_seen >= planned)
 
 
 def is_out_of_patience(state: State) -> bool:

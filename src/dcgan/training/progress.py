@@ -43,6 +43,8 @@ class Progress:
     """The step of that evaluation."""
     evaluations_since_best: int = saved_as("stale", 0)
     """Evaluations since then."""
+    copies_step: int | None = None
+    """The step of the evaluation that found copies of training pictures among the samples; None if none did."""
 
 
 @dataclass(kw_only=True)

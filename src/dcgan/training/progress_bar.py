@@ -6,6 +6,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dcgan.files import printable
+from dcgan.reporting.series import MEASURE_TITLES
 from dcgan.system.console import standard_error
 from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
 
@@ -44,8 +45,11 @@ class ProgressBar:
 
     def on_evaluate(self, event: EvaluateEvent) -> None:
         """Print the distance, and the best one so far."""
-        best = "the best so far" if event.is_best else f"{event.best_distance:.4g} at step {event.best_step:,}"
-        text = f"step {event.step:,}: Fréchet distance {event.distance:.4g} ({event.features}, {event.split}), {best}"
+        best = "the best so far" if event.is_best else "no best yet"
+        if event.best_distance is not None and not event.is_best:
+            best = f"{event.best_distance:.4g} at step {event.best_step:,}"
+        title = MEASURE_TITLES[event.metric]
+        text = f"step {event.step:,}: {title} {event.distance:.4g} ({event.features}, {event.split}), {best}"
         if event.copies == "copies":
             text += f"; {event.near_training:.0%} of the samples look like copies of training pictures"
         tqdm.write(text, file=standard_error())

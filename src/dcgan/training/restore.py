@@ -152,6 +152,11 @@ def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bo
         raise UserError(
             f"{folder.path} is finished: --patience ended it at step {step}; {folder.model} is its best model"
         )
+    if state.progress.copies_step is not None:
+        raise UserError(
+            f"{folder.path} is finished: its samples were copies of training pictures at step {step}; {folder.model} "
+            "is a model from before"
+        )
     has_used_minutes = state.progress.seconds >= 60 * (state.config.minutes or math.inf)
     if is_finished(state) or (has_new_duration and has_used_minutes):
         raise UserError(f"{folder.path} is finished at step {step}: give a larger --steps to continue")

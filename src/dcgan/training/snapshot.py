@@ -68,7 +68,8 @@ def save_snapshot(state: State, writer: RunWriter) -> None:
     if is_regular:
         progress.recoveries_in_a_row = 0
         writer.healthy = copy_healthy_state(state, writer.history)
-    if state.is_first_process and progress.best_distance is None:  # otherwise the best evaluated model is kept
+    # Otherwise the best evaluated model is kept, or the last one before the samples became copies.
+    if state.is_first_process and progress.best_distance is None and progress.copies_step is None:
         save_generator(network, writer.folder.model, training_origin(state, writer.custom_names))
     save_state(state, writer)
     if state.is_first_process:

@@ -176,6 +176,7 @@ class MlflowLogger:
     STATUS: Mapping[EndReason, str] = {
         "finished": "FINISHED",
         "out_of_patience": "FINISHED",
+        "copies": "FINISHED",
         "stopped": "KILLED",
         "failed": "FAILED",
     }

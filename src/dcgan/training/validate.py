@@ -1,11 +1,12 @@
 """Evaluation while training: the averaged generator against the validation part, by a rule that is fixed beforehand.
 
-The rule is the least Fréchet distance on `random` features. They are the same for all data, and need no labels and no
-download. The judge's features and the test part stay unused, so that nothing that is reported with them was selected by
-them. The training itself changes only in when it stops: the samples have seeds of their own.
+The rule is the least distance of a measure that the objective fixes: see `FRECHET` and `KERNEL`. The judge's features
+and the test part stay unused, so that nothing that is reported with them was selected by them. A model whose samples
+are copies of training pictures is never kept, and the training ends there. Besides, the training itself changes only
+in when it stops: the samples have seeds of their own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,8 @@ from dcgan.devices.connect import max_over_ranks
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics import fidelity
-from dcgan.metrics.copies import MIN_UNSEEN, CopySearch, CopyVerdict, NearestTraining, judge_copies
+from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopySearch, CopyVerdict, NearestTraining, judge_copies
 from dcgan.metrics.features import FeatureExtractor, open_extractor
-from dcgan.metrics.fidelity import GaussianStatistics
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, choose_rows, extract_reference
 from dcgan.models.store import save_generator
 from dcgan.rng import RandomPurpose, derive_seed
@@ -31,12 +31,51 @@ from dcgan.training.callbacks import EvaluateEvent
 from dcgan.training.snapshot import RunWriter, averaged_generator, training_origin
 from dcgan.training.state import State
 
-EXTRACTOR = "random"
-COPY_SAMPLES, MAX_WATCHED = 500, 20_000
-"""The first samples of an evaluation are searched for copies of up to so many training pictures: a second or two."""
-SAMPLE_COUNT, SAMPLE_BATCH_SIZE = 5_000, 1024
-"""Samples in each evaluation, always from the same latents, and how many are drawn at a time."""
-LATENT_SAMPLE_BATCH_SIZE = 1024
+COPY_SAMPLES, CONFIRMING_SAMPLES, MAX_WATCHED = 500, 1_000, 20_000
+"""The first samples of an evaluation are searched for copies of up to so many training pictures, and the next ones too
+if these look like copies: a search finds copies by chance in one of forty evaluations, and two searches hardly ever."""
+SAMPLE_BATCH_SIZE = 1024
+"""Samples that are drawn at a time."""
+LATENT_COUNT = 5_000
+"""Latents of an evaluation. They are the same in each."""
+MIN_KERNEL_REALS = 50
+"""Pictures of the validation part that the kernel distance needs; with fewer, the training part is used."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a run measures its generator by while it trains.
+
+    Attributes:
+        metric: its key in the metrics log and in `dcgan evaluate --json`.
+        extractor: the feature extractor.
+        sample_count: how many samples are drawn.
+        min_reals: more real pictures than this are needed, or None: more than the features' dimension.
+        statistics: features (N, D) of the real pictures -> what `distance` needs of them.
+        distance: features (N, D) of samples, statistics of the real ones -> the distance.
+    """
+
+    metric: str
+    extractor: str
+    sample_count: int
+    min_reals: int | None
+    statistics: Callable[[Tensor], Any]
+    distance: Callable[[Tensor, Any], float]
+
+
+FRECHET = Measure(
+    *("frechet_inception_distance", "random", LATENT_COUNT, None),
+    fidelity.gaussian_statistics,
+    lambda samples, reals: fidelity.frechet_distance(fidelity.gaussian_statistics(samples), reals),
+)
+"""The measure of generators with a discriminator. These features are the same for all data, and need no download."""
+KERNEL = Measure(
+    *("kernel_inception_distance_mean", "lite2", 500, MIN_KERNEL_REALS),
+    lambda reals: reals,
+    fidelity.kernel_distance,
+)
+"""The measure of generators that match features of a frozen network: features that they were not trained with, and a
+distance that a few pictures suffice for."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +83,18 @@ class ValidationReference:
     """The real pictures that samples are compared with.
 
     Attributes:
+        measure: how they are compared.
         features: the feature extractor.
         features_name: the name that is reported with its distances of pictures of this size.
-        statistics: of the real pictures' features.
+        statistics: of the real pictures' features, see `Measure.statistics`.
         split: which part of the data the pictures are.
         copies: what the samples are searched for copies with; None if there are too few training pictures.
     """
 
+    measure: Measure
     features: FeatureExtractor
     features_name: str
-    statistics: GaussianStatistics
+    statistics: Any
     split: str
     copies: "CopyWatch | None" = None
 
@@ -99,7 +140,9 @@ def prepare_validation(state: State) -> ValidationReference | None:
     config = state.config
     if not config.evaluate_every or not state.is_first_process:
         return None
-    features = open_extractor(EXTRACTOR, device=str(state.fabric.device))
+    measure = FRECHET if state.objective.has_discriminator else KERNEL
+    features = open_extractor(measure.extractor, device=str(state.fabric.device))
+    min_reals = features.feature_count if measure.min_reals is None else measure.min_reals
     channels, *size = state.data.pixels.shape[1:]
     for split in ("validation", "train"):
         reals = open_images(
@@ -112,56 +155,91 @@ def prepare_validation(state: State) -> ValidationReference | None:
             value_range=config.value_range,
             rules=state.data.rules,
         )
-        if len(reals) > features.feature_count or split == "train":
+        if len(reals) > min_reals or split == "train":
             break
     reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, lambda count: None)
     features_name = features.name_for((channels, size[0], size[1]))
-    statistics = fidelity.gaussian_statistics(reference.features)
-    return ValidationReference(features, features_name, statistics, split, prepare_copy_watch(state.data))
+    statistics = measure.statistics(reference.features)
+    return ValidationReference(measure, features, features_name, statistics, split, prepare_copy_watch(state.data))
 
 
-def validate(state: State, writer: RunWriter, reference: ValidationReference | None) -> None:
+def validate(
+    state: State, writer: RunWriter, reference: ValidationReference | None, *, is_regular: bool = True
+) -> None:
     """Evaluate the generator, log the distance, and keep the generator as the model if it is the best so far.
 
-    The first process does this. The others wait for it, and learn how many evaluations were not better: see
-    `loop.is_out_of_patience`.
+    The first process does this. The others wait for it, and learn how many evaluations were not better, and whether
+    the samples are copies: see `loop.is_finished`.
+
+    Args:
+        state: what is evaluated.
+        writer: where the distance is logged, and the model is kept.
+        reference: see `prepare_validation`.
+        is_regular: whether the step is one of those that are evaluated. If it is the last step of a run instead, a run
+            that is extended continues without this evaluation.
     """
-    if reference is not None:
-        _evaluate(state, writer, reference)
     progress = state.progress
-    own_count = progress.evaluations_since_best if reference is not None else 0
-    (progress.evaluations_since_best,) = max_over_ranks(state.fabric, own_count)
+    best = progress.best_distance, progress.best_step, progress.evaluations_since_best
+    if reference is not None:
+        _evaluate(state, writer, reference, writer.history.add if is_regular else writer.history.add_to_file_only)
+    if not is_regular:
+        progress.best_distance, progress.best_step, progress.evaluations_since_best = best
+    own = (progress.evaluations_since_best, progress.copies_step or 0) if reference is not None else (0, 0)
+    progress.evaluations_since_best, copies_step = max_over_ranks(state.fabric, *own)
+    progress.copies_step = copies_step or None
 
 
-def _evaluate(state: State, writer: RunWriter, reference: ValidationReference) -> None:
+def _evaluate(
+    state: State, writer: RunWriter, reference: ValidationReference, log: Callable[[dict[str, Any]], None]
+) -> None:
     progress, network = state.progress, averaged_generator(state)
     distance = sample_distance(state, network, reference)
     result: dict[str, Any] = {
-        "frechet_inception_distance": distance,
+        reference.measure.metric: distance,
         "features": reference.features_name,
         "split": reference.split,
-        "n": SAMPLE_COUNT,
+        "n": reference.measure.sample_count,
     }
-    verdict = None
-    if reference.copies is not None:
-        verdict = reference.copies.judge(_draw_samples(state, network, min(COPY_SAMPLES, SAMPLE_COUNT)))
+    verdict = None if reference.copies is None else _find_copies(state, network, reference.copies)
+    if verdict is not None:
         result |= {"copies": verdict.verdict, "near_training": verdict.near_share}
         result |= {"near_training_expected": verdict.unseen_near_share, "near_training_searched": verdict.searched}
+        if verdict.verdict == COPIES:
+            progress.copies_step = progress.step
     _forget_other_features(state, writer, reference)
     progress.evaluations_since_best += 1
-    if progress.best_distance is None or distance < progress.best_distance:
+    is_better = progress.best_distance is None or distance < progress.best_distance
+    if is_better and progress.copies_step is None:
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
         origin = training_origin(state, writer.custom_names) | {"measured": result}
         save_generator(network, writer.folder.model, origin)
     step, images_seen = progress.step, progress.images_seen
-    writer.history.add({"event": "measured", "step": step, "images_seen": images_seen, **result})
-    best_step = progress.step if progress.best_step is None else progress.best_step
+    log({"event": "measured", "step": step, "images_seen": images_seen, **result})
     writer.callbacks.on_evaluate(
         EvaluateEvent(
-            *(step, images_seen, distance, reference.features_name, reference.split, progress.best_distance, best_step),
+            *(step, images_seen, distance, reference.measure.metric, reference.features_name, reference.split),
+            *(progress.best_distance, progress.best_step),
             copies=verdict.verdict if verdict else None,
             near_training=verdict.near_share if verdict else None,
         )
+    )
+    if progress.copies_step is not None and verdict is not None:
+        writer.callbacks.on_message(_copies_message(state, writer.folder, verdict))
+
+
+def _find_copies(state: State, network: nn.Module, watch: CopyWatch) -> CopyVerdict:
+    """Return whether samples are copies; if the first ones look so, the verdict on others."""
+    verdict = watch.judge(_draw_samples(state, network, 0, COPY_SAMPLES))
+    if verdict.verdict == COPIES:
+        verdict = watch.judge(_draw_samples(state, network, COPY_SAMPLES, COPY_SAMPLES + CONFIRMING_SAMPLES))
+    return verdict
+
+
+def _copies_message(state: State, folder: RunFolder, verdict: CopyVerdict) -> str:
+    step, best_step = state.progress.step, state.progress.best_step
+    kept = f"{folder.model} stays that of {'the last snapshot' if best_step is None else f'step {best_step:,}'}"
+    return (
+        f"step {step:,}: the samples become copies of training pictures: {verdict.reason}. Training ends here; {kept}"
     )
 
 
@@ -190,18 +268,18 @@ def _read_features_name(folder: RunFolder) -> str | None:
 
 
 def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
-    """Return the Fréchet distance of the generator's samples from the real pictures."""
-    features = [reference.features.extract(pixels)[0] for pixels in _draw_samples(state, network, SAMPLE_COUNT)]
-    statistics = fidelity.gaussian_statistics(torch.cat(features))
-    return fidelity.frechet_distance(statistics, reference.statistics)
+    """Return the distance of the generator's samples from the real pictures."""
+    samples = _draw_samples(state, network, 0, reference.measure.sample_count)
+    features = torch.cat([reference.features.extract(pixels)[0] for pixels in samples])
+    return float(reference.measure.distance(features, reference.statistics))
 
 
-def _draw_samples(state: State, network: nn.Module, count: int) -> Iterator[Tensor]:
-    """Give the first `count` samples of an evaluation in batches, uint8 (n, C, H, W)."""
+def _draw_samples(state: State, network: nn.Module, start: int, stop: int) -> Iterator[Tensor]:
+    """Give the samples from `start` to before `stop` of an evaluation in batches, uint8 (n, C, H, W)."""
     seed = derive_seed(state.config.seed, RandomPurpose.VALIDATION_LATENTS)
-    z = latents.draw_latents(seed, SAMPLE_COUNT, state.config.z_dim)
-    labels = latents.cycle_labels(SAMPLE_COUNT, state.class_count)
-    for start in range(0, count, SAMPLE_BATCH_SIZE):
-        rows = slice(start, min(start + SAMPLE_BATCH_SIZE, count))
+    z = latents.draw_latents(seed, LATENT_COUNT, state.config.z_dim)
+    labels = latents.cycle_labels(LATENT_COUNT, state.class_count)
+    for first in range(start, stop, SAMPLE_BATCH_SIZE):
+        rows = slice(first, min(first + SAMPLE_BATCH_SIZE, stop))
         pixels = generate_pixels(network, z[rows], None if labels is None else labels[rows])
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2)
