@@ -108,7 +108,8 @@ def _find_by_activations(generator: SavedGenerator) -> Directions:
     latents = _center(z, conditions)
     # The linear map from latents to each component, (z_dim, K). The shares leave out what is not linear in z, because a
     # component that only depends on z², say, does not change along a direction.
-    weight = torch.linalg.lstsq(latents, features @ components[:, :count]).solution
+    # The default algorithm of `lstsq` gives other bits at each call with torch 2.6.
+    weight = torch.linalg.lstsq(latents, features @ components[:, :count], driver="gels").solution
     shares, order = ((latents @ weight).square().sum(0) / features.square().sum()).sort(descending=True)
     vectors = _fix_signs(F.normalize(weight.T[order]))
     return Directions("activations", F.pad(vectors, (generator.groups, 0)), shares)  # zeros for what chooses the group

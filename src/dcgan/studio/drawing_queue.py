@@ -40,14 +40,17 @@ class DrawingQueue:
         """Return what `work` returns for the store of models.
 
         Raises:
-            BusyError: `MAX_WAITING` requests are waiting already.
+            BusyError: `MAX_WAITING` requests are waiting already, or the studio is closing.
             UserError: what `work` raises.
         """
         with self._waiting_lock:
             if self._waiting >= MAX_WAITING:
                 raise BusyError("busy: too many pictures are waiting to be drawn; try again in a moment")
+            try:
+                future = self._thread.submit(lambda: work(self._prepare_models()))
+            except RuntimeError:  # the thread has been shut down
+                raise BusyError("the studio is closing") from None
             self._waiting += 1
-        future = self._thread.submit(lambda: work(self._prepare_models()))
         future.add_done_callback(self._count_finished)
         return await asyncio.wrap_future(future)
 
