@@ -41,11 +41,11 @@ def test_fabric_is_used_where_it_has_something_to_do():
 
 
 def test_a_training_imports_no_compiler(tmp_path: Path):
-    """Importing it would take longer than everything else between the import of torch and the first step."""
+    """Importing it would take longer than everything else up to the first step. An older torchvision does it itself."""
     words = ["train", *(f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()), "--steps=2"]
     slow = "('torch._dynamo', 'lightning_fabric', 'sympy')"
     code = (
-        f"import sys, torch, torchvision; slow = [name for name in {slow} if name not in sys.modules]; "  # some import one
+        f"import sys, torch, torchvision; slow = [name for name in {slow} if name not in sys.modules]; "
         "from dcgan.cli.main import run; assert run(sys.argv[1:]) == 0; "
         "print([name for name in slow if name in sys.modules])"
     )
