@@ -36,8 +36,8 @@ MAX_CROPPED_ASPECT = 4 / 3
 """If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
 MIN_STEPS_PER_EPOCH = 4
 BLOBS_TEXT = (
-    "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and shapes, "
-    "many of them wrong, after 300,000; 1,406 emoji at 64x64 were blobs after 60,000"
+    "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and after "
+    "300,000 triangles and many circles were right, squares not; 1,406 emoji at 64x64 were blobs after 60,000"
 )
 """What is known of `fast` on few color pictures: docs/results.md (A few hundred pictures), docs/experiments.md."""
 MANY_TEXT = "what fast draws of so many color pictures was not measured"
