@@ -42,6 +42,11 @@ def test_a_training_is_started_with_exactly_these_arguments(
     assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
 
 
+def test_without_a_preset_the_training_chooses(client: TestClient, started_commands: list[list[str]]):
+    assert client.post("/api/runs", json={"data": "pictures"}).json() == {"name": "train-pictures-1"}
+    assert json.loads(*started_commands[0][3:])["arguments"]["preset"] is None
+
+
 @pytest.mark.parametrize("preset", ["dcgna", "../x", "/etc/passwd", "a.json"])
 def test_only_presets_are_started(client: TestClient, started_commands: list[list[str]], preset: str):
     assert client.post("/api/runs", json={"preset": preset}).status_code == 400

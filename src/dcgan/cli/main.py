@@ -14,7 +14,7 @@ import dcgan
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
 from dcgan.cli.evaluate import Evaluate
 from dcgan.cli.inspect import DataCheck, Summary
-from dcgan.cli.train import VerifyResume
+from dcgan.cli.train import Train, TrainByData, VerifyResume
 from dcgan.config import DURATIONS, NO_DURATION, Config
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError, did_you_mean
@@ -111,8 +111,8 @@ def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) ->
     The preset decides the defaults of the other flags, so it is read first. A duration that the user gives replaces the
     preset's, so the preset's is not a default here.
     """
-    preset = _last_value(words, "--preset")
-    preset = DEFAULT_PRESET if preset is None else preset
+    named = _last_value(words, "--preset")
+    preset = DEFAULT_PRESET if named is None else named
     defaults = dataclasses.replace(preset_config(preset), **NO_DURATION)
     parsed = _parse_flags(name, command, words, default=command(defaults))
     if parsed is None:
@@ -124,7 +124,18 @@ def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) ->
         for field, value in dataclasses.asdict(parsed.config).items()
         if field != "preset" and not (field in from_preset and value is None)
     }
-    return dataclasses.replace(parsed, config=configure(preset, **settings))
+    config = configure(preset, **settings)
+    if command is Train and named is None:
+        given = {field: settings[field] for field in _given_settings(words)}
+        return TrainByData(config, parsed.out, parsed.json, given)
+    return dataclasses.replace(parsed, config=config)
+
+
+def _given_settings(words: list[str]) -> list[str]:
+    """Return the names of the settings that have a flag among the words, whatever its value is."""
+    flags = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")}
+    names = {f"--{field.name.replace('_', '-')}": field.name for field in dataclasses.fields(Config)}
+    return [name for flag, name in names.items() if flags & {flag, flag.replace("--", "--no-", 1)}]
 
 
 def _without_check(words: list[str]) -> list[str]:

@@ -1,9 +1,10 @@
 """Commands that train: `train`, `resume`, `verify-resume`."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a GAN into a run folder. No flag is needed: the default is built-in MNIST with the default preset."""
+    """Train a GAN into a run folder. No flag is needed: the default is built-in MNIST with the preset `fast`."""
 
     config: Annotated[Config, arg(name="")]
     out: Path | None = None
@@ -31,9 +32,28 @@ class Train:
     def __call__(self) -> Result | None:
         if self.config.devices == 1:  # on several devices other processes need the data
             mnist.unpack_in_background(self.config.data)
+        return _result(self._train())
+
+    def _train(self) -> "RunFolder":
         from dcgan.training.start import train_config
 
-        return _result(train_config(self.config, self.out))
+        return train_config(self.config, self.out)
+
+
+@dataclass(frozen=True)
+class TrainByData(Train):
+    """The same without `--preset`: the data decide on it.
+
+    Attributes:
+        settings: what the user's flags set.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def _train(self) -> "RunFolder":
+        from dcgan.training.start import train
+
+        return train(out=self.out, **self.settings)
 
 
 @dataclass(frozen=True)

@@ -120,16 +120,31 @@ def load_lite_network(name: str) -> LiteNetwork:
         MissingWeightsError: timm or the package with the weights is not installed.
         UserError: the file of the weights is damaged.
     """
-    try:
-        import timm  # slow to import
-    except ImportError:
-        raise MissingWeightsError(f"{name} needs the package timm: pip install timm") from None
+    timm = _import_timm(name)
     tensors = _read_weights(name)
     network = timm.create_model(f"tf_efficientnet_{name}", pretrained=False)
     names = network.state_dict().keys()
     network.load_state_dict(dict(zip(names, tensors.values(), strict=True)))
     lite = LiteNetwork(network.eval().requires_grad_(False))
     return lite.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # folding made new parameters
+
+
+def check_installed(name: str) -> None:
+    """Check that the packages are installed from which a network is loaded.
+
+    Raises:
+        MissingWeightsError: one of them is not.
+    """
+    _import_timm(name)
+    find_lite_weights(name)
+
+
+def _import_timm(name: str) -> Any:
+    try:
+        import timm  # slow to import
+    except ImportError:
+        raise MissingWeightsError(f"{name} needs the package timm: pip install timm") from None
+    return timm
 
 
 def _read_weights(name: str) -> dict[str, Tensor]:

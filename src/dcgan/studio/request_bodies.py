@@ -14,7 +14,6 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, Valida
 
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.presets import DEFAULT_PRESET
 
 MAX_IMAGE_BYTES = 4 * 256 * 256
 MAX_LATENTS = 64
@@ -49,9 +48,9 @@ Body = TypeVar("Body", bound=RequestBody)
 
 
 class StartRequest(RequestBody):
-    """A training to start."""
+    """A training to start. Without a preset the data decide on it."""
 
-    preset: str = Field(default=DEFAULT_PRESET, max_length=40)
+    preset: str | None = Field(default=None, max_length=40)
     data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
     minutes: Minutes = 3.0
 

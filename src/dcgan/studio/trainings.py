@@ -21,9 +21,10 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
+from dcgan.data.location import is_named_set
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
-from dcgan.presets import PRESETS
+from dcgan.presets import DEFAULT_PRESET, PRESETS
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import LockHolder, lock_holder
 from dcgan.studio.allowed_paths import DataRoots, hide_paths
@@ -85,14 +86,14 @@ class Trainings:
         self._records = store.path / RECORDS_FOLDER
         self._start_lock, self._probe_lock = threading.Lock(), threading.Lock()
 
-    def start(self, preset: str, data: str, minutes: float) -> str:
-        """Start a training and return the name of its run.
+    def start(self, preset: str | None, data: str, minutes: float) -> str:
+        """Start a training and return the name of its run. Without a preset the data decide on it.
 
         Raises:
             UserError: there is no such preset, or the data may not be read.
             BusyError: `MAX_TRAININGS` are running.
         """
-        if preset not in PRESETS:
+        if preset is not None and preset not in PRESETS:
             raise UserError(f"there is no preset {printable(preset)[:MAX_NAME_CHARS]!r}")
         self._data_roots.check(data)
         with self._only_start():
@@ -239,10 +240,12 @@ class Trainings:
         with self._start_lock, FileLock(self._records / ".lock"):
             yield
 
-    def _reserve_name(self, preset: str, data: str) -> str:
+    def _reserve_name(self, preset: str | None, data: str) -> str:
         """Return a name that no run has and no training had, and make the folder of its training."""
         self._check_not_busy()
-        stem = f"{preset}-{re.sub(r'[^a-zA-Z0-9_-]+', '_', Path(data).stem)[:MAX_DATA_CHARS]}"
+        # The data of a folder decide only when they are read, which takes longer than an answer may.
+        prefix = preset or (DEFAULT_PRESET if is_named_set(data) else "train")
+        stem = f"{prefix}-{re.sub(r'[^a-zA-Z0-9_-]+', '_', Path(data).stem)[:MAX_DATA_CHARS]}"
         for number in range(1, MAX_RUN_NUMBER):
             name = f"{stem}-{number}"
             if not os.path.lexists(self._store.path / name):

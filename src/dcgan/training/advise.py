@@ -9,21 +9,38 @@ from typing import Any
 from dcgan.config import FEW_PICTURES, Config
 from dcgan.data import check
 from dcgan.data.location import check_not_empty, is_named_set
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.open import ImageSet, list_file_names, open_images
 from dcgan.data.passed_over import CONTACT_SHEET_SUFFIX, RUNS_FOLDER
 from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import save_png
-from dcgan.presets import DEFAULT_PRESET, PRESETS, configure, train_command
+from dcgan.presets import (
+    BETTER_IMAGES,
+    BETTER_KID,
+    COLOR_PRESET,
+    DEFAULT_PRESET,
+    MAX_MATCHED_PICTURES,
+    MEASURED_SET,
+    PRESETS,
+    RECOGNIZABLE_IMAGES,
+    RECOGNIZABLE_KID,
+    configure,
+    train_command,
+)
+from dcgan.training.recipe import choose_preset
 from dcgan.training.state import planned_images, set_up
 from dcgan.training.step import train_step
 
 MAX_CROPPED_ASPECT = 4 / 3
 """If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
 MIN_STEPS_PER_EPOCH = 4
-COLOR_PRESET, MIN_MATCHED_PICTURES, MAX_MATCHED_PICTURES = "match", 20, 20_000
-"""The preset for folders of color pictures, and for how many: it keeps their features in memory, 46 KB each."""
+BLOBS_TEXT = (
+    "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and after "
+    "300,000 triangles and many circles were right, squares not; 1,406 emoji at 64x64 were blobs after 60,000"
+)
+"""What is known of `fast` on few color pictures: docs/results.md (A few hundred pictures), docs/experiments.md."""
+MANY_TEXT = "what fast draws of so many color pictures was not measured"
 WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
 """Steps that are not timed, steps that are, and the time after which no further step is timed."""
 MAX_LISTED = 10
@@ -57,7 +74,9 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
         )
     images = open_images(spec, "all", value_range=value_range)
     size = (images.pixels.shape[2], images.pixels.shape[3])
-    settings, reasons = recommend_settings(images.columns.get("sizes"), size, len(images), images.pixels.shape[1])
+    parts = {split: open_images(spec, split, value_range=value_range) for split in ("train", "validation", "test")}
+    preset, reason = choose_preset(parts["train"])
+    settings, reasons = recommend_settings(preset, reason, images.columns.get("sizes"), size, len(parts["train"]))
     if images.value_range is not None and value_range is not None:
         settings["value_range"] = value_range
     config = configure(data=spec, **settings)
@@ -66,15 +85,20 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     with contextlib.suppress(FileExistsError):
         sheet.parent.mkdir()
     save_png(check.make_contact_sheet(images), sheet)
-    parts = {split: len(open_images(spec, split, value_range=value_range)) for split in ("train", "validation", "test")}
-    advice = {"command": train_command(config), "reasons": reasons, **cost, "size": list(config.size or size)}
+    advice = {
+        "command": train_command(config),
+        "reasons": reasons,
+        **cost,
+        "expect": expect_pictures(config, parts["train"], cost["seconds_per_step"] / config.batch_size),
+        "size": list(config.size or size),
+    }
     return {
         "data": printable(spec),
         **content,
         "notices": list(images.notices),
         "no_classes_reason": images.no_classes_reason,
         "value_range": images.value_range,
-        "parts": parts,
+        "parts": {split: len(part) for split, part in parts.items()},
         "contact_sheet": str(sheet),
         "advice": advice,
     }
@@ -86,28 +110,26 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 def recommend_settings(
-    sizes: Any, size: tuple[int, int], picture_count: int, channels: int
+    preset: str, reason: str, sizes: Any, size: tuple[int, int], picture_count: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Return settings for a set of pictures, and the reason for each.
 
     Args:
+        preset: the preset that suits the set, see `choose_preset`.
+        reason: why.
         sizes: original heights and widths, (N, 2), or None if all are `size`.
         size: (height, width) that the pictures would have if the network could draw any.
-        picture_count: how many pictures there are.
-        channels: of the pictures: 1, 3 or 4.
+        picture_count: how many pictures there are to train on.
     """
     import numpy as np  # only here, for the start-up time of the command line
 
     shown_size = str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-    is_matched = channels > 1 and MIN_MATCHED_PICTURES <= picture_count <= MAX_MATCHED_PICTURES
-    preset = COLOR_PRESET if is_matched else DEFAULT_PRESET
     settings: dict[str, Any] = {"preset": preset, "image_size": shown_size}
-    reasons = [f"--preset {preset} --image-size {shown_size}: its networks are as deep as this size needs"]
-    if is_matched:
-        reasons.append(
-            f"--preset {preset}: from few color pictures it learns shapes, where a discriminator ends in blobs"
-        )
-    elif picture_count < FEW_PICTURES:
+    reasons = [
+        f"--preset {preset}, which dcgan train chooses by itself, because {reason}",
+        f"--image-size {shown_size}: the networks are as deep as this size needs",
+    ]
+    if preset == DEFAULT_PRESET and picture_count < FEW_PICTURES:
         reasons.append(
             f"DiffAugment is switched on automatically: a discriminator memorizes as few as {picture_count:,} pictures"
         )
@@ -119,6 +141,34 @@ def recommend_settings(
         settings["fit"] = "pad"
         reasons.append("--fit pad: cropping would cut off a quarter or more of half of the pictures")
     return settings, reasons
+
+
+def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) -> dict[str, Any] | None:
+    """Return what to expect of a training on color pictures and by when, as JSON types.
+
+    None for gray pictures and for sets that are opened by a name.
+
+    Args:
+        config: the settings that are recommended.
+        data: the pictures to train on.
+        seconds_per_image: the speed of the training on this machine.
+    """
+    if data.pixels.shape[1] == 1 or is_named_set(config.data):
+        return None
+    if config.preset != COLOR_PRESET:
+        return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
+    first_s, second_s = (count * seconds_per_image for count in (RECOGNIZABLE_IMAGES, BETTER_IMAGES))
+    text = (
+        f"recognizable shapes after about {_duration_text(first_s)} ({RECOGNIZABLE_IMAGES:,} images), better ones "
+        f"after about {_duration_text(second_s)} ({BETTER_IMAGES:,}), at this speed and if these pictures are like the "
+        f"only set that was measured, {MEASURED_SET} (KID lite2 {RECOGNIZABLE_KID}, {BETTER_KID}; nothing after that)"
+    )
+    return {
+        "text": text,
+        "measured_on": MEASURED_SET,
+        "recognizable": {"images": RECOGNIZABLE_IMAGES, "seconds": round(first_s), "kid_lite2": RECOGNIZABLE_KID},
+        "better": {"images": BETTER_IMAGES, "seconds": round(second_s), "kid_lite2": BETTER_KID},
+    }
 
 
 def measure_cost(config: Config) -> dict[str, Any]:
@@ -180,6 +230,7 @@ def advice_text(content: Mapping[str, Any]) -> str:
         ("train", advice["command"]),
         *(("", reason) for reason in advice["reasons"]),
         ("takes", _cost_text(advice)),
+        *([("expect", advice["expect"]["text"])] if advice["expect"] else []),
     ]  # fmt: skip
     return "\n".join([f"{content['data']}:", *(f"  {name:<9} {text}" for name, text in rows)])
 
@@ -210,9 +261,14 @@ def _list_text(texts: list[str], count: int) -> str:
 
 
 def _cost_text(advice: Mapping[str, Any]) -> str:
-    hours, memory_mib = advice["hours"], advice["memory_mib"]
-    duration = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    text = (
-        f"{duration} for {advice['steps']:,} steps of {1000 * advice['seconds_per_step']:.0f} ms on {advice['device']}"
-    )
+    memory_mib, milliseconds = advice["memory_mib"], 1000 * advice["seconds_per_step"]
+    duration = _duration_text(3600 * advice["hours"])
+    text = f"{duration} for {advice['steps']:,} steps of {milliseconds:.0f} ms on {advice['device']}"
     return text + (f", {memory_mib:,} MiB of memory" if memory_mib else "") + "; measured now on this machine"
+
+
+def _duration_text(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} hours"
+    minutes = round(seconds / 60)
+    return f"{minutes} minute{'s' * (minutes != 1)}" if minutes else "less than a minute"

@@ -171,12 +171,31 @@ def load_initial_weights(generator: nn.Module, model: Model) -> None:
     generator.load_state_dict(saved)
 
 
-def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
-    """Refuse what has no meaning without a discriminator."""
+def check_discriminator_settings(config: Config) -> None:
+    """Refuse settings of a discriminator for an objective that has none.
+
+    Raises:
+        UserError: it names the first of them.
+    """
     unused = [name for name in DISCRIMINATOR_SETTINGS if getattr(config, name) != getattr(NO_DISCRIMINATOR, name)]
     if unused:
         flag = unused[0].replace("_", "-")
         raise UserError(f"--{flag} has no use with --loss {config.loss}, which trains no discriminator: leave it out")
+
+
+def check_one_device(device_count: int) -> None:
+    """Refuse several devices for a training without a discriminator.
+
+    Raises:
+        UserError: there are several.
+    """
+    if device_count > 1:
+        raise UserError("a training without a discriminator compares the samples of a whole batch: use --devices 1")
+
+
+def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
+    """Refuse what has no meaning without a discriminator."""
+    check_discriminator_settings(config)
     if custom.discriminator is not None:
         raise UserError(f"--loss {config.loss} trains no discriminator: leave out your own")
     if not hasattr(getattr(generator, "network", generator), "fit_appearance"):

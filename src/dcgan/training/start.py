@@ -18,7 +18,7 @@ from dcgan.devices.processes import run_on_devices
 from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
 from dcgan.images import make_grid, save_png
-from dcgan.presets import DEFAULT_PRESET, configure
+from dcgan.presets import configure
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.resources import explain_out_of_memory
@@ -30,6 +30,7 @@ from dcgan.training.loop import fit
 from dcgan.training.losses import Objective
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
+from dcgan.training.recipe import Recipe, choose_recipe, describe_choice
 from dcgan.training.restore import restore_run, select
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import (
@@ -42,7 +43,7 @@ MEMORY_ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
 
 def train(
-    preset: str | os.PathLike[str] = DEFAULT_PRESET,
+    preset: str | os.PathLike[str] | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     generator: nn.Module | None = None,
@@ -56,7 +57,8 @@ def train(
     """Train a GAN, as `dcgan train` does.
 
     Args:
-        preset: a name in `PRESETS`, or the path of a run's `config.json`.
+        preset: a name in `PRESETS`, or the path of a run's `config.json`. Without it, the data decide: `match` for 20
+            to 20,000 color pictures to train on, if it takes the settings, otherwise `fast`.
         out: the run folder; by default the next free one in `runs/`.
         generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], instead of the preset's. Its `z_dim` is
             its attribute of that name, or the setting (192 in `fast`). It is trained in place.
@@ -83,8 +85,15 @@ def train(
     if data is not None:
         settings["data"] = data_path(data)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
-    config = configure(preset, **settings)
-    return train_config(config, Path(out) if out else None, custom, callbacks, show_progress=show_progress)
+    recipe = choose_recipe(settings, custom) if preset is None else Recipe(configure(preset, **settings), "")
+    return train_config(
+        recipe.config,
+        Path(out) if out else None,
+        custom,
+        callbacks,
+        show_progress=show_progress,
+        preset_reason=recipe.reason,
+    )
 
 
 def train_config(
@@ -94,6 +103,7 @@ def train_config(
     callbacks: Sequence[Any] = (),
     *,
     show_progress: bool = True,
+    preset_reason: str = "",
 ) -> RunFolder:
     """Train with these settings into a new run folder: see `train`.
 
@@ -103,13 +113,22 @@ def train_config(
         custom: the user's own parts.
         callbacks: the user's own callbacks.
         show_progress: show the progress bar and messages on standard error.
+        preset_reason: why the preset was chosen, if the user did not choose it: see `Recipe`.
     """
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
     networks.check_names(config)
     check_loggers(config.logger)
     config = with_launcher_devices(config)
-    task = partial(_train, config=config, out=out, custom=custom, callbacks=callbacks, show_progress=show_progress)
+    task = partial(
+        _train,
+        config=config,
+        out=out,
+        custom=custom,
+        callbacks=callbacks,
+        show_progress=show_progress,
+        preset_reason=preset_reason,
+    )
     return RunFolder(Path(run_on_devices(config, task, custom_names=_names(custom, callbacks))))
 
 
@@ -137,6 +156,7 @@ def _train(
     custom: CustomParts,
     callbacks: Sequence[Any] = (),
     show_progress: bool = True,
+    preset_reason: str = "",
 ) -> str:
     """Train in this process, alone or as one of many. Only the first process writes to the run folder."""
     state = set_up(config, custom, fabric)
@@ -152,6 +172,8 @@ def _train(
         )
         if fabric.is_global_zero:
             create_run(path, state.config, state.objective.score_kind, custom.names)
+            if preset_reason:
+                writer.callbacks.on_message(describe_choice(state.config, state.data, preset_reason))
             for notice in data_notices(state, config.value_range):
                 writer.callbacks.on_message(notice)
             if state.data.skipped_files:

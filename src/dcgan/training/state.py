@@ -22,7 +22,6 @@ from dcgan.devices.connect import (
     first_process_first,
     synchronize_batchnorm,
 )
-from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
@@ -245,8 +244,7 @@ def _make_matcher(
     Raises:
         UserError: there are several devices, or the frozen network is not installed.
     """
-    if fabric.world_size > 1:
-        raise UserError("a training without a discriminator compares the samples of a whole batch: use --devices 1")
+    networks.check_one_device(fabric.world_size)
     matcher = Matcher(data.pixels)
     if is_new:
         generator: Any = chosen.generator

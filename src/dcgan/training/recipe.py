@@ -1,0 +1,125 @@
+"""Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dcgan.config import Config
+from dcgan.data.location import is_named_set
+from dcgan.data.open import ImageSet
+from dcgan.data.rules import CURRENT_RULES
+from dcgan.devices.connect import with_launcher_devices
+from dcgan.errors import UserError
+from dcgan.models import build, groups
+from dcgan.models.lite import MissingWeightsError, check_installed
+from dcgan.presets import COLOR_PRESET, DEFAULT_PRESET, MAX_MATCHED_PICTURES, MIN_MATCHED_PICTURES, configure
+from dcgan.training import losses, networks
+from dcgan.training.matching import FEATURES
+from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
+from dcgan.training.state import open_data
+
+RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of its own") | dict.fromkeys(
+    ("d_width", "d_norm"), "needs a discriminator"
+)
+"""Settings that mean another recipe, whatever their value, and why."""
+NAMED_SET_REASON = "it is the default for sets that are opened by a name"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a new run trains.
+
+    Attributes:
+        config: the settings.
+        reason: why their preset was chosen: what follows after "because".
+    """
+
+    config: Config
+    reason: str
+
+
+def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_PARTS) -> Recipe:
+    """Return the recipe of a new run for which the user names no preset.
+
+    Args:
+        settings: what the user sets. A setting that `match` refuses means `fast`.
+        custom: the user's own parts.
+
+    Raises:
+        UserError: a setting that cannot work, or data that cannot be used.
+    """
+    default = configure(DEFAULT_PRESET, **settings)
+    if is_named_set(default.data):
+        return Recipe(default, NAMED_SET_REASON)
+    if obstacle := _find_obstacle(settings, custom):
+        return Recipe(default, f"{COLOR_PRESET}, the recipe for color pictures, cannot be used: {obstacle}")
+    data = open_data(default, default.data, CURRENT_RULES)
+    preset, reason = choose_preset(data)
+    return Recipe(configure(preset, **settings), reason)
+
+
+def choose_preset(data: ImageSet) -> tuple[str, str]:
+    """Return the preset that suits a set of pictures, and why: what follows after "because".
+
+    Args:
+        data: the pictures to train on.
+    """
+    if is_named_set(data.name):
+        return DEFAULT_PRESET, NAMED_SET_REASON
+    if data.pixels.shape[1] == 1:
+        return DEFAULT_PRESET, "its pictures are gray"
+    picture_count = _count_different(data)
+    counted = f"{picture_count:,} different color picture{'s' * (picture_count != 1)} to train on"
+    if picture_count < MIN_MATCHED_PICTURES:
+        return DEFAULT_PRESET, f"it has {counted}, too few for {COLOR_PRESET} (at least {MIN_MATCHED_PICTURES})"
+    if picture_count > MAX_MATCHED_PICTURES:
+        return DEFAULT_PRESET, f"it has {counted}, too many for {COLOR_PRESET} (at most {MAX_MATCHED_PICTURES:,})"
+    try:
+        check_installed(FEATURES)
+    except MissingWeightsError as error:
+        return DEFAULT_PRESET, (
+            f"{COLOR_PRESET} cannot be used: {error}; without this frozen network few color pictures become blobs"
+        )
+    return COLOR_PRESET, f"it has {counted}, few for a discriminator"
+
+
+def _count_different(data: ImageSet) -> int:
+    """Return how many pictures there are besides exact copies of others."""
+    return len(np.unique(data.columns["digests"], axis=0)) if "digests" in data.columns else len(data)
+
+
+def describe_choice(config: Config, data: ImageSet, reason: str) -> str:
+    """Return the line that names the preset of a run and the size of its pictures, and says why."""
+    height, width = data.pixels.shape[-2:]
+    return f"preset {config.preset} for {data.name} at {height}x{width}, because {reason}"
+
+
+def _find_obstacle(settings: Mapping[str, Any], custom: CustomParts) -> str:
+    """Return why `match` cannot be trained with these settings, whatever the data are; nothing if it can."""
+    for name, text in RECIPE_SETTINGS.items():
+        if settings.get(name) is not None:
+            return f"--{name.replace('_', '-')} {text}"
+    if custom.names:
+        return f"your own {custom.names[0]} is given"
+    try:
+        _check_matchable(with_launcher_devices(configure(COLOR_PRESET, **settings)))
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def _check_matchable(config: Config) -> None:
+    """Refuse what a training with these settings would refuse, before any picture is prepared for it.
+
+    Raises:
+        UserError: it names the setting.
+    """
+    networks.check_discriminator_settings(config)
+    losses.make_objective(config.loss, config.label_smoothing)
+    networks.check_one_device(config.devices * config.num_nodes)
+    group_count = groups.choose_group_count(
+        MAX_MATCHED_PICTURES, config.groups, config.z_dim, images_per_group=groups.IMAGES_PER_MATCHED_GROUP
+    )
+    build.check_networks(config, groups=group_count)

