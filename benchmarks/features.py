@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageFile
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -55,7 +55,7 @@ BATCH_PIXELS = 32 * 128 * 128
 # The pictures
 
 
-def read_emoji(folder: Path) -> Iterator[Image.Image]:
+def read_emoji(folder: Path) -> Iterator[ImageFile.ImageFile]:
     """Read Noto emoji of 64 pixels, without the variants of skin tones, in an order that says nothing of them."""
     skin_tones = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
     entries = json.loads((folder / "emoji.json").read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def read_textures(archive: Path) -> Iterator[Image.Image]:
                     yield image.convert("RGB")
 
 
-def read_stamps(folder: Path) -> Iterator[Image.Image]:
+def read_stamps(folder: Path) -> Iterator[ImageFile.ImageFile]:
     """Read Tux Paint's stamps that have at least 64 pixels a side: photographs and drawings without a background."""
     for path in sorted(folder.rglob("*.png")):
         image = Image.open(path)

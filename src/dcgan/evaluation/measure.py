@@ -207,6 +207,7 @@ def _origin(task: EvaluationTask) -> dict[str, object]:
         "pictures_key": task.real_images.pictures_key,
         "data_rules": task.real_images.rules,
         "trained_on_key": None if model is None else model.pictures_key,
+        "trained_with": None if model is None else model.features,
         "kid": {"kernel": "(x.y / D + 1)^3", "degree": 3, "gamma": 1 / task.extractor.feature_count, "coef0": 1}
         | {"estimator": "unbiased, all pairs", "features": task.extractor.feature_count},
     }
