@@ -1,5 +1,6 @@
 from dcgan.comparison.statistics import spread_over_seeds
 from dcgan.comparison.table import Outcome
+from dcgan.evaluation.flattery import describe_flattery
 
 
 def test_the_table_has_a_row_for_each_preset():
@@ -7,3 +8,12 @@ def test_the_table_has_a_row_for_each_preset():
     settings = {"unit": "steps", "amount": 5, "data": "mnist", "image_size": 28, "n": 110, "features": "judge"}
     text = Outcome(settings, {"a": {"0": {}}}, {"a": row}, {}, ()).as_markdown()
     assert "| a | 1 | 5 | 61 |" in text
+
+
+def test_a_preset_that_was_trained_with_the_features_that_judge_it_has_a_line():
+    settings = {"unit": "steps", "amount": 5, "data": "x", "image_size": 64, "n": 110, "features": "lite0"}
+    sentence = describe_flattery("lite0", "lite0")
+    outcome = Outcome(settings, {}, {}, {}, (), {"match": sentence})
+    assert "- match: the generator was trained with the features lite0, so its metrics by them" in outcome.as_markdown()
+    assert outcome.as_json()["flattery"] == {"match": sentence}
+    assert describe_flattery("lite0", None) == describe_flattery("random", "lite0") == ""

@@ -7,6 +7,7 @@ import torch
 
 from dcgan.evaluation.measure import evaluate
 from dcgan.metrics.features import EXTRACTORS, FeatureExtractor
+from dcgan.reporting.page import write_report
 from dcgan.run.folder import RunFolder
 from tests.evaluation.helpers import SAMPLE_COUNT, write_digits
 
@@ -65,6 +66,16 @@ def test_the_distances_beside_it_are_those_of_an_evaluation_with_them(finished_r
     expected = by_random.as_json()["metrics"]["kernel_inception_distance_mean"]["mean"]
     distance = float(note.split("random ")[1].split(",")[0])
     assert distance == pytest.approx(expected, rel=0.05)  # of the first seed, and of all seeds
+
+
+def test_the_report_and_the_json_say_it(finished_run: RunFolder, tmp_path: Path):
+    run = RunFolder(trained_with_lite0(finished_run, tmp_path / "r"))
+    evaluation = evaluate(run.path, n=SAMPLE_COUNT, features="lite0", save_in_run=True, show_progress=False)
+    assert evaluation.as_json()["trained_with"] == "lite0"
+    assert json.loads((run.evaluation / "figures.json").read_text())["trained_with"] == "lite0"
+    sentence = "the generator was trained with the features lite0, so its metrics by them are too good"
+    write_report(run)
+    assert sentence in run.report.read_text()
 
 
 def test_files_were_trained_with_nothing(tmp_path: Path):

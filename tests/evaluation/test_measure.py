@@ -209,12 +209,12 @@ def test_what_is_to_be_looked_at_is_written(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(grids, "MAX_FLOOR_IMAGES", 1100)
     evaluate(str(write_copies(tmp_path / "s.npz")), data="mnist", sheets=tmp_path / "sheets")
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == [
-        "classes.png", "copies.png", "nearest.csv", "neighbours.png", "reals.png",
+        "classes.png", "copies.png", "nearest.csv", "neighbours.png", "reals.png", "rows.json",
     ]  # fmt: skip
     sheet = np.asarray(Image.open(tmp_path / "sheets" / "copies.png"))
-    assert sheet.shape == (2 + 4 * 30, 2 + 4 * 86)
-    for top in range(2, 122, 30):
-        for left in range(2, 346, 86):
+    assert sheet.shape == (8 + 4 * 36, 8 + 4 * 92)
+    for top in range(8, 152, 36):
+        for left in range(8, 376, 92):
             triple = sheet[top : top + 28, left : left + 84]
             assert np.array_equal(triple[:, :28], triple[:, 28:56])
             assert not triple[:, 56:].any()
@@ -223,6 +223,15 @@ def test_what_is_to_be_looked_at_is_written(tmp_path: Path, monkeypatch: pytest.
     assert len(rows) == 550
     assert sum(float(row["closeness"]) < 1 for row in rows) > 500
     assert all(row["training_picture"].startswith("#") for row in rows)
+
+
+def test_pictures_that_are_all_equal_have_metrics_and_a_line_that_says_so(finished_run: RunFolder, tmp_path: Path):
+    equal = open_images("mnist", "test").pixels[:1].expand(130, -1, -1, -1).permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "equal.npz", arr_0=equal)
+    evaluation = evaluate(tmp_path / "equal.npz", data="mnist", show_progress=False)
+    assert "all 130 samples have equal features: no metric says anything about variety" in evaluation.notes
+    assert evaluation.metrics["recall"].mean == 0
+    assert all(np.isfinite([e.mean, e.low, e.high]).all() for e in evaluation.metrics.values())
 
 
 def write_training_digits(path: Path, train_count: int) -> str:

@@ -30,7 +30,8 @@ def test_the_evaluation_of_a_run_is_saved_in_it_and_shown_in_its_report(
     printed = json.loads(capsys.readouterr().out)
     saved = json.loads((run.evaluation / "figures.json").read_text())
     rows = [str(i) for i in range(10)]
-    assert saved == {"format_version": 1, "step": 7, "images_seen": 112, "rows": rows, **printed, "source": "r"}
+    names = {"rows": rows, "group_rows": []}
+    assert saved == {"format_version": 1, "step": 7, "images_seen": 112, **names, **printed, "source": "r"}
     for name, size in (("neighbours", (182, 242)), ("classes", (242, 302))):
         with Image.open(run.evaluation / f"{name}.png") as grid:
             assert grid.size == size

@@ -29,6 +29,16 @@ def test_the_kernel_distance_without_each_picture():
     assert known.value == pytest.approx(fidelity.kernel_distance(FAKE, REAL), abs=1e-12)
 
 
+@pytest.mark.parametrize("n", [3, 200, 530])
+def test_the_kernel_of_each_pair_is_computed_once(n: int):
+    features = torch.randn(n, 7, generator=torch.Generator().manual_seed(0))
+    kernel = ((features.double() @ features.double().T / 7 + 1) ** 3).fill_diagonal_(0)
+    sums = jackknife.kernel_sums(features)
+    assert torch.allclose(sums.rows, kernel.sum(1), rtol=1e-12)
+    assert sums.squares == pytest.approx(float(kernel.square().sum()), rel=1e-12)
+    assert fidelity.mean_kernel(features) == pytest.approx(float(kernel.sum()) / (n * (n - 1)), rel=1e-12)
+
+
 def test_the_interval_of_a_kernel_distance_is_a_little_wider_than_its_spread():
     """Of equal distributions, where the jackknife alone gives twice the variance, and of different ones."""
     for offset in (0.0, 0.5):

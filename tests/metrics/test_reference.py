@@ -15,6 +15,7 @@ from dcgan.metrics.reference import (
     choose_rows,
     extract_reference,
     floor_sets,
+    has_equal_features,
     load_or_compute_metrics,
     load_or_compute_values,
 )
@@ -140,3 +141,12 @@ def test_features_that_are_no_numbers_are_refused():
     ):
         check_finite(features, "the test split of x", extractor)
     check_finite(features.select(torch.tensor([0])), "x", extractor)
+
+
+def test_equal_features_may_be_rounded_differently():
+    features = torch.ones(5, 3).repeat(1, 2)
+    features[1, 2] += 1e-6
+    assert has_equal_features(FeatureSet(features))
+    features[1, 2] += 0.01
+    assert not has_equal_features(FeatureSet(features))
+    assert has_equal_features(FeatureSet(torch.zeros(5, 3)))

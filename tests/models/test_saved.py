@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dcgan import Generator
-from dcgan.models.store import load_generator
+from dcgan.models.store import load_generator, save_generator
 from tests.models.conftest import save_small_generator
 
 
@@ -22,6 +22,15 @@ def test_the_card(tmp_path: Path):
     card = (tmp_path / "m" / "README.md").read_text()
     for text in ("pipeline_tag: unconditional-image-generation", "28x28, 1 channel\n", "`mnist`", "dcgan train"):
         assert text in card
+
+
+def test_the_card_says_which_features_flatter_it(tmp_path: Path):
+    generator = save_small_generator(tmp_path / "m")
+    sentence = "\nIt was trained to match the features `lite0`, so metrics by these features are too good.\n"
+    assert sentence not in (tmp_path / "m" / "README.md").read_text()
+    generator.trained = {**generator.trained, "features": "lite0"}
+    save_generator(generator, tmp_path / "matched")
+    assert sentence in (tmp_path / "matched" / "README.md").read_text()
 
 
 def test_from_pretrained_takes_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -77,6 +77,20 @@ def test_the_report_of_an_evaluated_run(evaluated: RunFolder):
     assert "damaged" not in text  # a metric without numbers
 
 
+def test_groups_have_rows(evaluated: RunFolder):
+    assert "By group" not in report_text(evaluated)
+    content = EVALUATION | {"group_rows": ["group 7: 60.0%", "group 2 (seven): 40.0%"]}
+    (evaluated.evaluation / "figures.json").write_text(json.dumps(content))
+    Image.new("L", (242, 62), 99).save(evaluated.evaluation / "groups.png")
+    text = report_text(evaluated)
+    assert "<span>group 7: 60.0%</span>" in text
+    assert 'alt="generated pictures of group 2 (seven): 40.0%"' in text
+    (evaluated.evaluation / "groups.png").unlink()
+    text = report_text(evaluated)
+    assert "groups.png cannot be shown" in text
+    assert "By group" not in text
+
+
 def test_nothing_is_injected(evaluated: RunFolder):
     text = report_text(evaluated)
     assert text.count("&lt;img src=x onerror=alert(1)&gt;") == 9

@@ -10,11 +10,14 @@ import torch
 import dcgan
 from dcgan import UserError
 from dcgan.exporting import onnx
+from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.models import groups
 from dcgan.models.build import build_networks
 from dcgan.models.grouped_generator import GroupedGenerator, vote_offsets
+from dcgan.models.lite import MissingWeightsError
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
+from dcgan.training import grouping, networks
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
 from tests.conftest import SMALL
@@ -137,6 +140,81 @@ def test_a_run_keeps_the_groups_of_its_initial_model(tmp_path: Path, shades: Pat
     whole = dcgan.train("fast", out=tmp_path / "c", steps=4, **settings)
     dcgan.resume(run, steps=4)
     assert checkpoint_content(run) == checkpoint_content(whole)
+
+
+@pytest.fixture
+def color_shades(shades: Path, tmp_path: Path) -> Path:
+    """The shades as RGB: a tenth is held out, 540 pictures are trained on."""
+    np.savez(tmp_path / "colors.npz", arr_0=np.load(shades)["arr_0"].repeat(3, axis=3))
+    return tmp_path / "colors.npz"
+
+
+def use_brightness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features that say whether a picture is darker than the middle, which pixels sort otherwise."""
+
+    def extract(pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return (pixels.float().mean((1, 2, 3), keepdim=True)[:, :, 0, 0] > 128).float(), None
+
+    extractor = FeatureExtractor("brightness", 1, extract, weights_key="brightness")
+    monkeypatch.setattr(grouping, "open_extractor", lambda name: extractor)
+
+
+def test_color_pictures_are_sorted_by_features_and_resume_to_the_bit(
+    tmp_path: Path, color_shades: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use_brightness(monkeypatch)
+    state = set_up_fast(color_shades, groups=2)
+    is_bright = (state.data.pixels.float().mean((1, 2, 3)) > 128).long()
+    assert len(torch.unique(is_bright * 2 + state.conditions)) == 2  # one group is the bright pictures
+    generator = state.ema.network
+    assert isinstance(generator, GroupedGenerator)
+    wins = generator.group_weights(torch.randn(20_000, generator.z_dim)).argmax(1).bincount(minlength=2) / 20_000
+    assert wins == pytest.approx(state.conditions.bincount(minlength=2) / len(state.data), abs=0.02)
+
+    settings = SMALL_GROUPED | {"data": str(color_shades), "groups": 2}
+    whole = dcgan.train("fast", out=tmp_path / "whole", steps=6, **settings)
+    part = dcgan.train("fast", out=tmp_path / "part", steps=3, **settings)
+    monkeypatch.setattr(grouping, "open_extractor", None)  # a resumed run has its groups in its checkpoint
+    dcgan.resume(part, steps=6)
+    assert checkpoint_content(whole) == checkpoint_content(part)
+
+
+def test_a_checkpoint_without_groups_has_those_of_pixels(tmp_path: Path, shades: Path):
+    """As an earlier version wrote it."""
+    settings = SMALL_GROUPED | {"data": str(shades)}
+    whole = dcgan.train("fast", out=tmp_path / "whole", steps=6, **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(State, "saved_groups", lambda state: {})
+        part = dcgan.train("fast", out=tmp_path / "part", steps=3, **settings)
+    dcgan.resume(part, steps=6)
+    assert checkpoint_content(whole) == checkpoint_content(part)
+
+
+def test_pixels_sort_color_pictures_if_a_package_is_missing(
+    tmp_path: Path, color_shades: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(name: str) -> FeatureExtractor:
+        raise MissingWeightsError(f"{name} needs the package timm: pip install timm")
+
+    monkeypatch.setattr(grouping, "open_extractor", fail)
+    dcgan.train("fast", data=str(color_shades), out=tmp_path / "r", steps=1, **SMALL_GROUPED)
+    line = "lite0 needs the package timm: pip install timm; the pictures are sorted into groups by their pixels"
+    assert [text for text in capsys.readouterr().err.splitlines() if "timm" in text] == [f"{color_shades}: {line}"]
+
+
+def test_pixels_sort_gray_pictures_and_large_sets(shades: Path, color_shades: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grouping, "open_extractor", None)
+    assert set_up_fast(shades).conditions.unique().tolist() == [0, 1, 2]
+    monkeypatch.setattr(grouping, "MAX_PICTURES", 539)
+    assert set_up_fast(color_shades).conditions.unique().tolist() == [0, 1, 2]
+
+
+def test_no_pixels_are_sorted_for_a_generator_that_matches_features(
+    color_shades: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(networks, "sort_pictures", None)
+    state = set_up(configure("match", data=str(color_shades), image_size=16, batch_size=4, g_width=4, groups=3))
+    assert state.conditions.unique().tolist() == [0, 1, 2]
 
 
 def test_a_custom_generator_with_another_z_is_refused(tmp_path: Path):

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, read_parts
 from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
 from dcgan.data.location import public_name
+from dcgan.evaluation.flattery import describe_flattery
 from dcgan.files import atomic_file, read_json, write_json
 from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.results import METRIC_TITLES, format_number
@@ -37,6 +38,7 @@ class Outcome:
         table: the same over seeds, by preset and metric.
         failures: why a run failed, by preset and seed.
         verdicts: for every pair of presets, whether they differ in the Fréchet distance.
+        flattery: for each preset that was trained with the features that judge it, or with related ones, what to know.
     """
 
     settings: dict[str, Any]
@@ -44,6 +46,7 @@ class Outcome:
     table: dict[str, dict[str, SeedSpread]]
     failures: dict[str, dict[str, str]]
     verdicts: tuple[Verdict, ...]
+    flattery: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
@@ -55,6 +58,7 @@ class Outcome:
             },
             "failed": self.failures,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "flattery": self.flattery,
         }
         return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
@@ -74,6 +78,7 @@ class Outcome:
             "",
             *(f"- {verdict.text}" for verdict in self.verdicts),
             *self._multiple_tests_note(),
+            *(f"- {preset}: {sentence}" for preset, sentence in self.flattery.items()),
             *(
                 f"- {preset}, seed {seed}, failed: {reason}"
                 for preset, reasons in self.failures.items()
@@ -114,7 +119,7 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
     """Return the outcome of a comparison from the files of its runs, which are all trained and evaluated."""
     metrics: dict[str, SeedMetrics] = {preset: {} for preset in plan.presets}
     failures: dict[str, dict[str, str]] = {}
-    features = ""
+    features, flattery = "", {}
     for preset, seed in plan.runs:
         folder = comparison_run(out, preset, seed)
         parts, failure = read_parts(folder)
@@ -123,11 +128,14 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
             continue
         evaluation = read_json(folder.evaluation / "figures.json")
         features = evaluation["features"]
+        if sentence := describe_flattery(features, evaluation.get("trained_with")):
+            flattery[preset] = sentence
         means = {name: value["mean"] for name, value in evaluation["metrics"].items()}
         names = (*PROBE_METRICS, *(["certainty"] if "certainty" in parts[-1] else []))
         metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names if name in parts[-1]}
     table = {preset: _spread_row(list(runs.values())) for preset, runs in metrics.items()}
-    return Outcome(plan.fixed_settings() | {"features": features}, metrics, table, failures, _verdicts(table))
+    settings = plan.fixed_settings() | {"features": features}
+    return Outcome(settings, metrics, table, failures, _verdicts(table), flattery)
 
 
 def _spread_row(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:

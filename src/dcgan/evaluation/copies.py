@@ -28,8 +28,8 @@ from dcgan.metrics.copies import (
 from dcgan.metrics.fidelity import MIN_IMAGES
 from dcgan.metrics.reference import choose_rows
 
-SHEET_PAIRS, SHEET_COLUMNS = 16, 4
-"""Pairs on the sheet, and pairs beside each other."""
+SHEET_PAIRS, SHEET_COLUMNS, SHEET_GAP = 16, 4, 8
+"""Pairs on the sheet, pairs beside each other, and the pixels between them."""
 COPIES_VERSION = 1
 """Version of the search in the cache. It is raised when distances are computed in another way."""
 MAX_CROSS_SPLIT = 20_000
@@ -139,7 +139,7 @@ def _make_sheet(task: EvaluationTask, closeness: Tensor, training: Tensor) -> Pi
     nearer = differences.float().mean((2, 3, 4)).argmin(0)
     difference = differences[nearer, torch.arange(len(left))].to(torch.uint8)
     triples = torch.cat([left, right, difference], 3)  # beside each other: (n, C, H, 3 W)
-    return make_grid(triples.permute(0, 2, 3, 1).contiguous().numpy(), columns=SHEET_COLUMNS)
+    return make_grid(triples.permute(0, 2, 3, 1).contiguous().numpy(), columns=SHEET_COLUMNS, gap=SHEET_GAP)
 
 
 def _select(task: EvaluationTask, rows: Tensor) -> Iterator[Tensor]:

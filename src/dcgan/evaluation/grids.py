@@ -1,7 +1,10 @@
-"""Grids of samples that show what the metrics say: beside the nearest training pictures, and by class."""
+"""Grids of samples that show what the metrics say: beside the nearest training pictures, by class, and by group."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dcgan.data.open import ImageSet
 from dcgan.evaluation.samples import SampleSource
@@ -13,10 +16,15 @@ NEAREST_GRID_SAMPLES = 8
 """Samples in a grid of nearest training pictures, one in each row."""
 NEAREST_COUNT = 5
 """Training pictures beside each of these samples."""
-CLASS_GRID_COLUMNS = 8
-"""Samples of each class in a grid of classes."""
+ROW_SAMPLES = 8
+"""Samples of each class in a grid of classes, and of each group in a grid of groups."""
 MAX_CLASS_GRID_ROWS = 20
 """Classes in a grid of classes."""
+MAX_GROUP_GRID_ROWS = 12
+"""Groups in a grid of groups."""
+RowGrid = tuple[Pixels, tuple[str, ...]]
+"""A grid (H, W, C) and the names of its rows; without rows the grid is empty."""
+NO_ROWS: RowGrid = (np.zeros((0, 0, 1), np.uint8), ())
 
 
 def make_nearest_grid(samples: SampleSource, extractor: FeatureExtractor, train: ImageSet) -> Pixels:
@@ -30,23 +38,43 @@ def make_nearest_grid(samples: SampleSource, extractor: FeatureExtractor, train:
     return make_grid(images.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST_COUNT)
 
 
-def make_class_grid(samples: SampleSource, extractor: FeatureExtractor) -> tuple[Pixels, tuple[str, ...]]:
-    """Return a grid (H, W, C) with the first samples of each class, one class in each row, and the names of the rows.
+def make_class_grid(samples: SampleSource, extractor: FeatureExtractor) -> RowGrid:
+    """Return a grid with the first samples of each class, one class in each row.
 
     The class is the requested one; if no classes were requested, it is the one that the extractor's classifier
     recognizes. A class that is not among the first samples has a black row. Without classes there are no rows.
     """
     names = samples.classes or (() if extractor.is_stacked else extractor.classes)
     names = names[:MAX_CLASS_GRID_ROWS]
+    if not names:
+        return NO_ROWS
     pixels, labels = next(iter(samples.draw(0, EVALUATION_BATCH_SIZE)))
-    if not samples.classes and names:
+    if not samples.classes:
         scores = extractor.extract(pixels)[1]
         labels = None if scores is None else scores.argmax(1)
-    if not names or labels is None:
-        return np.zeros((0, 0, 1), np.uint8), ()
+    return NO_ROWS if labels is None else (_make_rows(pixels, labels, range(len(names))), names)
+
+
+def make_group_grid(samples: SampleSource) -> RowGrid:
+    """Return a grid with the first samples of the groups that are drawn most often, one group in each row.
+
+    A row is named by the number of its group and its share of the first samples. Without groups there are no rows.
+    """
+    if samples.find_groups is None or len(samples.group_names) < 2:
+        return NO_ROWS
+    pixels, _ = next(iter(samples.draw(0, EVALUATION_BATCH_SIZE)))
+    groups = samples.find_groups(0, len(pixels))
+    counts = groups.bincount(minlength=len(samples.group_names))
+    largest = [int(group) for group in counts.argsort(descending=True, stable=True)[:MAX_GROUP_GRID_ROWS]]
+    names = tuple(f"{samples.group_names[group]}: {int(counts[group]) / len(pixels):.1%}" for group in largest)
+    return _make_rows(pixels, groups, largest), names
+
+
+def _make_rows(pixels: Tensor, labels: Tensor, rows: Sequence[int]) -> Pixels:
+    """Return a grid (H, W, C) whose rows have the first pictures uint8 (N, C, H, W) of some labels int64 (N,)."""
     pixels = pixels.permute(0, 2, 3, 1)  # (N, H, W, C)
-    cells = np.zeros((len(names), CLASS_GRID_COLUMNS, *pixels.shape[1:]), np.uint8)
-    for label, row in enumerate(cells):
-        class_pixels = pixels[labels == label][:CLASS_GRID_COLUMNS].numpy()
-        row[: len(class_pixels)] = class_pixels
-    return make_grid(cells.reshape(-1, *cells.shape[2:]), columns=CLASS_GRID_COLUMNS), names
+    cells = np.zeros((len(rows), ROW_SAMPLES, *pixels.shape[1:]), np.uint8)
+    for label, row in zip(rows, cells, strict=True):
+        label_pixels = pixels[labels == label][:ROW_SAMPLES].numpy()
+        row[: len(label_pixels)] = label_pixels
+    return make_grid(cells.reshape(-1, *cells.shape[2:]), columns=ROW_SAMPLES)

@@ -58,6 +58,7 @@ from dcgan.metrics.reference import (
     FeatureSet,
     concatenate_sets,
     extract_reference,
+    has_equal_features,
 )
 from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
@@ -207,6 +208,7 @@ def _origin(task: EvaluationTask) -> dict[str, object]:
         "pictures_key": task.real_images.pictures_key,
         "data_rules": task.real_images.rules,
         "trained_on_key": None if model is None else model.pictures_key,
+        "trained_with": None if model is None else model.features,
         "kid": {"kernel": "(x.y / D + 1)^3", "degree": 3, "gamma": 1 / task.extractor.feature_count, "coef0": 1}
         | {"estimator": "unbiased, all pairs", "features": task.extractor.feature_count},
     }
@@ -283,7 +285,7 @@ def _notes(task: EvaluationTask, real: RealSide, pool: FeatureSet, first: Featur
             f"their metrics on {task.extractor.name} features of version 0.1.0 are not comparable"
         )
     for name, features in (("real pictures", real.features), ("samples", first)):
-        if bool((features.features == features.features[0]).all()):
+        if has_equal_features(features):
             notes.append(f"all {len(features):,} {name} have equal features: no metric says anything about variety")
     notes += _frechet_notes(task, real) + _floor_notes(task, pool)
     if not real.k:

@@ -18,6 +18,7 @@ from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
 from dcgan.models import shipped
 from dcgan.models.families import ImageShape
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model, load
 
@@ -39,6 +40,8 @@ class SampleSource:
         classes: the names of the requested classes; empty if no classes were requested.
         original_size: the size of the pictures in the files, such as `32x32` or `20x20 to 20x26`; empty for a model.
         path: of the files; empty for a model.
+        find_groups: (seed, n) -> the group of similar pictures that each sample is of, int64 (n,); None without groups.
+        group_names: the names of the groups.
     """
 
     name: str
@@ -50,6 +53,8 @@ class SampleSource:
     classes: tuple[str, ...] = ()
     original_size: str = ""
     path: str = ""
+    find_groups: Callable[[int, int], Tensor] | None = None
+    group_names: tuple[str, ...] = ()
 
 
 def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
@@ -84,6 +89,10 @@ def samples_of_model(model: Model) -> SampleSource:
             pixels = torch.from_numpy(generate_pixels(model.generator, z[rows], batch_labels))  # (k, H, W, C)
             yield pixels.permute(0, 3, 1, 2), batch_labels
 
+    def find_groups(seed: int, n: int) -> Tensor:
+        assert isinstance(model.generator, GroupedGenerator)
+        return model.generator.group_weights(model.latents(n, seed), model.labels(n)).argmax(1)
+
     return SampleSource(
         model.source,
         model.generator.picture_shape,
@@ -91,7 +100,18 @@ def samples_of_model(model: Model) -> SampleSource:
         training_data=training_data_of(model),
         fit=str(model.trained.get("fit", "crop")),
         classes=model.classes,
+        find_groups=find_groups if isinstance(model.generator, GroupedGenerator) else None,
+        group_names=_name_groups(model),
     )
+
+
+def _name_groups(model: Model) -> tuple[str, ...]:
+    """Return the number of each group, with the name of its class if there are classes."""
+    names = map(str, range(model.generator.groups))
+    if not model.classes:
+        return tuple(f"group {name}" for name in names)
+    groups_per_class = model.generator.groups // len(model.classes)
+    return tuple(f"group {name} ({model.classes[i // groups_per_class]})" for i, name in enumerate(names))
 
 
 def samples_of_images(images: ImageSet) -> SampleSource:

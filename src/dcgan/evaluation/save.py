@@ -5,7 +5,7 @@ from pathlib import Path
 from dcgan.data.location import public_name
 from dcgan.errors import UserError
 from dcgan.evaluation.copies import CopyCheck, write_nearest_table
-from dcgan.evaluation.grids import make_class_grid, make_nearest_grid
+from dcgan.evaluation.grids import make_class_grid, make_group_grid, make_nearest_grid
 from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_folder, printable, write_json
 from dcgan.images import Pixels, make_grid, save_png
@@ -29,8 +29,8 @@ def save_evaluation(
     trained = load(folder).trained
     try:
         with atomic_folder(folder.evaluation) as temporary:
-            row_names = _write_sheets(temporary, task, check)
-            origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), "rows": list(row_names)}
+            rows = _write_sheets(temporary, task, check)
+            origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), **rows}
             names = {"source": public_name(evaluation.source), "data": public_name(evaluation.data)}
             write_json(temporary / "figures.json", origin | evaluation.as_json() | names)
     except OSError as error:
@@ -46,22 +46,31 @@ def save_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_sheets(folder, task, check)
+        write_json(folder / "rows.json", _write_sheets(folder, task, check))
     except OSError as error:
         raise UserError(f"cannot write the sheets to {printable(str(folder))}: {error.strerror}") from None
 
 
-def _write_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> tuple[str, ...]:
-    """Write the sheets, and the table of nearest training pictures; return the names of the rows of `classes.png`."""
+def _write_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> dict[str, list[str]]:
+    """Write the sheets, and the table of nearest training pictures.
+
+    Returns:
+        The names of the rows of `classes.png` as `rows`, and of `groups.png` as `group_rows`.
+    """
     save_png(nearest_grid(task), folder / "neighbours.png")
     save_png(real_sheet(task), folder / "reals.png")
     if check is not None:
         save_png(check.sheet, folder / "copies.png")
         write_nearest_table(check, folder / "nearest.csv")
-    class_grid, row_names = make_class_grid(task.samples, task.extractor)
-    if row_names:
-        save_png(class_grid, folder / "classes.png")
-    return row_names
+    names = {}
+    for key, file_name, (grid, row_names) in (
+        ("rows", "classes.png", make_class_grid(task.samples, task.extractor)),
+        ("group_rows", "groups.png", make_group_grid(task.samples)),
+    ):
+        names[key] = list(row_names)
+        if row_names:
+            save_png(grid, folder / file_name)
+    return names
 
 
 def nearest_grid(task: EvaluationTask) -> Pixels:

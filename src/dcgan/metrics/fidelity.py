@@ -9,6 +9,7 @@ What depends on the real pictures only (`GaussianStatistics`, `mean_kernel`, the
 sets of samples.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,25 +122,36 @@ def kernel_distance(fake: Tensor, real: Tensor, real_mean: float | None = None) 
         real: (M, D), at least two.
         real_mean: `mean_kernel(real)`, if it is known already.
     """
-    mixed_mean = _sum_kernel(fake, real) / (len(fake) * len(real))
+    real_double, blocks = real.double(), torch.split(fake, DISTANCE_ROWS)
+    mixed_mean = sum(float(kernel_block(rows, real_double).sum()) for rows in blocks) / (len(fake) * len(real))
     return mean_kernel(fake) + (mean_kernel(real) if real_mean is None else real_mean) - 2 * mixed_mean
 
 
 def mean_kernel(features: Tensor) -> float:
     """Return the mean of k(x, x') over all pairs of different rows of features (N, D)."""
-    n, double = len(features), features.double()
-    diagonal = (double.square().sum(1) / features.shape[1] + 1) ** 3
-    return (_sum_kernel(features, features) - float(diagonal.sum())) / (n * (n - 1))
+    n = len(features)
+    blocks = (kernel for _, kernel in own_kernel_blocks(features))
+    return sum(float(k[:, : len(k)].sum() + 2 * k[:, len(k) :].sum()) for k in blocks) / (n * (n - 1))
 
 
-def _sum_kernel(a: Tensor, b: Tensor) -> float:
-    """Return the sum of k over all pairs of rows, a block of rows at a time."""
-    b = b.double().T
-    total = 0.0
-    for rows in torch.split(a, DISTANCE_ROWS):
-        values = torch.addmm(torch.ones((), dtype=torch.float64), rows.double(), b, alpha=1 / len(b))
-        total += float((values * values).mul_(values).sum())
-    return total
+def own_kernel_blocks(features: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Give the kernel of pairs of different rows of features (N, D), each pair once: it is symmetric.
+
+    Yields:
+        The first row of a block of rows, and the kernel of the block with the rows from there on, (rows, N - first).
+        Its first square is of the block with itself: it has its pairs twice, and zeros on the diagonal.
+    """
+    features = features.double()
+    for first in range(0, len(features), DISTANCE_ROWS):
+        kernel = kernel_block(features[first : first + DISTANCE_ROWS], features[first:])
+        yield first, kernel.fill_diagonal_(0)
+
+
+def kernel_block(a: Tensor, b: Tensor) -> Tensor:
+    """Return k of all pairs of rows of a (N, D) and b (M, D) in double precision, (N, M)."""
+    one = torch.ones((), dtype=torch.float64)
+    values = torch.addmm(one, a.double(), b.double().T, alpha=1 / a.shape[1])
+    return (values * values).mul_(values)
 
 
 def inception_score(scores: Tensor) -> float:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dcgan.metrics import fidelity
-from dcgan.metrics.fidelity import DISTANCE_ROWS, GaussianStatistics
+from dcgan.metrics.fidelity import DISTANCE_ROWS, GaussianStatistics, kernel_block, own_kernel_blocks
 
 MIN_PICTURES = 3
 """Pictures on each side below which leaving one out leaves nothing to compare."""
@@ -100,9 +100,12 @@ class KernelSums:
 
 def kernel_sums(features: Tensor) -> KernelSums:
     """Return the sums of `fidelity.kernel_distance`'s kernel of each row with all other rows."""
-    diagonal = (features.double().square().sum(1) / features.shape[1] + 1) ** 3
-    rows, _, squares = _sum_kernel(features, features)
-    return KernelSums(rows - diagonal, squares - float(diagonal.square().sum()))
+    sums, squares = torch.zeros(len(features), dtype=torch.float64), 0.0
+    for first, kernel in own_kernel_blocks(features):
+        own, later = kernel.tensor_split([len(kernel)], dim=1)
+        sums[first:] += torch.cat([own.sum(1) + later.sum(1), later.sum(0)])
+        squares += float(own.square().sum() + 2 * later.square().sum())
+    return KernelSums(sums, squares)
 
 
 def kernel_distance(fake: Tensor, real: Tensor, real_sums: KernelSums | None = None) -> Jackknifed:
@@ -151,14 +154,13 @@ def _mean_square(values: Tensor) -> float:
 
 def _sum_kernel(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return the kernel's sums over rows (N,) and over columns (M,) of all pairs, and the sum of its squares."""
-    columns = b.double().T
+    b = b.double()
     row_sums, column_sums, squares = [], torch.zeros(len(b), dtype=torch.float64), 0.0
     for rows in torch.split(a, DISTANCE_ROWS):
-        values = torch.addmm(torch.ones((), dtype=torch.float64), rows.double(), columns, alpha=1 / len(columns))
-        values = (values * values).mul_(values)
-        row_sums.append(values.sum(1))
-        column_sums += values.sum(0)
-        squares += float(values.square().sum())
+        kernel = kernel_block(rows, b)
+        row_sums.append(kernel.sum(1))
+        column_sums += kernel.sum(0)
+        squares += float(kernel.square().sum())
     return torch.cat(row_sums), column_sums, squares
 
 

@@ -23,6 +23,8 @@ MAX_REFERENCE_IMAGES = 10_000
 """Real pictures that up to this many samples are compared with; more samples are compared with as many as they are."""
 MAX_FLOOR_IMAGES = 60_000
 """Real pictures of another split that the floor is computed from."""
+EQUALITY_TOLERANCE = 1e-4
+"""How much features of equal pictures may differ, as a share of the largest of all numbers."""
 EVALUATION_BATCH_SIZE = 1024
 """Pictures whose features are extracted at a time."""
 
@@ -59,6 +61,12 @@ def concatenate_sets(sets: list[FeatureSet]) -> FeatureSet:
 
     features = torch.cat([s.features for s in sets])
     return FeatureSet(features, concatenate([s.scores for s in sets]), concatenate([s.labels for s in sets]))
+
+
+def has_equal_features(pictures: FeatureSet) -> bool:
+    """Return whether all pictures have the same features; equal pictures in batches of two sizes round differently."""
+    features = pictures.features
+    return float((features - features[0]).abs().max()) <= EQUALITY_TOLERANCE * float(features.abs().max())
 
 
 def check_finite(features: FeatureSet, subject: str, extractor: FeatureExtractor) -> None:

@@ -24,7 +24,8 @@ MODEL_CARD_TEMPLATE = """---
 {% if trained -%}
 Trained with dcgan on `{{ trained.data }}`, preset `{{ trained.preset }}`: {{ trained.step }} steps,
 {{ trained.images_seen }} images seen.{% if trained.averaged %}
-The weights are an average over the end of training.{% endif %}
+The weights are an average over the end of training.{% endif %}{% if trained.features %}
+It was trained to match the features `{{ trained.features }}`, so metrics by these features are too good.{% endif %}
 
 {% if trained.command -%}
 To train it again:
@@ -84,8 +85,8 @@ class SavedGenerator(
     groups: int = 0
     """Number of groups that the first numbers of z choose from, see `grouped_generator`."""
     trained: dict[str, Any] | None = None
-    """How it was trained: data, preset, step, images_seen, command, and the names of the classes. None if that is not
-    known."""
+    """How it was trained: data, preset, step, images_seen, command, the features that it was trained to match, and the
+    names of the classes. None if that is not known."""
 
     @property
     def description(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ MAX_GRID_BYTES = 75_000
 """Size of each of them, so that all together are at most 3 MB as text."""
 MAX_IMAGE_BYTES = 150_000
 """Size of any other picture."""
-MAX_CLASS_ROW_BYTES = 12_000
-"""Size of the row of one class."""
+MAX_ROW_BYTES = 12_000
+"""Size of the row of one class or group."""
 MAX_REASON_CHARS = 200
 UNREADABLE_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for files that are missing, damaged, or no pictures."""
@@ -56,21 +56,28 @@ def embed_image(
         return None
 
 
-def embed_class_rows(path: Path, class_names: Sequence[str], faults: list[str]) -> list[EmbeddedImage]:
-    """Return the rows of a grid that has a row for each class; none if the grid is missing or damaged."""
+def embed_rows(path: Path, names: Sequence[str], kind: str, faults: list[str]) -> list[EmbeddedImage]:
+    """Return the rows of a grid that has a row for each class or group; none if the grid is missing or damaged.
+
+    Args:
+        path: of the grid.
+        names: of its rows.
+        kind: what a row is of, before its name, as in `class 3`; may be empty.
+        faults: gets a line if the grid cannot be shown.
+    """
     try:
         with Image.open(path) as image:
             image.load()
-            row_height = (image.height - GRID_GAP) / len(class_names)
-            edges = [round(i * row_height) for i in range(len(class_names) + 1)]
+            row_height = (image.height - GRID_GAP) / len(names)
+            edges = [round(i * row_height) for i in range(len(names) + 1)]
             return [
                 _embed(
                     image.crop((0, top, image.width, bottom + GRID_GAP)),
-                    f"generated pictures of class {name}",
-                    MAX_CLASS_ROW_BYTES,
+                    f"generated pictures of {kind}{name}",
+                    MAX_ROW_BYTES,
                     name,
                 )
-                for top, bottom, name in zip(edges, edges[1:], class_names, strict=False)
+                for top, bottom, name in zip(edges, edges[1:], names, strict=False)
             ]
     except UNREADABLE_IMAGE as error:
         faults.append(_fault(path, error))

@@ -12,7 +12,7 @@ from dcgan.files import printable, read_json
 from dcgan.metrics.results import format_number
 from dcgan.presets import PRESETS, train_command
 from dcgan.reporting.charts import SvgChart, layout_chart
-from dcgan.reporting.embedded_images import EmbeddedImage, embed_class_rows, embed_grids, embed_image
+from dcgan.reporting.embedded_images import EmbeddedImage, embed_grids, embed_image, embed_rows
 from dcgan.reporting.evaluation_table import EvaluationTable, make_evaluation_table
 from dcgan.reporting.formatting import MISSING, format_duration, format_text, format_texts
 from dcgan.reporting.series import (
@@ -67,6 +67,7 @@ class ReportPage:
         reals: pictures from the training data.
         class_rows: generated pictures of each class.
         is_conditional: the classes of the rows were asked for; otherwise the judge classified the pictures.
+        group_rows: generated pictures of the groups that are drawn most often.
         neighbors: samples with the training pictures nearest to them.
         copies: the samples that are most likely copies, beside the training pictures.
         evaluation: what `dcgan evaluate` measured, or None if it did not run.
@@ -84,6 +85,7 @@ class ReportPage:
     reals: EmbeddedImage | None
     class_rows: tuple[EmbeddedImage, ...]
     is_conditional: bool
+    group_rows: tuple[EmbeddedImage, ...]
     neighbors: EmbeddedImage | None
     copies: EmbeddedImage | None
     evaluation: EvaluationTable | None
@@ -116,6 +118,7 @@ def gather_report(folder: RunFolder) -> ReportPage:
         reals=embed_image(folder.path / "reals.png", "real pictures from the training data", faults),
         class_rows=tuple(_class_rows(folder, config, evaluation, last_grid, faults)),
         is_conditional=bool(config and config.conditional),
+        group_rows=tuple(_group_rows(folder, evaluation, faults)),
         neighbors=embed_image(folder.evaluation / "neighbours.png", NEIGHBORS_ALT, faults) if evaluation else None,
         copies=embed_image(folder.evaluation / "copies.png", COPIES_ALT, faults) if evaluation.get("copies") else None,
         evaluation=make_evaluation_table(evaluation, measurements) if evaluation else None,
@@ -240,7 +243,13 @@ def _class_rows(
     else:
         path = last_grid
     names = format_texts(evaluation.get("rows")) or _grid_classes(folder, config)
-    return embed_class_rows(path, names, faults) if path and names else []
+    return embed_rows(path, names, "class ", faults) if path and names else []
+
+
+def _group_rows(folder: RunFolder, evaluation: dict[str, Any], faults: list[str]) -> list[EmbeddedImage]:
+    """Return a row of pictures for each group that the evaluation shows."""
+    names = format_texts(evaluation.get("group_rows"))
+    return embed_rows(folder.evaluation / "groups.png", names, "", faults) if names else []
 
 
 def _grid_classes(folder: RunFolder, config: Config | None) -> list[str]:

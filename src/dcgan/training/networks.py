@@ -16,6 +16,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model, load
 from dcgan.training import losses
 from dcgan.training.augment import find_augmentations
+from dcgan.training.grouping import sort_pictures
 from dcgan.training.losses import Objective
 
 
@@ -49,13 +50,15 @@ class ChosenNetworks:
         generator: the generator.
         discriminator: the discriminator; None if the objective has none.
         objective: what they minimize.
-        conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
+        conditions: the class or the group of each picture, int64 (N,), if the networks are given one that is known.
+        notice: a line about the groups for the user; empty if there is nothing to say.
     """
 
     generator: nn.Module
     discriminator: nn.Module | None
     objective: Objective
     conditions: Tensor | None
+    notice: str = ""
 
 
 def check_names(config: Config) -> None:
@@ -94,21 +97,20 @@ def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_n
     generator, discriminator = _build_networks(config, data, custom, group_count)
     if initial_model is not None:
         load_initial_weights(generator, initial_model)
-    conditions = data.labels if config.conditional else None
-    if is_new and group_count:
-        assert isinstance(generator, GroupedGenerator)
-        if initial_model is None:
-            centres = groups.find_group_centers(data.pixels, group_count, config.seed, conditions, generator.classes)
-            generator.centres.copy_(centres)
-        conditions = generator.fit_vote_offsets(data.pixels, conditions)
     objective = custom.loss or losses.make_objective(config.loss, config.label_smoothing)
+    conditions, notice = data.labels if config.conditional else None, ""
+    # Without a discriminator, `state` finds new groups, in the features that the generator matches.
+    if is_new and group_count and (objective.has_discriminator or initial_model is not None):
+        assert isinstance(generator, GroupedGenerator)
+        found = sort_pictures(config, data, generator, is_initial=initial_model is not None)
+        conditions, notice = found.groups, found.notice
     if not objective.has_discriminator:
         _check_matching(config, custom, generator)
         return ChosenNetworks(generator, None, objective, conditions)
     if custom.discriminator is None:
         _check_bounded(config, objective)
     _check_scores_per_picture(config, discriminator)
-    return ChosenNetworks(generator, discriminator, objective, conditions)
+    return ChosenNetworks(generator, discriminator, objective, conditions, notice)
 
 
 def uses_groups(config: Config, custom: CustomParts) -> bool:

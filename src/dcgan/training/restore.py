@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from dcgan.config import DURATIONS, NO_DURATION, Config
 from dcgan.data.location import absolute_path, check_not_empty, is_named_set, path_exists, public_data_name
 from dcgan.data.rules import RULES_OF_0_1
@@ -24,6 +26,7 @@ from dcgan.training.progress import CheckpointRecord
 from dcgan.training.recovery import restore_healthy_state
 from dcgan.training.snapshot import RunWriter
 from dcgan.training.state import (
+    GROUPS_NAME,
     PLACE_SETTINGS,
     State,
     describe_arithmetic,
@@ -64,13 +67,13 @@ def restore_run(
     entries = list(folder.log.entries())[: record.log_entries]
     writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
     other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
+    saved_groups = other_tensors.pop(GROUPS_NAME, None)
     _restore_progress(state, record, keeps_plan=not duration)
     writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
     if state.matcher is not None:
         state.conditions = state.matcher.groups if state.config.groups or state.config.conditional else None
     elif networks.uses_groups(state.config, custom):
-        assert isinstance(state.ema.network, GroupedGenerator)
-        state.conditions = state.ema.network.assign_groups(state.data.pixels, state.data.labels)
+        state.conditions = _groups_of_pictures(state, saved_groups)
     barrier(fabric)  # every process has read the run before the first one writes
     _check_not_finished(folder, state, has_new_duration=bool(duration))
     arithmetic = describe_arithmetic(fabric)
@@ -80,6 +83,14 @@ def restore_run(
             "is not the same to the bit"
         )
     return state, writer
+
+
+def _groups_of_pictures(state: State, saved: Tensor | None) -> Tensor:
+    """Return the group of each picture, int64 (N,): those of the checkpoint; those of pixels if it has none (0.1.0)."""
+    if saved is not None:
+        return saved.to(state.data.pixels.device)
+    assert isinstance(state.ema.network, GroupedGenerator)
+    return state.ema.network.assign_groups(state.data.pixels, state.data.labels)
 
 
 def _restore_progress(state: State, record: CheckpointRecord, *, keeps_plan: bool) -> None:

@@ -111,7 +111,7 @@ def save_state(state: State, writer: RunWriter) -> None:
     if not state.is_first_process:
         return
     assert writer.healthy is not None
-    tensors = collect_tensors(state.saved_parts())
+    tensors = collect_tensors(state.saved_parts()) | state.saved_groups()
     healthy_record = writer.healthy.record(state.progress.step)
     if healthy_record:
         tensors |= {f"healthy/{name}": tensor for name, tensor in writer.healthy.tensors.items()}

@@ -192,7 +192,7 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
         value_range: the range that the user gave.
     """
     data = state.data
-    notices = [f"{data.name}: {notice}" for notice in data.notices]
+    notices = [f"{data.name}: {notice}" for notice in (*data.notices, *filter(None, [state.notice]))]
     if value_range is not None and data.value_range is None:
         notices.append(f"{data.name}: --value-range changes nothing, because all pictures have 8 bits")
     n, (channels, height, width) = len(data), data.pixels.shape[1:]

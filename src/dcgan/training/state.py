@@ -44,6 +44,8 @@ GENERATOR_SUM_NAMES = ("loss_g", "grad_g")
 """Those that are measured without a discriminator. The count is then that of generator updates."""
 VECTOR_INSTRUCTIONS = re.compile(r"( threads), \w+\)")
 """The part of `describe_arithmetic` that names the vector instructions of a CPU."""
+GROUPS_NAME = "groups"
+"""The name in a checkpoint of the group of each picture. Earlier versions did not save it: there, the pixels say it."""
 PLACE_SETTINGS = ("device", "devices", "num_nodes")
 CHANGEABLE_SETTINGS = {
     *("preset", "data", "init", "log_every", "save_every", "evaluate_every", "patience", "logger"),
@@ -94,6 +96,7 @@ class State:
         ema: the averaged generator.
         sums: sums since the last measurement.
         progress: how far the run is.
+        notice: a line about the groups for the user; empty if there is nothing to say.
     """
 
     config: Config
@@ -110,6 +113,7 @@ class State:
     ema: Ema
     sums: StepSums
     progress: Progress
+    notice: str = ""
 
     @property
     def adversary(self) -> tuple[nn.Module, Optimizer]:
@@ -139,6 +143,15 @@ class State:
             "matcher": self.matcher,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+    def saved_groups(self) -> dict[str, Tensor]:
+        """Return the group of each picture by its name in a checkpoint; nothing without groups.
+
+        A matcher, which is saved itself, has its own.
+        """
+        if self.conditions is None or self.matcher or not isinstance(self.ema.network, GroupedGenerator):
+            return {}
+        return {GROUPS_NAME: self.conditions}
 
     def checkpoint_record(self, log_entries: int, healthy: dict[str, Any]) -> CheckpointRecord:
         """Return what a checkpoint holds besides tensors."""
@@ -193,7 +206,8 @@ def set_up(
     matcher = None
     if not chosen.objective.has_discriminator:
         matcher = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
-        conditions = None if conditions is None else matcher.groups
+        has_conditions = conditions is not None or isinstance(chosen.generator, GroupedGenerator)
+        conditions = matcher.groups if has_conditions else None
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     if config.compile and can_compile(fabric.device):
@@ -221,6 +235,7 @@ def set_up(
         ema=ema,
         sums=StepSums(torch.zeros(len(SUM_NAMES) + 1, device=fabric.device), torch.zeros((), device=fabric.device)),
         progress=Progress(planned_images=planned, first_plan=planned),
+        notice=chosen.notice,
     )
     if custom.generator or custom.discriminator:
         _try_custom_networks(state)
@@ -238,8 +253,8 @@ def _make_matcher(
 ) -> Matcher:
     """Return what the generator matches, and fit a new generator's groups and appearances to the training pictures.
 
-    Groups are found where samples are compared with pictures, in the frozen features. Those of pixels, which
-    `choose_networks` finds, stay only with an initial model, which was trained with groups of its own.
+    Groups are found where samples are compared with pictures, in the frozen features. An initial model was trained with
+    groups of its own, which stay: `choose_networks` says which pictures are in them.
 
     Raises:
         UserError: there are several devices, or the frozen network is not installed.
