@@ -1,10 +1,9 @@
 """How a discriminator learns a small set by heart: its scores of pictures that it was trained on, and of others.
 
     python -m benchmarks.few_pictures SETS/noto64 [--images 40000]     # a quarter of an hour of one core
-    python -m benchmarks.few_pictures plot docs/images/learn/few-pictures.png
 
 The networks of `fast` without groups are trained on 300 pictures, on 300 with DiffAugment, and on all. The scores D(x)
-are of pictures without augmentation. They are stored in docs/few_pictures.json.
+are of pictures without augmentation. They are stored in docs/few_pictures.json; `docs.figures.curves` draws them.
 """
 
 import argparse
@@ -12,10 +11,8 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
-from matplotlib import rc_context
 from torch import Tensor
 
 from dcgan.data.open import open_images
@@ -24,7 +21,6 @@ from dcgan.presets import configure
 from dcgan.training.snapshot import averaged_generator
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
-from docs.figures.style import BLUE, GREEN, ORANGE, STYLE, make_panels
 
 RESULTS_FILE = Path("docs/few_pictures.json")
 FEW, SIZE = 300, 64
@@ -79,29 +75,11 @@ def train_case(folder: Path, augment: str, images: int) -> list[dict[str, float]
     return entries
 
 
-def plot(results: dict[str, Any], path: Path) -> None:
-    """Draw the scores of each case."""
-    with rc_context(STYLE):
-        figure, axes = make_panels(1, len(results), 9.6, 2.9, sharey=True)
-        names = {"train": ("trained on", BLUE), "held_out": ("never seen", GREEN), "samples": ("samples", ORANGE)}
-        for ax, (case, entries) in zip(axes, results.items(), strict=True):
-            for key, (name, color) in names.items():
-                ax.plot([e["images_seen"] / 1000 for e in entries], [e[key] for e in entries], color=color, label=name)
-            ax.set(title=case, xlabel="thousand images seen", ylim=(0, 1))
-        axes[0].set_ylabel("D(x)")
-        axes[0].legend(fontsize=8)
-        figure.savefig(path, dpi=180)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
-    parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--images", type=int, default=40_000)
     args = parser.parse_args()
-    if args.folder == "plot":
-        plot(json.loads(RESULTS_FILE.read_text()), args.out)
-        return
     results = {}
     for name, (count, augment) in CASES.items():
         with tempfile.TemporaryDirectory() as temporary:

@@ -31,6 +31,7 @@ FIGURES: dict[str, Callable[[], None]] = {
     "conditional": networks.draw_conditional,
     "residual": networks.draw_residual_block,
     "burn-in": curves.draw_burn_in,
+    "few-pictures": curves.draw_few_pictures,
 }
 """The function that draws each figure, by the name of its file without `.png`."""
 

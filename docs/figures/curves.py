@@ -1,6 +1,8 @@
 """Curves: activations, losses and their slopes, the optimum, distances, and the games of `toys`."""
 
+import json
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,7 @@ OBJECTIVE_COLORS = {
     "hinge": PURPLE,
     "wasserstein": SOFT,
 }
+FEW_PICTURES_FILE = Path(__file__).parents[1] / "few_pictures.json"
 RING_STEPS = (100, 300, 600, 1200)
 """Steps at which the game in the plane is drawn."""
 
@@ -229,3 +232,18 @@ def draw_burn_in() -> None:
         ax.set_xlabel("images / 1,000")
         ax.axvline(config.burn_in / 1000, color=SOFT, linestyle=":", linewidth=1)
     save_figure(figure, "burn-in")
+
+
+def draw_few_pictures() -> None:
+    """Draw the scores that `benchmarks.few_pictures` measured."""
+    results = json.loads(FEW_PICTURES_FILE.read_text())
+    names = {"train": ("trained on", BLUE), "held_out": ("never seen", GREEN), "samples": ("samples", ORANGE)}
+    figure, axes = make_panels(1, len(results), 8.2, 2.6, sharey=True)
+    for ax, (case, entries) in zip(axes, results.items(), strict=True):
+        for key, (name, color) in names.items():
+            ax.plot([e["images_seen"] / 1000 for e in entries], [e[key] for e in entries], color=color, label=name)
+        ax.set(xlabel="1,000 images seen", ylim=(0, 1))
+        ax.set_title(case, size=10)
+    axes[0].set_ylabel("D(x)")
+    axes[0].legend(fontsize=8)
+    save_figure(figure, "few-pictures")
