@@ -1,6 +1,7 @@
 """Measure images per second on a GPU: presets over batch sizes, and their share of the rate of a matrix product there.
 
     python -m benchmarks.gpu [--presets dcgan dcgan64 r3gan] [--batches 128 512 2048 8192] [--precision bf16]
+    python -m benchmarks.gpu --presets match --image-size 128 --batches 32 64 128
 
 Prints JSON with the name of the device; without a GPU, it prints that nothing was measured and why. torch counts the
 floating-point operations of a step while the step is done: matrix products and convolutions, double backward included.
@@ -76,17 +77,17 @@ def count_operations(state: State) -> int:
     return int(counter.total)
 
 
-def measure_preset(preset: str, batch_size: int, precision: str, steps: int, matrix_rate: float) -> dict[str, Any]:
-    """Return one line of the table."""
-    line: dict[str, Any] = {"preset": preset, "batch_size": batch_size}
+def measure_preset(settings: dict[str, Any], steps: int, matrix_rate: float) -> dict[str, Any]:
+    """Return one line of the table, for the settings of a training."""
+    line = dict(settings)
     try:
-        state = set_up(configure(preset, device="cuda", batch_size=batch_size, precision=precision))
+        state = set_up(configure(device="cuda", **settings))
         for _ in range(WARM_UP_STEPS):
             train_step(state)
         operations, step_s = count_operations(state), gpu_seconds_per_call(lambda: train_step(state), steps)
     except torch.OutOfMemoryError:
         return line | {"images_per_second": None, "why": "out of memory"}
-    images = batch_size * state.config.n_critic
+    images = state.config.batch_size * state.config.n_critic
     return line | {
         "images_per_second": images / step_s,
         "step_ms": 1e3 * step_s,
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["dcgan", "dcgan64", "r3gan"])
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 512, 2048, 8192])
     parser.add_argument("--precision", choices=list(DTYPES), default="32")
+    parser.add_argument("--image-size", help="by default that of the preset on MNIST")
     parser.add_argument("--steps", type=int, default=50)
     args = parser.parse_args()
     if not torch.cuda.is_available():
@@ -110,7 +112,9 @@ def main() -> None:
     for preset in args.presets:
         for batch_size in args.batches:
             torch.cuda.reset_peak_memory_stats()
-            lines.append(measure_preset(preset, batch_size, args.precision, args.steps, matrix_rate))
+            settings = {"preset": preset, "batch_size": batch_size, "precision": args.precision}
+            settings |= {"image_size": args.image_size} if args.image_size else {}
+            lines.append(measure_preset(settings, args.steps, matrix_rate))
     machine = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "precision": args.precision}
     print(json.dumps({"measured": True, **machine, "matrix_tflops": matrix_rate / 1e12, "lines": lines}, indent=2))
 
