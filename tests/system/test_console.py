@@ -1,3 +1,4 @@
+import ast
 import io
 import os
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import dcgan
 from dcgan.system import console
 from dcgan.system.console import BROKEN_PIPE_STATUS, REPLACEMENTS, OutputError, print_message, standard_error
 
@@ -106,6 +108,15 @@ assert sys.stderr is None
 @pytest.mark.slow
 def test_a_program_without_standard_error_trains_and_evaluates(tmp_path: Path):
     assert python(WITHOUT_STREAMS, str(tmp_path / "run")).returncode == 0
+
+
+def test_every_progress_bar_is_written_to_a_stream_that_is_there():
+    """Its default is `sys.stderr`, which a program without a console does not have."""
+    sources = {path: ast.parse(path.read_text(encoding="utf-8")) for path in Path(dcgan.__file__).parent.rglob("*.py")}
+    calls = [node for tree in sources.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    bars = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "tqdm"]
+    assert len(bars) >= 5
+    assert all("file" in [keyword.arg for keyword in bar.keywords] for bar in bars)
 
 
 class FailingStream(io.StringIO):

@@ -81,7 +81,7 @@ def test_every_event_arrives_in_order_when_a_run_is_trained(tmp_path: Path):
         ("step", 4), ("log", 4),
         ("step", 5),
         ("step", 6), ("log", 6), ("evaluate", 6), ("snapshot", 6),
-        ("step", 7), ("log", 7), ("evaluate", 7), ("snapshot", 7),
+        ("step", 7), ("evaluate", 7), ("log", 7), ("snapshot", 7),
         ("end", 7),
     ]  # fmt: skip
     (started,), (ended,) = recorder.of(StartEvent), recorder.of(EndEvent)

@@ -64,6 +64,7 @@ from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path
+from dcgan.system.console import standard_error
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
 """Packages whose versions are written beside the metrics."""
@@ -165,6 +166,7 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         unit_scale=True,
         mininterval=0.5 if os.isatty(2) else 10,
         disable=not task.show_progress,
+        file=standard_error(),
     ) as bar:
         real = describe_real_side(
             extract_reference(task.real_images, task.split, task.extractor, reference_count, bar.update), task.n, task.k

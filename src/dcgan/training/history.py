@@ -12,22 +12,26 @@ class History:
 
     Attributes:
         log: the file; None on a process that does not write.
-        entries: what the log holds, except for a last measurement between two multiples of `log_every`. A run that is
-            extended continues as if that measurement had not been written.
+        entries: what the log holds, except for `last_entries`.
+        last_entries: entries of the last step between two multiples of `log_every` or `evaluate_every`. They are
+            written after the last snapshot. A run that is extended continues as if they had not been written.
     """
 
     log: MetricsLog | None
     entries: list[LogEntry] = field(default_factory=list)
+    last_entries: list[LogEntry] = field(default_factory=list)
 
     def add(self, entry: LogEntry) -> None:
         """Add a measurement or an event."""
-        self.add_to_file_only(entry)
-        self.entries.append(entry)
-
-    def add_to_file_only(self, entry: LogEntry) -> None:
-        """Add a last measurement that a run which is extended does not continue from."""
         if self.log is not None:
             self.log.append(entry)
+        self.entries.append(entry)
+
+    def write_last_entries(self) -> None:
+        """Write the entries that a run which is extended does not continue from."""
+        if self.log is not None:
+            for entry in self.last_entries:
+                self.log.append(entry)
 
     def go_back(self, count: int, event: LogEntry) -> None:
         """Keep the first `count` entries, and add an event that says why the others are gone."""

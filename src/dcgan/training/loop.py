@@ -16,7 +16,7 @@ from dcgan.training.recovery import find_fault, roll_back
 from dcgan.training.snapshot import RunWriter, report_health, save_snapshot, save_state
 from dcgan.training.state import GENERATOR_SUM_NAMES, SUM_NAMES, State
 from dcgan.training.step import train_step
-from dcgan.training.validate import prepare_validation, validate
+from dcgan.training.validate import ValidationReference, prepare_validation, validate
 
 SAVE_INTERVAL_S = 300.0
 """The checkpoint is saved at least this often, however many steps `save_every` is."""
@@ -79,17 +79,16 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
             writer.callbacks.on_step(StepEvent(progress.step, progress.images_seen, progress.planned_images))
             if is_log_step:
                 _log_measurement(state, writer)
-            if config.evaluate_every and progress.step % config.evaluate_every == 0:
-                validate(state, writer, reference)
+            _validate_if_due(state, writer, reference)
+            if is_finished(state) and not is_log_step:
+                _log_measurement(state, writer)
+            # Saving comes last, so that a run that is killed after its last snapshot lacks nothing.
             if is_snapshot_step or decision.is_save_due:
                 (save_snapshot if is_snapshot_step else save_state)(state, writer)
                 last_save = time.monotonic()
-        if is_finished(state) and progress.step % config.log_every:
-            _log_measurement(state, writer)
-        if is_finished(state) and config.evaluate_every and progress.step % config.evaluate_every:
-            validate(state, writer, reference, is_regular=False)
         if progress.step % config.save_every:
             save_snapshot(state, writer)
+        writer.history.write_last_entries()
         reason = _end_reason(state)
     finally:
         writer.callbacks.on_end(EndEvent(writer.folder, progress.step, progress.images_seen, reason))
@@ -156,6 +155,14 @@ def _recover(state: State, writer: RunWriter, fault: str) -> None:
     save_state(state, writer)  # so that the recovery is counted, and the log is cut, if the process is killed now
 
 
+def _validate_if_due(state: State, writer: RunWriter, reference: ValidationReference | None) -> None:
+    """Evaluate the generator at every `evaluate_every`-th step, and at the last one."""
+    interval = state.config.evaluate_every
+    is_regular = interval > 0 and state.progress.step % interval == 0
+    if is_regular or (interval and is_finished(state)):
+        validate(state, writer, reference, is_regular=is_regular)
+
+
 def _log_measurement(state: State, writer: RunWriter) -> None:
     """Write the means since the last measurement to the metrics log, and tell the callbacks."""
     progress = state.progress
@@ -171,7 +178,7 @@ def _log_measurement(state: State, writer: RunWriter) -> None:
         writer.history.add(entry)
         report_health(state, writer)
     else:  # a run that is extended continues with the sums, and without this measurement
-        writer.history.add_to_file_only(entry)
+        writer.history.last_entries.append(entry)
     event = LogEvent(progress.step, progress.images_seen, progress.seconds, means, state.objective.score_kind)
     writer.callbacks.on_log(event)
 

@@ -181,7 +181,7 @@ def validate(
     progress = state.progress
     best = progress.best_distance, progress.best_step, progress.evaluations_since_best
     if reference is not None:
-        _evaluate(state, writer, reference, writer.history.add if is_regular else writer.history.add_to_file_only)
+        _evaluate(state, writer, reference, writer.history.add if is_regular else writer.history.last_entries.append)
     if not is_regular:
         progress.best_distance, progress.best_step, progress.evaluations_since_best = best
     own = (progress.evaluations_since_best, progress.copies_step or 0) if reference is not None else (0, 0)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from dcgan.images import to_float
 from dcgan.metrics.judge.network import Judge
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.system.console import standard_error
 
 EPOCHS = 10
 """Passes over the training pictures."""
@@ -59,7 +60,8 @@ def train_judge(
     total = epochs * batches_per_epoch
     optimizer = AdamW(judge.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = OneCycleLR(optimizer, LEARNING_RATE, total_steps=total)
-    with tqdm(total=total, desc="judge", unit="batch", mininterval=10, disable=not show_progress) as bar:
+    stream = standard_error()
+    with tqdm(total=total, desc="judge", unit="batch", mininterval=10, disable=not show_progress, file=stream) as bar:
         for rows in _batches(len(pixels), batches_per_epoch, epochs, source):
             images = jitter_images(to_float(pixels[rows]), source)
             loss = F.cross_entropy(judge(images), labels[rows], label_smoothing=LABEL_SMOOTHING)
