@@ -78,17 +78,17 @@ def draw_presets() -> None:
 
 
 def draw_overview() -> None:
-    """Draw what four data sets gave, the fourth of them badly."""
-    few, shapes = Image.open(IMAGES / "few.png").convert("RGB"), Image.open(IMAGES / "few-shapes.png").convert("RGB")
+    """Draw what four data sets gave."""
+    few, emoji = Image.open(IMAGES / "few.png").convert("RGB"), Image.open(IMAGES / "match-emoji.png").convert("RGB")
     by_class = sample("mnist-cgan", 80)
     rows = by_class.reshape(8, 10, *by_class.shape[1:]).swapaxes(0, 1).reshape(by_class.shape)
     panels = [
         to_pillow(make_grid(sample("mnist", 64), columns=8)),
         to_pillow(make_grid(rows, columns=8)),
         few.crop((524, 0, few.width, few.height)),
-        shapes.crop((418, 0, 418 + 202, shapes.height)),
+        emoji.crop((546, 0, 546 + 266, 266)),  # the upper left corner of the grid after 30,000 images, not chosen
     ]
-    titles = ["60,000 digits", "60,000 digits, with labels", "300 digits, from `mnist`", "300 color shapes: blobs"]
+    titles = ["60,000 digits", "60,000 digits, with labels", "300 digits, from `mnist`", "1,406 emoji, preset `match`"]
     join(panels, titles, height=PANEL_HEIGHT).quantize(256, dither=Image.Dither.NONE).save(
         IMAGES / "overview.png", optimize=True
     )

@@ -137,5 +137,5 @@ def _result(folder: "RunFolder") -> Result | None:
     if hidden := find_hidden_command():
         command, activate = hidden
         source = "" if activate.endswith(".bat") else "source "
-        lines.append(f"  dcgan is   {command}; to type just dcgan: {source}{activate}")
+        lines.append(f"  command    {command}; to type just dcgan instead, first type: {source}{activate}")
     return content, "\n".join(lines)
