@@ -5,13 +5,15 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
-from dcgan.data.layout import find_classes, number_classes, without_labels
+from dcgan.data.layout import find_classes, list_some, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
+from dcgan.data.listing import ImageFile, Listing, SkippedFile
+from dcgan.data.metadata import MAX_METADATA_BYTES, METADATA_FILES, Rows, match_metadata, parse_metadata
 from dcgan.data.passed_over import (
     SYSTEM_FILES,
     PassedOver,
@@ -19,7 +21,7 @@ from dcgan.data.passed_over import (
     is_contact_sheet,
     is_system_folder,
 )
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_METADATA
 from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, printable
@@ -35,54 +37,9 @@ IMAGE_SUFFIXES = frozenset(
 MAC_OS_FOLDER = "__MACOSX"
 """A folder of metadata that macOS adds to zips."""
 
-SkippedFile = tuple[str, str]
-"""Name and reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """One image file.
-
-    Attributes:
-        name: the path below the set's root, with slashes, as it is on the disk.
-        path: the path of the file, or of the zip that holds it.
-        member: the name in the zip; None for a file.
-        fingerprint: size and modification time of a file, size and checksum of a member of a zip.
-        label: the number of the class, -1 without classes.
-        is_test: whether the image is in the set's own test split.
-    """
-
-    name: str
-    path: str
-    member: str | None
-    fingerprint: tuple[int, int]
-    label: int = -1
-    is_test: bool = False
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a folder or a zip holds.
-
-    Attributes:
-        files: the images, in an order that follows from their names, the set's own test split last.
-        classes: a printable name for each label; empty without classes.
-        skipped_files: (name, reason) of each file that should be a readable image and is not.
-        other_suffixes: the number of files of each suffix that are not read.
-        notices: lines about what was guessed and what was passed over.
-        no_classes_reason: why there are no classes; empty if there are.
-    """
-
-    files: list[ImageFile]
-    classes: tuple[str, ...]
-    skipped_files: list[SkippedFile]
-    other_suffixes: Counter[str]
-    notices: list[str] = field(default_factory=list)
-    no_classes_reason: str = ""
-
 
 def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
-    """List the images below a folder, with the labels of StyleGAN's `dataset.json` if there is one.
+    """List the images below a folder, with the labels of `dataset.json` or of `metadata.csv` if there is one.
 
     Hidden files, folders of the file system, and runs of ours are left out; links are followed, and each folder is
     read once.
@@ -101,13 +58,18 @@ def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
         raise UserError(f"cannot read {name}: {error.strerror}") from None
     if rules > RULES_OF_0_1 and holds_own_output(root):
         raise UserError(f"{name} is a run of dcgan, not a set of pictures: give the folder of the pictures")
+    metadata: dict[str, Rows] = {}
     for path, status in _walk(root, listing.skipped_files, passed_over, rules):
-        _add_file(listing, root, path, status, passed_over, rules)
-    return _finish(listing, _read_label_files(root) if rules > RULES_OF_0_1 else {}, name, passed_over, rules)
+        if rules > RULES_WITHOUT_METADATA and (rows := _read_metadata(root, path, status, name)) is not None:
+            metadata[_relative_name(root, path)] = rows
+        else:
+            _add_file(listing, root, path, status, passed_over, rules)
+    label_files = _read_label_files(root) if rules > RULES_OF_0_1 else {}
+    return _finish(listing, label_files, metadata, name, passed_over, rules)
 
 
 def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
-    """List the images in a zip, with the labels of StyleGAN's `dataset.json` if there is one.
+    """List the images in a zip, with the labels of `dataset.json` or of `metadata.csv` if there is one.
 
     Args:
         path: the zip.
@@ -125,8 +87,10 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
             if rules > RULES_OF_0_1:
                 members = _last_contents(members, passed_over)
             own_folders = _own_folders(archive, members) if rules > RULES_OF_0_1 else ()
+            metadata = _read_zip_metadata(archive, members, zip_name) if rules > RULES_WITHOUT_METADATA else {}
             for member in sorted(members, key=lambda m: m.filename):
-                _add_zip_member(listing, path, member, passed_over, own_folders, rules)
+                if member.filename not in metadata:
+                    _add_zip_member(listing, path, member, passed_over, own_folders, rules)
             label_files = {
                 folder: archive.open(member).read(MAX_LABELS_BYTES + 1)
                 for folder, member in _find_label_members(members)
@@ -138,7 +102,7 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
         raise UserError(f"{zip_name} is damaged, or no zip: {printable(str(error))}") from None
     except OSError as error:
         raise UserError(f"cannot read {zip_name}: {error.strerror or error}") from None
-    return _finish(listing, label_files, zip_name, passed_over, rules)
+    return _finish(listing, label_files, metadata, zip_name, passed_over, rules)
 
 
 @lru_cache(maxsize=2)
@@ -152,7 +116,12 @@ def _empty_listing() -> Listing:
 
 
 def _finish(
-    listing: Listing, label_files: Mapping[str, bytes], root_name: str, passed_over: PassedOver, rules: int
+    listing: Listing,
+    label_files: Mapping[str, bytes],
+    metadata: Mapping[str, Rows],
+    root_name: str,
+    passed_over: PassedOver,
+    rules: int,
 ) -> Listing:
     """Return the listing with its classes, its test split, and what is to be said about it."""
     is_old = rules == RULES_OF_0_1
@@ -164,10 +133,14 @@ def _finish(
         listing = find_classes_of_0_1(listing)
     elif label_files:
         listing = without_labels(listing, "its dataset.json says that there are no labels")
+    elif metadata:
+        listing = match_metadata(listing, metadata, root_name)
     else:
         listing = find_classes(listing)
     if not is_old:
         notices = [*passed_over.notices(listing.other_suffixes), *listing.notices]
+        if label_files and metadata:
+            notices.append(f"{list_some(sorted(metadata))} is not used, because there is a dataset.json")
         listing = replace(listing, notices=notices)
     return _check_not_empty(listing, root_name)
 
@@ -186,6 +159,32 @@ def _read_label_files(root: Path) -> dict[str, bytes]:
         except OSError:  # there is none
             continue
     return contents
+
+
+def _read_metadata(root: Path, path: str, status: os.stat_result | OSError, root_name: str) -> Rows | None:
+    """Return the rows of a metadata file; None if a file is not one."""
+    is_plain = isinstance(status, os.stat_result) and stat.S_ISREG(status.st_mode)
+    if os.path.basename(path) not in METADATA_FILES or not is_plain:
+        return None
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_METADATA_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {printable(path)}: {error.strerror}") from None
+    return parse_metadata(_relative_name(root, path), content, root_name)
+
+
+def _read_zip_metadata(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], zip_name: str) -> dict[str, Rows]:
+    """Return the rows of the metadata files of a zip, by their names."""
+    sources = {}
+    for member in members:
+        *folders, name = member.filename.replace("\\", "/").removeprefix("./").split("/")
+        if name in METADATA_FILES and not member.flag_bits & 1 and not any(f.startswith(".") for f in folders):
+            with archive.open(member) as file:
+                rows = parse_metadata(member.filename, file.read(MAX_METADATA_BYTES + 1), zip_name)
+            if rows is not None:
+                sources[member.filename] = rows
+    return sources
 
 
 def _find_label_members(members: list[zipfile.ZipInfo]) -> list[tuple[str, zipfile.ZipInfo]]:

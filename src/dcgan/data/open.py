@@ -21,8 +21,9 @@ from dcgan.data.arrays import StoredImages, read_npy, read_npz
 from dcgan.data.classes import compact_labels, keep_trained_classes
 from dcgan.data.decode import ResizeOptions, read_file_bytes, read_image_size, suggest_size
 from dcgan.data.digests import Digests, digest_images
-from dcgan.data.folder import ImageFile, Listing, list_folder, list_zip
+from dcgan.data.folder import list_folder, list_zip
 from dcgan.data.idx import find_idx_files, read_idx_files
+from dcgan.data.listing import ImageFile, Listing
 from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_named_set, path_exists
 from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows

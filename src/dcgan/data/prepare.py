@@ -19,7 +19,7 @@ from dcgan.data.arrays import StoredImages
 from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
-from dcgan.data.folder import ImageFile, Listing, SkippedFile
+from dcgan.data.listing import ImageFile, Listing, SkippedFile
 from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
 from dcgan.data.resize import resize_images
