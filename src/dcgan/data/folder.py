@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
 from dcgan.data.layout import find_classes, list_some, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
-from dcgan.data.listing import ImageFile, Listing, SkippedFile
+from dcgan.data.listing import ImageFile, Listing, SkippedFile, empty_listing
 from dcgan.data.metadata import MAX_METADATA_BYTES, METADATA_FILES, Rows, match_metadata, parse_metadata
 from dcgan.data.passed_over import (
     SYSTEM_FILES,
@@ -51,7 +51,7 @@ def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
     Raises:
         UserError: the folder cannot be read, holds no image, or is a run of ours; or its labels cannot be read.
     """
-    name, listing, passed_over = printable(str(root)), _empty_listing(), PassedOver()
+    name, listing, passed_over = printable(str(root)), empty_listing(), PassedOver()
     try:
         os.scandir(root).close()
     except OSError as error:
@@ -80,7 +80,7 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
             read.
     """
     zip_name = printable(str(path))
-    listing, passed_over = _empty_listing(), PassedOver()
+    listing, passed_over = empty_listing(), PassedOver()
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
@@ -109,10 +109,6 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
 def readable_suffixes(rules: int = CURRENT_RULES) -> frozenset[str]:
     """Return the suffixes of the files that are read."""
     return IMAGE_SUFFIXES | set(HEIF_SUFFIXES) if rules > RULES_OF_0_1 and can_read_heif() else IMAGE_SUFFIXES
-
-
-def _empty_listing() -> Listing:
-    return Listing([], (), [], Counter())
 
 
 def _finish(

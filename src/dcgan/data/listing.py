@@ -1,6 +1,7 @@
 """What a folder or a packed file holds: its image files, their classes, and what is said about them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SkippedFile = tuple[str, str]
@@ -15,9 +16,10 @@ class ImageFile:
 
     Attributes:
         name: the path below the set's root, with slashes, as it is on the disk.
-        path: the path of the file, or of the zip that holds it.
-        member: the name in the zip; None for a file.
-        fingerprint: size and modification time of a file, size and checksum of a member of a zip.
+        path: the path of the file, or of the packed file that holds it.
+        member: the name in a zip, the place in a tar or the row of a parquet file; None for a file.
+        fingerprint: size and modification time of the file, also of a tar or a parquet file; of a member of a zip its
+            size and checksum.
         label: the number of the class, -1 without classes.
         is_test: whether the image is in the set's own test split.
     """
@@ -49,3 +51,8 @@ class Listing:
     other_suffixes: Counter[str]
     notices: list[str] = field(default_factory=list)
     no_classes_reason: str = ""
+
+
+def empty_listing(files: Sequence[ImageFile] = (), notices: Sequence[str] = ()) -> Listing:
+    """Return a listing without classes."""
+    return Listing(list(files), (), [], Counter(), list(notices))

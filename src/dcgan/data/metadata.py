@@ -46,6 +46,8 @@ def parse_metadata(name: str, content: bytes, root_name: str) -> Rows | None:
             if not rows and NAME_COLUMN not in row:
                 return None
             _add_row(rows, posixpath.dirname(name), row, f"{where}, line {number}")
+    except UserError:
+        raise
     except (ValueError, csv.Error, RecursionError) as error:
         reason = printable(str(error).splitlines()[0][:200]) if str(error) else "it nests too deep"
         raise UserError(f"{where} is damaged after line {number}: {reason}") from None

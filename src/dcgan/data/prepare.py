@@ -98,11 +98,11 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
         return _decode_batches(listing, options, findings, rules)
 
     used_labels = {file.label for file in listing.files}
-    zip_status = None if listing.files[0].member is None else file_version(listing.files[0].path)
+    packed_versions = {path: file_version(path) for path in {f.path for f in listing.files if f.member is not None}}
 
     def is_unchanged() -> bool:
-        if zip_status is not None:
-            return file_version(listing.files[0].path) == zip_status
+        if packed_versions:
+            return all(file_version(path) == version for path, version in packed_versions.items())
         return all(file_version(file.path) == file.fingerprint for file in listing.files)
 
     source = _Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)

@@ -1,0 +1,64 @@
+"""Folders of packed files: `train-00000-of-00002.parquet` or `train-0000.tar`. Their names say the splits."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan.data.folder import readable_suffixes
+from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, list_some
+from dcgan.data.passed_over import is_system_folder
+from dcgan.errors import UserError
+from dcgan.files import printable
+
+SHARD_SUFFIXES = (".parquet", ".tar")
+
+
+def find_shards(root: Path) -> list[Path]:
+    """Return the packed files below a folder, by name; none if there are images too, which are the set then.
+
+    Raises:
+        UserError: there are packed files of two kinds.
+    """
+    shards: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_system_folder(name))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in readable_suffixes():
+                return []
+            if suffix in SHARD_SUFFIXES:
+                shards.append(Path(folder, name))
+    suffixes = {path.suffix.lower() for path in shards}
+    if len(suffixes) > 1:
+        kinds = " and ".join(sorted(suffixes))
+        raise UserError(f"{printable(str(root))} holds {kinds} files: give a folder of one kind")
+    return shards
+
+
+def split_shards(names: Sequence[str]) -> tuple[list[bool | None], list[str]]:
+    """Return whether each file is of the test split, None for one that is of no split; and a line about those.
+
+    Args:
+        names: paths below the root, with slashes. If none of them is of the training split, or none of the test
+            split, there is no test split.
+    """
+    splits = [_split_of(name) for name in names]
+    if not {True, False} <= set(splits):
+        return [False] * len(names), []
+    others = [name for name, split in zip(names, splits, strict=True) if split is None]
+    if not others:
+        return splits, []
+    are = "s are" if len(others) != 1 else " is"
+    return splits, [f"{len(others):,} file{are} left out, whose name says neither train nor test: {list_some(others)}"]
+
+
+def _split_of(name: str) -> bool | None:
+    """Return whether a file's name, or else the nearest of its folders, says test; None if they say no split."""
+    for part in reversed(name.lower().split("/")):
+        words = re.split(r"[^a-z]+", part)
+        if TRAIN_FOLDERS.intersection(words):
+            return False
+        if TEST_FOLDERS.intersection(words):
+            return True
+    return None
