@@ -6,36 +6,28 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
 from dcgan.data.layout import find_classes, list_some, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
 from dcgan.data.listing import ImageFile, Listing, SkippedFile, empty_listing
 from dcgan.data.metadata import MAX_METADATA_BYTES, METADATA_FILES, Rows, match_metadata, parse_metadata
 from dcgan.data.passed_over import (
-    SYSTEM_FILES,
+    MAC_OS_FOLDER,
     PassedOver,
-    describe_suffixes,
-    is_contact_sheet,
+    check_not_empty,
+    check_not_outside,
+    is_hidden,
+    is_in_passed_over_folder,
+    is_other_file,
     is_system_folder,
+    readable_suffixes,
 )
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_METADATA
 from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, printable
 from dcgan.run.folder import SETTINGS_FILES, holds_own_output, is_own_output
-
-IMAGE_SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in (
-        *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm"),
-        *("pbm", "pnm", "tga", "ico", "jp2", "j2k", "avif", "mpo"),
-    )
-)
-MAC_OS_FOLDER = "__MACOSX"
-"""A folder of metadata that macOS adds to zips."""
 
 
 def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
@@ -105,12 +97,6 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
     return _finish(listing, label_files, metadata, zip_name, passed_over, rules)
 
 
-@lru_cache(maxsize=2)
-def readable_suffixes(rules: int = CURRENT_RULES) -> frozenset[str]:
-    """Return the suffixes of the files that are read."""
-    return IMAGE_SUFFIXES | set(HEIF_SUFFIXES) if rules > RULES_OF_0_1 and can_read_heif() else IMAGE_SUFFIXES
-
-
 def _finish(
     listing: Listing,
     label_files: Mapping[str, bytes],
@@ -138,7 +124,7 @@ def _finish(
         if label_files and metadata:
             notices.append(f"{list_some(sorted(metadata))} is not used, because there is a dataset.json")
         listing = replace(listing, notices=notices)
-    return _check_not_empty(listing, root_name)
+    return check_not_empty(listing, root_name)
 
 
 def _read_label_files(root: Path) -> dict[str, bytes]:
@@ -272,7 +258,7 @@ def _add_file(
 ) -> None:
     """Add a file to the listing: to the images, to the skipped files or to the others."""
     name = _relative_name(root, path)
-    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+    if is_other_file(listing, PurePosixPath(name), passed_over, rules):
         return
     if isinstance(status, OSError):
         is_link = os.path.islink(path)
@@ -282,19 +268,6 @@ def _add_file(
         listing.skipped_files.append((name, "not a plain file"))
     else:
         listing.files.append(ImageFile(name, path, None, (status.st_size, status.st_mtime_ns)))
-
-
-def _is_other(listing: Listing, name: PurePosixPath, passed_over: PassedOver, rules: int) -> bool:
-    """Return whether a file is no image of the set, and count it."""
-    suffix = os.path.splitext(name)[1].lower()
-    if suffix not in readable_suffixes(rules):
-        if rules == RULES_OF_0_1 or name.name.lower() not in SYSTEM_FILES:
-            listing.other_suffixes[printable(suffix) or "no suffix"] += 1
-        return True
-    if rules > RULES_OF_0_1 and is_contact_sheet(name.parts):
-        passed_over.runs[str(name)] += 1
-        return True
-    return False
 
 
 def _add_zip_member(
@@ -307,16 +280,12 @@ def _add_zip_member(
 ) -> None:
     """Add an entry of a zip to the listing: to the images, to the skipped files or to the others."""
     name = member.filename.replace("\\", "/")
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
-        raise UserError(
-            f"{printable(str(path))} holds an entry that points outside it: {printable(name)}; make the zip again"
-        )
-    if MAC_OS_FOLDER in parts or any(part.startswith(".") for part in parts):
+    check_not_outside(name, printable(str(path)), "zip")
+    if is_hidden(name):
         return
-    if rules > RULES_OF_0_1 and _is_in_passed_over_folder(name, passed_over, own_folders, rules):
+    if rules > RULES_OF_0_1 and is_in_passed_over_folder(name, passed_over, own_folders, rules):
         return
-    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+    if is_other_file(listing, PurePosixPath(name), passed_over, rules):
         return
     if stat.S_ISLNK(member.external_attr >> 16):
         listing.skipped_files.append((name, "a link inside a zip"))
@@ -324,36 +293,3 @@ def _add_zip_member(
         listing.skipped_files.append((name, "encrypted"))
     else:
         listing.files.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
-
-
-def _is_in_passed_over_folder(name: str, passed_over: PassedOver, own_folders: tuple[str, ...], rules: int) -> bool:
-    """Return whether an entry of a zip is in a folder that is not part of the set, and count it."""
-    *folders, file = PurePosixPath(name).parts
-    is_image = os.path.splitext(file)[1].lower() in readable_suffixes(rules)
-    for depth, folder in enumerate(folders):
-        if is_system_folder(folder):
-            passed_over.system["/".join(folders[: depth + 1]) + "/"] += is_image
-            return True
-    own_folder = next((folder for folder in own_folders if name.startswith(folder)), None)
-    if own_folder is not None:
-        passed_over.runs[own_folder] += is_image
-    return own_folder is not None
-
-
-def _check_not_empty(listing: Listing, root_name: str) -> Listing:
-    """Refuse a listing without images; say what there is instead."""
-    if listing.files:
-        return listing
-    others = describe_suffixes(listing.other_suffixes)
-    skipped_files = listing.skipped_files
-    content = f": it holds {others}" if others else " in it" if skipped_files else ": it is empty"
-    skipped = ""
-    if skipped_files:
-        name, reason = skipped_files[0]
-        skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
-    notices = [notice for notice in listing.notices if not notice.startswith("not read")]
-    content = " in it" if notices and not others else content
-    skipped += "".join(f"; {notice}" for notice in notices)
-    raise UserError(
-        f"{root_name} has no pictures{content}{skipped}; put .png, .jpg, .webp, .gif, .bmp or .tif files there"
-    )

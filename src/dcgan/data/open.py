@@ -32,13 +32,14 @@ from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
-from dcgan.data.shards import find_shards
+from dcgan.data.shards import SHARD_SUFFIXES, find_shards
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.data.value_range import ValueRange
+from dcgan.data.webdataset import list_tar
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
-FILE_KINDS = "a folder, a .zip, .parquet, .npz or .npy"
+FILE_KINDS = "a folder, a .zip, .tar, .parquet, .npz or .npy"
 SPLITS = ("train", "validation", "test", "all")
 MAX_HEADERS_READ = 1000
 """Image files whose size is read, spread evenly, to suggest a size for all."""
@@ -129,8 +130,8 @@ def open_images(
     """Open an image set. Files are prepared on the first call; later calls find them in the cache.
 
     Args:
-        data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images, of `.parquet` files or of
-            IDX files, or a `.zip`, `.parquet`, `.npz` or `.npy` file.
+        data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images, of `.parquet` or `.tar`
+            files or of IDX files, or a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file.
         split: `train`, `validation`, `test` or `all`. A set that has its own test split uses that, and its validation
             split is a part of `train`. Any other set holds a tenth of its images out of `train`: one half of it is the
             validation split, the other half is the test split.
@@ -172,13 +173,15 @@ def _list_images(path: Path, rules: int) -> Listing | None:
         if find_idx_files(path):
             return None
         if shards := find_shards(path):
-            return list_parquet(shards, path)
+            return _list_packed(shards, path)
         return list_folder(path, rules)
     if suffix == ".zip":
         return list_zip(path, rules)
-    if suffix == ".parquet":
-        return list_parquet([path], path)
-    return None
+    return _list_packed([path], path) if suffix in SHARD_SUFFIXES else None
+
+
+def _list_packed(files: list[Path], root: Path) -> Listing:
+    return list_parquet(files, root) if files[0].suffix.lower() == ".parquet" else list_tar(files, root)
 
 
 def _open_named_set(name: str, split: str, options: _Options, seed: int) -> ImageSet:

@@ -5,9 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan.data.folder import readable_suffixes
 from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, list_some
-from dcgan.data.passed_over import is_system_folder
+from dcgan.data.passed_over import is_system_folder, readable_suffixes
 from dcgan.errors import UserError
 from dcgan.files import printable
 
