@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -204,6 +205,16 @@ def test_any_damage_ends_in_a_listing_or_in_one_line(
         members = []
     assert len(members) <= 16
     assert all("\n" not in line for line in lines)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_path_that_leads_to_no_plain_file_is_refused(tmp_path: Path):
+    (tmp_path / "0.tar").symlink_to(tmp_path / "gone.tar")
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*0.tar: No such file or directory$"):
+        open_images(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.tar")
+    with pytest.raises(UserError, match=r"pipe.tar is not a plain file$"):
+        open_images(str(tmp_path / "pipe.tar"))
 
 
 def test_an_archive_without_pictures(tmp_path: Path):

@@ -6,6 +6,7 @@ Nothing here imports torch or pyarrow before it is needed, so that the processes
 import os
 import zipfile
 from functools import lru_cache
+from pathlib import Path
 
 from dcgan.data.parquet_rows import open_rows
 
@@ -29,6 +30,12 @@ def read_file_bytes(path: str, member: str | None) -> bytes:
     if not content:
         raise ValueError("the file is empty")
     return content
+
+
+def file_version(path: str | Path) -> tuple[int, int]:
+    """Return a file's size and modification time."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 def tar_member(offset: int, size: int) -> str:

@@ -32,7 +32,7 @@ from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
-from dcgan.data.shards import SHARD_SUFFIXES, find_shards
+from dcgan.data.shards import SHARD_SUFFIXES, check_plain_files, find_shards
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.data.value_range import ValueRange
 from dcgan.data.webdataset import list_tar
@@ -181,6 +181,7 @@ def _list_images(path: Path, rules: int) -> Listing | None:
 
 
 def _list_packed(files: list[Path], root: Path) -> Listing:
+    check_plain_files(files)
     return list_parquet(files, root) if files[0].suffix.lower() == ".parquet" else list_tar(files, root)
 
 

@@ -12,6 +12,7 @@ from dcgan.data.arrays import list_names
 from dcgan.data.labels import use_labels
 from dcgan.data.layout import without_labels
 from dcgan.data.listing import ImageFile, Listing, empty_listing
+from dcgan.data.members import file_version
 from dcgan.data.parquet_rows import image_columns, open_parquet
 from dcgan.data.shards import split_shards
 from dcgan.errors import UserError
@@ -96,7 +97,7 @@ def _refuse_damage(name: str) -> Iterator[None]:
 
 
 def _read_shard(path: Path) -> _Shard:
-    status = path.stat()
+    version = file_version(path)
     with open_parquet(os.fspath(path)) as file:
         schema = file.schema_arrow
         if not image_columns(schema):
@@ -110,7 +111,7 @@ def _read_shard(path: Path) -> _Shard:
         labels = file.read(columns=[column])[column].to_pylist() if column is not None else []
         count = file.metadata.num_rows
     names = _class_names(features.get(column or ""))
-    return _Shard((status.st_size, status.st_mtime_ns), count, column, labels, names, notices)
+    return _Shard(version, count, column, labels, names, notices)
 
 
 def _find_label_column(names: Sequence[str], features: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:

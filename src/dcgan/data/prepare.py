@@ -20,6 +20,7 @@ from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
 from dcgan.data.listing import ImageFile, Listing, SkippedFile
+from dcgan.data.members import file_version
 from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
 from dcgan.data.resize import resize_images
@@ -152,12 +153,6 @@ def prepare_arrays(
         parts[0].value_range,
     )
     return _open_or_write(entry_name, options, source, [])
-
-
-def file_version(path: str | Path) -> tuple[int, int]:
-    """Return a file's size and modification time."""
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
 
 
 def _labels_in_use(parts: Sequence[StoredImages]) -> set[int]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def find_shards(root: Path) -> list[Path]:
         kinds = " and ".join(sorted(suffixes))
         raise UserError(f"{printable(str(root))} holds {kinds} files: give a folder of one kind")
     return shards
+
+
+def check_plain_files(paths: Sequence[Path]) -> None:
+    """Refuse packed files that cannot be opened, or that would be waited for without end.
+
+    Raises:
+        UserError: a path leads to no plain file.
+    """
+    for path in paths:
+        try:
+            is_plain = stat.S_ISREG(path.stat().st_mode)
+        except OSError as error:
+            raise UserError(f"cannot read {printable(str(path))}: {error.strerror}") from None
+        if not is_plain:
+            raise UserError(f"{printable(str(path))} is not a plain file")
 
 
 def split_shards(names: Sequence[str]) -> tuple[list[bool | None], list[str]]:

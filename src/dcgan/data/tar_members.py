@@ -85,7 +85,7 @@ def _read_headers(
             say(f"the archive is damaged at byte {last:,}, and what follows is not read")
             return
         last = member.offset
-        archive.members.clear()  # which would grow with the archive
+        archive.members.clear()  # type: ignore[attr-defined]  # it would grow with the archive
         if member.isdir():
             continue
         check_not_outside(member.name, archive_name, "tar")
@@ -107,8 +107,6 @@ def _obstacle_of(member: tarfile.TarInfo, archive_size: int) -> str:
 def _problem_at_end(archive: tarfile.TarFile) -> str:
     """Return what is wrong where the last header was found; an empty text if an end mark is there."""
     file = archive.fileobj
-    if file is None:
-        return ""
     file.seek(archive.offset)
     mark = file.read(tarfile.BLOCKSIZE)
     if mark.strip(b"\0"):

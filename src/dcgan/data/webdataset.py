@@ -5,13 +5,14 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from dcgan.data.labels import clean_label, use_labels
 from dcgan.data.layout import find_classes, find_test_split, without_labels
 from dcgan.data.listing import ImageFile, Listing, empty_listing
-from dcgan.data.members import tar_member
+from dcgan.data.members import file_version, tar_member
 from dcgan.data.passed_over import (
     PassedOver,
     check_not_empty,
@@ -52,13 +53,11 @@ class _Reader:
         self.labels: dict[Key, Any] = {}
         self.companions: set[Key] = set()
 
-    def add(self, path: Path, number: int, archive_name: str) -> None:
+    def add(self, path: Path, version: tuple[int, int], number: int, archive_name: str) -> None:
         """Add the members of an archive; its name is empty for the only one."""
         skipped, label = self.listing.skipped_files, archive_name or path.name
         members = {m.name: m for m in read_members(path, lambda line: skipped.append((label, line)))}
         prefix = f"{archive_name}/" if archive_name else ""
-        status = path.stat()
-        fingerprint = (status.st_size, status.st_mtime_ns)
         with path.open("rb") as file:
             own_folders = _own_folders(members, file)
             for name, member in members.items():
@@ -75,7 +74,7 @@ class _Reader:
                     skipped.append((prefix + name, member.obstacle))
                     continue
                 place = tar_member(member.offset, member.size)
-                self.listing.files.append(ImageFile(prefix + name, os.fspath(path), place, fingerprint))
+                self.listing.files.append(ImageFile(prefix + name, os.fspath(path), place, version))
                 self.keys.append(key)
 
     def _add_label(self, key: Key, suffix: str, member: TarMember, file: IO[bytes]) -> bool:
@@ -104,12 +103,17 @@ def list_tar(paths: Sequence[Path], root: Path) -> Listing:
         UserError: an archive is none, cannot be read, or has a member that points outside of it; there is no image;
             or a label is neither a number nor a name.
     """
+    return _list_versions(tuple(paths), root, tuple(map(file_version, paths)))
+
+
+@lru_cache(maxsize=1)  # a training opens its set for each split, and reading a million headers takes minutes
+def _list_versions(paths: tuple[Path, ...], root: Path, versions: tuple[tuple[int, int], ...]) -> Listing:
     root_name, reader = printable(str(root)), _Reader()
     names = ["" if path == root else path.relative_to(root).as_posix() for path in paths]
     splits, notices = split_shards(names)
-    for number, (path, name, split) in enumerate(zip(paths, names, splits, strict=True)):
+    for number, (path, name, split, version) in enumerate(zip(paths, names, splits, versions, strict=True)):
         if split is not None:
-            reader.add(path, number, name)
+            reader.add(path, version, number, name)
     listing, keys = _one_of_each_sample(reader)
     if len(paths) > 1:
         is_test = [bool(splits[number]) for number, _ in keys]
