@@ -22,9 +22,10 @@ from dcgan.data.classes import compact_labels, keep_trained_classes
 from dcgan.data.decode import ResizeOptions, read_image_size, suggest_size
 from dcgan.data.digests import Digests, digest_images
 from dcgan.data.folder import list_folder, list_zip
+from dcgan.data.hub import fetch_hub_set
 from dcgan.data.idx import find_idx_files, read_idx_files
 from dcgan.data.listing import ImageFile, Listing
-from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_named_set, path_exists
+from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_hub_set, is_named_set, path_exists
 from dcgan.data.members import read_file_bytes
 from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.parquet import list_parquet
@@ -131,7 +132,7 @@ def open_images(
 
     Args:
         data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images, of `.parquet` or `.tar`
-            files or of IDX files, or a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file.
+            files or of IDX files, a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file, or `hf:USER/NAME`.
         split: `train`, `validation`, `test` or `all`. A set that has its own test split uses that, and its validation
             split is a part of `train`. Any other set holds a tenth of its images out of `train`: one half of it is the
             validation split, the other half is the test split.
@@ -162,7 +163,10 @@ def list_file_names(data: str) -> list[str]:
 
     `columns["indices"]` of an image set are indices into this list.
     """
-    listing = None if is_named_set(data) else _list_images(Path(data).expanduser(), CURRENT_RULES)
+    if is_named_set(data):
+        return []
+    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
+    listing = _list_images(path, CURRENT_RULES)
     return [] if listing is None else [printable(file.name) for file in listing.files]
 
 
@@ -222,7 +226,8 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
 
 def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
-    path, set_name, values = Path(data).expanduser(), printable(data), options.value_range
+    set_name, values = printable(data), options.value_range
+    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
     if not path_exists(path):
         raise UserError(f"there is no data {data!r}{_suggestion(path)}")
     if (listing := _list_images(path, options.rules)) is not None:
@@ -286,7 +291,7 @@ def _suggestion(path: Path) -> str:
     """Return what may have been meant, for an error line: a known name, or a file in the same folder."""
     names = [*BUILT_IN_SETS, *TORCHVISION_SETS]
     neighbors = [str(path.with_name(name)) for name in _visible_names(path.parent)] if path.name else []
-    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: {FILE_KINDS}, {', '.join(names)}"
+    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: {FILE_KINDS}, hf:USER/NAME, {', '.join(names)}"
 
 
 def _visible_names(folder: Path) -> Iterator[str]:
