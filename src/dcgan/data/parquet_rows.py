@@ -1,5 +1,6 @@
-"""Images from the rows of a `.parquet` file, with the memory of a few rows.
+"""Images from the rows of a `.parquet` file, with the memory of one page, however large its row groups are.
 
+A page is what the writer of the file compressed at once: 1,024 rows with pyarrow's defaults, fewer in small row groups.
 Nothing here imports pyarrow before a file is opened, so that processes that need none start fast.
 """
 
