@@ -68,6 +68,17 @@ def test_a_folder_of_shards_and_its_splits(tmp_path: Path):
     assert list_file_names(str(tmp_path))[0] == "set-train-000000.tar/000000.png"
 
 
+def test_runs_and_contact_sheets_beside_the_shards_are_not_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for shard in range(2):
+        values = range(12 * shard, 12 * shard + 12)
+        write_tar(tmp_path / f"{shard}.tar", {f"{value}.png": encode(value) for value in values})
+    save_pictures(tmp_path, "runs/s-contact.png")
+    for _ in range(2):
+        dcgan.train("dcgan", data=".", **{**SMALL, "steps": 2})
+    assert len(open_images(".", "all")) == 24
+
+
 def test_equal_keys_in_two_shards_have_their_own_labels(tmp_path: Path):
     for shard in range(2):
         write_tar(tmp_path / f"{shard}.tar", {"0.png": encode(shard), "0.cls": "ab"[shard]})

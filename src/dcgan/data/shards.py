@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, list_some
-from dcgan.data.passed_over import is_system_folder, readable_suffixes
+from dcgan.data.passed_over import is_contact_sheet, is_system_folder, readable_suffixes
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.run.folder import holds_own_output
 
 SHARD_SUFFIXES = (".parquet", ".tar")
 
@@ -22,18 +23,23 @@ def find_shards(root: Path) -> list[Path]:
     """
     shards: list[Path] = []
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not is_system_folder(name))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in readable_suffixes():
+        folders[:] = sorted(name for name in folders if _may_hold_shards(Path(folder, name)))
+        for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+            suffix = path.suffix.lower()
+            if suffix in readable_suffixes() and not is_contact_sheet(path.relative_to(root).parts):
                 return []
             if suffix in SHARD_SUFFIXES:
-                shards.append(Path(folder, name))
+                shards.append(path)
     suffixes = {path.suffix.lower() for path in shards}
     if len(suffixes) > 1:
         kinds = " and ".join(sorted(suffixes))
         raise UserError(f"{printable(str(root))} holds {kinds} files: give a folder of one kind")
     return shards
+
+
+def _may_hold_shards(folder: Path) -> bool:
+    """Return whether a folder is neither hidden, nor one of the file system's, nor a run or a comparison of ours."""
+    return not (folder.name.startswith(".") or is_system_folder(folder.name) or holds_own_output(folder))
 
 
 def check_plain_files(paths: Sequence[Path]) -> None:
