@@ -20,7 +20,7 @@ test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 # Some of these packages bring hundreds of others, so they have an environment of their own, outside of CI.
-## test-extras: the tests that need W&B, MLflow, TensorBoard, Trackio or ffmpeg, in a .venv-extras of their own
+## test-extras: the tests that need W&B, MLflow, TensorBoard, Trackio, ffmpeg or datasets, in a .venv-extras of their own
 test-extras: .venv-extras/.made
 	OMP_NUM_THREADS=1 DCGAN_EXTRAS=1 .venv-extras/bin/python -m pytest -m "not slow" $$(grep -rl "tests.extras import" tests)
 

@@ -46,7 +46,8 @@ class Config:
     `fast`."""
     data: str = "mnist"
     """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
-    of pictures or of IDX files, or a .zip, .npz or .npy. See docs/data.md."""
+    of pictures, of .parquet or .tar shards or of IDX files, a .zip, .tar, .parquet, .npz or .npy, or `hf:USER/NAME` of
+    Hugging Face's Hub. See docs/data.md."""
     image_size: int | str | None = 28
     """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Pictures of another size are resized.
     Without it, pictures that all have one size up to 64x64 keep it; others become squares of 16, 32 or 64."""

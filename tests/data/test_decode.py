@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dcgan.data import decode
+from dcgan.data import decode, members
 from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions, decode_files, suggest_size
 
 OPTIONS = ResizeOptions(16, 16, None, "crop")
@@ -210,7 +210,7 @@ def decode_bytes(content: bytes) -> DecodedImage | str:
 
 
 def test_a_file_that_is_too_large_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(members, "MAX_FILE_BYTES", 100)
     (tmp_path / "a.bmp").write_bytes(encode(half_and_half(), "BMP"))
     assert "larger than" in decode_files([(str(tmp_path / "a.bmp"), None)], OPTIONS)[0]
 

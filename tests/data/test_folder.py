@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dcgan.data.folder import Listing, list_folder, list_zip
+from dcgan.data.folder import list_folder, list_zip
+from dcgan.data.listing import Listing
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.errors import UserError
 

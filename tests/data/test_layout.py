@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dcgan.data.folder import Listing, list_folder, list_zip
+from dcgan.data.folder import list_folder, list_zip
+from dcgan.data.listing import Listing
 from dcgan.data.rules import RULES_OF_0_1
 from tests.data.test_folder import class_names, pack_zip, save_pictures
 

@@ -27,6 +27,8 @@ def test_a_path_does_not_become_the_name_of_another_set():
 def test_a_named_set_has_no_path(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute_path("mnist") is None
+    assert absolute_path("hf:user/name") is None
+    assert public_data_name("hf:user/name") == "hf:user/name"
     assert absolute_path("./mnist") == str(tmp_path / "mnist")
 
 

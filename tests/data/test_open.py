@@ -101,7 +101,7 @@ def make_unusable_data(root: Path) -> list[tuple[str, str]]:
     np.save(root / "float.npy", np.zeros((9, 20, 20)))
     np.save(root / "shape.npy", np.zeros((9, 20), np.uint8))
     save_random_array(root / "single.npy", 1)
-    (root / "a.tar").touch()
+    (root / "a.rar").touch()
     make_picture_folder(root / "flowers", 3)
     return [
         ("empty", "it is empty"),
@@ -116,7 +116,7 @@ def make_unusable_data(root: Path) -> list[tuple[str, str]]:
         ("float.npy", "holds float64, not uint8"),
         ("shape.npy", "has the shape (9, 20)"),
         ("single.npy", "one usable picture"),
-        ("a.tar", "a kind that is not read"),
+        ("a.rar", "a kind that is not read"),
         ("flowrs", "did you mean 'flowers'?"),
         ("./flowrs", "did you mean 'flowers'?"),
         ("cifar", "did you mean 'cifar10'?"),

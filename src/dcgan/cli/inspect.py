@@ -29,7 +29,7 @@ class DataCheck:
     """Examine a set of pictures: what is in it, what is broken, what to train. Usage: `dcgan data check SPEC`."""
 
     spec: Annotated[Positional[str], arg(metavar="SPEC")]
-    """The pictures, as for `dcgan train --data`: a folder, a .zip, an .npz, a name."""
+    """The pictures, as for `dcgan train --data`: a folder, a file such as a .zip, a name."""
     out: Path | None = None
     """The contact sheet, a .png; by default runs/NAME-contact.png."""
     value_range: tuple[float, float] | None = None

@@ -6,9 +6,7 @@ Nothing here imports torch, so that the processes that decode start fast.
 import errno
 import io
 import math
-import os
 import warnings
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from dcgan.config import MIN_SIDE
 from dcgan.data.digests import digest
+from dcgan.data.members import FileLocation, read_file_bytes
 from dcgan.data.value_range import FULL_16_BIT_RANGE, Extrema, ValueKind, ValueRange, scale_to_8_bits
 from dcgan.files import printable
 from dcgan.images import Pixels, composite_on_white, to_pillow
@@ -29,8 +28,6 @@ THUMBNAIL_SIDE = 16
 """Pixels of a side of the thumbnails by which near duplicates are found."""
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "HEIF")
 """The formats that are read. Pillow knows more, but some of those start other programs (EPS) or are not images."""
-MAX_FILE_BYTES = 256 * 2**20
-"""A larger file is skipped before it is in memory: Pillow's own limit is on pixels, not on bytes."""
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 """Suffixes of the pictures of telephones, which are read if pillow-heif is installed."""
 TRANSIENT_ERRORS = {
@@ -42,8 +39,6 @@ TRANSIENT_ERRORS = {
 MAX_SUGGESTED_SIDE = 64
 """Pixels of a side up to which a size is suggested: a laptop trains on such images in hours."""
 
-FileLocation = tuple[str, str | None]
-"""A file's path and None, or a zip's path and the name of a member."""
 PillowBox = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of an image, in pixels."""
 
@@ -119,32 +114,6 @@ def _decode_or_reason(location: FileLocation, options: ResizeOptions) -> Decoded
     except Exception as error:  # Pillow's plugins raise any error on damaged files, as reports of fuzzing show
         is_transient = isinstance(error, OSError) and error.errno in TRANSIENT_ERRORS
         return ReadFailure(skip_reason(error)) if is_transient else skip_reason(error)
-
-
-def read_file_bytes(path: str, member: str | None) -> bytes:
-    """Return the bytes of a file or of a member of a zip.
-
-    Raises:
-        ValueError: there are none, or more than `MAX_FILE_BYTES`.
-    """
-    with open_zip(path).open(member) if member is not None else open(path, "rb") as file:
-        content: bytes = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
-    if not content:
-        raise ValueError("the file is empty")
-    return content
-
-
-def open_zip(path: str) -> zipfile.ZipFile:
-    """Return a zip, which stays open until another one is opened, or until the file at `path` is another one."""
-    status = os.stat(path)
-    return _open_zip_version(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _open_zip_version(path: str, *version: int) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
 
 
 def skip_reason(error: Exception) -> str:

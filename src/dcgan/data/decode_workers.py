@@ -20,7 +20,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from dcgan.data.decode import THUMBNAIL_SIDE, DecodedImage, FileLocation, ReadFailure, ResizeOptions, decode_files
+from dcgan.data.decode import THUMBNAIL_SIDE, DecodedImage, ReadFailure, ResizeOptions, decode_files
+from dcgan.data.members import FileLocation
 from dcgan.data.value_range import Extrema
 
 DecodeResult = DecodedImage | str

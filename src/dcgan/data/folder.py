@@ -5,84 +5,33 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
-from dcgan.data.layout import find_classes, number_classes, without_labels
+from dcgan.data.layout import find_classes, list_some, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
+from dcgan.data.listing import ImageFile, Listing, SkippedFile, empty_listing
+from dcgan.data.metadata import MAX_METADATA_BYTES, METADATA_FILES, Rows, match_metadata, parse_metadata
 from dcgan.data.passed_over import (
-    SYSTEM_FILES,
+    MAC_OS_FOLDER,
     PassedOver,
-    describe_suffixes,
-    is_contact_sheet,
+    check_not_empty,
+    check_not_outside,
+    is_hidden,
+    is_in_passed_over_folder,
+    is_other_file,
     is_system_folder,
+    readable_suffixes,
 )
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_METADATA
 from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, printable
 from dcgan.run.folder import SETTINGS_FILES, holds_own_output, is_own_output
 
-IMAGE_SUFFIXES = frozenset(
-    f".{kind}"
-    for kind in (
-        *("png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm"),
-        *("pbm", "pnm", "tga", "ico", "jp2", "j2k", "avif", "mpo"),
-    )
-)
-MAC_OS_FOLDER = "__MACOSX"
-"""A folder of metadata that macOS adds to zips."""
-
-SkippedFile = tuple[str, str]
-"""Name and reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """One image file.
-
-    Attributes:
-        name: the path below the set's root, with slashes, as it is on the disk.
-        path: the path of the file, or of the zip that holds it.
-        member: the name in the zip; None for a file.
-        fingerprint: size and modification time of a file, size and checksum of a member of a zip.
-        label: the number of the class, -1 without classes.
-        is_test: whether the image is in the set's own test split.
-    """
-
-    name: str
-    path: str
-    member: str | None
-    fingerprint: tuple[int, int]
-    label: int = -1
-    is_test: bool = False
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a folder or a zip holds.
-
-    Attributes:
-        files: the images, in an order that follows from their names, the set's own test split last.
-        classes: a printable name for each label; empty without classes.
-        skipped_files: (name, reason) of each file that should be a readable image and is not.
-        other_suffixes: the number of files of each suffix that are not read.
-        notices: lines about what was guessed and what was passed over.
-        no_classes_reason: why there are no classes; empty if there are.
-    """
-
-    files: list[ImageFile]
-    classes: tuple[str, ...]
-    skipped_files: list[SkippedFile]
-    other_suffixes: Counter[str]
-    notices: list[str] = field(default_factory=list)
-    no_classes_reason: str = ""
-
 
 def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
-    """List the images below a folder, with the labels of StyleGAN's `dataset.json` if there is one.
+    """List the images below a folder, with the labels of `dataset.json` or of `metadata.csv` if there is one.
 
     Hidden files, folders of the file system, and runs of ours are left out; links are followed, and each folder is
     read once.
@@ -94,20 +43,25 @@ def list_folder(root: Path, rules: int = CURRENT_RULES) -> Listing:
     Raises:
         UserError: the folder cannot be read, holds no image, or is a run of ours; or its labels cannot be read.
     """
-    name, listing, passed_over = printable(str(root)), _empty_listing(), PassedOver()
+    name, listing, passed_over = printable(str(root)), empty_listing(), PassedOver()
     try:
         os.scandir(root).close()
     except OSError as error:
         raise UserError(f"cannot read {name}: {error.strerror}") from None
     if rules > RULES_OF_0_1 and holds_own_output(root):
         raise UserError(f"{name} is a run of dcgan, not a set of pictures: give the folder of the pictures")
+    metadata: dict[str, Rows] = {}
     for path, status in _walk(root, listing.skipped_files, passed_over, rules):
-        _add_file(listing, root, path, status, passed_over, rules)
-    return _finish(listing, _read_label_files(root) if rules > RULES_OF_0_1 else {}, name, passed_over, rules)
+        if rules > RULES_WITHOUT_METADATA and (rows := _read_metadata(root, path, status, name)) is not None:
+            metadata[_relative_name(root, path)] = rows
+        else:
+            _add_file(listing, root, path, status, passed_over, rules)
+    label_files = _read_label_files(root) if rules > RULES_OF_0_1 else {}
+    return _finish(listing, label_files, metadata, name, passed_over, rules)
 
 
 def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
-    """List the images in a zip, with the labels of StyleGAN's `dataset.json` if there is one.
+    """List the images in a zip, with the labels of `dataset.json` or of `metadata.csv` if there is one.
 
     Args:
         path: the zip.
@@ -118,15 +72,17 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
             read.
     """
     zip_name = printable(str(path))
-    listing, passed_over = _empty_listing(), PassedOver()
+    listing, passed_over = empty_listing(), PassedOver()
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
             if rules > RULES_OF_0_1:
                 members = _last_contents(members, passed_over)
             own_folders = _own_folders(archive, members) if rules > RULES_OF_0_1 else ()
+            metadata = _read_zip_metadata(archive, members, zip_name) if rules > RULES_WITHOUT_METADATA else {}
             for member in sorted(members, key=lambda m: m.filename):
-                _add_zip_member(listing, path, member, passed_over, own_folders, rules)
+                if member.filename not in metadata:
+                    _add_zip_member(listing, path, member, passed_over, own_folders, rules)
             label_files = {
                 folder: archive.open(member).read(MAX_LABELS_BYTES + 1)
                 for folder, member in _find_label_members(members)
@@ -138,21 +94,16 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
         raise UserError(f"{zip_name} is damaged, or no zip: {printable(str(error))}") from None
     except OSError as error:
         raise UserError(f"cannot read {zip_name}: {error.strerror or error}") from None
-    return _finish(listing, label_files, zip_name, passed_over, rules)
-
-
-@lru_cache(maxsize=2)
-def readable_suffixes(rules: int = CURRENT_RULES) -> frozenset[str]:
-    """Return the suffixes of the files that are read."""
-    return IMAGE_SUFFIXES | set(HEIF_SUFFIXES) if rules > RULES_OF_0_1 and can_read_heif() else IMAGE_SUFFIXES
-
-
-def _empty_listing() -> Listing:
-    return Listing([], (), [], Counter())
+    return _finish(listing, label_files, metadata, zip_name, passed_over, rules)
 
 
 def _finish(
-    listing: Listing, label_files: Mapping[str, bytes], root_name: str, passed_over: PassedOver, rules: int
+    listing: Listing,
+    label_files: Mapping[str, bytes],
+    metadata: Mapping[str, Rows],
+    root_name: str,
+    passed_over: PassedOver,
+    rules: int,
 ) -> Listing:
     """Return the listing with its classes, its test split, and what is to be said about it."""
     is_old = rules == RULES_OF_0_1
@@ -164,12 +115,16 @@ def _finish(
         listing = find_classes_of_0_1(listing)
     elif label_files:
         listing = without_labels(listing, "its dataset.json says that there are no labels")
+    elif metadata:
+        listing = match_metadata(listing, metadata, root_name)
     else:
         listing = find_classes(listing)
     if not is_old:
         notices = [*passed_over.notices(listing.other_suffixes), *listing.notices]
+        if label_files and metadata:
+            notices.append(f"{list_some(sorted(metadata))} is not used, because there is a dataset.json")
         listing = replace(listing, notices=notices)
-    return _check_not_empty(listing, root_name)
+    return check_not_empty(listing, root_name)
 
 
 def _read_label_files(root: Path) -> dict[str, bytes]:
@@ -186,6 +141,32 @@ def _read_label_files(root: Path) -> dict[str, bytes]:
         except OSError:  # there is none
             continue
     return contents
+
+
+def _read_metadata(root: Path, path: str, status: os.stat_result | OSError, root_name: str) -> Rows | None:
+    """Return the rows of a metadata file; None if a file is not one."""
+    is_plain = isinstance(status, os.stat_result) and stat.S_ISREG(status.st_mode)
+    if os.path.basename(path) not in METADATA_FILES or not is_plain:
+        return None
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_METADATA_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {printable(path)}: {error.strerror}") from None
+    return parse_metadata(_relative_name(root, path), content, root_name)
+
+
+def _read_zip_metadata(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], zip_name: str) -> dict[str, Rows]:
+    """Return the rows of the metadata files of a zip, by their names."""
+    sources = {}
+    for member in members:
+        *folders, name = member.filename.replace("\\", "/").removeprefix("./").split("/")
+        if name in METADATA_FILES and not member.flag_bits & 1 and not any(f.startswith(".") for f in folders):
+            with archive.open(member) as file:
+                rows = parse_metadata(member.filename, file.read(MAX_METADATA_BYTES + 1), zip_name)
+            if rows is not None:
+                sources[member.filename] = rows
+    return sources
 
 
 def _find_label_members(members: list[zipfile.ZipInfo]) -> list[tuple[str, zipfile.ZipInfo]]:
@@ -277,7 +258,7 @@ def _add_file(
 ) -> None:
     """Add a file to the listing: to the images, to the skipped files or to the others."""
     name = _relative_name(root, path)
-    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+    if is_other_file(listing, PurePosixPath(name), passed_over, rules):
         return
     if isinstance(status, OSError):
         is_link = os.path.islink(path)
@@ -287,19 +268,6 @@ def _add_file(
         listing.skipped_files.append((name, "not a plain file"))
     else:
         listing.files.append(ImageFile(name, path, None, (status.st_size, status.st_mtime_ns)))
-
-
-def _is_other(listing: Listing, name: PurePosixPath, passed_over: PassedOver, rules: int) -> bool:
-    """Return whether a file is no image of the set, and count it."""
-    suffix = os.path.splitext(name)[1].lower()
-    if suffix not in readable_suffixes(rules):
-        if rules == RULES_OF_0_1 or name.name.lower() not in SYSTEM_FILES:
-            listing.other_suffixes[printable(suffix) or "no suffix"] += 1
-        return True
-    if rules > RULES_OF_0_1 and is_contact_sheet(name.parts):
-        passed_over.runs[str(name)] += 1
-        return True
-    return False
 
 
 def _add_zip_member(
@@ -312,16 +280,12 @@ def _add_zip_member(
 ) -> None:
     """Add an entry of a zip to the listing: to the images, to the skipped files or to the others."""
     name = member.filename.replace("\\", "/")
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or (parts and parts[0].endswith(":")):
-        raise UserError(
-            f"{printable(str(path))} holds an entry that points outside it: {printable(name)}; make the zip again"
-        )
-    if MAC_OS_FOLDER in parts or any(part.startswith(".") for part in parts):
+    check_not_outside(name, printable(str(path)), "zip")
+    if is_hidden(name):
         return
-    if rules > RULES_OF_0_1 and _is_in_passed_over_folder(name, passed_over, own_folders, rules):
+    if rules > RULES_OF_0_1 and is_in_passed_over_folder(name, passed_over, own_folders, rules):
         return
-    if _is_other(listing, PurePosixPath(name), passed_over, rules):
+    if is_other_file(listing, PurePosixPath(name), passed_over, rules):
         return
     if stat.S_ISLNK(member.external_attr >> 16):
         listing.skipped_files.append((name, "a link inside a zip"))
@@ -329,36 +293,3 @@ def _add_zip_member(
         listing.skipped_files.append((name, "encrypted"))
     else:
         listing.files.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
-
-
-def _is_in_passed_over_folder(name: str, passed_over: PassedOver, own_folders: tuple[str, ...], rules: int) -> bool:
-    """Return whether an entry of a zip is in a folder that is not part of the set, and count it."""
-    *folders, file = PurePosixPath(name).parts
-    is_image = os.path.splitext(file)[1].lower() in readable_suffixes(rules)
-    for depth, folder in enumerate(folders):
-        if is_system_folder(folder):
-            passed_over.system["/".join(folders[: depth + 1]) + "/"] += is_image
-            return True
-    own_folder = next((folder for folder in own_folders if name.startswith(folder)), None)
-    if own_folder is not None:
-        passed_over.runs[own_folder] += is_image
-    return own_folder is not None
-
-
-def _check_not_empty(listing: Listing, root_name: str) -> Listing:
-    """Refuse a listing without images; say what there is instead."""
-    if listing.files:
-        return listing
-    others = describe_suffixes(listing.other_suffixes)
-    skipped_files = listing.skipped_files
-    content = f": it holds {others}" if others else " in it" if skipped_files else ": it is empty"
-    skipped = ""
-    if skipped_files:
-        name, reason = skipped_files[0]
-        skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
-    notices = [notice for notice in listing.notices if not notice.startswith("not read")]
-    content = " in it" if notices and not others else content
-    skipped += "".join(f"; {notice}" for notice in notices)
-    raise UserError(
-        f"{root_name} has no pictures{content}{skipped}; put .png, .jpg, .webp, .gif, .bmp or .tif files there"
-    )

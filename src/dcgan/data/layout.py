@@ -3,12 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from dcgan.data.listing import ImageFile, Label, Listing
 from dcgan.files import printable
-
-if TYPE_CHECKING:
-    from dcgan.data.folder import ImageFile, Listing
 
 TRAIN_FOLDERS = {"train", "training"}
 """Names of the folder of a set's training split."""
@@ -21,7 +18,7 @@ Path = list[str]
 """The parts of a file's name below the root."""
 
 
-def find_classes(listing: "Listing") -> "Listing":
+def find_classes(listing: Listing) -> Listing:
     """Return the listing with the classes and the test split that the names of the folders say.
 
     The first folders in which training images differ are the classes. Test images are in folders of the same names,
@@ -58,25 +55,45 @@ def find_classes(listing: "Listing") -> "Listing":
     return replace(listing, notices=[*listing.notices, *describe_left_out(left_out)])
 
 
-def number_classes(listing: "Listing", labels: Sequence[int]) -> "Listing":
+def number_classes(listing: Listing, labels: Sequence[int]) -> Listing:
     """Return the listing with one label for each file; the classes are the numbers that training images have."""
     is_test, _ = find_test_split([file.name.split("/") for file in listing.files])
-    numbers = sorted({label for label, test in zip(labels, is_test, strict=True) if not test})
-    new_labels = {number: i for i, number in enumerate(numbers)}
+    return assign_classes(listing, labels, is_test)
+
+
+def assign_classes(
+    listing: Listing, labels: Sequence[Label], is_test: Sequence[bool], class_names: Sequence[str] = ()
+) -> Listing:
+    """Return the listing with one label for each file; the classes are the labels that training images have.
+
+    Args:
+        listing: what holds the files.
+        labels: one for each file, all of them numbers or all of them names.
+        is_test: whether each file is in the set's own test split.
+        class_names: names for the labels 0, 1, 2, ...; without them the numbers are the names.
+    """
+
+    def name_of(label: Label) -> str:
+        return class_names[label] if isinstance(label, int) and label < len(class_names) else str(label)
+
+    known = sorted({label for label, test in zip(labels, is_test, strict=True) if not test}, key=_label_order)
+    new_labels = {label: i for i, label in enumerate(known)}
     files = [
         replace(file, label=new_labels[label], is_test=test)
         for file, label, test in zip(listing.files, labels, is_test, strict=True)
         if label in new_labels
     ]
-    left_out = Counter(str(label) for label in labels if label not in new_labels)
+    left_out = Counter(name_of(label) for label in labels if label not in new_labels)
+    numbers = [] if class_names else [label for label in known if isinstance(label, int)]
     notices = [*describe_gaps(numbers), *describe_left_out(left_out)]
-    listing = _sorted_by_split(listing, files, tuple(map(str, numbers)))
+    listing = _sorted_by_split(listing, files, tuple(map(name_of, known)))
     return replace(listing, notices=[*listing.notices, *notices])
 
 
-def without_labels(listing: "Listing", reason: str) -> "Listing":
-    """Return the listing without classes, but with its test split."""
-    is_test, _ = find_test_split([file.name.split("/") for file in listing.files])
+def without_labels(listing: Listing, reason: str, is_test: Sequence[bool] | None = None) -> Listing:
+    """Return the listing without classes, but with its test split, which the folders say if `is_test` does not."""
+    if is_test is None:
+        is_test, _ = find_test_split([file.name.split("/") for file in listing.files])
     files = [replace(file, is_test=test) for file, test in zip(listing.files, is_test, strict=True)]
     return replace(_sorted_by_split(listing, files, ()), no_classes_reason=reason)
 
@@ -131,6 +148,10 @@ def common_depth(paths: Sequence[Path]) -> int:
     return depth
 
 
+def _label_order(label: Label) -> tuple[int, str]:
+    return (label, "") if isinstance(label, int) else (0, label)
+
+
 def _test_depth(paths: Sequence[Path], names: set[str]) -> int:
     """Return the depth at which most test images are in a folder of a class."""
     depths = range(max((len(path) for path in paths), default=1))
@@ -142,12 +163,12 @@ def _folder_at(path: Sequence[str], depth: int) -> str | None:
     return path[depth] if len(path) > depth + 1 else None
 
 
-def _sorted_by_split(listing: "Listing", files: "list[ImageFile]", classes: tuple[str, ...]) -> "Listing":
+def _sorted_by_split(listing: Listing, files: list[ImageFile], classes: tuple[str, ...]) -> Listing:
     """Return the listing with these files; the order by name stays within each split."""
     return replace(listing, files=sorted(files, key=lambda f: f.is_test), classes=tuple(map(printable, classes)))
 
 
-def _describe_stray_files(stray_files: "list[ImageFile]", names: set[str]) -> str:
+def _describe_stray_files(stray_files: list[ImageFile], names: set[str]) -> str:
     """Return why the folders are no classes."""
     if not names:
         return "there are no folders of classes and no labels"

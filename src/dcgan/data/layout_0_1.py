@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, common_depth
+from dcgan.data.listing import Listing
 from dcgan.files import printable
 
-if TYPE_CHECKING:
-    from dcgan.data.folder import Listing
 
-
-def find_classes_of_0_1(listing: "Listing") -> "Listing":
+def find_classes_of_0_1(listing: Listing) -> Listing:
     """Return the listing with classes: the folders at one depth, also those of test images only."""
     paths = [file.name.split("/") for file in listing.files]
     depth = common_depth(paths)
@@ -39,7 +36,7 @@ def _find_test_folders(paths: list[list[str]], depth: int) -> set[str]:
     return {folder for folder in folders if folder.lower() in TEST_FOLDERS}
 
 
-def number_classes_of_0_1(listing: "Listing", labels: Sequence[int]) -> "Listing":
+def number_classes_of_0_1(listing: Listing, labels: Sequence[int]) -> Listing:
     """Return the listing with one label for each file; every number up to the largest is a class."""
     files = [replace(file, label=label) for file, label in zip(listing.files, labels, strict=True)]
     return replace(listing, files=files, classes=tuple(str(i) for i in range(1 + max(labels, default=-1))))

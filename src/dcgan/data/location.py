@@ -12,16 +12,28 @@ from dcgan.errors import UserError
 
 BUILT_IN_SETS = ("mnist", "stacked-mnist")
 """Sets that need no files but those of the package."""
+HUB_PREFIX = "hf:"
+"""What the names of sets of Hugging Face's Hub begin with."""
 
 
 def is_named_set(data: str) -> bool:
-    """Return whether an image set is opened by its name, not by a path."""
+    """Return whether an image set is one of those whose names the package knows."""
     return data in BUILT_IN_SETS or data in TORCHVISION_SETS
+
+
+def is_hub_set(data: str) -> bool:
+    """Return whether an image set is one of Hugging Face's Hub."""
+    return data.startswith(HUB_PREFIX)
+
+
+def is_path(data: str) -> bool:
+    """Return whether an image set is opened by a path, not by a name."""
+    return not (is_named_set(data) or is_hub_set(data))
 
 
 def absolute_path(data: str) -> str | None:
     """Return the absolute path of an image set; None for a set that is opened by its name."""
-    return None if is_named_set(data) else os.path.abspath(Path(data).expanduser())
+    return os.path.abspath(Path(data).expanduser()) if is_path(data) else None
 
 
 def path_exists(path: str | Path) -> bool:

@@ -19,21 +19,28 @@ from dcgan.config import check_value_range
 from dcgan.data import heldout, mnist, stacked
 from dcgan.data.arrays import StoredImages, read_npy, read_npz
 from dcgan.data.classes import compact_labels, keep_trained_classes
-from dcgan.data.decode import ResizeOptions, read_file_bytes, read_image_size, suggest_size
+from dcgan.data.decode import ResizeOptions, read_image_size, suggest_size
 from dcgan.data.digests import Digests, digest_images
-from dcgan.data.folder import ImageFile, Listing, list_folder, list_zip
+from dcgan.data.folder import list_folder, list_zip
+from dcgan.data.hub import fetch_hub_set
 from dcgan.data.idx import find_idx_files, read_idx_files
-from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_named_set, path_exists
+from dcgan.data.listing import ImageFile, Listing
+from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_hub_set, is_named_set, path_exists
+from dcgan.data.members import read_file_bytes
 from dcgan.data.near_duplicates import MAX_COMPARED
+from dcgan.data.parquet import list_parquet
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
+from dcgan.data.shards import SHARD_SUFFIXES, check_plain_files, find_shards
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.data.value_range import ValueRange
+from dcgan.data.webdataset import list_tar
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
+FILE_KINDS = "a folder, a .zip, .tar, .parquet, .npz or .npy"
 SPLITS = ("train", "validation", "test", "all")
 MAX_HEADERS_READ = 1000
 """Image files whose size is read, spread evenly, to suggest a size for all."""
@@ -124,8 +131,8 @@ def open_images(
     """Open an image set. Files are prepared on the first call; later calls find them in the cache.
 
     Args:
-        data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images or of IDX files, or a `.zip`,
-            `.npz` or `.npy` file.
+        data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images, of `.parquet` or `.tar`
+            files or of IDX files, a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file, or `hf:USER/NAME`.
         split: `train`, `validation`, `test` or `all`. A set that has its own test split uses that, and its validation
             split is a part of `train`. Any other set holds a tenth of its images out of `train`: one half of it is the
             validation split, the other half is the test split.
@@ -152,16 +159,34 @@ def open_images(
 
 
 def list_file_names(data: str) -> list[str]:
-    """Return the printable names of the files of a folder or a zip, or no names for other sets.
+    """Return the printable names of the files of a folder or a packed file, or no names for other sets.
 
     `columns["indices"]` of an image set are indices into this list.
     """
-    path = Path(data).expanduser()
-    if path.is_dir() and not find_idx_files(path):
-        return [printable(file.name) for file in list_folder(path).files]
-    if path.suffix.lower() == ".zip":
-        return [printable(file.name) for file in list_zip(path).files]
-    return []
+    if is_named_set(data):
+        return []
+    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
+    listing = _list_images(path, CURRENT_RULES)
+    return [] if listing is None else [printable(file.name) for file in listing.files]
+
+
+def _list_images(path: Path, rules: int) -> Listing | None:
+    """Return the image files of a folder or of a packed file; None for arrays."""
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        if find_idx_files(path):
+            return None
+        if shards := find_shards(path):
+            return _list_packed(shards, path)
+        return list_folder(path, rules)
+    if suffix == ".zip":
+        return list_zip(path, rules)
+    return _list_packed([path], path) if suffix in SHARD_SUFFIXES else None
+
+
+def _list_packed(files: list[Path], root: Path) -> Listing:
+    check_plain_files(files)
+    return list_parquet(files, root) if files[0].suffix.lower() == ".parquet" else list_tar(files, root)
 
 
 def _open_named_set(name: str, split: str, options: _Options, seed: int) -> ImageSet:
@@ -201,22 +226,22 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
 
 def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
-    path, set_name, values, rules = Path(data).expanduser(), printable(data), options.value_range, options.rules
+    set_name, values = printable(data), options.value_range
+    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
     if not path_exists(path):
         raise UserError(f"there is no data {data!r}{_suggestion(path)}")
+    if (listing := _list_images(path, options.rules)) is not None:
+        return _prepare_listing(listing, options, set_name)
     suffix = path.suffix.lower()
     if path.is_dir():
-        if idx_files := find_idx_files(path):
-            files = sorted(idx_files[0].parent.glob("*ubyte*"))
-            return _prepare_arrays(read_idx_files(idx_files), files, options, set_name)
-        return _prepare_listing(list_folder(path, rules), options, set_name)
-    if suffix == ".zip":
-        return _prepare_listing(list_zip(path, rules), options, set_name)
+        idx_files = find_idx_files(path)
+        files = sorted(idx_files[0].parent.glob("*ubyte*"))
+        return _prepare_arrays(read_idx_files(idx_files), files, options, set_name)
     if suffix == ".npy":
         return _prepare_arrays([read_npy(path, values)], [path], options, set_name)
     if suffix == ".npz":
         return _prepare_arrays([read_npz(path, values)], [path], options, set_name)
-    raise UserError(f"{set_name} is a file of a kind that is not read: give a folder, a .zip, an .npz or an .npy")
+    raise UserError(f"{set_name} is a file of a kind that is not read: give {FILE_KINDS}")
 
 
 def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _OpenedSet:
@@ -266,7 +291,7 @@ def _suggestion(path: Path) -> str:
     """Return what may have been meant, for an error line: a known name, or a file in the same folder."""
     names = [*BUILT_IN_SETS, *TORCHVISION_SETS]
     neighbors = [str(path.with_name(name)) for name in _visible_names(path.parent)] if path.name else []
-    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: a folder, a .zip, .npz or .npy, {', '.join(names)}"
+    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: {FILE_KINDS}, hf:USER/NAME, {', '.join(names)}"
 
 
 def _visible_names(folder: Path) -> Iterator[str]:

@@ -19,7 +19,8 @@ from dcgan.data.arrays import StoredImages
 from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
-from dcgan.data.folder import ImageFile, Listing, SkippedFile
+from dcgan.data.listing import ImageFile, Listing, SkippedFile
+from dcgan.data.members import file_version
 from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
 from dcgan.data.resize import resize_images
@@ -98,11 +99,11 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
         return _decode_batches(listing, options, findings, rules)
 
     used_labels = {file.label for file in listing.files}
-    zip_status = None if listing.files[0].member is None else file_version(listing.files[0].path)
+    packed_versions = {path: file_version(path) for path in {f.path for f in listing.files if f.member is not None}}
 
     def is_unchanged() -> bool:
-        if zip_status is not None:
-            return file_version(listing.files[0].path) == zip_status
+        if packed_versions:
+            return all(file_version(path) == version for path, version in packed_versions.items())
         return all(file_version(file.path) == file.fingerprint for file in listing.files)
 
     source = _Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)
@@ -152,12 +153,6 @@ def prepare_arrays(
         parts[0].value_range,
     )
     return _open_or_write(entry_name, options, source, [])
-
-
-def file_version(path: str | Path) -> tuple[int, int]:
-    """Return a file's size and modification time."""
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
 
 
 def _labels_in_use(parts: Sequence[StoredImages]) -> set[int]:

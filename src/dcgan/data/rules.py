@@ -6,9 +6,11 @@ that changes which images, classes or pixels a set has needs a new version; ever
 Version 1 is that of dcgan 0.1.0. Version 2 keeps only classes with training images, reads `dataset.json` in folders
 and one folder down, ignores runs and the folders of file systems, counts a name that a zip has twice only once, finds
 classes below `train/images/`, and finds the range of values of images of more than 8 bits. Version 3 keeps near
-duplicates in one split, so that no variant of a training picture is held out.
+duplicates in one split, so that no variant of a training picture is held out. Version 4 reads the `metadata.csv` and
+`metadata.jsonl` of Hugging Face's `imagefolder`.
 """
 
 RULES_OF_0_1 = 1
 RULES_WITHOUT_GROUPS = 2
-CURRENT_RULES = 3
+RULES_WITHOUT_METADATA = 3
+CURRENT_RULES = 4

@@ -4,14 +4,12 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dcgan.data.arrays import MAX_CLASSES
+from dcgan.data.listing import Listing
 from dcgan.errors import UserError
 from dcgan.files import printable
-
-if TYPE_CHECKING:
-    from dcgan.data.folder import Listing
 
 LABELS_FILE = "dataset.json"
 MAX_LABELS_BYTES = 64 * 2**20
@@ -56,7 +54,7 @@ def clean_name(name: str) -> str:
     return posixpath.normpath(name.replace("\\", "/"))
 
 
-def match_labels(listing: "Listing", labels: Labels, root_name: str) -> "tuple[Listing, list[int]]":
+def match_labels(listing: Listing, labels: Labels, root_name: str) -> tuple[Listing, list[int]]:
     """Return the files that have labels, and these; files without a label are skipped.
 
     Raises:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan.config import Config
-from dcgan.data.location import absolute_path, is_named_set, path_exists
+from dcgan.data.location import absolute_path, is_path, path_exists
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange, value_range_of
@@ -93,7 +93,7 @@ def open_training_data(
     Raises:
         UserError: they are not there, or are other pictures than those that the model was trained on.
     """
-    if is_named_set(training.name):
+    if not is_path(training.name):
         return training.name, open_at(training.name)
     places = list(dict.fromkeys(filter(None, (training.record.path, absolute_path(training.name)))))
     existing = [place for place in places if path_exists(place)]

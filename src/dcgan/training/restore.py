@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from dcgan.config import DURATIONS, NO_DURATION, Config
-from dcgan.data.location import absolute_path, check_not_empty, is_named_set, path_exists, public_data_name
+from dcgan.data.location import absolute_path, check_not_empty, is_path, path_exists, public_data_name
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
 from dcgan.errors import UserError
@@ -135,7 +135,7 @@ def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, give
     if given is not None:
         check_not_empty(given)
         return given
-    if is_named_set(config.data):
+    if not is_path(config.data):
         return config.data
     places = list(dict.fromkeys(filter(None, (record.data_path, absolute_path(config.data)))))
     existing = [place for place in places if path_exists(place)]
