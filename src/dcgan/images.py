@@ -23,6 +23,11 @@ GRID_GAP = 2
 ArrayOrTensor = TypeVar("ArrayOrTensor", npt.NDArray[Any], "Tensor")
 
 
+def color_mode(channels: int) -> str:
+    """Return how people call pictures with this number of channels."""
+    return {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+
+
 def to_float(pixels: "Tensor") -> "Tensor":
     """Return uint8 values 0 to 255, of any shape, as float32 values in [-1, 1]."""
     return pixels.float().div_(127.5).sub_(1)

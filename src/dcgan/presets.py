@@ -16,10 +16,10 @@ MIN_MATCHED_PICTURES, MAX_MATCHED_PICTURES = 20, 20_000
 """For how many color pictures to train on `match` is chosen. Its groups have at least 20 pictures on average, and it
 keeps the features of all pictures in memory, 46 KB each."""
 RECOGNIZABLE_IMAGES, BETTER_IMAGES = 10_000, 30_000
-"""Images after which `match` draws recognizable shapes, and better ones, in one run on `MEASURED_SET` with seed 0. What
-comes after that was not measured (docs/experiments.md, 2026-11-26; pictures in docs/gallery.md)."""
+"""Images of two trainings with `match` on `MEASURED_SET` with seed 0. The first drew recognizable shapes, the second
+better ones. Longer ones were not measured (docs/experiments.md, 2026-11-26; pictures in docs/gallery.md)."""
 RECOGNIZABLE_KID, BETTER_KID = 0.188, 0.161
-"""The KID of that run then, by the features `lite2`, of 1,000 samples against 100 held-out pictures. It is -0.008 for
+"""The KID of these two, by the features `lite2`, of 1,000 samples against 100 held-out pictures. It is -0.008 for
 real pictures, and 0.963 for `fast` after 60,000 images."""
 MEASURED_SET = "1,406 emoji at 64x64"
 """The one set from which these numbers are."""

@@ -111,6 +111,7 @@ def test_a_run_that_started_from_a_model_resumes_without_it(finished_run: RunFol
         ({"conditional": True}, "does not fit this generator"),
         ({"network": "dcgan64"}, "does not fit this generator"),
         ({"init": "nowhere"}, "there is no nowhere"),
+        ({"data": "stacked-mnist"}, "does not fit: it draws gray pictures, and these are RGB"),
     ],
 )
 def test_an_initial_model_that_does_not_fit_is_refused(

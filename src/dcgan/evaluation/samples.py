@@ -14,6 +14,7 @@ from dcgan.data.resize import resize_images
 from dcgan.errors import UserError
 from dcgan.evaluation.training_data import TrainingData, training_data_of
 from dcgan.files import printable
+from dcgan.images import color_mode
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
 from dcgan.models import shipped
@@ -196,8 +197,7 @@ def match_shape(
 
 def _describe_shape(shape: ImageShape) -> str:
     channels, height, width = shape
-    color_mode = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
-    return f"{height}x{width} {color_mode}"
+    return f"{height}x{width} {color_mode(channels)}"
 
 
 def match_classes(samples: SampleSource, classes: tuple[str, ...]) -> SampleSource:

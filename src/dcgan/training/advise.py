@@ -159,9 +159,9 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
         return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
     first_s, second_s = (count * seconds_per_image for count in (RECOGNIZABLE_IMAGES, BETTER_IMAGES))
     text = (
-        f"recognizable shapes after about {_duration_text(first_s)} ({RECOGNIZABLE_IMAGES:,} images), better ones "
-        f"after about {_duration_text(second_s)} ({BETTER_IMAGES:,}), at this speed and if these pictures are like the "
-        f"only set that was measured, {MEASURED_SET} (KID lite2 {RECOGNIZABLE_KID}, {BETTER_KID}; nothing after that)"
+        f"of {MEASURED_SET}, the only set that was measured, a training of {RECOGNIZABLE_IMAGES:,} images drew "
+        f"recognizable shapes, one of {BETTER_IMAGES:,} better ones: {_duration_text(first_s)} and "
+        f"{_duration_text(second_s)} at this speed; other pictures may need more"
     )
     return {
         "text": text,

@@ -10,8 +10,10 @@ from dcgan.config import Config
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.images import color_mode
 from dcgan.models import build, families, groups
 from dcgan.models.grouped_generator import GroupedGenerator
+from dcgan.models.saved import SavedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model, load
 from dcgan.training import losses
@@ -161,6 +163,9 @@ def load_initial_weights(generator: nn.Module, model: Model) -> None:
         UserError: its weights have other names or shapes.
     """
     saved, own = model.generator.state_dict(), generator.state_dict()
+    if isinstance(generator, SavedGenerator) and model.generator.picture_shape[0] != generator.picture_shape[0]:
+        there, here = (color_mode(network.picture_shape[0]) for network in (model.generator, generator))
+        raise UserError(f"--init {model.source} does not fit: it draws {there} pictures, and these are {here}")
     for name in [*own, *saved]:
         saved_shape, own_shape = (tuple(w[name].shape) if name in w else None for w in (saved, own))
         if saved_shape != own_shape:
