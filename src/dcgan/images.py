@@ -70,6 +70,11 @@ def make_grid(pixels: Pixels, columns: int | None = None, gap: int = GRID_GAP, *
     return grid
 
 
+def draw_on_white(image: Image.Image) -> Image.Image:
+    """Return a picture with transparency on white, as RGB."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
 def to_pillow(pixels: Pixels) -> Image.Image:
     """Return one image (H, W, C) as Pillow's: gray for one channel, RGB for three, RGBA for four."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -19,6 +19,14 @@ def test_the_pages_are_small_and_load_nothing_from_other_sites():
         assert "http" not in text, path
 
 
+def test_the_refusals_are_described(runs: Path):
+    paths = create_app(runs).openapi()["paths"]
+    reading, changing = paths["/api/runs"]["get"]["responses"], paths["/api/runs"]["post"]["responses"]
+    assert {"403"} <= set(reading)
+    assert {"403", "413", "415"} <= set(changing)
+    assert any("503" in operation["responses"] for path in paths.values() for operation in path.values())
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_no_request_causes_a_server_error(runs: Path, started_commands: list[list[str]]):
     """Schemathesis against the OpenAPI description, behind the checks that answer some requests themselves."""

@@ -26,6 +26,7 @@ RECORD = CheckpointRecord(
     best_distance=3.25,
     best_step=4,
     evaluations_since_best=1,
+    copies_step=31,
     log_entries=9,
     totals=[0.5, 1.0, 0.0],
     data_key="abc",

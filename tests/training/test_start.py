@@ -122,6 +122,12 @@ def test_an_initial_model_that_does_not_fit_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_arguments_that_do_not_exist_are_refused(finished_run: RunFolder):
+    for misspelt in ({"step": 100}, {"epoch": 5}, {"minute": 1}):
+        with pytest.raises(TypeError, match="unexpected keyword argument"):
+            dcgan.resume(finished_run, **misspelt)
+
+
 class CustomGenerator(torch.nn.Module):
     z_dim = 5
 

@@ -22,7 +22,7 @@ from dcgan.data.digests import digest
 from dcgan.data.members import FileLocation, read_file_bytes
 from dcgan.data.value_range import FULL_16_BIT_RANGE, Extrema, ValueKind, ValueRange, scale_to_8_bits
 from dcgan.files import printable
-from dcgan.images import Pixels, composite_on_white, to_pillow
+from dcgan.images import Pixels, composite_on_white, draw_on_white, to_pillow
 
 THUMBNAIL_SIDE = 16
 """Pixels of a side of the thumbnails by which near duplicates are found."""
@@ -169,7 +169,7 @@ def _read_small_jpeg(content: bytes, transpose: Image.Transpose | None) -> Image
 def _make_thumbnail(image: Image.Image) -> Pixels:
     """Return the mean colors of an image's parts, uint8 (16, 16, 3); transparency becomes white."""
     if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = draw_on_white(image)
     small = image.convert("RGB").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
     return np.asarray(small)
 

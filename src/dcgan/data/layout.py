@@ -14,7 +14,7 @@ TEST_FOLDERS = {"test", "testing", "val", "valid", "validation"}
 MAX_NAMES = 4
 """Names that are listed in a line."""
 
-Path = list[str]
+PathParts = list[str]
 """The parts of a file's name below the root."""
 
 
@@ -122,7 +122,7 @@ def list_some(names: "Sequence[str] | map[str]") -> str:
     return ", ".join(map(printable, names[:MAX_NAMES])) + ", …" * (len(names) > MAX_NAMES)
 
 
-def find_test_split(paths: Sequence[Path]) -> tuple[list[bool], list[Path]]:
+def find_test_split(paths: Sequence[PathParts]) -> tuple[list[bool], list[PathParts]]:
     """Return whether each file is in the set's own test split, and its path without the folders of splits.
 
     The folders `train` and `test` may be around the classes (`train/cat`) or in each of them (`cat/train`).
@@ -137,7 +137,7 @@ def find_test_split(paths: Sequence[Path]) -> tuple[list[bool], list[Path]]:
     return [False] * len(paths), list(paths)
 
 
-def common_depth(paths: Sequence[Path]) -> int:
+def common_depth(paths: Sequence[PathParts]) -> int:
     """Return how many folders all images share: `pictures.zip` often holds everything in one folder `pictures/`."""
     if not paths:
         return 0
@@ -152,7 +152,7 @@ def _label_order(label: Label) -> tuple[int, str]:
     return (label, "") if isinstance(label, int) else (0, label)
 
 
-def _test_depth(paths: Sequence[Path], names: set[str]) -> int:
+def _test_depth(paths: Sequence[PathParts], names: set[str]) -> int:
     """Return the depth at which most test images are in a folder of a class."""
     depths = range(max((len(path) for path in paths), default=1))
     return max(depths, key=lambda depth: sum(_folder_at(path, depth) in names for path in paths))

@@ -41,7 +41,7 @@ MAX_NAMES = 3
 """Names of each kind that are listed."""
 MAX_SUFFIXES = 5
 """Suffixes of unread files that are listed."""
-HELP = {
+HELP_BY_SUFFIX = {
     **dict.fromkeys(HEIF_SUFFIXES, install_command("heif")),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "raw photos: export as .jpg"),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"), "videos: save their frames as .png"),
@@ -167,9 +167,9 @@ def describe_suffixes(suffixes: Counter[str]) -> str:
 
 
 def _help(suffix: str) -> str:
-    if suffix not in HELP or (suffix in HEIF_SUFFIXES and can_read_heif()):
+    if suffix not in HELP_BY_SUFFIX or (suffix in HEIF_SUFFIXES and can_read_heif()):
         return ""
-    return f" ({HELP[suffix]})"
+    return f" ({HELP_BY_SUFFIX[suffix]})"
 
 
 def _pictures(count: int) -> str:

@@ -24,7 +24,7 @@ from dcgan.system.resources import check_memory
 Array = npt.NDArray[Any]
 CHANNELS = (1, 3, 4)
 MIN_PICTURE_DIMENSIONS = 2
-COPIES = 3
+COPIES_IN_MEMORY = 3
 """Copies of all pictures that are in memory at once: as they came, joined, and as uint8."""
 LAYOUTS = "(H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
 
@@ -81,7 +81,9 @@ def _collect(data: object, name: str) -> tuple[Array, Array | None]:
             )
         if not parts:
             count = length_hint(_source(data), 0)  # 0 where that is not known
-            check_memory(COPIES * part.nbytes * count, f"{count:,} pictures", "save them as files, or as .npy")
+            check_memory(
+                COPIES_IN_MEMORY * part.nbytes * count, f"{count:,} pictures", "save them as files, or as .npy"
+            )
         parts.append(part)
         found_labels.append(label)
     if not parts:

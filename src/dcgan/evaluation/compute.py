@@ -13,7 +13,7 @@ from dcgan.files import printable
 from dcgan.metrics import fidelity, jackknife, modes
 from dcgan.metrics.intervals import Floor
 from dcgan.metrics.jackknife import Jackknifed
-from dcgan.metrics.limits import FRECHET, component_distance_name
+from dcgan.metrics.limits import FRECHET, MODE_COUNT, component_distance_name
 from dcgan.metrics.reference import FeatureSet, check_finite, choose_rows, concatenate_sets, load_or_compute_metrics
 
 MAX_MANIFOLD_IMAGES = 10_000
@@ -218,7 +218,7 @@ def compute_class_metrics(task: EvaluationTask, fake: FeatureSet) -> Metrics:
         labels = modes.stacked_modes(fake.scores)
         metrics = {
             "modes_covered": float(modes.count_modes(labels)),
-            "kl_to_uniform": modes.kl_to_uniform(modes.class_shares(labels, modes.MODE_COUNT)),
+            "kl_to_uniform": modes.kl_to_uniform(modes.class_shares(labels, MODE_COUNT)),
         }
     else:
         metrics = {"inception_score_mean": fidelity.inception_score(fake.scores)}

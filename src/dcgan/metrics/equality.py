@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan.metrics.fidelity import DISTANCE_ROWS
+from dcgan.metrics.fidelity import DISTANCE_ROWS, kernel_block
 from dcgan.rng import SeparatePurpose, derive_separate_seed
 
 PERMUTATIONS = 499
@@ -67,12 +67,11 @@ def permutation_test(fake: Tensor, real: Tensor, seed: int = 0) -> EqualityTest:
 
 def _kernel_distances(features: Tensor, is_fake: Tensor, n: int, m: int) -> Tensor:
     """Return the kernel distance of each division, a column of `is_fake` (n + m, divisions)."""
-    columns, size = features.T, features.shape[1]
     fake_total, mixed_total = torch.zeros(2, is_fake.shape[1], dtype=torch.float64)
     total = torch.zeros((), dtype=torch.float64)
     for start in range(0, n + m, DISTANCE_ROWS):
         rows = slice(start, start + DISTANCE_ROWS)
-        kernel = (features[rows] @ columns / size + 1) ** 3
+        kernel = kernel_block(features[rows], features)
         kernel[torch.arange(len(kernel)), torch.arange(start, start + len(kernel))] = 0  # no picture with itself
         with_fakes = kernel @ is_fake  # (rows, divisions)
         fake_total += (is_fake[rows] * with_fakes).sum(0)

@@ -4,7 +4,7 @@ import math
 import re
 
 MODE_COUNT = 1000
-"""Modes of stacked digits, `modes.MODE_COUNT`; that module imports torch, which takes seconds."""
+"""Modes of stacked digits: the three digits read as one number."""
 FRECHET = "frechet_inception_distance"
 COMPONENT_DISTANCE = re.compile(r"frechet_distance_(\d+)_components")
 UNLIMITED = (-math.inf, math.inf)

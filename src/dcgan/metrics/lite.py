@@ -34,7 +34,7 @@ MIN_SIDE, MAX_SIDE = 64, 224
 """Pictures are enlarged to this side, in pixels, and made smaller if they are larger than the network's own size."""
 EXTRACTION_BATCH_PIXELS = 32 * 128 * 128
 """Pixels that go through the network at a time; more are not faster."""
-FORM = "2"
+FEATURES_VERSION = "2"
 """Version of the features; it is part of the key of cached features."""
 
 
@@ -67,7 +67,7 @@ def open_lite(name: str, device: str) -> FeatureExtractor:
         name,
         feature_count,
         extract,
-        weights_key=f"{LITE_WEIGHTS[name].sha256[:16]}-{random.weights_key}-{FORM}",
+        weights_key=f"{LITE_WEIGHTS[name].sha256[:16]}-{random.weights_key}-{FEATURES_VERSION}",
         notices=(weights_notice(name),),
     )
 

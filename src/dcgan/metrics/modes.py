@@ -7,9 +7,8 @@ from torch import Tensor
 
 from dcgan.metrics.judge.network import measure_accuracy
 from dcgan.metrics.judge.training import BATCH_SIZE, train_judge
+from dcgan.metrics.limits import MODE_COUNT
 
-MODE_COUNT = 1000
-"""Modes of stacked digits: the three digits read as one number."""
 MIN_JUDGE_BATCHES = 468
 """Training steps of a judge that is trained on fakes: one pass over 60,000 pictures, or more passes over fewer."""
 

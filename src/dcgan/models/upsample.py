@@ -159,8 +159,8 @@ class Generator(SavedGenerator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Take latents (N, z_dim), and labels (N,) if there are classes; return images (N, C, H, W) in [-1, 1]."""
         labels = torch.zeros_like(z[:, 0], dtype=torch.int64) if labels is None else labels
-        told = embed_labels(self.embedding, labels) + self.appearance_layer(self.appearance(z, labels))
-        inputs = torch.cat([z[:, APPEARANCE_RANK:], told], 1)
+        description = embed_labels(self.embedding, labels) + self.appearance_layer(self.appearance(z, labels))
+        inputs = torch.cat([z[:, APPEARANCE_RANK:], description], 1)
         style = self.style(inputs)
         x = self.start(inputs).view(z.shape[0], *self.start_size, self.start_channels)
         x = x.permute(0, 3, 1, 2)  # in channels_last
@@ -212,9 +212,9 @@ class Generator(SavedGenerator):
     def first_layer_weight(self) -> Tensor:
         """Return the matrices from z to the first hidden layer of the style in all groups, one below the other."""
         weight: Tensor = self.style.get_parameter("0.weight").detach()
-        latent, told = weight[:, :-STYLE_DIM], weight[:, -STYLE_DIM:]
+        latent, description = weight[:, :-STYLE_DIM], weight[:, -STYLE_DIM:]
         by_appearance = (
-            told @ self.appearance_layer.weight.detach() @ self.appearance_factors.transpose(1, 2)
+            description @ self.appearance_layer.weight.detach() @ self.appearance_factors.transpose(1, 2)
         )  # (K, S, R)
         by_latent = latent.expand(len(by_appearance), *latent.shape)
         return torch.cat([by_appearance, by_latent], 2).flatten(0, 1).cpu()

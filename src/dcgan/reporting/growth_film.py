@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.images import Pixels
+from dcgan.images import Pixels, draw_on_white
 from dcgan.run.folder import open_run
 from dcgan.sampling.film import FILM_SUFFIXES, FilmFormat, check_film, write_film
 from dcgan.sampling.output import check_output_path, writable_parent
@@ -89,15 +89,11 @@ def _draw_frames(grids: list[tuple[int, Path]], film_format: FilmFormat) -> Iter
 def _read_grid(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
-            return _on_white(image) if image.mode == "RGBA" else image.convert("RGB")
+            return draw_on_white(image) if image.mode == "RGBA" else image.convert("RGB")
     except UnidentifiedImageError:
         raise UserError(f"cannot use {printable(str(path))}: it is no picture") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"cannot use {printable(str(path))}: {error}") from None
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _draw_frame(grid: Image.Image, images_seen: int, film_format: FilmFormat) -> Pixels:

@@ -6,7 +6,6 @@ Pages ask again and again. What was read of a run is kept until one of its files
 import itertools
 import math
 import os
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -17,15 +16,13 @@ from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.models import shipped as shipped_module
 from dcgan.reporting.series import ChartData, loss_chart, score_chart
-from dcgan.run.folder import RunFolder, open_run
+from dcgan.run.folder import GRID_NAME, RunFolder, open_run
 from dcgan.run.lock import HOLDER_NAME, LockHolder, lock_holder
 from dcgan.run.log import LogEntry
 from dcgan.studio.allowed_paths import check_run_files, hide_paths
 from dcgan.studio.metrics_cache import LogContent, MetricsCache
 
 Item = TypeVar("Item")
-GRID_NAME = re.compile(r"\d{8,18}\.png")
-"""The name of a snapshot's grid: the images seen."""
 MAX_RUNS, MAX_GRIDS = 500, 400
 """How many of each a page shows at most, so that it stays fast however long a run was."""
 MAX_MESSAGE_CHARS, MAX_NAME_CHARS = 300, 80

@@ -1,4 +1,8 @@
-"""The checks before every request: the host that it names, the page that sends it, its size, and its token."""
+"""The checks before every request: the host that it names, the page that sends it, its size, and its token.
+
+The host is checked here, and not by Starlette's `TrustedHostMiddleware`, because that answers in plain text. Every
+refusal of the studio is JSON with a `detail`, which the pages show.
+"""
 
 import hmac
 import re

@@ -25,7 +25,7 @@ from dcgan.data.location import is_named_set
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
 from dcgan.presets import DEFAULT_PRESET, PRESETS
-from dcgan.run.folder import RunFolder
+from dcgan.run.folder import MAX_RUN_NUMBER, RunFolder
 from dcgan.run.lock import LockHolder, lock_holder
 from dcgan.studio.allowed_paths import DataRoots, hide_paths
 from dcgan.studio.runs import MAX_MESSAGE_CHARS, MAX_NAME_CHARS, NotFoundError, RunStore
@@ -42,7 +42,6 @@ STARTUP_S = 30.0
 """How long a process may take to start. Until then, one that has no lock yet counts as running."""
 MAX_DATA_CHARS = 40
 """How much of the name of the data a run's name contains."""
-MAX_RUN_NUMBER = 1_000_000
 
 Phase = Literal["loading", "training", "ended", "failed"]
 

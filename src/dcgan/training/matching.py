@@ -59,7 +59,7 @@ MAX_BATCH = 64
 """Pictures whose features are computed at a time before the training."""
 FLOAT_BYTES = 4
 EPSILON = 1e-6
-FAR = 1e6
+FAR_DISTANCE = 1e6
 """A distance at which every weight is 0."""
 
 
@@ -128,11 +128,11 @@ class Matcher(nn.Module):
             groups: of the samples, int64 (N,).
         """
         is_other = self.groups[None] != groups[:, None]
-        distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR)
+        distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR_DISTANCE)
         nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
         rows, allowed_columns = torch.unique(nearest.indices, return_inverse=True)
         allowed = torch.zeros(len(positions), len(rows), dtype=torch.bool, device=rows.device)
-        allowed.scatter_(1, allowed_columns, nearest.values < FAR)
+        allowed.scatter_(1, allowed_columns, nearest.values < FAR_DISTANCE)
         return Goals(rows, allowed, nearest.indices[:, 0])
 
     def gradient(
@@ -280,9 +280,9 @@ def drifting_field(distances: Tensor, points: Tensor, allowed: Tensor) -> Tensor
         allowed: which real pictures attract each sample, bool (N, M).
     """
     count = allowed.shape[1]
-    attracting = distances[:, :count].masked_fill(~allowed, FAR)
+    attracting = distances[:, :count].masked_fill(~allowed, FAR_DISTANCE)
     repelling = distances[:, count:]
-    others = repelling + FAR * torch.eye(len(repelling), device=repelling.device)
+    others = repelling + FAR_DISTANCE * torch.eye(len(repelling), device=repelling.device)
     field = torch.zeros_like(points[count:])
     for temperature in TEMPERATURES:
         # The sample is among its own repellers: the field is 0 where it is on its real pictures.

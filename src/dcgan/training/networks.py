@@ -135,7 +135,8 @@ def _group_count(
             raise UserError("an earlier version began this run, which knew no groups within classes: train a new run")
         return wanted
     if initial_model is None or not initial_model.generator.groups:
-        size = groups.IMAGES_PER_MATCHED_GROUP if config.loss == "drifting" else groups.IMAGES_PER_GROUP
+        has_discriminator = losses.OBJECTIVES[config.loss].has_discriminator
+        size = groups.IMAGES_PER_GROUP if has_discriminator else groups.IMAGES_PER_MATCHED_GROUP
         return groups.choose_group_count(len(data), wanted, config.z_dim, classes, size)
     if classes not in (0, known := initial_model.generator.classes):
         hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
