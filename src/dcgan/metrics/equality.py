@@ -16,6 +16,8 @@ MAX_TESTED = 2_000
 that matters."""
 LEVEL = 0.05
 """The share of false alarms that is accepted."""
+RELATIVE_ROUNDING = 1e-12
+"""Rounding of a kernel distance at most, as a share of the largest kernel of two pictures."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ def permutation_test(fake: Tensor, real: Tensor, seed: int = 0) -> EqualityTest:
     is_fake[:n, 0] = 1
     for column in range(1, PERMUTATIONS + 1):
         is_fake[torch.from_numpy(source.permutation(n + m)[:n]), column] = 1
-    distances = _kernel_distances(torch.cat([fake, real]).double(), is_fake, n, m)
+    features = torch.cat([fake, real]).double()
+    distances = _kernel_distances(features, is_fake, n, m)
+    largest_kernel = (features.square().mean(1).max() + 1) ** 3
     # Divisions that are equal but for rounding count as equal.
-    count = int((distances[1:] >= distances[0] - 1e-12 * distances.abs().max()).sum())
+    count = int((distances[1:] >= distances[0] - RELATIVE_ROUNDING * largest_kernel).sum())
     return EqualityTest((1 + count) / (1 + PERMUTATIONS), PERMUTATIONS, n, m)
 
 
