@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -209,6 +209,13 @@ def read_json(path: Path) -> dict[str, Any]:
     if version > FORMAT_VERSION:
         raise UserError(f"{path} was written by a newer dcgan (format {version}): update this installation")
     return data
+
+
+def list_names(names: Iterable[str], most: int = 4) -> str:
+    """Return the first names, printable and joined by commas; `nothing` if there are none."""
+    listed = list(names)
+    text = ", ".join(map(printable, listed[:most]))
+    return f"{text}, …" if len(listed) > most else text or "nothing"
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,7 @@ from numpy.lib import format as npy_format
 
 from dcgan.data.value_range import ValueRange, scale_to_8_bits
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 
 MAX_CHUNK_BYTES = 2**22
 """Bytes that are read at a time; a chunk has at least one image."""
@@ -245,12 +245,6 @@ def check_end(file: IO[bytes]) -> None:
     """Raise ValueError unless all bytes of a file have been read."""
     if file.read(1):
         raise ValueError("it is longer than its header says")
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Return up to four names for an error line."""
-    text = ", ".join(map(printable, names[:4]))
-    return f"{text}, …" if len(names) > 4 else text or "nothing"
 
 
 def _chunk_slices(count: int, image_bytes: int) -> Iterator[slice]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from dcgan.data.layout import find_classes, list_some, number_classes, without_labels
+from dcgan.data.layout import find_classes, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
 from dcgan.data.listing import ImageFile, Listing, SkippedFile, empty_listing
 from dcgan.data.metadata import MAX_METADATA_BYTES, METADATA_FILES, Rows, match_metadata, parse_metadata
@@ -26,7 +26,7 @@ from dcgan.data.passed_over import (
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_METADATA
 from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
 from dcgan.errors import UserError
-from dcgan.files import MAX_JSON_CHARS, printable
+from dcgan.files import MAX_JSON_CHARS, list_names, printable
 from dcgan.run.folder import SETTINGS_FILES, holds_own_output, is_own_output
 
 
@@ -122,7 +122,7 @@ def _finish(
     if not is_old:
         notices = [*passed_over.notices(listing.other_suffixes), *listing.notices]
         if label_files and metadata:
-            notices.append(f"{list_some(sorted(metadata))} is not used, because there is a dataset.json")
+            notices.append(f"{list_names(sorted(metadata))} is not used, because there is a dataset.json")
         listing = replace(listing, notices=notices)
     return check_not_empty(listing, root_name)
 

@@ -18,13 +18,12 @@ from dcgan.data.arrays import (
     StoredImages,
     check_end,
     image_layout,
-    list_names,
     read_exactly,
     read_image_chunks,
     refuse_damage,
 )
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 
 UINT8_HEADER = b"\0\0\x08"
 UNPACKERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dcgan.data.listing import ImageFile, Label, Listing
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 
 TRAIN_FOLDERS = {"train", "training"}
 """Names of the folder of a set's training split."""
 TEST_FOLDERS = {"test", "testing", "val", "valid", "validation"}
 """Names of the folder of a set's test split."""
-MAX_NAMES = 4
-"""Names that are listed in a line."""
 
 PathParts = list[str]
 """The parts of a file's name below the root."""
@@ -102,7 +100,7 @@ def describe_gaps(numbers: Sequence[int]) -> list[str]:
     """Return a line that says which labels are the classes, if they are not 0, 1, 2, ..."""
     if list(numbers) == list(range(len(numbers))):
         return []
-    return [f"the classes are the {len(numbers):,} labels that training pictures have: {list_some(map(str, numbers))}"]
+    return [f"the classes are the {len(numbers):,} labels that training pictures have: {list_names(map(str, numbers))}"]
 
 
 def describe_left_out(left_out: Counter[str]) -> list[str]:
@@ -112,14 +110,8 @@ def describe_left_out(left_out: Counter[str]) -> list[str]:
     count = left_out.total()
     return [
         f"{count:,} test picture{'s' * (count != 1)} of classes without a training picture "
-        f"{'are' if count != 1 else 'is'} left out: {list_some(sorted(left_out))}"
+        f"{'are' if count != 1 else 'is'} left out: {list_names(sorted(left_out))}"
     ]
-
-
-def list_some(names: "Sequence[str] | map[str]") -> str:
-    """Return the first names, printable and joined by commas."""
-    names = list(names)
-    return ", ".join(map(printable, names[:MAX_NAMES])) + ", …" * (len(names) > MAX_NAMES)
 
 
 def find_test_split(paths: Sequence[PathParts]) -> tuple[list[bool], list[PathParts]]:
@@ -177,6 +169,6 @@ def _describe_stray_files(stray_files: list[ImageFile], names: set[str]) -> str:
     count = len(stray_files)
     return (
         f"{count:,} picture{'s lie' if count != 1 else ' lies'} beside the folder{'s' * (len(names) != 1)} "
-        f"{list_some(sorted(names))}, such as {printable(stray_files[0].name)}: move "
+        f"{list_names(sorted(names))}, such as {printable(stray_files[0].name)}: move "
         f"{'them into folders' if count != 1 else 'it into one of them'} to have classes"
     )

@@ -2,13 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcgan.data.arrays import list_names
+from dcgan.data.arrays import refuse_damage
 from dcgan.data.labels import use_labels
 from dcgan.data.layout import without_labels
 from dcgan.data.listing import ImageFile, Listing, empty_listing
@@ -16,7 +15,7 @@ from dcgan.data.members import file_version
 from dcgan.data.parquet_rows import image_columns, open_parquet
 from dcgan.data.shards import split_shards
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 
 LABEL_COLUMNS = ("label", "labels")
 
@@ -60,7 +59,7 @@ def list_parquet(paths: Sequence[Path], root: Path) -> Listing:
     for path, name, split in zip(paths, names, splits, strict=True):
         if split is None:
             continue
-        with _refuse_damage(printable(str(path))):
+        with refuse_damage(printable(str(path)), "is damaged, or no .parquet"):
             shard = _read_shard(path)
         first = first or shard
         if (shard.column, shard.class_names) != (first.column, first.class_names):
@@ -76,24 +75,6 @@ def list_parquet(paths: Sequence[Path], root: Path) -> Listing:
         return without_labels(listing, "it has no column label", is_test)
     source = f"the column {printable(first.column)}"
     return use_labels(listing, labels, is_test, source=source, root_name=root_name, class_names=first.class_names)
-
-
-@contextmanager
-def _refuse_damage(name: str) -> Iterator[None]:
-    """Turn the errors of pyarrow into one line.
-
-    Raises:
-        UserError: the block raised it, or the file is damaged or cannot be read.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except OSError as error:
-        reason = printable((error.strerror or str(error)).splitlines()[0][:200])
-        raise UserError(f"cannot read {name}: {reason}") from None
-    except ValueError as error:
-        raise UserError(f"{name} is damaged, or no .parquet: {printable(str(error).splitlines()[0][:200])}") from None
 
 
 def _read_shard(path: Path) -> _Shard:

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -10,7 +9,7 @@ from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
 from dcgan.data.listing import Listing
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 from dcgan.system.install import install_command
 
 IMAGE_SUFFIXES = frozenset(
@@ -75,12 +74,12 @@ class PassedOver:
         if self.system.total():
             lines.append(
                 f"{_pictures(self.system.total())} in folders of thumbnails, trash or metadata "
-                f"{_are(self.system.total())} passed over: {_list_names(self.system)}"
+                f"{_are(self.system.total())} passed over: {list_names(sorted(self.system), MAX_NAMES)}"
             )
         if self.runs.total():
             lines.append(
                 f"{_pictures(self.runs.total())} that dcgan itself wrote {_are(self.runs.total())} passed over: "
-                f"{_list_names(self.runs)}"
+                f"{list_names(sorted(self.runs), MAX_NAMES)}"
             )
         if self.repeated:
             lines.append(f"{self.repeated:,} names occur more than once in the zip: the last content of each counts")
@@ -178,8 +177,3 @@ def _pictures(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _list_names(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(map(printable, ordered[:MAX_NAMES])) + ", …" * (len(ordered) > MAX_NAMES)

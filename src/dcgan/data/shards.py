@@ -6,10 +6,10 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS, list_some
+from dcgan.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 from dcgan.data.passed_over import is_contact_sheet, is_system_folder, readable_suffixes
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 from dcgan.run.folder import holds_own_output
 
 SHARD_SUFFIXES = (".parquet", ".tar")
@@ -71,7 +71,7 @@ def split_shards(names: Sequence[str]) -> tuple[list[bool | None], list[str]]:
     if not others:
         return splits, []
     are = "s are" if len(others) != 1 else " is"
-    return splits, [f"{len(others):,} file{are} left out, whose name says neither train nor test: {list_some(others)}"]
+    return splits, [f"{len(others):,} file{are} left out, whose name says neither train nor test: {list_names(others)}"]
 
 
 def _split_of(name: str) -> bool | None:
