@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dcgan.cache import MAX_LEFTOVER_AGE_S, cache_folder
-from dcgan.data import decode, prepare, writer
+from dcgan.data import decode, entry, prepare, writer
 from dcgan.data import open as open_module
 from dcgan.data.open import open_images
 from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_GROUPS
@@ -270,8 +270,8 @@ def test_a_set_that_changes_while_it_is_prepared_is_not_kept(
         os.utime(folder / "3.png" if kind == "folder" else path, ns=(1, 1))
         return sort(*arguments)
 
-    sort = prepare._sort_by_split
-    monkeypatch.setattr(prepare, "_sort_by_split", change)
+    sort = entry._sort_by_split
+    monkeypatch.setattr(entry, "_sort_by_split", change)
     with pytest.raises(UserError, match="was changed while it was prepared: try again"):
         open_images(str(source))
     assert cached_set_names() == []

@@ -1,10 +1,9 @@
 """Image files or arrays are turned into one memory-mapped uint8 array in the cache, once."""
 
-import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,29 +12,24 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from dcgan.cache import cache_folder, cache_key, new_cache_entry
-from dcgan.data import heldout
+from dcgan.cache import cache_key
 from dcgan.data.arrays import StoredImages
 from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions
 from dcgan.data.decode_workers import decode_in_processes
 from dcgan.data.digests import digest_images, stack_digests
+from dcgan.data.entry import Findings, Source, write_entry
 from dcgan.data.listing import ImageFile, Listing, SkippedFile
 from dcgan.data.members import file_version
-from dcgan.data.near_duplicates import MAX_COMPARED, group_near_duplicates
-from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
+from dcgan.data.near_duplicates import MAX_COMPARED
+from dcgan.data.prepared import PreparedSet, read_prepared
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.similarity import make_thumbnails
-from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, find_value_range
-from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
+from dcgan.data.writer import PreparedBatch, add_channels
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.system.console import standard_error
 
-MIN_IMAGES = 2
-"""Fewer images cannot be trained on; the same holds for each class."""
-TOO_FEW_IMAGES = ("no usable picture", "one usable picture")
-"""The numbers of images below `MIN_IMAGES` as text."""
 FLOAT_REASON_OF_0_1 = "floating-point pixels have no known range: save it with 8 or 16 bits"
 """Why version 0.1.0 skipped a file."""
 WRITE_BATCH_SIZE = 64
@@ -46,38 +40,6 @@ TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.5, 10
 """Time between two updates of the progress bar on a terminal and in a file."""
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A set that is prepared.
-
-    Attributes:
-        name: printable name for the progress bar and for errors.
-        read: reads the images with some options, and adds unusable files and the values of images of more than 8 bits
-            to the `_Findings`.
-        classes: names of the classes.
-        used_labels: numbers of the classes that files have.
-        rules: see `rules`.
-        is_unchanged: whether the files are still those that were listed.
-        value_range: the range that `read` has already applied to arrays.
-    """
-
-    name: str
-    read: "Callable[[ResizeOptions, _Findings], Iterator[PreparedBatch]]"
-    classes: tuple[str, ...]
-    used_labels: set[int]
-    rules: int
-    is_unchanged: Callable[[], bool]
-    value_range: ValueRange | None = None
-
-
-@dataclass
-class _Findings:
-    """What is found while a set is read."""
-
-    skipped_files: list[SkippedFile]
-    extrema: SetExtrema = field(default_factory=SetExtrema)
 
 
 def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules: int = CURRENT_RULES) -> PreparedSet:
@@ -95,7 +57,7 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
             *(_options_for_key(options), *_rules_for_key(rules)),
         )
 
-    def read(options: ResizeOptions, findings: _Findings) -> Iterator[PreparedBatch]:
+    def read(options: ResizeOptions, findings: Findings) -> Iterator[PreparedBatch]:
         return _decode_batches(listing, options, findings, rules)
 
     used_labels = {file.label for file in listing.files}
@@ -106,7 +68,7 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
             return all(file_version(path) == version for path, version in packed_versions.items())
         return all(file_version(file.path) == file.fingerprint for file in listing.files)
 
-    source = _Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)
+    source = Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)
     skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
     return _open_or_write(entry_name, options, source, skipped_files)
 
@@ -137,13 +99,13 @@ def prepare_arrays(
     def entry_name(options: ResizeOptions) -> str:
         return cache_key("arrays", fingerprint, _options_for_key(options), *_rules_for_key(rules))
 
-    def read(options: ResizeOptions, findings: _Findings) -> Iterator[PreparedBatch]:
+    def read(options: ResizeOptions, findings: Findings) -> Iterator[PreparedBatch]:
         total = sum(part.count for part in parts)
         is_grouped = rules > RULES_WITHOUT_GROUPS and total <= MAX_COMPARED
         batches = itertools.chain.from_iterable(_read_batches(part, options, is_grouped) for part in parts)
         return _with_progress_bar(batches, total, set_name)
 
-    source = _Source(
+    source = Source(
         set_name,
         read,
         classes,
@@ -162,7 +124,7 @@ def _labels_in_use(parts: Sequence[StoredImages]) -> set[int]:
 def _open_or_write(
     entry_name: Callable[[ResizeOptions], str],
     options: ResizeOptions,
-    source: _Source,
+    source: Source,
     skipped_files: list[SkippedFile],
 ) -> PreparedSet:
     """Return the entry of a set in the cache, which is written now if there is none.
@@ -175,7 +137,7 @@ def _open_or_write(
         prepared = read_prepared(entry_name(replace(options, value_range=None)))
         if prepared is not None and prepared.value_range in (None, options.value_range):
             return prepared
-    return _write_entry(entry_name(options), options, source, skipped_files)
+    return write_entry(entry_name(options), options, source, skipped_files)
 
 
 def split_rows(prepared: PreparedSet, split: str) -> slice:
@@ -217,7 +179,7 @@ def _progress_bar(total: int, set_name: str) -> "tqdm[Any]":
 
 
 def _decode_batches(
-    listing: Listing, options: ResizeOptions, findings: _Findings, rules: int
+    listing: Listing, options: ResizeOptions, findings: Findings, rules: int
 ) -> Iterator[PreparedBatch]:
     """Decode the files of a listing. What is found besides the pixels is added to `findings`.
 
@@ -290,124 +252,3 @@ def _read_batches(part: StoredImages, options: ResizeOptions, is_grouped: bool) 
             indices,
             _thumbnails(rows) if is_grouped else None,
         )
-
-
-def _write_entry(
-    entry_name: str, options: ResizeOptions, source: _Source, skipped_files: list[SkippedFile]
-) -> PreparedSet:
-    """Write all images into a new entry of the cache and open it. Each of the used labels must have enough images."""
-    with new_cache_entry(entry_name, is_valid=lambda name: read_prepared(name) is not None) as entry:
-        findings = _Findings(list(skipped_files))
-        columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
-        value_range, notice = _choose_value_range(options, source, findings.extrema)
-        if value_range not in (None, options.value_range, FULL_16_BIT_RANGE) and findings.extrema.of_kind:
-            # Only now are all values known.
-            options = replace(options, value_range=value_range)
-            findings = _Findings(list(skipped_files))
-            columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
-        if source.rules > RULES_WITHOUT_GROUPS:
-            columns["groups"] = _group(columns, thumbnails)
-        parts = _sort_by_split(entry / PIXELS_FILE, columns)
-        np.savez(entry / COLUMNS_FILE, **columns)  # type: ignore[arg-type]
-        if not source.is_unchanged():
-            raise UserError(f"{source.name} was changed while it was prepared: try again")
-        key_text = replace(options, value_range=value_range).key_text()
-        content = columns["digests"].tobytes() + columns["labels"].tobytes() + key_text.encode()
-        metadata: dict[str, Any] = {
-            "parts": parts,
-            "classes": source.classes,
-            "modes": mode_names,
-            "skipped": findings.skipped_files,
-        }
-        if value_range is not None:
-            metadata |= {"value_range": value_range, "range_notice": notice}
-        write_metadata(entry, metadata | {"key": hashlib.sha256(content).hexdigest()})
-    prepared = read_prepared(entry_name)
-    if prepared is None:
-        raise UserError(f"the cache {cache_folder()} does not keep what is written there: set DCGAN_CACHE to another")
-    return prepared
-
-
-def _write_pixels(
-    path: Path, options: ResizeOptions, source: _Source, findings: _Findings
-) -> tuple[dict[str, Array], list[str], Array | None]:
-    """Write the images of a set to a `.npy` file; return their columns, the names of their modes, and thumbnails."""
-    with path.open("wb+") as file:
-        writer = BatchWriter(file, options)
-        for batch in source.read(options, findings):
-            writer.add(batch)
-        columns, mode_names = writer.columns()
-        _check_enough(columns, source, findings.skipped_files)
-        writer.finish()
-    return columns, mode_names, writer.thumbnails()
-
-
-def _group(columns: dict[str, Array], thumbnails: Array | None) -> Array:
-    """Return the group of each image: equal images, and near duplicates unless there are too many images."""
-    _, first, copy_of = np.unique(columns["digests"], axis=0, return_index=True, return_inverse=True)
-    if thumbnails is None:
-        return first[copy_of.ravel()]
-    # In the order of the digests, so that the order of the files does not matter.
-    groups = group_near_duplicates(torch.from_numpy(thumbnails[first])).numpy()
-    groups_of_images: Array = first[groups][copy_of.ravel()]
-    return groups_of_images
-
-
-def _choose_value_range(options: ResizeOptions, source: _Source, extrema: SetExtrema) -> tuple[ValueRange | None, str]:
-    """Return the range of the values of a set, and a line that says how it was guessed."""
-    if source.value_range is not None or source.rules == RULES_OF_0_1:
-        return source.value_range, ""
-    if options.value_range is not None:
-        return (options.value_range if extrema.of_kind else None), ""
-    return find_value_range(extrema, source.name)
-
-
-def _check_enough(columns: dict[str, Array], source: _Source, skipped_files: Sequence[SkippedFile]) -> None:
-    """Refuse a set, or a class of it, with too few images; a class also if none of them is for training."""
-    skipped, labels = "", columns["labels"]
-    if skipped_files:
-        name, reason = skipped_files[0]
-        skipped = f"; {len(skipped_files)} cannot be used, such as {name} ({reason})"
-    if len(labels) < MIN_IMAGES:
-        raise UserError(f"{source.name} has {TOO_FEW_IMAGES[len(labels)]}, but needs at least {MIN_IMAGES}{skipped}")
-    if not source.classes:
-        return
-    counts = np.bincount(labels, minlength=len(source.classes)).tolist()
-    if source.rules > RULES_OF_0_1:
-        train_counts = np.bincount(labels[~columns["is_test"]], minlength=len(source.classes)).tolist()
-        counts = [count if train_count else 0 for count, train_count in zip(counts, train_counts, strict=True)]
-    small_classes = [label for label in sorted(source.used_labels) if counts[label] < MIN_IMAGES]
-    if small_classes:
-        more = f" and {len(small_classes) - 1} more" if len(small_classes) > 1 else ""
-        raise UserError(
-            f"{source.name}: the class {source.classes[small_classes[0]]}{more} has "
-            f"{TOO_FEW_IMAGES[counts[small_classes[0]]]}, but needs at least {MIN_IMAGES}: add some, or put all "
-            f"pictures into one folder to train without classes{skipped}"
-        )
-
-
-def _sort_by_split(pixels_path: Path, columns: dict[str, Array]) -> dict[str, list[int]]:
-    """Sort the rows by training, validation and test; return where each split begins and ends."""
-    is_test = columns.pop("is_test")
-    has_own_test = bool(is_test.any())
-    rows = np.flatnonzero(~is_test)
-    splits = np.full(len(is_test), heldout.TEST, np.int8)
-    groups = columns["groups"][rows] if "groups" in columns else None
-    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows], groups)
-    if has_own_test:  # no other images are taken from training
-        splits[rows] = np.where(splits[rows] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
-    order = heldout.order_by_split(splits)
-    pixels = np.load(pixels_path, mmap_mode="r+", allow_pickle=False)
-    heldout.permute_in_place(pixels, order)
-    pixels.flush()
-    del pixels
-    for name, column in columns.items():
-        columns[name] = column[order]
-    validation_begin, test_begin = (
-        int(np.count_nonzero(splits <= split)) for split in (heldout.TRAIN, heldout.VALIDATION)
-    )
-    return {
-        "train": [0, test_begin if has_own_test else validation_begin],  # its validation split is in training too
-        "validation": [validation_begin, test_begin],
-        "test": [test_begin, len(splits)],
-    }
