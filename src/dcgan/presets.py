@@ -68,7 +68,7 @@ PRESETS: dict[str, Config] = {
     # small set by heart; samples are drawn towards real pictures in the features of a frozen network.
     "match": Config(
         preset="match", image_size=None, network="upsample", loss="drifting", groups=64, z_dim=192, g_width=24,
-        lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=250,
+        lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=350,
     ),
 }  # fmt: skip
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
