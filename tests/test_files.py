@@ -12,6 +12,8 @@ from dcgan.files import (
     atomic_file,
     atomic_folder,
     current_folder,
+    error_reason,
+    list_names,
     printable,
     read_atomic_folder,
     recover_interrupted_folder,
@@ -160,6 +162,26 @@ def test_a_folder_in_use_on_windows_is_replaced_once_it_is_free(tmp_path: Path, 
 )
 def test_a_printable_name_cannot_break_a_line(name: str, printable_name: str):
     assert printable(name) == printable_name
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("\n  first\x1b[31m line \nsecond"), r"first\x1b[31m line"),
+        (ConnectionResetError(), "ConnectionResetError"),
+        (OSError("\n"), "OSError"),
+        (ValueError("x" * 300), "x" * 200),
+    ],
+)
+def test_the_reason_of_an_error_is_one_line(error: Exception, reason: str):
+    assert error_reason(error) == reason
+
+
+def test_few_names_of_many_are_listed():
+    assert list_names(["a", "b"]) == "a, b"
+    assert list_names(map(str, range(5))) == "0, 1, 2, 3, …"
+    assert list_names(["a\n", "b"], 1) == r"a\n, …"
+    assert list_names([]) == "nothing"
 
 
 def test_all_files_of_a_folder_have_the_usual_permissions(tmp_path: Path):

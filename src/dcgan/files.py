@@ -211,6 +211,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def error_reason(error: BaseException, most_chars: int = 200) -> str:
+    """Return the first line of an error's text, printable; the name of its type if it has no text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return printable((lines[0] if lines else type(error).__name__)[:most_chars])
+
+
 def list_names(names: Iterable[str], most: int = 4) -> str:
     """Return the first names, printable and joined by commas; `nothing` if there are none."""
     listed = list(names)

@@ -17,7 +17,7 @@ from numpy.lib import format as npy_format
 
 from dcgan.data.value_range import ValueRange, scale_to_8_bits
 from dcgan.errors import UserError
-from dcgan.files import list_names, printable
+from dcgan.files import error_reason, list_names, printable
 
 MAX_CHUNK_BYTES = 2**22
 """Bytes that are read at a time; a chunk has at least one image."""
@@ -156,7 +156,7 @@ def refuse_damage(name: str, problem: str = "is damaged") -> Iterator[None]:
     except (*DAMAGE_ERRORS, OSError) as error:  # gzip raises an OSError without a system's reason
         if isinstance(error, OSError) and error.strerror:
             raise UserError(f"cannot read {name}: {error.strerror}") from None
-        raise UserError(f"{name} {problem}: {_first_line(error)}") from None
+        raise UserError(f"{name} {problem}: {error_reason(error)}") from None
 
 
 def image_layout(
@@ -290,8 +290,3 @@ def _check_labels(labels: Array, name: str) -> None:
         raise UserError(
             f"{name}: its labels go from {labels.min()} to {labels.max()}; they must be 0 to {MAX_CLASSES - 1}"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return printable(text.splitlines()[0][:200])

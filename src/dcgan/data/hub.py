@@ -11,7 +11,7 @@ from dcgan.data.location import HUB_PREFIX
 from dcgan.data.parquet import LABEL_COLUMNS
 from dcgan.data.parquet_rows import IMAGE_COLUMNS
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason, printable
 from dcgan.system.console import standard_error
 from dcgan.system.install import install_command
 
@@ -55,7 +55,7 @@ def _download(name: str, folder: Path) -> None:
     except Exception as error:  # of the network, of the Hub, of `datasets` and of what it reads with
         if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
             raise
-        reason = printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])
+        reason = error_reason(error)
         raise UserError(
             f"{HUB_PREFIX}{name} cannot be loaded ({reason}): download its pictures or .parquet files yourself, and "
             "give their folder"

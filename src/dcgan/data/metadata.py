@@ -13,7 +13,7 @@ from dcgan.data.labels import use_labels
 from dcgan.data.layout import find_classes, find_test_split
 from dcgan.data.listing import Listing
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason, printable
 
 METADATA_FILES = ("metadata.csv", "metadata.jsonl")
 MAX_METADATA_BYTES = 256 * 2**20
@@ -49,8 +49,7 @@ def parse_metadata(name: str, content: bytes, root_name: str) -> Rows | None:
     except UserError:
         raise
     except (ValueError, csv.Error, RecursionError) as error:
-        reason = printable(str(error).splitlines()[0][:200]) if str(error) else "it nests too deep"
-        raise UserError(f"{where} is damaged after line {number}: {reason}") from None
+        raise UserError(f"{where} is damaged after line {number}: {error_reason(error)}") from None
     return rows or None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from dcgan.data.passed_over import check_not_outside
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason, printable
 
 DAMAGE_ERRORS = (
     tarfile.TarError,
@@ -63,7 +63,9 @@ def read_members(path: Path, say: Callable[[str], None]) -> Iterator[TarMember]:
     except OSError as error:
         raise UserError(f"cannot read {archive_name}: {error.strerror or error}") from None
     except DAMAGE_ERRORS as error:
-        raise UserError(f"{archive_name} is damaged, or no .tar (unpack a .tar.gz first): {_line(error)}") from None
+        raise UserError(
+            f"{archive_name} is damaged, or no .tar (unpack a .tar.gz first): {error_reason(error)}"
+        ) from None
 
 
 def _read_headers(
@@ -75,7 +77,7 @@ def _read_headers(
         try:
             member = archive.next()
         except DAMAGE_ERRORS as error:
-            say(f"the archive is damaged at byte {begin:,}, and what follows is not read: {_line(error)}")
+            say(f"the archive is damaged at byte {begin:,}, and what follows is not read: {error_reason(error)}")
             return
         if member is None:
             if problem := _problem_at_end(archive):
@@ -116,8 +118,3 @@ def _problem_at_end(archive: tarfile.TarFile) -> str:
     if file.read(SEARCHED_BYTES).strip(b"\0"):
         return "what follows the archive's end mark is not read: it may be two archives in one file"
     return ""
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return printable(text.splitlines()[0][:200])

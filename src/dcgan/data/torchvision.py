@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dcgan.cache import cache_folder
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason, printable
 from dcgan.system.console import standard_error
 from dcgan.system.install import install_command
 
@@ -102,7 +102,7 @@ def _open_dataset(name: str, entry: TorchvisionSet, arguments: Mapping[str, Any]
         raise UserError(f"{name} needs {error.name}: {install_command('svhn')}") from None
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         folder = roots[-1] / entry.folder
-        reason = printable((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
+        reason = error_reason(error)
         raise UserError(
             f"{name} is not on the disk and cannot be downloaded ({reason}): put {', '.join(entry.file_names)} "
             f"into {folder}"

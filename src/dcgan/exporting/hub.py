@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason
 from dcgan.models.store import save_generator
 from dcgan.sampling.model import Model
 
@@ -29,6 +29,6 @@ def push_to_hub(folder: Path, name: str) -> str:
     except LocalTokenNotFoundError:
         raise UserError(f"{folder} is written, but not pushed: log in with `hf auth login` first") from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = printable(str(error).strip().splitlines()[0])
+        reason = error_reason(error)
         raise UserError(f"{folder} is written, but the Hub did not accept it as {name}: {reason}") from None
     return url

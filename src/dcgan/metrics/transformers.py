@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dcgan.data.resize import convert_channels
 from dcgan.errors import UserError
-from dcgan.files import printable, sha256
+from dcgan.files import error_reason, sha256
 from dcgan.metrics.extractor import FeatureExtractor
 
 INPUT_SIDE = 224
@@ -131,7 +131,7 @@ def find_transformer_weights(name: str) -> Path:
     try:
         return Path(hf_hub_download(entry.hub_id, WEIGHTS_FILE))
     except (HfHubHTTPError, OSError) as error:
-        reason = printable(str(error).strip().splitlines()[0])[:80]
+        reason = error_reason(error, 80)
         raise UserError(
             f"the weights of {name} ({entry.megabytes} MB) are missing and {entry.hub_id} cannot be downloaded "
             f"({reason}): connect to the network, or use --features lite0, lite2 or random"

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import read_json, sha256, to_json_text
+from dcgan.files import error_reason, read_json, sha256, to_json_text
 from dcgan.models.blocks import SkipInitialization
 
 MODEL_CARD_TEMPLATE = """---
@@ -181,7 +181,7 @@ def _check_content(path: Path, generator: nn.Module) -> None:
             types = {name: FULL_PRECISION.get(h.get_dtype(), h.get_dtype()) for name, h in headers.items()}
             actual = {name: (types[name], tuple(header.get_shape())) for name, header in headers.items()}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is damaged: {error_reason(error)}") from None
     if actual != expected:
         name = sorted(set(actual.items()) ^ set(expected.items()))[0][0]
         raise UserError(f"{path} does not fit its config.json: {name} is {actual.get(name)}, not {expected.get(name)}")

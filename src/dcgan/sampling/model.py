@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dcgan.errors import UserError, did_you_mean
-from dcgan.files import current_folder, read_atomic_folder
+from dcgan.files import current_folder, error_reason, read_atomic_folder
 from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
@@ -339,5 +339,5 @@ def _download_from_hub(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=["config.json", "model.safetensors"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = error_reason(error)
         raise UserError(f"there is no folder {hub_id}, and the Hub has no model of that name: {reason}") from None

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 
 from dcgan.config import config_to_json
 from dcgan.errors import UserError, did_you_mean
-from dcgan.files import printable, read_json, write_json
+from dcgan.files import error_reason, read_json, write_json
 from dcgan.run.folder import RunFolder
 from dcgan.system.install import install_command
 from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, SnapshotEvent, StartEvent
@@ -113,7 +113,7 @@ class LoggerCallback:
         except UserError:
             raise
         except Exception as error:  # any error of any tool
-            raise UserError(f"--logger {self._name} cannot start: {_reason(error)}") from None
+            raise UserError(f"--logger {self._name} cannot start: {error_reason(error)}") from None
         self._logger = logger
         _write_ids(event.run, ids | {self._name: run_id})
 
@@ -147,8 +147,8 @@ class LoggerCallback:
         except Exception as error:  # any error of any tool
             self._logger = None
             self._tell(
-                f"logger {self._name} has failed and is off until the run is resumed: {_reason(error)}; the training "
-                "goes on, and metrics.jsonl has everything"
+                f"logger {self._name} has failed and is off until the run is resumed: {error_reason(error)}; the "
+                "training goes on, and metrics.jsonl has everything"
             )
 
 
@@ -171,8 +171,3 @@ def _read_ids(run: RunFolder) -> dict[str, str]:
 
 def _write_ids(run: RunFolder, ids: dict[str, str]) -> None:
     write_json(run.loggers / "ids.json", {"ids": ids})
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[0] if lines else type(error).__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import error_reason
 from dcgan.run.folder import RunFolder
 from dcgan.system.console import standard_error
 from dcgan.training.callbacks import EndReason
@@ -199,7 +199,7 @@ class MlflowLogger:
                 try:
                     self._client.update_run(run.id, status="RUNNING")
                 except MlflowException as error:
-                    reason = printable(str(error).splitlines()[0])
+                    reason = error_reason(error)
                     raise UserError(
                         f"MLflow cannot go on with the run {run.id}: {reason}; set MLFLOW_TRACKING_URI to the store "
                         "where it began, and start in the same folder if that is mlflow.db"

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, read_json, sha256, write_json
+from dcgan.files import atomic_folder, error_reason, read_json, sha256, write_json
 from dcgan.images import to_float
 
 FEATURE_COUNT = 64
@@ -153,7 +153,7 @@ def _tensor_types(path: Path) -> dict[str, tuple[str, list[int]]]:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             return {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is damaged: {error_reason(error)}") from None
 
 
 def _build_without_memory(config: dict[str, Any], path: Path) -> Judge:
