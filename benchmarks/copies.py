@@ -3,8 +3,9 @@
     python -m benchmarks.copies --data pictures.npz [--cost]
 
 Copies of 300 training pictures are altered in ways that a generator, or who stores its samples, may alter them. The
-held-out pictures are divided: one half says what is near, the other half are the unseen pictures. With `--cost`, 10,000
-noisy pictures are searched for among the training pictures.
+held-out pictures are divided: one half says what is near, the other half are the unseen pictures. New pictures may also
+be variants of training pictures: for these, a part of the training pictures is left out by chance, without regard to
+near duplicates. With `--cost`, 10,000 noisy pictures are searched for among the training pictures.
 """
 
 import argparse
@@ -21,9 +22,12 @@ from PIL import Image
 from torch import Tensor
 
 from dcgan.data.open import open_images
-from dcgan.metrics.copies import CopySearch, copy_limits, judge_copies
+from dcgan.metrics.copies import copy_limits, judge_copies
+from dcgan.metrics.nearest import CopySearch
 
-PLANTED, DIVISIONS, COST_SAMPLES = 300, 5, 10_000
+PLANTED, DIVISIONS, COST_SAMPLES, MAX_RELATIVES = 300, 5, 10_000, 500
+LEFT_OUT_SHARE = 0.2
+"""Share of the training pictures that are left out by chance."""
 
 
 def recompress(pixels: Tensor, quality: int) -> Tensor:
@@ -68,8 +72,9 @@ ALTERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 COLOR_ONLY = ("channels exchanged", "hue turned by 40°", "hue turned by 120°", "gray")
 
 
-def measure_rates(train: Tensor, held_out: Tensor) -> None:
+def measure_rates(train: Tensor, held_out: Tensor, groups: Tensor | None) -> None:
     search = CopySearch(train)
+    relatives = None if groups is None else search.find_relatives(groups, MAX_RELATIVES)
     rows = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:PLANTED]
     names = [name for name in ALTERATIONS if train.shape[1] == 3 or name not in COLOR_ONLY]
     nearest = {name: search.find([ALTERATIONS[name](train[rows])]) for name in names}
@@ -79,7 +84,7 @@ def measure_rates(train: Tensor, held_out: Tensor) -> None:
     for division in range(DIVISIONS):
         order = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(division))
         known, unseen = (type(everything)(*(t[part] for t in everything.tensors())) for part in order.tensor_split(2))
-        limits = copy_limits(known)
+        limits = copy_limits(known, relatives)
         flagged["unseen"].append(float(limits.is_near(unseen).float().mean()))
         for name in names:
             flagged[name].append(float(limits.is_near(nearest[name]).float().mean()))
@@ -90,10 +95,31 @@ def measure_rates(train: Tensor, held_out: Tensor) -> None:
         mean = sum(values) / DIVISIONS
         beside = f"{right[name]:.0%}" if name in right else "-"
         print(f"| {name} | {mean:.1%} ({min(values):.0%} to {max(values):.0%}) | {beside} |")
-    tenth = torch.arange(len(train))[: max(1, len(held_out) // 9)]
-    mixed = torch.cat([held_out, train[tenth]])
-    verdict = judge_copies(search.find([mixed]), everything, search, "held-out pictures")
-    print(f"\na tenth of copies among held-out pictures: {verdict.verdict}, {verdict.reason}")
+    if relatives is None:
+        mixed = torch.cat([held_out, train[: max(1, len(held_out) // 9)]])
+        verdict = judge_copies(search.find([mixed]), everything, search, "held-out pictures")
+        print(f"\na tenth of copies among held-out pictures: {verdict.verdict}, {verdict.reason}")
+
+
+def measure_new_variants(train: Tensor, groups: Tensor) -> None:
+    """Print the verdict on training pictures that were left out by chance, with and without what is known of variants.
+
+    Cross-splitting says what is near, as while training.
+    """
+    for seed in range(DIVISIONS):
+        is_left_out = torch.rand(len(train), generator=torch.Generator().manual_seed(seed)) < LEFT_OUT_SHARE
+        kept, kept_groups = train[~is_left_out], groups[~is_left_out]
+        search = CopySearch(kept, kept_groups)
+        unseen, relatives = search.find([kept], kept_groups), search.find_relatives(kept_groups, MAX_RELATIVES)
+        new = train[is_left_out]
+        mixed = torch.cat([new, kept[: max(1, len(new) // 9)]])
+        for name, samples, known in (
+            ("new pictures, as if none had near duplicates", new, None),
+            ("new pictures", new, relatives),
+            ("new pictures and a tenth of copies", mixed, relatives),
+        ):
+            verdict = judge_copies(search.find([samples]), unseen, search, "cross-splitting", known)
+            print(f"{name}: {verdict.near_share:.1%}, expected {verdict.unseen_near_share:.1%}: {verdict.verdict}")
 
 
 def measure_cost(train: Tensor) -> None:
@@ -117,14 +143,19 @@ def main() -> None:
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--cost", action="store_true")
     arguments = parser.parse_args()
-    train = open_images(arguments.data, "train").pixels
+    images = open_images(arguments.data, "train")
+    train, groups = images.pixels, images.columns.get("groups")
     if arguments.cost:
         measure_cost(train)
         return
     held_out = open_images(arguments.data, "test").pixels
-    if arguments.data != "mnist":
-        held_out = torch.cat([held_out, open_images(arguments.data, "validation").pixels])
-    measure_rates(train, held_out[:2000])
+    validation = open_images(arguments.data, "validation").pixels
+    if len(train) + len(validation) + len(held_out) <= len(open_images(arguments.data, "all")):
+        held_out = torch.cat([held_out, validation])  # otherwise it is trained on
+    known_groups = None if groups is None else torch.from_numpy(np.array(groups))
+    measure_rates(train, held_out[:2000], known_groups)
+    if known_groups is not None:
+        measure_new_variants(train, known_groups)
 
 
 if __name__ == "__main__":

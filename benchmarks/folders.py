@@ -3,14 +3,16 @@
     python -m benchmarks.folder_sets SETS                         # once: downloads the sets
     python -m benchmarks.folders speed SETS                       # a few minutes, on a quiet machine
     python -m benchmarks.folders list                             # what is measured, what is not, and the hours
-    python -m benchmarks.folders run SETS WORK [--sets noto64 --recipes match --minutes 10 --seeds 0]
+    python -m benchmarks.folders train SETS WORK [--sets noto64 --recipes match --minutes 10 --seeds 0 --device cuda]
+    python -m benchmarks.folders evaluate SETS WORK               # the trained ones, into docs/folders.json
     python -m benchmarks.folders table                            # the stored results, as Markdown
 
 Minutes are training time on a quiet machine: `speed` measures there how many images a second each recipe trains on, and
-`run` trains on as many images as that makes, so that other work on the machine does not change the results. A run is
-planned for its length. Figures are of 1,000 samples of the model that the run kept, against the test part, which
-neither training nor selection has seen; grids are of the first samples, not chosen. A trial in docs/folders.json
-is not run again, so that the protocol can be spread over nights. All of it takes 28.5 hours of two cores.
+`train` trains on as many images as that makes, so that neither other work on the machine nor another device changes
+them. A run is planned for its length. Figures are of 1,000 samples of the model that the run kept, against the test
+part, which neither training nor selection has seen; grids are of the first samples, not chosen. A trial in
+docs/folders.json is not run again, so that the protocol can be spread over nights. All of it takes 28.5 hours of two
+cores. On a GPU, start several commands at once: one small network keeps a GPU waiting.
 """
 
 import argparse
@@ -113,32 +115,45 @@ def planned_images(trial: Trial, results: dict[str, Any]) -> int:
     return round(60 * trial.minutes * rate)
 
 
-def train_trial(trial: Trial, images: int, sets: Path, out: Path) -> RunFolder:
-    """Train a trial, or go on with one that was interrupted; return its run."""
-    if not (out / "checkpoint").exists():
-        size = str(SETS[trial.set].side)
-        return dcgan.train(
-            trial.recipe, data=str(sets / trial.set), image_size=size, images=images, seed=trial.seed, out=out
-        )
-    try:
-        return dcgan.resume(out)
-    except dcgan.UserError as error:
-        if "is finished" not in str(error):
-            raise
-    return RunFolder(out)
+def train_trial(trial: Trial, sets: Path, out: Path, device: str) -> None:
+    """Train a trial, or go on with one that was interrupted."""
+    if (out / "checkpoint").exists():
+        if not is_trained(out, planned_images(trial, read_results())):
+            dcgan.resume(out, device=device)
+        return
+    dcgan.train(
+        trial.recipe,
+        data=str(sets / trial.set),
+        image_size=str(SETS[trial.set].side),
+        images=planned_images(trial, read_results()),
+        seed=trial.seed,
+        device=device,
+        out=out,
+    )
 
 
-def run_trial(trial: Trial, sets: Path, work: Path) -> dict[str, Any]:
-    """Train, evaluate and draw a trial; return its results."""
-    images, data = planned_images(trial, read_results()), str(sets / trial.set)
-    run = train_trial(trial, images, sets, work / trial.name)
+def is_trained(out: Path, images: int) -> bool:
+    """Return whether a trial has seen all its images, or has ended because its samples became copies."""
+    state = out / "checkpoint" / "state.json"
+    saved = json.loads(state.read_text()) if state.exists() else {}
+    return saved.get("images_seen", 0) >= images or saved.get("copies_step") is not None
+
+
+def evaluate_trial(trial: Trial, sets: Path, out: Path) -> dict[str, Any]:
+    """Evaluate and draw a trained trial; return its results."""
+    run, data = RunFolder(out), str(sets / trial.set)
     model = dcgan.load(run)
     assert model.trained is not None
     samples = np.asarray(model.sample(SAMPLE_COUNT, seed=SAMPLE_SEED))
     GRID_FOLDER.mkdir(parents=True, exist_ok=True)
     save_png(make_grid(samples[:GRID_COUNT]), GRID_FOLDER / f"{trial.name}.png")
-    seen = json.loads((run.checkpoint / "state.json").read_text())["images_seen"]
-    result: dict[str, Any] = {"images": images, "images_seen": seen, "model_images_seen": model.trained["images_seen"]}
+    saved = json.loads((run.checkpoint / "state.json").read_text())
+    result: dict[str, Any] = {
+        "images_seen": saved["images_seen"],
+        "model_images_seen": model.trained["images_seen"],
+        "copies_step": saved.get("copies_step"),
+        "arithmetic": saved["where"],
+    }
     for features in JUDGES:
         evaluation = dcgan.evaluate(
             model,
@@ -233,12 +248,13 @@ def list_trials(results: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["speed", "list", "run", "table"])
+    parser.add_argument("part", choices=["speed", "list", "train", "evaluate", "table"])
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--minutes", nargs="+", type=int, default=[10, 60, 480])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     if args.part == "speed":
         measure_speed(*args.folders)
@@ -248,10 +264,20 @@ def main() -> None:
         print("\n".join(trial_rows(read_results())))
     else:
         sets, work = args.folders
-        for trial in protocol():
-            is_chosen = trial.set in args.sets and trial.recipe in args.recipes and trial.seed in args.seeds
-            if is_chosen and trial.minutes in args.minutes and trial.name not in read_results()["trials"]:
-                result = run_trial(trial, sets, work)
+        chosen = [
+            trial
+            for trial in protocol()
+            if trial.set in args.sets
+            and trial.recipe in args.recipes
+            and trial.minutes in args.minutes
+            and trial.seed in args.seeds
+            and trial.name not in read_results()["trials"]
+        ]
+        for trial in chosen:
+            if args.part == "train":
+                train_trial(trial, sets, work / trial.name, args.device)
+            elif is_trained(work / trial.name, planned_images(trial, read_results())):
+                result = evaluate_trial(trial, sets, work / trial.name)
                 results = read_results()
                 results["trials"][trial.name] = result
                 write_results(results)

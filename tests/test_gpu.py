@@ -1,10 +1,16 @@
 """Tests that need a GPU. They are skipped where there is none."""
 
+import json
+import math
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+import dcgan
+from dcgan.metrics.copies import CopySearch
 from dcgan.presets import configure
 from dcgan.training.state import State, set_up
 from dcgan.training.step import train_step
@@ -23,14 +29,14 @@ def state(request: pytest.FixtureRequest) -> State:
 
 
 @pytest.fixture
-def _error_if_the_host_waits() -> Iterator[None]:
-    torch.cuda.set_sync_debug_mode("error")
+def _default_debug_mode() -> Iterator[None]:
     yield
     torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.usefixtures("_error_if_the_host_waits")
+@pytest.mark.usefixtures("_default_debug_mode")
 def test_no_step_waits_for_the_device(state: State):
+    torch.cuda.set_sync_debug_mode("error")  # only now: setting up a training waits
     for _ in range(3):
         train_step(state)
 
@@ -56,3 +62,35 @@ def test_compiled_networks_learn_the_same(preset: str):
         train_step(plain)
         train_step(compiled)
     assert torch.allclose(plain.sums.totals, compiled.sums.totals, rtol=1e-2, atol=1e-2)
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """Return the path of 200 color pictures of rectangles."""
+    random, pixels = np.random.default_rng(0), np.full((200, 32, 32, 3), 255, dtype=np.uint8)
+    for picture in pixels:
+        top, left, height, width = random.integers(2, 14, 4)
+        picture[top : top + height, left : left + width] = random.integers(0, 200, 3)
+    np.save(tmp_path / "shapes.npy", pixels)
+    return tmp_path / "shapes.npy"
+
+
+def test_the_recipe_of_color_pictures_trains_is_measured_and_resumes(shapes: Path, tmp_path: Path):
+    settings = {"data": str(shapes), "device": "cuda", "evaluate_every": 2, "save_every": 2}
+    dcgan.train("match", steps=4, out=tmp_path / "run", **settings)
+    run = dcgan.resume(tmp_path / "run", steps=6)
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    measured = [line for line in lines if line.get("event") == "measured"]
+    assert [line["step"] for line in measured] == [2, 4, 6]
+    assert all(math.isfinite(line["kernel_inception_distance_mean"]) for line in measured)
+
+
+def test_copies_are_searched_on_the_device_as_on_the_cpu():
+    generator = torch.Generator().manual_seed(0)
+    train = torch.randint(0, 256, (300, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    train = train.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    queries = [torch.cat([train[:50], train[200:250].flip(3)])]
+    here, there = CopySearch(train).find(queries), CopySearch(train.cuda()).find(queries)
+    for cpu, cuda in zip(here.tensors(), there.tensors(), strict=True):
+        assert cuda.device.type == "cpu"
+        assert torch.allclose(cpu.double(), cuda.double(), atol=1e-3)

@@ -1,11 +1,13 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from dcgan.metrics import copies
-from dcgan.metrics.copies import CopySearch, copy_limits, difference_interval, judge_copies, load_or_find
+from dcgan.metrics import nearest as nearest_module
+from dcgan.metrics.copies import copy_limits, difference_interval, judge_copies
 from dcgan.metrics.intervals import wilson_interval
+from dcgan.metrics.nearest import CopySearch, NearestTraining, load_or_find
 from tests.data.pictures import ALTERATIONS, draw_shapes
 
 TRAIN, UNSEEN, SAMPLES = (draw_shapes(count, seed) for count, seed in ((400, 0), (200, 1), (200, 2)))
@@ -17,12 +19,12 @@ def search() -> CopySearch:
 
 
 @pytest.fixture(scope="module")
-def unseen(search: CopySearch) -> copies.NearestTraining:
+def unseen(search: CopySearch) -> NearestTraining:
     return search.find([UNSEEN])
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
-def test_planted_copies_are_found(name: str, search: CopySearch, unseen: copies.NearestTraining):
+def test_planted_copies_are_found(name: str, search: CopySearch, unseen: NearestTraining):
     planted = ALTERATIONS[name](TRAIN[:100])
     nearest = search.find(planted.split(30))
     limits = copy_limits(unseen)
@@ -34,7 +36,7 @@ def test_planted_copies_are_found(name: str, search: CopySearch, unseen: copies.
     assert verdict.low > 0.8
 
 
-def test_new_pictures_of_the_same_kind_are_no_copies(search: CopySearch, unseen: copies.NearestTraining):
+def test_new_pictures_of_the_same_kind_are_no_copies(search: CopySearch, unseen: NearestTraining):
     verdict = judge_copies(search.find([SAMPLES]), unseen, search, "held-out pictures")
     assert verdict.verdict == "no sign of copying"
     assert verdict.near_share <= 0.08
@@ -43,7 +45,7 @@ def test_new_pictures_of_the_same_kind_are_no_copies(search: CopySearch, unseen:
     assert abs(verdict.authentic_share - verdict.authentic_share_of_unseen) < 0.1
 
 
-def test_a_tenth_of_copies_is_noticed(search: CopySearch, unseen: copies.NearestTraining):
+def test_a_tenth_of_copies_is_noticed(search: CopySearch, unseen: NearestTraining):
     samples = torch.cat([SAMPLES[:180], TRAIN[:20]])
     verdict = judge_copies(search.find([samples]), unseen, search, "held-out pictures")
     assert verdict.verdict == "copies"
@@ -56,7 +58,7 @@ def test_few_unseen_pictures_give_no_verdict(search: CopySearch):
     assert "only 99 unseen pictures" in verdict.reason
 
 
-def test_samples_unlike_the_data_give_no_verdict(search: CopySearch, unseen: copies.NearestTraining):
+def test_samples_unlike_the_data_give_no_verdict(search: CopySearch, unseen: NearestTraining):
     noise = torch.randint(0, 256, (200, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     verdict = judge_copies(search.find([noise]), unseen, search, "held-out pictures")
     assert verdict.verdict == "cannot say"
@@ -90,7 +92,7 @@ def test_two_training_pictures_are_enough_to_search():
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(copies, "MAX_SEARCHED", 100)
+    monkeypatch.setattr(nearest_module, "MAX_SEARCHED", 100)
     search = CopySearch(TRAIN)
     verdict = judge_copies(search.find([SAMPLES]), search.find([UNSEEN]), search, "held-out pictures")
     assert (verdict.searched, verdict.trained_on) == (100, 400)
@@ -108,3 +110,50 @@ def test_binomial_intervals():
     assert wilson_interval(0, 10)[0] == 0
     low, high = difference_interval(56, 70, 48, 80)  # Newcombe 1998, table II (a), method 10
     assert (low, high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def families(count: int, members: int, seed: int) -> torch.Tensor:
+    """Return pictures of which `members` after each other are one picture in other colors."""
+    first = draw_shapes(count, seed).float()
+    factors = torch.linspace(1, 0.5, members)[:, None, None, None]
+    return torch.cat([(picture * factors) for picture in first]).round().to(torch.uint8)
+
+
+def test_a_new_member_of_a_family_is_no_copy():
+    """A set of 200 pictures and 20 families of 5, of each of which one more member is drawn."""
+    pictures, new = families(20, 6, 5), torch.arange(120) % 6 == 2
+    train = torch.cat([TRAIN[:200], pictures[~new]])
+    groups = torch.cat([torch.arange(200), 200 + torch.arange(20).repeat_interleave(5)])
+    search = CopySearch(train, groups)
+    unseen, relatives = search.find([train], groups), search.find_relatives(groups, 500)
+    assert relatives is not None
+    assert len(relatives.nearest) == 100
+    samples = search.find([torch.cat([SAMPLES[:100], pictures[new]])])
+    assert copy_limits(unseen).is_near(samples)[100:].all()
+    assert not copy_limits(unseen, relatives).is_near(samples)[100:].any()
+    assert judge_copies(samples, unseen, search, "cross-splitting").verdict == "copies"
+    assert judge_copies(samples, unseen, search, "cross-splitting", relatives).verdict == "no sign of copying"
+
+
+@pytest.mark.parametrize("alter", [lambda p: p, lambda p: p.flip(3), lambda p: p ^ 4])
+def test_copies_of_members_of_families_are_found(alter: Callable[[torch.Tensor], torch.Tensor]):
+    train = torch.cat([TRAIN[:200], families(20, 6, 5)])
+    groups = torch.cat([torch.arange(200), 200 + torch.arange(20).repeat_interleave(6)])
+    search = CopySearch(train, groups)
+    unseen, relatives = search.find([train], groups), search.find_relatives(groups, 500)
+    limits = copy_limits(unseen, relatives)
+    assert limits.is_near(search.find([alter(train[100:])])).float().mean() >= 0.95
+
+
+def test_few_near_duplicates_have_no_limits_of_their_own():
+    groups = torch.arange(400) - (torch.arange(400) == 1).long()
+    assert CopySearch(TRAIN, groups).find_relatives(groups, 500) is None
+
+
+def test_pairs_make_more_new_pictures_near():
+    """One of a pair is alone while the other is new, so that a new picture can be near to a picture that is alone."""
+    train = torch.cat([TRAIN[:100], families(50, 2, 5)])
+    groups = torch.cat([torch.arange(100), 100 + torch.arange(50).repeat_interleave(2)])
+    search = CopySearch(train, groups)
+    limits = copy_limits(search.find([train], groups), search.find_relatives(groups, 500))
+    assert 0.4 < limits.near_share < 0.6

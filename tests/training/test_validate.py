@@ -111,6 +111,16 @@ def test_a_run_that_copies_at_once_keeps_its_last_snapshot(tmp_path: Path, draw_
     assert "stays that of the last snapshot" in capsys.readouterr().err
 
 
+def test_a_run_that_copies_before_its_first_snapshot_keeps_what_it_has(
+    tmp_path: Path, draw_copies: Callable[..., dict], capsys
+):
+    settings = draw_copies(first_copies=0) | {"save_every": 100}
+    folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, steps=20, **settings)
+    assert (saved_record(folder)["step"], origin(folder)["step"]) == (2, 2)
+    assert origin(folder)["measured"]["copies"] == "copies"
+    assert "is of this step, since there is no earlier one" in capsys.readouterr().err
+
+
 def test_a_last_step_whose_samples_are_copies_is_not_kept(tmp_path: Path, draw_copies: Callable[..., dict]):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **draw_copies(first_copies=5))
     assert evaluations(folder)[-1]["copies"] == "copies"

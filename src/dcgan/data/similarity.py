@@ -154,16 +154,16 @@ def recolored_distances(images: Tensor, candidates: Tensor) -> Tensor:
     pixel_count = target.shape[2]
     total = target.square().sum(2).view(k, candidate_count, channels).sum(2)
     own_total = (images.flatten(2) - images.flatten(2).mean(2, keepdim=True)).square().sum((1, 2))[:, None]
-    smallest = torch.full((k, candidate_count), torch.inf, dtype=images.dtype)
+    smallest = images.new_full((k, candidate_count), torch.inf)
     for view in (images, images.flip(3)):
         source = view.flatten(2)
         source = source - source.mean(2, keepdim=True)  # (k, C, pixels)
         gram = source @ source.transpose(1, 2)
         trace = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-        gram = gram + (RIDGE * trace + 1e-6 * pixel_count) * torch.eye(channels, dtype=images.dtype)
+        gram = gram + (RIDGE * trace + 1e-6 * pixel_count) * torch.eye(channels).to(images)
         weights = torch.linalg.solve(gram, source @ target.transpose(1, 2)).transpose(1, 2)  # (k, K * C, C)
         left = (target - weights @ source).square().sum(2).view(k, candidate_count, channels).sum(2)
         smallest = torch.minimum(smallest, left)
     distances = (smallest / (total + (MIN_DEVIATION / 2) ** 2 * pixel_count)).sqrt()
-    is_flat = total < torch.maximum(MIN_CONTRAST * own_total, torch.tensor(MIN_DEVIATION**2 * pixel_count))
+    is_flat = total < (MIN_CONTRAST * own_total).clamp_min(MIN_DEVIATION**2 * pixel_count)
     return torch.where(is_flat, 1.0, distances)

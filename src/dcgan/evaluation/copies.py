@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,23 +16,17 @@ from dcgan.data.resize import convert_channels
 from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_file
 from dcgan.images import Pixels, make_grid
-from dcgan.metrics.copies import (
-    MAX_UNSEEN,
-    MIN_UNSEEN,
-    CopySearch,
-    CopyVerdict,
-    NearestTraining,
-    copy_limits,
-    judge_copies,
-    load_or_find,
-)
+from dcgan.metrics.copies import MAX_UNSEEN, MIN_UNSEEN, CopyVerdict, copy_limits, judge_copies
 from dcgan.metrics.fidelity import MIN_IMAGES
+from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives, load_or_find
 from dcgan.metrics.reference import choose_rows
 
 SHEET_PAIRS, SHEET_COLUMNS, SHEET_GAP = 16, 4, 8
 """Pairs on the sheet, pairs beside each other, and the pixels between them."""
 COPIES_VERSION = 1
 """Version of the search in the cache. It is raised when distances are computed in another way."""
+MAX_RELATIVES = 500
+"""Training pictures with near duplicates that are compared with the others."""
 MAX_CROSS_SPLIT = 20_000
 """Pictures up to which near duplicates are grouped for cross-splitting; a set that needs it is much smaller."""
 
@@ -65,11 +60,12 @@ def check_copies(task: EvaluationTask, on_searched: Callable[[int], object] = la
     train = task.open_split("train")
     search = CopySearch(train.pixels)
     unseen, source = _search_unseen(task, train, search, on_searched)
+    relatives = _search_relatives(train, search, on_searched)
     samples = search.find(_draw(task), on_searched=on_searched)
-    limits = copy_limits(unseen)
-    closeness, rows = limits.closeness(samples) / limits.combined, limits.rows(samples)
+    limits = copy_limits(unseen, relatives)
+    closeness, rows = limits.closeness(samples), limits.rows(samples)
     return CopyCheck(
-        judge_copies(samples, unseen, search, source),
+        judge_copies(samples, unseen, search, source, relatives),
         closeness,
         rows,
         _make_sheet(task, closeness, train.pixels[rows[closeness.argsort()[:SHEET_PAIRS]]]),
@@ -106,6 +102,14 @@ def _search_unseen(
         return others.find([pixels[rows]], groups[rows], on_searched)
 
     return load_or_find(cache_key("copies", *key, "cross", len(everything)), compare_with_others), "cross-splitting"
+
+
+def _search_relatives(train: ImageSet, search: CopySearch, on_searched: Callable[[int], object]) -> Relatives | None:
+    """Return the training pictures that have near duplicates; None for a set whose near duplicates are not known."""
+    groups = train.columns.get("groups")
+    if groups is None:
+        return None
+    return search.find_relatives(torch.from_numpy(np.array(groups)), MAX_RELATIVES, on_searched)
 
 
 def _held_out_pixels(task: EvaluationTask, train_count: int) -> Tensor:

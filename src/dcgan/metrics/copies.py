@@ -5,80 +5,47 @@ The same distances of real pictures that were not trained on say which of them a
 is nearer than 95% of the unseen real pictures. 5% of samples that copy nothing are.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dcgan.cache import cache_folder, new_cache_entry
-from dcgan.data.resize import convert_channels
-from dcgan.data.similarity import (
-    CANDIDATE_COUNT,
-    SHIFT,
-    THUMBNAIL_BATCH_SIZE,
-    Candidates,
-    describe_color,
-    make_thumbnails,
-    pair_batches,
-    recolored_distances,
-    shifted_distances,
-)
-from dcgan.errors import UserError
 from dcgan.metrics.intervals import wilson_interval
-from dcgan.metrics.reference import choose_rows
+from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives
 
 NEAR_SHARE = 0.05
 """The share of unseen real pictures that count as near."""
+RELATED_NEAR_SHARE = 0.3
+"""The same share of pictures with near duplicates. With 5%, the limit would be that of duplicates, and a copy with a
+little noise would not be near."""
 COPIES = "copies"
 """The verdict on samples that are nearer to training pictures than unseen pictures are."""
+MIN_LIMIT = 1e-9
 MIN_UNSEEN = 100
 """Unseen real pictures that a verdict needs: from fewer, the limit of what is near is too uncertain."""
 MAX_UNSEEN = 2_000
 """Unseen real pictures that the limit is computed from."""
-MAX_SEARCHED = 100_000
-"""Training pictures that are searched; about two kilobytes of memory each."""
-SEARCH_BATCH_SIZE = 256
-"""Pictures whose nearest training pictures are searched at a time."""
-FINE_SIDE = 64
-"""Pixels of a side to which pictures are resized for the last comparison."""
-FINE_COUNT = 3
-"""Training pictures of the short list that are compared at `FINE_SIDE`."""
-MIN_SCALE = 0.01
-"""Added to the distances that a distance is divided by, so that flat pictures have no distance of 0 / 0."""
 
 
 @dataclass(frozen=True)
-class NearestTraining:
-    """What is nearest to each of N pictures among training pictures.
+class NearLimits:
+    """Distances that 5% of some pictures are below.
 
     Attributes:
-        shifted: the difference from the nearest one after mirroring and small shifts, over the mean difference from
-            the pictures of the short list behind it, (N,).
-        recolored: see `similarity.recolored_distances`, of the nearest one, (N,).
-        shifted_rows: the row of the training picture that `shifted` is the distance from, int64 (N,).
-        recolored_rows: the same for `recolored`.
-        is_authentic: whether the picture is farther from its nearest training picture than that is from the nearest
-            other training picture, (N,) (Alaa et al. 2022).
+        shifted: the 5% quantile of `NearestTraining.shifted`.
+        recolored: the same of `recolored`.
+        combined: the 5% quantile of the smaller of both distances over their limits.
     """
 
-    shifted: Tensor
-    recolored: Tensor
-    shifted_rows: Tensor
-    recolored_rows: Tensor
-    is_authentic: Tensor
+    shifted: float
+    recolored: float
+    combined: float
 
-    def __len__(self) -> int:
-        return len(self.shifted)
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return the attributes in order."""
-        return self.shifted, self.recolored, self.shifted_rows, self.recolored_rows, self.is_authentic
+    def closeness(self, nearest: NearestTraining) -> Tensor:
+        """Return the smaller of both distances over their limits, (N,): below 1 a picture is near."""
+        smaller = torch.minimum(nearest.shifted / self.shifted, nearest.recolored / self.recolored)
+        return smaller / self.combined
 
 
 @dataclass(frozen=True)
@@ -86,30 +53,34 @@ class CopyLimits:
     """Which distances are small.
 
     Attributes:
-        shifted: the 5% quantile of `NearestTraining.shifted` of unseen pictures.
-        recolored: the same of `recolored`.
-        combined: the 5% quantile of the smaller of both distances over their limits.
-        unseen_count: the unseen pictures that the quantiles are from.
-        near_count: how many of them are near; about 5%, more if distances are equal.
+        unrelated: limits of samples whose nearest training picture has no near duplicates: from unseen pictures.
+        related: those of samples whose nearest training picture has some, from `Relatives`; None without relatives.
+        is_relative: which of the training pictures have some, bool (M,), if `related` is given.
+        near_share: the share of new pictures that are near: 5%, more if distances are equal or pictures come in pairs.
+        reference_count: how many pictures this share is from.
     """
 
-    shifted: float
-    recolored: float
-    combined: float
-    unseen_count: int
-    near_count: int
+    unrelated: NearLimits
+    related: NearLimits | None
+    is_relative: Tensor | None
+    near_share: float
+    reference_count: int
 
     def closeness(self, nearest: NearestTraining) -> Tensor:
-        """Return the smaller of both distances over their limits, (N,): below `combined` a picture is near."""
-        return torch.minimum(nearest.shifted / self.shifted, nearest.recolored / self.recolored)
+        """Return how near samples are, (N,): below 1 they are nearer than 95% of new pictures."""
+        closeness = self.unrelated.closeness(nearest)
+        if self.related is None or self.is_relative is None:
+            return closeness
+        return torch.where(self.is_relative[self.rows(nearest)], self.related.closeness(nearest), closeness)
 
     def is_near(self, nearest: NearestTraining) -> Tensor:
-        """Return whether pictures are nearer than 95% of the unseen pictures, bool (N,)."""
-        return self.closeness(nearest) < self.combined
+        """Return whether samples are nearer than 95% of new pictures, bool (N,)."""
+        return self.closeness(nearest) < 1
 
     def rows(self, nearest: NearestTraining) -> Tensor:
         """Return the training picture that each picture is nearest to, int64 (N,)."""
-        is_shifted = nearest.shifted / self.shifted <= nearest.recolored / self.recolored
+        limits = self.unrelated
+        is_shifted = nearest.shifted / limits.shifted <= nearest.recolored / limits.recolored
         return torch.where(is_shifted, nearest.shifted_rows, nearest.recolored_rows)
 
 
@@ -129,7 +100,7 @@ class CopyVerdict:
         searched: the number of training pictures that were searched.
         trained_on: the number of training pictures.
         unseen: the number of unseen real pictures.
-        unseen_near_share: the share of the unseen pictures that are as near: what is expected without copies.
+        unseen_near_share: the share of new real pictures that are as near: what is expected without copies.
         unseen_source: `held-out pictures`, or `cross-splitting`: each picture against the others.
     """
 
@@ -153,158 +124,52 @@ class CopyVerdict:
         return self.near_share - self.unseen_near_share
 
 
-class CopySearch:
-    """Searches training pictures for the ones that pictures may be copies of.
-
-    Attributes:
-        pixels: of the training pictures, uint8 (M, C, H, W); they may be larger than memory.
-        rows: those that are searched: all, or `MAX_SEARCHED` of them, int64 (n,).
-        candidates: their thumbnails and descriptions.
-        trained_on: the number of training pictures.
-    """
-
-    def __init__(self, pixels: Tensor, groups: Tensor | None = None) -> None:
-        self.pixels, self.trained_on = pixels, len(pixels)
-        self.rows = torch.arange(len(pixels))
-        if len(pixels) > MAX_SEARCHED:
-            self.rows = choose_rows(len(pixels), MAX_SEARCHED).sort().values
-        thumbnails = [make_thumbnails(pixels[rows]) for rows in torch.split(self.rows, THUMBNAIL_BATCH_SIZE)]
-        self.candidates = Candidates(torch.cat(thumbnails), None if groups is None else groups[self.rows])
-        self._distance_to_other: dict[int, float] = {}
-
-    def find(
-        self,
-        batches: Iterable[Tensor],
-        own_groups: Tensor | None = None,
-        on_searched: Callable[[int], object] = lambda count: None,
-    ) -> NearestTraining:
-        """Return the nearest training pictures of pictures.
-
-        Args:
-            batches: the pictures, uint8 (k, C, H, W) in the size and channels of the training pictures.
-            own_groups: the group of each picture, int64 (N,), for pictures that are training pictures themselves: they
-                are compared with the other groups only.
-            on_searched: called with the number of pictures after each batch.
-        """
-        parts, start = [], 0
-        for batch in (part for pixels in batches for part in torch.split(pixels, SEARCH_BATCH_SIZE)):
-            groups = None if own_groups is None else own_groups[start : start + len(batch)]
-            parts.append(self._find(batch, groups))
-            start += len(batch)
-            on_searched(len(batch))
-        return NearestTraining(*map(torch.cat, zip(*(part.tensors() for part in parts), strict=True)))
-
-    def _find(self, pixels: Tensor, own_groups: Tensor | None) -> NearestTraining:
-        thumbnails = make_thumbnails(pixels)
-        rows = self.candidates.find(thumbnails, own_groups)  # (N, K)
-        pairs = list(pair_batches(thumbnails, self.candidates.thumbnails, rows))
-        shifted = torch.cat([shifted_distances(*pair) for pair in pairs])
-        recolored = torch.cat([recolored_distances(*pair) for pair in pairs])
-        order = shifted.argsort(1)
-        fine, best = self._compare_finely(pixels, rows.gather(1, order[:, :FINE_COUNT]))
-        # Many pictures are on both halves of the short list, so the first four places may hold two pictures only.
-        scale = (
-            shifted.gather(1, order)[:, 4 : CANDIDATE_COUNT + 4].mean(1) if shifted.shape[1] > 4 else shifted.mean(1)
-        )
-        return NearestTraining(
-            fine / (scale + MIN_SCALE),
-            recolored.amin(1),
-            self.rows[best],
-            self.rows[rows.gather(1, recolored.argmin(1, keepdim=True))[:, 0]],
-            self._is_authentic(thumbnails, rows[:, 0], own_groups),
-        )
-
-    def _compare_finely(self, pixels: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the distance (N,) from the nearest of some training pictures (N, few), and its row (N,).
-
-        The best of all shifts by two pixels of 32 is found for each of them, then that by one pixel of 64 for one.
-        """
-        n, few = rows.shape
-        images, side, m = _resize(pixels, FINE_SIDE), FINE_SIDE // 2, 2 * SHIFT
-        halves = F.avg_pool2d(images, 2)
-        others = F.avg_pool2d(_resize(self.pixels[self.rows[rows.flatten()]], FINE_SIDE), 2)
-        others = others.view(n, few, *others.shape[1:])
-        inner = others[..., m : side - m, m : side - m]
-        distances, views = torch.full((n, few), torch.inf), torch.zeros((n, few), dtype=torch.int64)
-        steps = range(-m, m + 1)
-        shifts = [(flip, y, x) for flip in (0, 1) for y in steps for x in steps]
-        for number, (flip, y, x) in enumerate(shifts):
-            image = halves.flip(3) if flip else halves
-            difference = image[:, None, :, m + y : side - m + y, m + x : side - m + x] - inner
-            distance = difference.square_().mean((2, 3, 4))
-            views[distance < distances] = number
-            distances = torch.minimum(distances, distance)
-        best = distances.argmin(1, keepdim=True)
-        flip, y, x = torch.tensor(shifts)[views.gather(1, best)[:, 0]].T
-        images = torch.where(flip.bool()[:, None, None, None], images.flip(3), images)
-        other = others[torch.arange(n), best[:, 0]]
-        finest = torch.minimum(distances.amin(1), _half_pixel_distance(images, other, y, x))
-        return finest.sqrt(), rows.gather(1, best)[:, 0]
-
-    def _is_authentic(self, thumbnails: Tensor, rows: Tensor, own_groups: Tensor | None) -> Tensor:
-        """Return whether pictures are farther from a training picture than that is from its nearest neighbor."""
-        colors = self.candidates.descriptions[0]
-        distances = (describe_color(thumbnails) - colors[rows]).norm(dim=1)
-        missing = [row for row in torch.unique(rows).tolist() if row not in self._distance_to_other]
-        squares = colors.square().sum(1)
-        for part in torch.split(torch.tensor(missing, dtype=torch.int64), SEARCH_BATCH_SIZE):
-            values = squares[part, None] + torch.addmm(squares, colors[part], colors.T, alpha=-2)
-            if own_groups is not None and self.candidates.groups is not None:
-                values[self.candidates.groups[part, None] == self.candidates.groups] = torch.inf
-            else:
-                values[torch.arange(len(part)), part] = torch.inf
-            self._distance_to_other |= dict(
-                zip(part.tolist(), values.amin(1).clamp_min(0).sqrt().tolist(), strict=True)
-            )
-        others = torch.tensor([self._distance_to_other[row] for row in rows.tolist()])
-        is_farther: Tensor = distances > others
-        return is_farther
-
-
-def _resize(pixels: Tensor, side: int) -> Tensor:
-    """Return images uint8 (N, C, H, W) as floats in [0, 1] of 1 or 3 channels and a square shape."""
-    images = convert_channels(pixels, min(3, pixels.shape[1])).float() / 255
-    if images.shape[2:] == (side, side):
-        return images
-    resized: Tensor = F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    return resized
-
-
-def _half_pixel_distance(images: Tensor, others: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Return the mean square difference (N,) after the best shift near shifts by `y` and `x` pixels of 32, (N,).
+def copy_limits(unseen: NearestTraining, relatives: Relatives | None = None) -> CopyLimits:
+    """Return which distances are small.
 
     Args:
-        images: (N, C, 64, 64).
-        others: (N, C, 32, 32).
-        y: int64 (N,), -2 to 2.
-        x: int64 (N,), -2 to 2.
+        unseen: what is nearest to real pictures that are no near duplicates of training pictures.
+        relatives: training pictures that have near duplicates, if there are some.
     """
-    margin = 2 * SHIFT + 1  # pixels of 32
-    side = FINE_SIDE - 4 * margin
-    inner = others[..., margin : FINE_SIDE // 2 - margin, margin : FINE_SIDE // 2 - margin]
-    first, pixel = torch.arange(len(images))[:, None, None], torch.arange(side)
-    smallest = torch.full((len(images),), torch.inf)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            rows = (2 * margin + 2 * y + down)[:, None] + pixel
-            columns = (2 * margin + 2 * x + right)[:, None] + pixel
-            view = images.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-            distance = (F.avg_pool2d(view, 2) - inner).square().mean((1, 2, 3))
-            smallest = torch.minimum(smallest, distance)
-    return smallest
+    unrelated = _near_limits(unseen)
+    limits = CopyLimits(unrelated, None, None, 0.0, len(unseen))
+    near_share = float(limits.is_near(unseen).double().mean())
+    if relatives is None:
+        return replace(limits, near_share=near_share)
+    related = replace(unrelated, combined=1.0)
+    related = replace(related, combined=_low_quantile(related.closeness(relatives.nearest), RELATED_NEAR_SHARE))
+    # A new picture may belong to a training picture that has no near duplicate yet, as one of a pair does.
+    is_near = torch.where(
+        relatives.is_in_pair, unrelated.closeness(relatives.nearest) < 1, related.closeness(relatives.nearest) < 1
+    )
+    share = float(relatives.is_relative.double().mean())
+    return CopyLimits(
+        unrelated,
+        related,
+        relatives.is_relative,
+        share * float(is_near.double().mean()) + (1 - share) * near_share,
+        len(unseen) + len(relatives.nearest),
+    )
 
 
-def copy_limits(unseen: NearestTraining) -> CopyLimits:
-    """Return which distances are small, from those of unseen real pictures."""
-    shifted, recolored = (max(float(d.double().quantile(NEAR_SHARE)), 1e-9) for d in (unseen.shifted, unseen.recolored))
-    limits = CopyLimits(shifted, recolored, 0.0, len(unseen), 0)
-    combined = float(limits.closeness(unseen).double().quantile(NEAR_SHARE))
-    limits = CopyLimits(shifted, recolored, max(combined, 1e-9), len(unseen), 0)
-    return CopyLimits(shifted, recolored, limits.combined, len(unseen), int(limits.is_near(unseen).sum()))
+def _near_limits(nearest: NearestTraining) -> NearLimits:
+    shifted, recolored = (
+        max(float(d.double().quantile(NEAR_SHARE)), MIN_LIMIT) for d in (nearest.shifted, nearest.recolored)
+    )
+    limits = NearLimits(shifted, recolored, 1.0)
+    return replace(limits, combined=_low_quantile(limits.closeness(nearest), NEAR_SHARE))
+
+
+def _low_quantile(closeness: Tensor, share: float) -> float:
+    return max(float(closeness.double().quantile(share)), MIN_LIMIT)
 
 
 def judge_copies(
-    samples: NearestTraining, unseen: NearestTraining, search: CopySearch, unseen_source: str
+    samples: NearestTraining,
+    unseen: NearestTraining,
+    search: CopySearch,
+    unseen_source: str,
+    relatives: Relatives | None = None,
 ) -> CopyVerdict:
     """Return whether samples are copies of training pictures.
 
@@ -313,11 +178,12 @@ def judge_copies(
         unseen: of real pictures that were not trained on.
         search: what both were found with.
         unseen_source: how the unseen pictures were chosen, in words.
+        relatives: training pictures that have near duplicates, if there are some.
     """
-    limits = copy_limits(unseen)
-    near, n, expected = int(limits.is_near(samples).sum()), len(samples), limits.near_count / limits.unseen_count
-    low, high = difference_interval(near, n, limits.near_count, limits.unseen_count)
-    verdict, reason = _verdict(near / n, expected, low, high, limits.unseen_count)
+    limits = copy_limits(unseen, relatives)
+    near, n, expected = int(limits.is_near(samples).sum()), len(samples), limits.near_share
+    low, high = difference_interval(near, n, round(expected * limits.reference_count), limits.reference_count)
+    verdict, reason = _verdict(near / n, expected, low, high, len(unseen))
     return CopyVerdict(
         verdict,
         reason,
@@ -359,17 +225,3 @@ def difference_interval(count: int, n: int, other_count: int, other_n: int) -> t
         difference - math.hypot(share - low, other_high - other_share),
         difference + math.hypot(high - share, other_share - other_low),
     )
-
-
-def load_or_find(name: str, find: Callable[[], NearestTraining]) -> NearestTraining:
-    """Return the nearest training pictures of a cache entry; if there is none, find them and write it."""
-    with (
-        contextlib.suppress(OSError, ValueError, KeyError),
-        np.load(cache_folder() / name / "nearest.npz", allow_pickle=False) as arrays,
-    ):
-        return NearestTraining(*(torch.from_numpy(arrays[str(i)]) for i in range(len(arrays.files))))
-    nearest = find()
-    with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
-        arrays_by_name: dict[str, Any] = {str(i): t.numpy() for i, t in enumerate(nearest.tensors())}
-        np.savez(entry / "nearest.npz", **arrays_by_name)
-    return nearest

@@ -60,18 +60,18 @@ class UpsampleConv(nn.Module):
             # For ONNX, whose transposed convolution takes no weights that are computed.
             return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), self.weight, padding=1)
         kernel = self.weight.flip(2, 3).transpose(0, 1)  # a transposed convolution turns its kernel around
-        kernel = (kernel.flatten(2) @ _spread_matrix().to(x)).unflatten(2, (4, 4))  # type: ignore[no-untyped-call]
+        kernel = (kernel.flatten(2) @ _spread_matrix(x.device, x.dtype)).unflatten(2, (4, 4))  # type: ignore[no-untyped-call]
         return F.conv_transpose2d(x, kernel, stride=2, padding=1)
 
 
-@lru_cache
-def _spread_matrix() -> Tensor:
+@lru_cache  # so that no step copies it to a GPU again
+def _spread_matrix(device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return where each of the 9 weights of a 3x3 kernel is added in a 4x4 kernel, (9, 16)."""
     spread = torch.zeros(3, 3, 4, 4)
     for row in range(3):
         for column in range(3):
             spread[row, column, row : row + 2, column : column + 2] = 1.0
-    return spread.view(9, 16)
+    return spread.view(9, 16).to(device, dtype)
 
 
 class StyleNorm(nn.Module):

@@ -260,42 +260,56 @@ def drifting_loss(samples: list[Tensor], reals: list[Tensor], allowed: Tensor) -
         reals: the same of real pictures, (M, D).
         allowed: which of these attract each sample, bool (N, M).
     """
-    losses = []
-    for vectors, real_vectors in zip(samples, reals, strict=True):
-        start = vectors.detach()
-        points = torch.cat([real_vectors, start])
-        distances = torch.cdist(start, points)
-        scale = distances[:, : len(real_vectors)].mean().clamp(min=EPSILON)
-        target = start + scale * drifting_field(distances / scale, points, allowed)
-        losses.append((vectors - target).square().sum(1).mean() / scale**2)
+    real_count = allowed.shape[1]
+    points = [torch.cat([real, own.detach()]) for own, real in zip(samples, reals, strict=True)]
+    # In as few operations as possible: a GPU needs longer to be told of one than to do it.
+    distances = torch.stack([torch.cdist(space[real_count:], space) for space in points])  # (S, N, M + N)
+    scales = distances[..., :real_count].mean((1, 2), keepdim=True).clamp(min=EPSILON)
+    weights = drifting_weights(distances / scales, allowed)
+    losses = [
+        ((vectors - (space[real_count:] + scale * drifting_field(own_weights, space))) / scale).square().sum(1).mean()
+        for vectors, space, scale, own_weights in zip(samples, points, scales, weights, strict=True)
+    ]
     return torch.stack(losses).mean()
 
 
-def drifting_field(distances: Tensor, points: Tensor, allowed: Tensor) -> Tensor:
-    """Return where samples are moved, (N, D): a direction of mean square length 1 for each temperature, added up.
+def drifting_weights(distances: Tensor, allowed: Tensor) -> Tensor:
+    """Return the weights that points have in the fields that move samples, (S, 2, T, N, M + N).
 
     Args:
-        distances: from each sample to all points, (N, M + N).
-        points: first M real pictures, then the N samples, (M + N, D).
+        distances: in each space from each sample to all points, first M real pictures, then the N samples themselves,
+            (S, N, M + N).
         allowed: which real pictures attract each sample, bool (N, M).
+
+    Returns:
+        For each of S spaces and T temperatures two kinds of weights. With the first, a sample is one of its own
+        repellers, so that the field is 0 where it is on its real pictures. The second are the paper's.
     """
     count = allowed.shape[1]
-    attracting = distances[:, :count].masked_fill(~allowed, FAR_DISTANCE)
-    repelling = distances[:, count:]
-    others = repelling + FAR_DISTANCE * torch.eye(len(repelling), device=repelling.device)
-    field = torch.zeros_like(points[count:])
-    for temperature in TEMPERATURES:
-        # The sample is among its own repellers: the field is 0 where it is on its real pictures.
-        own = torch.cat([(-attracting / temperature).softmax(1), -(-repelling / temperature).softmax(1)], 1)
-        # The weights of the paper: the sample itself drops out, since they add up to 0.
-        logits = -torch.cat([attracting, others], 1) / temperature
-        weights = (logits.softmax(1) * logits.softmax(0)).sqrt()
-        to_reals, to_others = weights[:, :count], weights[:, count:]
-        paper = torch.cat([to_reals * to_others.sum(1, keepdim=True), -to_others * to_reals.sum(1, keepdim=True)], 1)
-        for share, signed_weights in ((OWN_WEIGHT_SHARE, own), (1 - OWN_WEIGHT_SHARE, paper)):
-            direction = signed_weights @ points
-            field += share * direction / direction.square().sum(1).mean().sqrt().clamp(min=EPSILON**2)
-    return field
+    attracting, repelling = distances[..., :count].masked_fill(~allowed, FAR_DISTANCE), distances[..., count:]
+    others = repelling + FAR_DISTANCE * torch.eye(len(allowed), device=repelling.device)
+    parts = [attracting, repelling, others]
+    attracting, repelling, others = (torch.stack([part / t for t in TEMPERATURES], 1) for part in parts)
+    own = torch.cat([(-attracting).softmax(3), -(-repelling).softmax(3)], 3)
+    logits = -torch.cat([attracting, others], 3)
+    # A sample itself drops out of the paper's weights, since they add up to 0.
+    weights = (logits.softmax(3) * logits.softmax(2)).sqrt()
+    to_reals, to_others = weights[..., :count], weights[..., count:]
+    paper = torch.cat([to_reals * to_others.sum(3, keepdim=True), -to_others * to_reals.sum(3, keepdim=True)], 3)
+    return torch.stack([own, paper], 1)
+
+
+def drifting_field(weights: Tensor, points: Tensor) -> Tensor:
+    """Return where samples are moved in one space, (N, D): directions of mean square length 1, added up.
+
+    Args:
+        weights: (2, T, N, M + N), see `drifting_weights`.
+        points: (M + N, D).
+    """
+    directions = weights @ points  # (2, T, N, D)
+    lengths = directions.square().sum(3, keepdim=True).mean(2, keepdim=True).sqrt().clamp(min=EPSILON**2)
+    own, paper = (directions / lengths).sum(1)
+    return torch.lerp(paper, own, OWN_WEIGHT_SHARE)
 
 
 def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *, by_picture: bool) -> Tensor:

@@ -2,8 +2,8 @@
 
 The rule is the least distance of a measure that the objective fixes: see `FRECHET` and `KERNEL`. The judge's features
 and the test part stay unused, so that nothing that is reported with them was selected by them. A model whose samples
-are copies of training pictures is never kept, and the training ends there. Besides, the training itself changes only
-in when it stops: the samples have seeds of their own.
+are copies of training pictures is not kept if there is an earlier one, and the training ends there. Besides, the
+training itself changes only in when it stops: the samples have seeds of their own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +19,9 @@ from dcgan.devices.connect import max_over_ranks
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics import fidelity
-from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopySearch, CopyVerdict, NearestTraining, judge_copies
+from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopyVerdict, judge_copies
 from dcgan.metrics.features import FeatureExtractor, open_extractor
+from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, choose_rows, extract_reference
 from dcgan.models.store import save_generator
 from dcgan.rng import RandomPurpose, derive_seed
@@ -106,14 +107,17 @@ class CopyWatch:
     Attributes:
         search: what finds the nearest training pictures.
         unseen: what is nearest to training pictures themselves among the others, see `prepare_copy_watch`.
+        relatives: those that have near duplicates, if there are some.
     """
 
     search: CopySearch
     unseen: NearestTraining
+    relatives: Relatives | None
 
     def judge(self, samples: Iterable[Tensor]) -> CopyVerdict:
         """Return whether samples, batches uint8 (n, C, H, W), are copies."""
-        return judge_copies(self.search.find(samples), self.unseen, self.search, "cross-splitting")
+        nearest = self.search.find(samples)
+        return judge_copies(nearest, self.unseen, self.search, "cross-splitting", self.relatives)
 
 
 def prepare_copy_watch(data: ImageSet) -> CopyWatch | None:
@@ -128,7 +132,7 @@ def prepare_copy_watch(data: ImageSet) -> CopyWatch | None:
     watched = choose_rows(len(data), MAX_WATCHED).sort().values if len(data) > MAX_WATCHED else slice(None)
     pixels, groups = data.pixels[watched], groups[watched]
     search, rows = CopySearch(pixels, groups), choose_rows(len(pixels), COPY_SAMPLES)
-    return CopyWatch(search, search.find([pixels[rows]], groups[rows]))
+    return CopyWatch(search, search.find([pixels[rows]], groups[rows]), search.find_relatives(groups, COPY_SAMPLES))
 
 
 def prepare_validation(state: State) -> ValidationReference | None:
@@ -209,7 +213,8 @@ def _evaluate(
     _forget_other_features(state, writer, reference)
     progress.evaluations_since_best += 1
     is_better = progress.best_distance is None or distance < progress.best_distance
-    if is_better and progress.copies_step is None:
+    # Copies are kept only if there is nothing but the networks of the start.
+    if is_better and (progress.copies_step is None or not _read_trained(writer.folder).get("step")):
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
         origin = training_origin(state, writer.custom_names) | {"measured": result}
         save_generator(network, writer.folder.model, origin)
@@ -238,6 +243,8 @@ def _find_copies(state: State, network: nn.Module, watch: CopyWatch) -> CopyVerd
 def _copies_message(state: State, folder: RunFolder, verdict: CopyVerdict) -> str:
     step, best_step = state.progress.step, state.progress.best_step
     kept = f"{folder.model} stays that of {'the last snapshot' if best_step is None else f'step {best_step:,}'}"
+    if best_step == step:
+        kept = f"{folder.model} is of this step, since there is no earlier one"
     return (
         f"step {step:,}: the samples become copies of training pictures: {verdict.reason}. Training ends here; {kept}"
     )
@@ -258,13 +265,18 @@ def _forget_other_features(state: State, writer: RunWriter, reference: Validatio
 
 def _read_features_name(folder: RunFolder) -> str | None:
     """Return the features that the model was measured with, or None if the model does not say it."""
-    try:
-        trained = read_json(folder.model / "config.json").get("trained")
-    except UserError:  # the user has removed or changed it
-        return None
-    measured = trained.get("measured") if isinstance(trained, dict) else None
+    measured = _read_trained(folder).get("measured")
     name = measured.get("features") if isinstance(measured, dict) else None
     return name if isinstance(name, str) else None
+
+
+def _read_trained(folder: RunFolder) -> dict[str, Any]:
+    """Return what the model says of its training; nothing if the user has removed or changed it."""
+    try:
+        trained = read_json(folder.model / "config.json").get("trained")
+    except UserError:
+        return {}
+    return trained if isinstance(trained, dict) else {}
 
 
 def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
