@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from dcgan.data import heldout
 from dcgan.data.heldout import TEST, TRAIN, VALIDATION, choose_splits, order_by_split, permute_in_place
+from dcgan.data.rules import RULES_OF_LARGE_GROUPS_FIRST
 
 
 def random_digests(n: int) -> np.ndarray:
@@ -80,3 +81,23 @@ def test_a_group_that_is_too_large_to_be_held_out_stays_in_training():
     splits = heldout.choose_splits(digests, np.zeros(100, np.int64), groups)
     assert (splits[:60] == heldout.TRAIN).all()
     assert np.bincount(splits, minlength=3).tolist() == [90, 5, 5]
+
+
+def test_large_groups_are_held_out_no_sooner_than_small_ones():
+    """As many images stand in ten groups of 30 as alone: held-out parts must not prefer the groups."""
+    from_groups = []
+    for seed in range(20):
+        digests = np.random.default_rng(seed).integers(0, 256, (3000, 16)).astype(np.uint8)
+        groups = np.where(np.arange(3000) < 1500, np.arange(3000) // 10, np.arange(3000))
+        splits = heldout.choose_splits(digests, np.zeros(3000, np.int64), groups)
+        assert np.bincount(splits, minlength=3).tolist()[1:] == [150, 150]
+        from_groups.append((splits[:1500] != heldout.TRAIN).sum() / 300)
+    assert 0.4 < np.mean(from_groups) < 0.6
+    first = heldout.choose_splits(digests, np.zeros(3000, np.int64), groups, RULES_OF_LARGE_GROUPS_FIRST)
+    assert (first[:1500] != heldout.TRAIN).sum() > 250  # as version 4 of the rules, for runs that have it
+
+
+def test_a_part_of_large_groups_only_is_filled_with_them():
+    digests = np.random.default_rng(0).integers(0, 256, (400, 16)).astype(np.uint8)
+    splits = heldout.choose_splits(digests, np.zeros(400, np.int64), np.arange(400) // 10)
+    assert np.bincount(splits, minlength=3).tolist() == [360, 20, 20]

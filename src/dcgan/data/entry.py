@@ -76,7 +76,7 @@ def write_entry(
             columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
         if source.rules > RULES_WITHOUT_GROUPS:
             columns["groups"] = _group(columns, thumbnails)
-        parts = _sort_by_split(entry / PIXELS_FILE, columns)
+        parts = _sort_by_split(entry / PIXELS_FILE, columns, source.rules)
         np.savez(entry / COLUMNS_FILE, **columns)  # type: ignore[arg-type]
         if not source.is_unchanged():
             raise UserError(f"{source.name} was changed while it was prepared: try again")
@@ -155,14 +155,14 @@ def _check_enough(columns: dict[str, Array], source: Source, skipped_files: Sequ
         )
 
 
-def _sort_by_split(pixels_path: Path, columns: dict[str, Array]) -> dict[str, list[int]]:
+def _sort_by_split(pixels_path: Path, columns: dict[str, Array], rules: int) -> dict[str, list[int]]:
     """Sort the rows by training, validation and test; return where each split begins and ends."""
     is_test = columns.pop("is_test")
     has_own_test = bool(is_test.any())
     rows = np.flatnonzero(~is_test)
     splits = np.full(len(is_test), heldout.TEST, np.int8)
     groups = columns["groups"][rows] if "groups" in columns else None
-    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows], groups)
+    splits[rows] = heldout.choose_splits(columns["digests"][rows], columns["labels"][rows], groups, rules)
     if has_own_test:  # no other images are taken from training
         splits[rows] = np.where(splits[rows] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
     order = heldout.order_by_split(splits)

@@ -1,11 +1,13 @@
 """Which images are held out of training. The content of the images decides, so names and order do not matter."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dcgan.data.digests import Digests, digest_numbers
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_LARGE_GROUPS_FIRST
 
 HELD_OUT_DIVISOR = 10
 """One image in this many is held out."""
@@ -14,11 +16,18 @@ MAX_HELD_OUT = 10_000
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Numbers of the splits, in the order in which they lie in a prepared set."""
 
+MAX_GROUP_SHARES = (0.1, 0.5)
+"""Share of a part up to which a group of near duplicates belongs there: with a larger one, it would not be like the
+whole set. Groups up to the second share fill what the others leave, and larger ones if half of it is empty then."""
+
 Array = npt.NDArray[Any]
 
 
 def choose_splits(
-    digests: Digests, labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None = None
+    digests: Digests,
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64] | None = None,
+    rules: int = CURRENT_RULES,
 ) -> npt.NDArray[np.int8]:
     """Return the split of each image: TRAIN, VALIDATION or TEST, int8 (N,).
 
@@ -30,12 +39,13 @@ def choose_splits(
         labels: the classes of the images, int64 (N,); the same number everywhere if there are no classes.
         groups: numbers of groups that are held out as a whole or not at all, int64 (N,); None as in version 2 of the
             rules.
+        rules: see `rules`.
     """
     n = len(labels)
     if n == 0:
         return np.zeros(0, np.int8)
     if groups is not None:
-        splits = _choose_splits_of_groups(digest_numbers(digests), labels, groups)
+        splits = _choose_splits_of_groups(digest_numbers(digests), labels, groups, rules)
         if (splits != TRAIN).any() or n < HELD_OUT_DIVISOR:
             return splits  # otherwise all groups are too large, and leaving nothing to measure with would be worse
     numbers = digest_numbers(digests)
@@ -53,7 +63,7 @@ def choose_splits(
 
 
 def _choose_splits_of_groups(
-    numbers: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], rules: int
 ) -> npt.NDArray[np.int8]:
     """Return the split of each image, the same for all images of a group.
 
@@ -66,22 +76,43 @@ def _choose_splits_of_groups(
     counts = np.bincount(members.ravel())
     classes, sizes = np.unique(labels, return_counts=True)
     held_out = sizes * min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT) // n
-    left = {
+    quotas = {
         label: {VALIDATION: count // 2, TEST: count - count // 2}
         for label, count in zip(classes.tolist(), held_out.tolist(), strict=True)
     }
+    left = {label: dict(parts) for label, parts in quotas.items()}
     group_splits = np.full(len(first), TRAIN, np.int8)
-    for group in np.argsort(first, kind="stable").tolist():
-        quotas = left[int(labels[order[first[group]]])]
-        size = int(counts[group])
-        for split in (VALIDATION, TEST):
-            if size <= quotas[split]:
-                quotas[split] -= size
-                group_splits[group] = split
-                break
+
+    def choose(chosen: Iterable[int], max_share: float = 1.0, min_left: float = 0.0) -> None:
+        """Divide groups among the parts: up to a share of a part, while such a share of it is empty."""
+        for group in chosen:
+            label, size = int(labels[order[first[group]]]), int(counts[group])
+            for split in (VALIDATION, TEST):
+                quota, empty = quotas[label][split], left[label][split]
+                fits = size <= empty >= min_left * quota and size <= max(1, max_share * quota)
+                if fits and group_splits[group] == TRAIN:
+                    left[label][split] -= size
+                    group_splits[group] = split
+
+    if rules <= RULES_OF_LARGE_GROUPS_FIRST:
+        choose(np.argsort(first, kind="stable").tolist())
+    else:
+        # The smallest of many numbers is small: mixed again, it does not tell how many there are.
+        in_turn = np.argsort(_mix(numbers[order[first]]), kind="stable").tolist()
+        for max_share in MAX_GROUP_SHARES:
+            choose(in_turn, max_share)
+        choose(in_turn, min_left=0.5)
     splits = np.empty(n, np.int8)
     splits[order] = group_splits[members.ravel()]
     return splits
+
+
+def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return numbers in whose order nothing is left of the order of others (SplitMix64, Steele et al. 2014)."""
+    mixed: npt.NDArray[np.uint64] = numbers
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed
 
 
 def order_by_split(splits: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:

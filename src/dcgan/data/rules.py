@@ -7,10 +7,12 @@ Version 1 is that of dcgan 0.1.0. Version 2 keeps only classes with training ima
 and one folder down, ignores runs and the folders of file systems, counts a name that a zip has twice only once, finds
 classes below `train/images/`, and finds the range of values of images of more than 8 bits. Version 3 keeps near
 duplicates in one split, so that no variant of a training picture is held out. Version 4 reads the `metadata.csv` and
-`metadata.jsonl` of Hugging Face's `imagefolder`.
+`metadata.jsonl` of Hugging Face's `imagefolder`. Version 5 holds out large groups of near duplicates no sooner than
+small ones: before, the held-out part of 1,492 emoji consisted of flags for the most part.
 """
 
 RULES_OF_0_1 = 1
 RULES_WITHOUT_GROUPS = 2
 RULES_WITHOUT_METADATA = 3
-CURRENT_RULES = 4
+RULES_OF_LARGE_GROUPS_FIRST = 4
+CURRENT_RULES = 5
