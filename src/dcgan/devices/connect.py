@@ -70,14 +70,24 @@ def synchronize_batchnorm(network: nn.Module, fabric: Devices) -> nn.Module:
 
 
 def can_compile(device: torch.device) -> bool:
-    """Return whether torch can compile for a device here. It looks for a compiler when it is first used."""
+    """Return whether torch can compile networks for a device here. It looks for a compiler when it is first used."""
     try:
         torch.compile(torch.add, backend=COMPILE_BACKEND)(torch.zeros(2, device=device), 1)
+        if device.type == "cuda":
+            _compile_transposed_convolutions(device)
     except Exception as error:  # every backend reports in its own way that something is missing
         reason = printable(" ".join(str(error).split())[:200])
-        print_message(f"--compile is ignored: nothing can be compiled for {device.type} here ({reason})")
+        print_message(f"--compile is ignored: these networks cannot be compiled for {device.type} here ({reason})")
         return False
     return True
+
+
+def _compile_transposed_convolutions(device: torch.device) -> None:
+    """Do what some versions of torch compile wrongly for CUDA, 2.11 among them (pytorch#171622); raise if this does."""
+    layers = nn.Sequential(nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 3, 4, 2, 1))
+    layers.to(device, memory_format=torch.channels_last).compile(backend=COMPILE_BACKEND)
+    images = torch.zeros(2, 16, 4, 4, device=device, requires_grad=True).contiguous(memory_format=torch.channels_last)
+    layers(images).sum().backward()
 
 
 def mean_over_ranks(fabric: Devices, value: Tensor) -> Tensor:
