@@ -85,7 +85,7 @@ def can_compile(device: torch.device) -> bool:
 def _compile_transposed_convolutions(device: torch.device) -> None:
     """Do what some versions of torch compile wrongly for CUDA, 2.11 among them (pytorch#171622); raise if this does."""
     layers = nn.Sequential(nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 3, 4, 2, 1))
-    layers.to(device, memory_format=torch.channels_last).compile(backend=COMPILE_BACKEND)
+    layers.to(device).to(memory_format=torch.channels_last).compile(backend=COMPILE_BACKEND)
     images = torch.zeros(2, 16, 4, 4, device=device, requires_grad=True).contiguous(memory_format=torch.channels_last)
     layers(images).sum().backward()
 
