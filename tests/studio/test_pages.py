@@ -138,7 +138,60 @@ def test_problems_and_metrics_are_shown_in_words(page: Page, server: Server):
     log.append({"event": "measured", **position, "figure": 2.5})
     page.goto(f"{server.address}#/watch/small")
     page.wait_for_selector("text=Step 7: collapse: all pictures alike: try --r1 0.1")
-    assert "2.500" in page.inner_text("dt:text-is('figure') + dd")
+    assert page.inner_text("dt:text-is('figure') + dd") == "2.5"
+
+
+@pytest.fixture
+def charted(finished_run: RunFolder, server: Server) -> Iterator[str]:
+    """Return the name of a run that has measured its losses and its Fréchet distance at every 1,000 images."""
+    shutil.copytree(finished_run.path, server.runs / "charted")
+    log = RunFolder(server.runs / "charted").log
+    for i in range(1, 31):
+        position = {"step": 1000 + i, "images_seen": 100_000 + 1000 * i}
+        log.append(
+            {**position, "seconds": 1.0 * i, "loss_d": 1.0, "loss_g": 10.0 ** (i % 3), "d_real": 0.5, "d_fake": 0.5}
+        )
+        log.append({"event": "measured", **position, "frechet_inception_distance": 100.0 / i, "features": "random"})
+    yield "charted"
+    shutil.rmtree(server.runs / "charted")
+
+
+def test_curves_show_values_where_the_visitor_points(page: Page, server: Server, charted: str):
+    page.goto(f"{server.address}#/watch/{charted}")
+    quality = page.locator(".chart-box", has_text="Quality while training: Fréchet distance")
+    quality.wait_for()
+    assert quality.locator(".legend").inner_text() == "Fréchet distance 3.333"  # the last one
+    plot = quality.locator("svg")
+    plot.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    assert quality.locator(".legend").inner_text().split() == ["Fréchet", "distance", "3.571", "128,000", "images"]
+    page.keyboard.press("Home")
+    assert "101,000 images" in quality.locator(".legend").inner_text()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 20)
+    assert "130,000 images" in quality.locator(".legend").inner_text()
+    page.mouse.move(0, 0)
+    assert "images" not in quality.locator(".legend").inner_text()
+    ticks = quality.locator("svg text[text-anchor=middle]").all_text_contents()
+    assert ticks == ["105k", "110k", "115k", "120k", "125k", "130k"] or ticks == ["110k", "120k", "130k"]
+
+
+def test_curves_are_smoothed_and_drawn_on_a_logarithmic_axis(page: Page, server: Server, charted: str):
+    page.goto(f"{server.address}#/watch/{charted}")
+    losses = page.locator(".chart-box", has_text="Losses")
+    losses.wait_for()
+    heights = "line => line.getAttribute('points').split(' ').slice(-12).map(p => Number(p.split(',')[1]))"
+    rough = losses.locator("polyline.series-2").evaluate(heights)
+    page.get_by_label("Smooth").check()
+    smooth = losses.locator("polyline.series-2:not(.faint)").evaluate(heights)
+    assert np.ptp(smooth) < np.ptp(rough) / 2
+    page.get_by_label("Smooth").uncheck()
+    page.get_by_label("Log scale").check()
+    spread = np.unique(losses.locator("polyline.series-2").evaluate(heights))
+    assert len(spread) == 3  # 1, 10 and 100 are equally far from each other
+    assert np.diff(spread)[0] == pytest.approx(np.diff(spread)[1], abs=0.2)
+    assert {"1", "10", "100"} <= set(losses.locator("svg text").all_text_contents())
 
 
 def test_play_with_the_keyboard_only(page: Page, server: Server):

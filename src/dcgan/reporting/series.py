@@ -86,6 +86,16 @@ def score_chart(measurements: Sequence[LogEntry], score_kind: ScoreKind) -> Char
     return ChartData("Scores", curves, "mean score")
 
 
+def quality_chart(events: Iterable[LogEntry]) -> ChartData:
+    """Return the distances that the run measured while it trained, over images seen; no curve if it measured none."""
+    measured = comparable_measurements(events)
+    if measured is None:
+        return ChartData("", {})
+    features, split = (measured.entries[-1].get(name) for name in ("features", "split"))
+    title = f"{measured.title} ({features}, {split})" if features and split else measured.title
+    return ChartData(title, {measured.title: metric_points(measured.entries, measured.metric)}, measured.title)
+
+
 @dataclass(frozen=True)
 class Measurements:
     """The distances that a run measured while it trained, in one measure: others cannot be compared with them.

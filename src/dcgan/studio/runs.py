@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.models import shipped as shipped_module
-from dcgan.reporting.series import ChartData, loss_chart, score_chart
+from dcgan.reporting.series import ChartData, loss_chart, quality_chart, score_chart
 from dcgan.run.folder import GRID_NAME, RunFolder, open_run
 from dcgan.run.lock import HOLDER_NAME, LockHolder, lock_holder
 from dcgan.run.log import LogEntry
@@ -248,7 +248,11 @@ def _grid_names(folder: RunFolder) -> list[str]:
 def _charts(folder: RunFolder, log: LogContent) -> list[dict[str, Any]]:
     """Return the charts that a page draws, as `reporting.series` describes them."""
     kind = folder.score_kind()
-    charts = {"losses": loss_chart(log.measurements, kind), "scores": score_chart(log.measurements, kind)}
+    charts = {
+        "losses": loss_chart(log.measurements, kind),
+        "scores": score_chart(log.measurements, kind),
+        "quality": quality_chart(log.events),
+    }
     return [{"key": key, **_chart_as_json(chart)} for key, chart in charts.items() if chart.curves]
 
 

@@ -1,11 +1,15 @@
-// A small line chart as SVG. What it shows is described by the server, as for the report of a run.
+// A line chart as SVG, with axes, values under the pointer, smoothing and a logarithmic axis. What it shows is described
+// by the server, as for the report of a run.
 
 import { h } from "./web/play.js";
 import { t, translate } from "./web/strings.js";
+import { formatTick, logTicks, niceTicks, robustRange, smooth } from "./chart_scale.js";
 
-const [WIDTH, HEIGHT] = [480, 170];
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 8, 8, 20]; // margins
+const [WIDTH, HEIGHT] = [480, 190];
+const [LEFT, RIGHT, TOP, BOTTOM] = [48, 10, 8, 34]; // margins
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+const TITLES = { losses: "losses", scores: "scoresOf", quality: "qualityOf" };
+const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
 function svg(tag, attributes, text = "") {
   const element = document.createElementNS(SVG_NAMESPACE, tag);
@@ -14,54 +18,123 @@ function svg(tag, attributes, text = "") {
   return element;
 }
 
-/** Return the range of all values but the lowest and highest 1%, so that one spike does not flatten the curves. */
-function robustRange(values) {
-  const sorted = values.sort((a, b) => a - b);
-  const [low, high] = [sorted[Math.floor(sorted.length * 0.01)], sorted[Math.ceil(sorted.length * 0.99) - 1]];
-  return high > low ? [low, high] : [low - 0.5, low + 0.5];
+/** Return the functions from values to pixels, and the ticks of both axes. */
+function makeScales({ curves, y_limits: limits }, isLogarithmic) {
+  const points = curves.flatMap((curve) => curve.points);
+  const xs = points.map(([x]) => x);
+  const [left, right] = [Math.min(...xs), Math.max(...xs)];
+  const values = points.map(([, y]) => y).filter((y) => !isLogarithmic || y > 0);
+  const [bottom, top] = limits && !isLogarithmic ? limits : robustRange(values, isLogarithmic);
+  const place = isLogarithmic ? (y) => Math.log(Math.max(y, bottom)) : (y) => y;
+  const share = (y) => (place(Math.max(bottom, Math.min(top, y))) - place(bottom)) / (place(top) - place(bottom));
+  return {
+    toX: (x) => LEFT + ((x - left) / (right - left || 1)) * (WIDTH - LEFT - RIGHT),
+    toY: (y) => TOP + (1 - share(y)) * (HEIGHT - BOTTOM - TOP),
+    toImages: (x) => left + ((x - LEFT) / (WIDTH - LEFT - RIGHT)) * (right - left),
+    xTicks: niceTicks(left, right, 4),
+    yTicks: isLogarithmic ? logTicks(bottom, top) : niceTicks(bottom, top, 4),
+    isInside: (y) => y >= bottom && y <= top,
+  };
 }
 
-function formatTick(value) {
-  const rounded = Number(value.toPrecision(2));
-  return Math.abs(value) >= 1000 ? rounded.toExponential() : String(rounded);
+function drawAxes(plot, scales, unit) {
+  for (const value of scales.yTicks) {
+    const y = scales.toY(value);
+    plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "axis" }));
+    plot.append(svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, formatTick(value)));
+  }
+  for (const value of scales.xTicks) {
+    const x = scales.toX(value);
+    plot.append(svg("line", { x1: x, x2: x, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 4, class: "axis" }));
+    plot.append(svg("text", { x, y: HEIGHT - BOTTOM + 15, "text-anchor": "middle" }, formatTick(value)));
+  }
+  plot.append(svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end", class: "unit" }, unit));
+}
+
+/** Return the index of the point of a curve that is nearest to a number of images. */
+function nearestIndex(points, images) {
+  let [low, high] = [0, points.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (points[middle][0] < images) low = middle;
+    else high = middle;
+  }
+  return images - points[low][0] < points[high][0] - images ? low : high;
 }
 
 /**
- * Return a chart of curves over images seen.
+ * Make a chart of curves over images seen, as an element that stays while its content changes.
  *
- * key: names the chart; curves: [{name, points: [[x, y], …]}, …], at most two; reference: {y, name} of a line to compare
- * with, or null; y_limits: [low, high] of the vertical axis, or null for those of the values.
+ * `update` takes what the server describes: {key, title, curves: [{name, points: [[x, y], …]}, …] (at most two),
+ * reference: {y, name} of a line to compare with, or null, y_limits: [low, high] of the vertical axis, or null for those
+ * of the values}, and the options of the visitor: {isSmooth, isLogarithmic}.
  */
-export function chart({ key, title, curves, reference, y_limits: limits }) {
-  const shownTitle = key === "losses" ? t("losses") : key === "scores" ? t("scoresOf") : title;
-  const points = curves.flatMap((curve) => curve.points);
-  const [left, right] = [points[0][0], Math.max(...curves.map((curve) => curve.points.at(-1)[0]))];
-  const [bottom, top] = limits || robustRange(points.map(([, y]) => y));
-  const clamp = (value) => Math.max(bottom, Math.min(top, value));
-  const toX = (value) => LEFT + ((value - left) / (right - left || 1)) * (WIDTH - LEFT - RIGHT);
-  const toY = (value) => TOP + (1 - (clamp(value) - bottom) / (top - bottom)) * (HEIGHT - BOTTOM - TOP);
-  const names = curves.map((curve) => `${curve.name} ${curve.points.at(-1)[1].toFixed(3)}`);
-  const isReferenceShown = reference && reference.y >= bottom && reference.y <= top;
-  const label = [`${shownTitle}: ${names.join(", ")}`, ...(reference ? [translate(reference.name)] : [])].join("; ");
-  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
+export function makeChart() {
+  const title = h("h3", {});
+  const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", tabindex: 0 });
+  const legend = h("div", { class: "legend", "aria-live": "polite" });
+  let [content, scales, chosenImages] = [null, null, null]; // `chosenImages`: where the visitor reads values
 
-  for (const value of [bottom, (bottom + top) / 2, top]) {
-    if (isReferenceShown && value === reference.y) continue;
-    plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: toY(value), y2: toY(value), class: "axis" }));
-    plot.append(svg("text", { x: LEFT - 6, y: toY(value) + 4, "text-anchor": "end" }, formatTick(value)));
+  /** Show the values where the visitor points, or the last ones. */
+  function showValues() {
+    plot.querySelector(".cursor")?.remove();
+    const longest = content.curves.reduce((a, b) => (a.points.length >= b.points.length ? a : b)).points;
+    const at = chosenImages === null ? null : longest[nearestIndex(longest, chosenImages)][0];
+    const spans = content.curves.map(({ name, points }, i) => {
+      const [, y] = points[at === null ? points.length - 1 : nearestIndex(points, at)];
+      return h("span", { class: `series-${i + 1}` }, h("i"), `${name} ${Number(y.toPrecision(4))}`);
+    });
+    if (at !== null) {
+      const x = scales.toX(at);
+      plot.append(svg("line", { x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM, class: "cursor" }));
+      spans.push(h("span", {}, t("imagesSeen", Math.round(at).toLocaleString())));
+    }
+    legend.replaceChildren(...spans.flatMap((span) => [span, " "]));
   }
-  if (isReferenceShown) {
-    const y = toY(reference.y);
-    plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "midline" }));
-    plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translate(reference.name)));
+
+  function update(newContent, { isSmooth, isLogarithmic }) {
+    content = newContent;
+    const isPositive = content.curves.some(({ points }) => points.some(([, y]) => y > 0));
+    scales = makeScales(content, isLogarithmic && isPositive);
+    title.textContent = TITLES[content.key] ? t(TITLES[content.key], content.title) : content.title;
+    const names = content.curves.map(({ name, points }) => `${name} ${points.at(-1)[1].toFixed(3)}`);
+    const { reference } = content;
+    const label = [`${title.textContent}: ${names.join(", ")}`, ...(reference ? [translate(reference.name)] : [])];
+    plot.setAttribute("aria-label", label.join("; "));
+    plot.replaceChildren();
+    drawAxes(plot, scales, t("imagesAxis"));
+    if (reference && scales.isInside(reference.y)) {
+      const y = scales.toY(reference.y);
+      plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "midline" }));
+      plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translate(reference.name)));
+    }
+    content.curves.forEach(({ points }, i) => {
+      const toLine = (shown) => shown.map(([x, y]) => `${scales.toX(x).toFixed(1)},${scales.toY(y).toFixed(1)}`).join(" ");
+      const name = `series-${i + 1}`;
+      if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${name} faint` }));
+      plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: name }));
+    });
+    showValues();
   }
-  plot.append(svg("text", { x: LEFT, y: HEIGHT - 4 }, left.toLocaleString()));
-  plot.append(svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }, right.toLocaleString()));
-  curves.forEach((curve, i) => {
-    const line = curve.points.map(([x, y]) => `${toX(x).toFixed(1)},${toY(y).toFixed(1)}`).join(" ");
-    plot.append(svg("polyline", { points: line, class: `series-${i + 1}` }));
+
+  function choose(images) {
+    chosenImages = images;
+    showValues();
+  }
+
+  plot.addEventListener("pointermove", (event) => {
+    const box = plot.getBoundingClientRect();
+    choose(scales.toImages(((event.clientX - box.left) / box.width) * WIDTH));
   });
-
-  const legend = names.map((name, i) => h("span", { class: `series-${i + 1}` }, h("i"), name));
-  return h("div", {}, h("h3", {}, shownTitle), plot, h("div", { class: "legend" }, ...legend));
+  plot.addEventListener("pointerleave", () => choose(null));
+  plot.addEventListener("blur", () => choose(null));
+  plot.addEventListener("keydown", (event) => {
+    const steps = KEY_STEPS[event.key];
+    if (steps === undefined) return;
+    event.preventDefault();
+    const { points } = content.curves[0];
+    const current = chosenImages === null ? points.length - 1 : nearestIndex(points, chosenImages);
+    choose(points[Math.max(0, Math.min(points.length - 1, current + steps))][0]);
+  });
+  return { element: h("div", { class: "chart-box" }, title, plot, legend), update };
 }

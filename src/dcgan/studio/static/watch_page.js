@@ -3,7 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { apiUrl, RefusedError } from "./api.js";
-import { chart } from "./chart.js";
+import { makeChart } from "./chart.js";
 import { pickRun } from "./picker.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeDescriptionList, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
@@ -12,10 +12,38 @@ const REFRESH_INTERVAL_MS = 1000;
 const NOT_FOUND = 404;
 const POSITION_NAMES = ["step", "images_seen"]; // numbers of an event that are no metrics
 
-/** Make the charts that have a line to show: at least two points. */
-function makeCharts(run) {
-  const charts = run.charts.filter(({ curves }) => curves.every(({ points }) => points.length > 1));
-  return charts.length ? charts.map(chart) : [h("p", { class: "quiet" }, t("noLines"))];
+/** Make the panel of the curves, with what the visitor chooses of how they are drawn. */
+function makeCurves() {
+  const [charts, options, list] = [new Map(), { isSmooth: false, isLogarithmic: false }, h("div", {})];
+  let shown = [];
+
+  function draw() {
+    const drawable = shown.filter(({ curves }) => curves.every(({ points }) => points.length > 1));
+    const elements = drawable.map((content) => {
+      if (!charts.has(content.key)) charts.set(content.key, makeChart());
+      charts.get(content.key).update(content, options);
+      return charts.get(content.key).element;
+    });
+    controls.hidden = !elements.length;
+    if (!elements.length) return list.replaceChildren(h("p", { class: "quiet" }, t("noLines")));
+    // A chart that is there stays, with the focus that it may have.
+    if (elements.some((element, i) => list.children[i] !== element)) list.replaceChildren(...elements);
+  }
+
+  function makeOption(name, text) {
+    const onchange = (event) => {
+      options[name] = event.currentTarget.checked;
+      draw();
+    };
+    return h("label", { class: "option" }, h("input", { type: "checkbox", onchange }), t(text));
+  }
+
+  const controls = h("div", { class: "row" }, makeOption("isSmooth", "smooth"), makeOption("isLogarithmic", "logScale"));
+  const update = (newCharts) => {
+    shown = newCharts;
+    draw();
+  };
+  return { element: h("div", {}, controls, list), update };
 }
 
 function makeHealthList(run) {
@@ -28,11 +56,13 @@ function makeHealthList(run) {
   return h("ul", { class: "health" }, ...events.map(makeItem));
 }
 
+const formatMetric = (value) => (Number.isInteger(value) ? value.toLocaleString() : String(Number(value.toPrecision(4))));
+
 function makeMetricList(run) {
   const event = run.events.filter((event) => event.event === "measured").at(-1);
   if (!event) return [];
   const isMetric = ([name, value]) => typeof value === "number" && !POSITION_NAMES.includes(name);
-  const pairs = Object.entries(event).filter(isMetric).map(([name, value]) => [name, value.toPrecision(4)]);
+  const pairs = Object.entries(event).filter(isMetric).map(([name, value]) => [name, formatMetric(value)]);
   return [h("h3", {}, t("metrics")), makeDescriptionList(pairs)];
 }
 
@@ -75,14 +105,14 @@ function makeRunPanels(root, runName, refresh) {
   const grid = makeGridPanel(root, runName);
   const [failure, progress] = [h("div", { role: "alert" }), h("div", { "aria-live": "off" })];
   const controls = makeRunControls(refresh);
-  const [curves, events] = [h("div"), h("div", { role: "status" })];
+  const [curves, events] = [makeCurves(), h("div", { role: "status" })];
   let [lastEvents, lastFailure] = ["", ""];
 
   function update(run) {
     grid.update(run.samples);
     progress.replaceChildren(makeBadge(run), makeProgress(run));
     controls.update(run);
-    curves.replaceChildren(...makeCharts(run));
+    curves.update(run.charts);
     // A screen reader reads these again when they are replaced.
     if ((run.failure || "") !== lastFailure) {
       lastFailure = run.failure || "";
@@ -101,7 +131,7 @@ function makeRunPanels(root, runName, refresh) {
 
   const makePanel = (...children) => h("div", { class: "panel" }, ...children);
   const left = h("div", {}, failure, makePanel(progress, controls.element), grid.panel);
-  const right = h("div", {}, makePanel(curves), makePanel(events));
+  const right = h("div", {}, makePanel(curves.element), makePanel(events));
   return { element: h("div", { class: "watch" }, left, right), update };
 }
 
