@@ -15,10 +15,14 @@ import dcgan
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
 from dcgan.studio.allowed_paths import DataRoots, default_data_roots
 from dcgan.studio.drawing_queue import DrawingQueue
+from dcgan.studio.manage import delete_run, rename_run, write_note
 from dcgan.studio.overview import list_runs, show_run
 from dcgan.studio.request_bodies import (
+    DeleteRequest,
     DrawRequest,
     InvertRequest,
+    NoteRequest,
+    RenameRequest,
     ResumeRequest,
     StartRequest,
     describe_body,
@@ -62,6 +66,7 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
     add_error_responses(app, store)
     _add_run_routes(app, store, trainings)
     _add_training_routes(app, trainings)
+    _add_management_routes(app, store, trainings)
     _add_model_routes(app, store, queue)
     _add_static_files(app)
     return app
@@ -115,6 +120,26 @@ def _add_training_routes(app: FastAPI, trainings: Trainings) -> None:
     def dismiss_failure(name: str) -> dict[str, str]:
         """Forget that a training failed."""
         trainings.dismiss(name)
+        return {"name": name}
+
+
+def _add_management_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None:
+    @app.post("/api/runs/{name}/rename", responses=CHANGE_REFUSALS, openapi_extra=describe_body(RenameRequest))
+    def rename(name: str, content: Annotated[RenameRequest, read_body(RenameRequest)]) -> dict[str, str]:
+        """Give a run another name."""
+        rename_run(store, trainings, name, content.name)
+        return {"name": content.name}
+
+    @app.post("/api/runs/{name}/delete", responses=CHANGE_REFUSALS, openapi_extra=describe_body(DeleteRequest))
+    def delete(name: str, content: Annotated[DeleteRequest, read_body(DeleteRequest)]) -> dict[str, str]:
+        """Delete a run."""
+        delete_run(store, trainings, name, content.name)
+        return {"name": name}
+
+    @app.post("/api/runs/{name}/note", responses=CHANGE_REFUSALS, openapi_extra=describe_body(NoteRequest))
+    def note(name: str, content: Annotated[NoteRequest, read_body(NoteRequest)]) -> dict[str, str]:
+        """Write a note about a run."""
+        write_note(store, name, content.text)
         return {"name": name}
 
 

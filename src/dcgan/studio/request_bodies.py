@@ -14,6 +14,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, Valida
 
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.studio.runs import MAX_NAME_CHARS, MAX_NOTE_CHARS
 
 MAX_IMAGE_BYTES = 4 * 256 * 256
 MAX_LATENTS = 64
@@ -59,6 +60,25 @@ class ResumeRequest(RequestBody):
     """How long a resumed run trains, counted from its start."""
 
     minutes: Minutes
+
+
+class RenameRequest(RequestBody):
+    """The new name of a run."""
+
+    name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
+
+
+class DeleteRequest(RequestBody):
+    """The name of the run that is deleted, repeated."""
+
+    name: str = Field(min_length=1, max_length=255)
+
+
+class NoteRequest(RequestBody):
+    """A note about a run; an empty one removes it."""
+
+    max_commas: ClassVar[int] = MAX_NOTE_CHARS
+    text: str = Field(max_length=MAX_NOTE_CHARS)
 
 
 class DrawRequest(RequestBody):

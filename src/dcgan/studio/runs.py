@@ -29,8 +29,10 @@ MAX_MESSAGE_CHARS, MAX_NAME_CHARS = 300, 80
 """How much of an error, and of a name that was asked for, a page shows."""
 SIGNIFICANT_DIGITS = 6
 """Digits of a value of a chart."""
+NOTE_NAME, MAX_NOTE_CHARS = "note.txt", 2_000
+"""The file of a run with what somebody has noted about it, and how much of it is shown."""
 WATCHED_FILES = (
-    *("", "config.json", "metrics.jsonl", "samples", "model", "checkpoint", "checkpoint/state.json"),
+    *("", "config.json", "metrics.jsonl", NOTE_NAME, "samples", "model", "checkpoint", "checkpoint/state.json"),
     *("model/config.json", "model/model.safetensors"),
 )
 """Files and folders of a run that tell by their times and sizes whether what is shown of it has changed."""
@@ -209,7 +211,16 @@ def _summary(folder: RunFolder, is_locked: bool, log: LogContent, grids: list[st
         "planned": planned_images,
         "last": last,
         "left": _seconds_left(planned_images, last) if state == "running" else None,
+        "note": _read_note(folder),
     }
+
+
+def _read_note(folder: RunFolder) -> str:
+    try:
+        with (folder.path / NOTE_NAME).open(encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_NOTE_CHARS).strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _saved_progress(folder: RunFolder) -> dict[str, int | float]:

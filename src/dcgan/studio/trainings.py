@@ -95,7 +95,7 @@ class Trainings:
         if preset is not None and preset not in PRESETS:
             raise UserError(f"there is no preset {printable(preset)[:MAX_NAME_CHARS]!r}")
         self._data_roots.check(data)
-        with self._only_start():
+        with self.only_start():
             name = self._reserve_name(preset, data)
             arguments = {"preset": preset, "data": data, "minutes": minutes}
             self._spawn(name, "train", {**arguments, "out": str(self._store.path / name)})
@@ -118,8 +118,8 @@ class Trainings:
                 f"{shown} has trained for {trained_minutes:.1f} minutes already: give more than that, "
                 "the minutes count from the run's start"
             )
-        with self._only_start():
-            if self._is_running(name):
+        with self.only_start():
+            if self.is_running(name):
                 raise UserError(f"{shown} is running already")
             self._check_not_busy()
             (self._records / name).mkdir(parents=True, exist_ok=True)
@@ -154,14 +154,18 @@ class Trainings:
             NotFoundError: no studio started a training of this name.
             UserError: it is running.
         """
-        with self._only_start():
+        with self.only_start():
             training = self.training(name)
             if training is None:
                 raise NotFoundError(f"no training of the name {printable(name)[:MAX_NAME_CHARS]!r} was started here")
             if training.is_alive:
                 raise UserError(f"{printable(name)} is running: stop it first")
-            self.processes.pop(name, None)
-            shutil.rmtree(self._records / name, ignore_errors=True)
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Remove what is known of a training that has ended."""
+        self.processes.pop(name, None)
+        shutil.rmtree(self._records / name, ignore_errors=True)
 
     def trainings(self) -> dict[str, Training]:
         """Return every training that a studio over these runs started and that was not dismissed, by its name."""
@@ -214,7 +218,8 @@ class Trainings:
         with self._probe_lock:
             return lock_holder(self._records / name)
 
-    def _is_running(self, name: str) -> bool:
+    def is_running(self, name: str) -> bool:
+        """Return whether a run trains, whoever started it."""
         training = self.training(name)
         return (training is not None and training.is_alive) or self._store.lock_holder(name) is not None
 
@@ -233,7 +238,7 @@ class Trainings:
             raise BusyError(f"{len(names)} trainings are running: stop one first")
 
     @contextmanager
-    def _only_start(self) -> Iterator[None]:
+    def only_start(self) -> Iterator[None]:
         """Let nobody else count, name or start trainings meanwhile, in this studio or in another one."""
         self._records.mkdir(parents=True, exist_ok=True)
         with self._start_lock, FileLock(self._records / ".lock"):

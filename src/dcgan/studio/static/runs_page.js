@@ -29,7 +29,8 @@ function makeCard(name, refresh) {
     lastContent = content;
     if (run.preview !== lastPreview) preview.replaceChildren(...(run.preview ? [makePreview(run)] : []));
     lastPreview = run.preview;
-    body.replaceChildren(makeBadge(run), makeProgress(run));
+    const note = run.note ? [h("p", { class: "note" }, run.note)] : [];
+    body.replaceChildren(makeBadge(run), makeProgress(run), ...note);
     const pages = [...(run.state === "broken" ? [] : ["watch"]), ...(run.has_model ? ["play"] : [])];
     if (pages.join() !== lastLinks) links.replaceChildren(...pages.map(makeLink));
     lastLinks = pages.join();
@@ -81,11 +82,13 @@ function makeFailureList(refresh) {
 
 /** Make the select of presets, and the line that describes the selected one. */
 function makePresetSelect(presets, defaultPreset) {
-  const makeOption = ([name, description]) =>
-    h("option", { value: name, title: description, selected: name === defaultPreset }, name);
-  const select = h("select", {}, ...Object.entries(presets).map(makeOption));
-  const line = h("p", { class: "quiet" }, presets[defaultPreset]);
-  select.addEventListener("change", () => (line.textContent = presets[select.value]));
+  const makeOption = ([name, description]) => h("option", { value: name, title: description }, name);
+  const automatic = h("option", { value: "", selected: true }, t("automatic"));
+  const select = h("select", {}, automatic, ...Object.entries(presets).map(makeOption));
+  const line = h("p", { class: "quiet" });
+  const describe = () => (line.textContent = select.value ? presets[select.value] : t("automaticHow", defaultPreset));
+  describe();
+  select.addEventListener("change", describe);
   return [select, line];
 }
 
@@ -111,7 +114,7 @@ function makeStartForm({ presets, default_preset: defaultPreset }, refresh) {
     event.preventDefault();
     button.disabled = true; // a second click would start a second training
     try {
-      const content = { preset: preset.value, data: data.value, minutes: Number(minutes.value) };
+      const content = { preset: preset.value || null, data: data.value, minutes: Number(minutes.value) };
       const { name } = await (await post("runs", content)).json();
       status.textContent = "";
       if (form.isConnected) location.hash = `#/watch/${encodeURIComponent(name)}`;

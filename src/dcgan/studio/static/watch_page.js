@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { apiUrl, RefusedError } from "./api.js";
 import { makeChart } from "./chart.js";
+import { makeManageForm } from "./manage_view.js";
 import { pickRun } from "./picker.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeDescriptionList, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
@@ -105,6 +106,11 @@ function makeRunPanels(root, runName, refresh) {
   const grid = makeGridPanel(root, runName);
   const [failure, progress] = [h("div", { role: "alert" }), h("div", { "aria-live": "off" })];
   const controls = makeRunControls(refresh);
+  const note = h("p", { class: "note" });
+  const manage = makeManageForm(runName, {
+    onRenamed: (newName) => (location.hash = `#/watch/${encodeURIComponent(newName)}`),
+    onDeleted: () => (location.hash = "#/runs"),
+  });
   const [curves, events] = [makeCurves(), h("div", { role: "status" })];
   let [lastEvents, lastFailure] = ["", ""];
 
@@ -112,6 +118,10 @@ function makeRunPanels(root, runName, refresh) {
     grid.update(run.samples);
     progress.replaceChildren(makeBadge(run), makeProgress(run));
     controls.update(run);
+    note.textContent = run.note || "";
+    note.hidden = !run.note;
+    manage.update(run);
+    manage.element.hidden = run.state === "failed";
     curves.update(run.charts);
     // A screen reader reads these again when they are replaced.
     if ((run.failure || "") !== lastFailure) {
@@ -130,7 +140,7 @@ function makeRunPanels(root, runName, refresh) {
   }
 
   const makePanel = (...children) => h("div", { class: "panel" }, ...children);
-  const left = h("div", {}, failure, makePanel(progress, controls.element), grid.panel);
+  const left = h("div", {}, failure, makePanel(progress, note, controls.element, manage.element), grid.panel);
   const right = h("div", {}, makePanel(curves.element), makePanel(events));
   return { element: h("div", { class: "watch" }, left, right), update };
 }

@@ -1,0 +1,57 @@
+// What a visitor changes of a run besides its training: a note, its name, and deleting it, which is asked twice.
+
+import { h } from "./web/play.js";
+import { t } from "./web/strings.js";
+import { post } from "./api.js";
+
+const MAX_NOTE_CHARS = 2000;
+
+/**
+ * Make the form that changes a run. `onRenamed` is called with the new name, `onDeleted` after the run is gone;
+ * `update` takes the run as it is now, and leaves alone what the visitor is writing.
+ */
+export function makeManageForm(name, { onRenamed, onDeleted }) {
+  const status = h("p", { role: "status" });
+  const note = h("textarea", { rows: 3, maxlength: MAX_NOTE_CHARS });
+  const newName = h("input", { type: "text", value: name, maxlength: 80 });
+  let savedNote = "";
+
+  /** Send a change, then do `onDone`, or say why it was refused. */
+  async function send(action, content, onDone) {
+    [status.className, status.textContent] = ["quiet", t("sent")];
+    try {
+      await post(`runs/${name}/${action}`, content);
+      status.textContent = t("changed");
+      onDone();
+    } catch (error) {
+      [status.className, status.textContent] = ["bad", error.message];
+    }
+  }
+
+  const makeButton = (text, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, t(text));
+  const makeField = (text, input) => h("label", { class: "field wide" }, h("span", {}, t(text)), input);
+  const saveNote = makeButton("saveNote", () => send("note", { text: note.value }, () => (savedNote = note.value)));
+  const rename = makeButton("rename", () => send("rename", { name: newName.value }, () => onRenamed(newName.value)));
+  const confirm = h("div", { class: "row", hidden: true });
+  const remove = makeButton("deleteRun", () => {
+    confirm.hidden = false;
+    reallyRemove.focus();
+  });
+  const reallyRemove = makeButton("deleteForEver", () => send("delete", { name }, onDeleted), { class: "danger" });
+  const keep = makeButton("keepRun", () => {
+    confirm.hidden = true;
+    remove.focus();
+  });
+  confirm.append(h("p", { class: "bad" }, t("deleteAsk", name)), reallyRemove, keep);
+
+  function update(run) {
+    if (note.value === savedNote) note.value = run.note || "";
+    savedNote = run.note || "";
+    const isBusy = ["running", "loading"].includes(run.state);
+    rename.disabled = remove.disabled = isBusy;
+  }
+
+  const rows = [makeField("note", note), h("div", { class: "row" }, saveNote)];
+  rows.push(h("div", { class: "row" }, makeField("newName", newName), rename), remove, confirm, status);
+  return { element: h("details", { class: "manage" }, h("summary", {}, t("manage")), ...rows), update };
+}
