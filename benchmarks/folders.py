@@ -213,8 +213,8 @@ def mean_power(pixels: Tensor) -> Tensor:
 def trial_rows(results: dict[str, Any]) -> Iterator[str]:
     """Give a line of the table for each trial that was run."""
     titles = ("set", "recipe", "minutes (images)", "seed", "KID `lite2`", "KID `random`", "precision, recall")
-    yield f"| {' | '.join((*titles, 'near training', 'power'))} |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield f"| {' | '.join((*titles, 'near training', 'power', 'trained on'))} |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for trial in protocol():
         result = results["trials"].get(trial.name)
         if result is None:
@@ -225,7 +225,8 @@ def trial_rows(results: dict[str, Any]) -> Iterator[str]:
         near = f"{copies['near_share']:.1%} of {copies['unseen_near_share']:.1%}" if copies else "not searched"
         power = ", ".join(f"{value:.2f}" for value in result["power"].values())
         length = f"{trial.minutes} ({result['images_seen']:,})"
-        cells = (trial.set, f"`{trial.recipe}`", length, str(trial.seed), *kid, fidelity, near, power)
+        place = "CPU" if "cpu" in result["arithmetic"] else "GPU"
+        cells = (trial.set, f"`{trial.recipe}`", length, str(trial.seed), *kid, fidelity, near, power, place)
         yield f"| {' | '.join(cells)} |"
 
 
