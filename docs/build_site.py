@@ -15,6 +15,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from markdown.extensions.toc import slugify
+
 from dcgan.cli.commands import COMMANDS
 from dcgan.cli.main import parse
 
@@ -30,6 +32,8 @@ KOREAN_TEXT = {"study/document.md"}
 """Pages in Korean that both sites show."""
 ENGLISH_LESSON = re.compile(r"learn/en/([\w-]+\.md)(?:#[\w-]+)?")
 """A link to a learning page; its anchor is made from the English heading, so it is left out."""
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^##+ (.*)$", re.MULTILINE)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 
@@ -71,14 +75,25 @@ def copy_pages(docs: Path, target: Path, language: str) -> None:
 
 
 def overlay_korean(korean: Path, target: Path) -> set[str]:
-    """Put the Korean pages in the place of the English ones, with their links adapted; return their names."""
+    """Put the Korean pages in the place of the English ones, with links and anchors adapted; return their names."""
     shutil.rmtree(target / "ko", ignore_errors=True)
     names = {path.relative_to(korean).as_posix() for path in korean.rglob("*.md")}
     for name in names:
-        text = (korean / name).read_text(encoding="utf-8")
+        english = (target / name).read_text(encoding="utf-8") if (target / name).exists() else ""
+        text = add_anchors((korean / name).read_text(encoding="utf-8"), english)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(LINK.sub(partial(_move_link, name), text), encoding="utf-8")
     return names
+
+
+def add_anchors(korean: str, english: str) -> str:
+    """Return a Korean page whose headings have the anchors of the English ones, so that links to them are the same."""
+    anchors = iter([slugify(title, "-") for title in HEADING.findall(CODE_BLOCK.sub("", english))])
+    blocks = CODE_BLOCK.findall(korean)
+    parts = CODE_BLOCK.split(korean)
+    for i, part in enumerate(parts):
+        parts[i] = HEADING.sub(lambda match: f"{match[0]} {{ #{next(anchors, slugify(match[1], '-'))} }}", part)
+    return "".join(part + block for part, block in zip(parts, [*blocks, ""], strict=True))
 
 
 def _move_link(name: str, match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from dcgan.cli.commands import COMMANDS
-from docs.build_site import KOREAN_TEXT, build_sites
+from docs.build_site import KOREAN_TEXT, add_anchors, build_sites
 from docs.figures import FIGURES, draw_figure, style
 
 ROOT = Path(__file__).parent.parent
@@ -150,6 +150,13 @@ def test_korean_pages_are_those_of_the_english_site(name: str):
     assert stripped[0] == stripped[1]
 
 
+def test_korean_headings_have_the_anchors_of_the_english_page():
+    english = "# Title\n\n## Without `--preset`\n\n```\n## no heading\n```\n\n### The end\n"
+    korean = "# 제목\n\n## 프리셋 없이\n\n```\n## no heading\n```\n\n### 끝\n"
+    expected = korean.replace("없이", "없이 { #without-preset }").replace("끝", "끝 { #the-end }")
+    assert add_anchors(korean, english) == expected
+
+
 def test_navigation_marks_what_is_in_english_only():
     """In the Korean navigation the title of a page without a translation ends in (영어)."""
 
@@ -277,7 +284,7 @@ def test_the_reference_has_every_command_and_its_flags(site: Path):
 
 
 def test_the_korean_site_says_which_pages_are_in_english_only(site: Path):
-    assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "presets" / "index.html")
+    assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "results" / "index.html")
     assert "이 페이지는 영어로만 있습니다" not in read_text(site / "ko" / "install" / "index.html")
     assert "패키지 인덱스에 올리지 않았습니다" in read_text(site / "ko" / "install" / "index.html")
 

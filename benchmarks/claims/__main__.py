@@ -2,6 +2,7 @@
 
     python -m benchmarks.claims toy sizes formulae       # seconds
     python -m benchmarks.claims gradients                # minutes
+    python -m benchmarks.claims saturation --seeds 0 --steps 1000    # the same, as long as the study's D wins
     python -m benchmarks.claims stability --folder DIR   # hours; the same command again continues
     dcgan compare --out DIR ... && python -m benchmarks.claims compared --folder DIR [DIR ...]
     python -m benchmarks.claims page                     # docs/claims.md from the stored results
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Results]] = {
     "sizes": lambda args: checks.measure_layer_sizes(),
     "formulae": lambda args: checks.measure_losses(),
     "gradients": lambda args: gradients.measure_gradients(args.presets, args.seeds, args.steps),
+    "saturation": lambda args: gradients.measure_gradients(["dcgan"], args.seeds, args.steps),
     "stability": lambda args: stability.measure_stability(args.folder[0], args.seeds, args.images),
     "compared": lambda args: comparisons.summarize_comparisons(args.folder),
 }

@@ -1,5 +1,6 @@
 """The page docs/claims.md, written from the results in docs/claims.json: no part of it is written by hand."""
 
+import re
 from typing import Any
 
 from benchmarks.claims.rows import ROWS
@@ -10,8 +11,9 @@ HEADER = """# The claims of the study's document, measured
 
 The document that this package grew from explains DCGAN and says what it does better. This page shows each of its claims
 beside what was measured. `python -m benchmarks.claims page` writes it from the results in `docs/claims.json`.
+Numbers in parentheses are 95% intervals over seeds, unless something else is said.
 
-| | the document | measured | verdict |
+| | the document | verdict | measured |
 |---|---|---|---|
 """
 CLAIMS = {
@@ -37,10 +39,15 @@ def render_page(results: Results) -> str:
     table, sections = [], []
     for letter, claim in CLAIMS.items():
         row = ROWS[letter](results)
-        table.append(f"| {letter} | {claim} | {row.summary} | **{row.verdict}** |")
+        table.append(f"| {letter} | {claim} | **{row.verdict}** | {row.summary} |")
         if row.details:
             sections.append(f"## ({letter}) {claim[0].upper()}{claim[1:]}\n\n{row.details}\n")
     return HEADER + "\n".join(table) + "\n\n" + "\n".join(sections) + "\n" + _render_durations(results)
+
+
+def _without_places(command: str) -> str:
+    """Return a command with the names of folders only, not where they were on the machine."""
+    return re.sub(r"(?<=\s)/\S*/", "", command)
 
 
 def _render_durations(results: Results) -> str:
@@ -49,8 +56,8 @@ def _render_durations(results: Results) -> str:
         about = part_results["about"]
         total_s += about["seconds"]
         lines.append(
-            f"| {part} | `{about['command']}` | {about['date']} | {about['seconds']:,.0f} | {about['threads']} | "
-            f"{about['load']} |"
+            f"| {part} | `{_without_places(about['command'])}` | {about['date']} | {about['seconds']:,.0f} | "
+            f"{about['threads']} | {about['load']} |"
         )
         for comparison in part_results.get("comparisons", []):
             total_s += comparison["seconds"]

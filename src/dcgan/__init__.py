@@ -1,4 +1,4 @@
-"""Train a GAN on small images: on a laptop, from one command, and understand it.
+"""Train a GAN on small images: on a CPU, from one command, and understand it.
 
 Everything public is reached from here and loaded only when it is used, so that `import dcgan` costs nothing.
 """

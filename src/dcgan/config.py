@@ -30,6 +30,8 @@ NO_DURATION: dict[str, Any] = dict.fromkeys(DURATIONS)
 MAX_DURATION = 10**12
 FEW_PICTURES = 10_000
 """A discriminator memorizes a set of fewer pictures than this (Zhao et al. 2020 see it on sets of 100 to 5,000)."""
+TOO_FEW_PICTURES = 100
+"""With fewer pictures than this, samples are expected to be copies of them. Smaller sets were not measured."""
 MIN_SIDE, MAX_SIDE = 16, 256
 """Pixels of a side of the pictures that are trained on."""
 MAX_SIZE = 65_536
@@ -43,7 +45,7 @@ class Config:
     preset: str = "dcgan"
     """The preset to start from: one of the list above, or the path of a run's config.json. Without it, `dcgan train`
     chooses by the data: `match` for 20 to 20,000 color pictures to train on, if it takes the other flags, otherwise
-    `fast`."""
+    `fast`. The defaults below are those of the preset, or of `fast` without one."""
     data: str = "mnist"
     """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
     of pictures, of .parquet or .tar shards or of IDX files, a .zip, .tar, .parquet, .npz or .npy, or `hf:USER/NAME` of

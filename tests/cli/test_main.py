@@ -53,6 +53,14 @@ def test_every_command_has_help_with_defaults(command: str, capsys: pytest.Captu
     assert err == ""
 
 
+def test_the_default_preset_in_the_help_of_train_is_the_choice_by_the_data(capsys: pytest.CaptureFixture[str]):
+    assert run(["train", "--help"]) == 0
+    assert "(default: match-or-fast)" in capsys.readouterr().out
+    assert parse(["train"]).config.preset == "fast"
+    assert run(["train", "--preset", "dcgan", "--help"]) == 0
+    assert "(default: dcgan)" in capsys.readouterr().out
+
+
 def test_help_lists_the_names_that_settings_can_have(capsys: pytest.CaptureFixture[str]):
     run(["train", "--help"])
     out = capsys.readouterr().out

@@ -72,7 +72,9 @@ def test_the_progress_bar_can_be_switched_off(finished_run: RunFolder, capsys: p
     evaluate(finished_run.path, n=SAMPLE_COUNT, show_progress=False)
     assert capsys.readouterr() == ("", "")
     evaluate(finished_run.path, n=SAMPLE_COUNT)
-    assert "evaluate" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "evaluate" in shown
+    assert "search for copies: 100%" in shown  # the bar knows its end
 
 
 def test_a_second_evaluation_is_the_same_and_extracts_no_real_picture_again(
@@ -173,6 +175,8 @@ def test_a_small_set_has_a_floor_and_a_verdict_on_copies_by_cross_splitting(fini
     assert (len(floor.values), floor.n, floor.n_real) == (20, 105, 105)
     assert abs(floor.mean) < 0.01
     assert evaluation.metrics["recall"].floor is None
+    neighbors = "precision, recall, density and coverage say little with 130 samples: compare the kernel distance"
+    assert any(note.startswith(neighbors) for note in evaluation.notes)
     assert (evaluation.copies.unseen, evaluation.copies.unseen_source) == (200, "cross-splitting")
     assert any("random halves of the real pictures" in note for note in evaluation.notes)
 

@@ -10,6 +10,8 @@ from dcgan.cli.main import parse, run
 from dcgan.data.open import ImageSet
 from dcgan.presets import configure
 from dcgan.training import advise
+from dcgan.training.callbacks import MessageEvent
+from dcgan.training.start import train
 from tests.conftest import make_picture_folder
 
 
@@ -41,7 +43,8 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "2: class 0 20, class 1 20",
         "b.png: not a picture",
         "--preset match, which dcgan train chooses by itself, because it has 36 different color pictures to train on",
-        "expect    of 1,406 emoji at 64x64, the only set that was measured, a training of 10,000 images drew",
+        "expect    36 pictures are too few to learn from: expect copies, whatever the settings; collect at least 100; "
+        "of 1,406 emoji at 64x64, the only set that was measured, a training of 10,000 images drew",
         "s.png",
     ):
         assert part in text
@@ -68,6 +71,48 @@ def test_recommended_settings(preset: str, sizes, size: tuple, picture_count: in
     assert len(reasons) == 2 + len(expected) + has_augmentation
 
 
+@pytest.mark.usefixtures("_few_timed_steps")
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_too_few_pictures_are_said_to_be_too_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: str
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my pictures").mkdir()
+    for i in range(10):
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(tmp_path / "my pictures" / f"{i}.png")
+    assert run(["data", "check", "my pictures", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["advice"]["expect"] == {
+        "text": "9 pictures are too few to learn from: expect copies, whatever the settings; collect at least 100"
+    }
+    assert content["contact_sheet"] == "runs/my_pictures-contact.png"
+    notices: list[str] = []
+
+    class Recorder:
+        def on_message(self, event: MessageEvent) -> None:
+            notices.append(event.text)
+
+    words = {"L": {"preset": "fast"}, "RGB": {"preset": "match", "evaluate_every": 0}}[mode]
+    train(data="my pictures", steps=1, callbacks=[Recorder()], show_progress=False, **words)
+    assert "my pictures: 9 pictures are too few to learn from" in "\n".join(notices)
+
+
+@pytest.mark.parametrize(
+    ("preset", "hours", "seconds_per_image", "minutes"),
+    [
+        ("fast", 0.4, 0.001, None),  # all of it takes less than half an hour
+        ("fast", 3.7, 0.04, 20),
+        ("match", 1.5, 0.05, 25),  # 30,000 images, after which the measured set was better than recognizable
+        ("match", 0.6, 0.08, None),
+    ],
+)
+def test_a_long_training_is_recommended_with_a_duration(
+    preset: str, hours: float, seconds_per_image: float, minutes: int | None
+):
+    assert advise.recommend_minutes(configure(preset), hours, seconds_per_image) == minutes
+
+
 def make_set(picture_count: int, channels: int) -> ImageSet:
     return ImageSet("pictures", torch.zeros(1, channels, 16, 16).expand(picture_count, -1, -1, -1), None, ())
 
@@ -77,7 +122,10 @@ def make_set(picture_count: int, channels: int) -> ImageSet:
     [
         ("match", "pictures", 1_265, 3, "better ones: 4 minutes and 12 minutes at this speed"),
         ("match", "pictures", 1_265, 4, "of 1,406 emoji at 64x64, the only set that was measured"),
-        ("fast", "pictures", 17, 3, "few color pictures become blobs with fast"),
+        ("fast", "pictures", 300, 3, "few color pictures become blobs with fast"),
+        ("fast", "pictures", 17, 3, "17 pictures are too few to learn from"),
+        ("fast", "pictures", 17, 1, "17 pictures are too few to learn from"),
+        ("match", "pictures", 60, 3, "at least 100; of 1,406 emoji at 64x64"),
         ("fast", "pictures", 36_000, 3, "so many color pictures was not measured"),
         ("fast", "pictures", 300, 1, None),
         ("fast", "cifar10", 50_000, 3, None),

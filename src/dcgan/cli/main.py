@@ -29,6 +29,8 @@ from dcgan.training.loggers import LOGGERS
 from dcgan.training.losses import OBJECTIVES
 
 USER_ERROR_STATUS, CTRL_C_STATUS = 2, 130
+CHOSEN_PRESET = "match-or-fast"
+"""What the help of `dcgan train` shows as the default of --preset."""
 MEMORY_ADVICE = "ask for less, for example with a lower --n, --batch-size or --image-size"
 
 
@@ -114,6 +116,8 @@ def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) ->
     named = _last_value(words, "--preset")
     preset = DEFAULT_PRESET if named is None else named
     defaults = dataclasses.replace(preset_config(preset), **NO_DURATION)
+    if command is Train and named is None:  # only the help shows this value
+        defaults = dataclasses.replace(defaults, preset=CHOSEN_PRESET)
     parsed = _parse_flags(name, command, words, default=command(defaults))
     if parsed is None:
         return None

@@ -37,7 +37,7 @@ TRANSIENT_ERRORS = {
 }
 """System errors that say nothing about the file: another attempt may read it."""
 MAX_SUGGESTED_SIDE = 64
-"""Pixels of a side up to which a size is suggested: a laptop trains on such images in hours."""
+"""Pixels of a side up to which a size is suggested: two CPU cores train on such images in hours."""
 
 PillowBox = tuple[float, float, float, float]
 """Left, upper, right and lower edge of a part of an image, in pixels."""

@@ -55,12 +55,23 @@ def can_check_copies(task: EvaluationTask) -> bool:
     return len(task.open_split("train")) >= MIN_IMAGES
 
 
-def check_copies(task: EvaluationTask, on_searched: Callable[[int], object] = lambda count: None) -> CopyCheck:
-    """Search the training pictures for those that the samples of the first seed may be copies of."""
+def check_copies(
+    task: EvaluationTask,
+    on_searched: Callable[[int], object] = lambda count: None,
+    on_planned: Callable[[int], object] = lambda count: None,
+) -> CopyCheck:
+    """Search the training pictures for those that the samples of the first seed may be copies of.
+
+    Args:
+        task: the evaluation.
+        on_searched: called with the number of pictures after each batch.
+        on_planned: called with the number of pictures when a search begins; not for one that the cache has.
+    """
     train = task.open_split("train")
     search = CopySearch(train.pixels)
-    unseen, source = _search_unseen(task, train, search, on_searched)
-    relatives = _search_relatives(train, search, on_searched)
+    on_planned(task.n)
+    unseen, source = _search_unseen(task, train, search, on_searched, on_planned)
+    relatives = _search_relatives(train, search, lambda count: (on_planned(count), on_searched(count)))
     samples = search.find(_draw(task), on_searched=on_searched)
     limits = copy_limits(unseen, relatives)
     closeness, rows = limits.closeness(samples), limits.rows(samples)
@@ -78,7 +89,11 @@ def _draw(task: EvaluationTask) -> Iterator[Tensor]:
 
 
 def _search_unseen(
-    task: EvaluationTask, train: ImageSet, search: CopySearch, on_searched: Callable[[int], object]
+    task: EvaluationTask,
+    train: ImageSet,
+    search: CopySearch,
+    on_searched: Callable[[int], object],
+    on_planned: Callable[[int], object],
 ) -> tuple[NearestTraining, str]:
     """Return what is nearest to unseen real pictures, and how these were chosen, in words.
 
@@ -90,7 +105,12 @@ def _search_unseen(
     if len(held_out) >= MIN_UNSEEN:
         rows = choose_rows(len(held_out), MAX_UNSEEN)
         name = cache_key("copies", *key, len(held_out))
-        return load_or_find(name, lambda: search.find([held_out[rows]], on_searched=on_searched)), "held-out pictures"
+
+        def search_held_out() -> NearestTraining:
+            on_planned(len(rows))
+            return search.find([held_out[rows]], on_searched=on_searched)
+
+        return load_or_find(name, search_held_out), "held-out pictures"
     everything = task.open_split("all")
 
     def compare_with_others() -> NearestTraining:
@@ -99,6 +119,7 @@ def _search_unseen(
         groups = group_near_duplicates(others.candidates.thumbnails)
         others.candidates.groups = groups
         rows = choose_rows(len(pixels), MAX_UNSEEN)
+        on_planned(len(rows))
         return others.find([pixels[rows]], groups[rows], on_searched)
 
     return load_or_find(cache_key("copies", *key, "cross", len(everything)), compare_with_others), "cross-splitting"

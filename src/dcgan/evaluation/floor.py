@@ -37,13 +37,19 @@ FLOOR_VERSION = 3
 """Version of the floor's metrics in the cache. It is raised when a metric is computed in another way."""
 
 
+def count_floor_pool(task: EvaluationTask) -> int:
+    """Return how many pictures `extract_floor_pool` extracts the features of."""
+    if task.split not in FLOOR_SPLIT:
+        return 0
+    return min(len(task.open_floor_split()), FLOOR_SET_COUNT * task.n, MAX_FLOOR_IMAGES)
+
+
 def extract_floor_pool(task: EvaluationTask, on_extracted: Callable[[int], object]) -> FeatureSet:
     """Return the features of the real pictures that the floor is computed from; none if all data are the reference."""
     if task.split not in FLOOR_SPLIT:
         return FeatureSet(torch.empty(0, task.extractor.feature_count))
-    images = task.open_floor_split()
-    max_count = min(len(images), FLOOR_SET_COUNT * task.n, MAX_FLOOR_IMAGES)
-    return extract_reference(images, FLOOR_SPLIT[task.split], task.extractor, max_count, on_extracted)
+    images, split = task.open_floor_split(), FLOOR_SPLIT[task.split]
+    return extract_reference(images, split, task.extractor, count_floor_pool(task), on_extracted)
 
 
 def load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet) -> dict[str, Floor]:

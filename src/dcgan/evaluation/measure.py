@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -34,6 +35,7 @@ from dcgan.evaluation.flattery import flattery_notes
 from dcgan.evaluation.floor import (
     CROSS_SPLITS,
     FLOOR_SET_COUNT,
+    count_floor_pool,
     extract_floor_pool,
     floor_key,
     load_or_compute_floor,
@@ -68,6 +70,8 @@ from dcgan.system.console import standard_error
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
 """Packages whose versions are written beside the metrics."""
+MIN_FOR_NEIGHBORS = 500
+"""Pictures on either side below which metrics of neighbors say little: their intervals are wide."""
 
 
 def evaluate(
@@ -160,8 +164,10 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         copies: whether to search for copies of training pictures.
     """
     reference_count = min(len(task.real_images), max(MAX_REFERENCE_IMAGES, task.n))
+    pool_count = count_floor_pool(task)
     with tqdm(
         desc="evaluate",
+        total=reference_count + pool_count + task.n * (1 if task.has_files else len(task.seeds)),
         unit="img",
         unit_scale=True,
         mininterval=0.5 if os.isatty(2) else 10,
@@ -174,7 +180,7 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         pool = extract_floor_pool(task, bar.update)
         floor = load_or_compute_floor(task, real, pool)
         metrics = _compute_sample_metrics(task, real, bar.update)
-        check = check_copies(task, bar.update) if copies and can_check_copies(task) else None
+        check = _search_copies(task, bar) if copies and can_check_copies(task) else None
     if task.train_on_fakes:
         add_train_on_fakes(task, metrics, floor, cache_key("trained on reals", floor_key(task, 0)))
     equality = permutation_test(metrics.first.features, real.features.features)
@@ -198,6 +204,16 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         origin=_origin(task),
     )
     return evaluation, check
+
+
+def _search_copies(task: EvaluationTask, bar: "tqdm[Any]") -> CopyCheck:
+    """Search for copies, and show each search on the bar, whose total grows when it begins."""
+
+    def plan(count: int) -> None:
+        bar.set_description("search for copies", refresh=False)
+        bar.total += count
+
+    return check_copies(task, bar.update, plan)
 
 
 def _origin(task: EvaluationTask) -> dict[str, object]:
@@ -290,6 +306,12 @@ def _notes(task: EvaluationTask, real: RealSide, pool: FeatureSet, first: Featur
         if has_equal_features(features):
             notes.append(f"all {len(features):,} {name} have equal features: no metric says anything about variety")
     notes += _frechet_notes(task, real) + _floor_notes(task, pool)
+    if real.k and min(task.n, len(real)) < MIN_FOR_NEIGHBORS:
+        few = min((len(real), "real pictures"), (task.n, "samples"))
+        notes.append(
+            f"precision, recall, density and coverage say little with {few[0]:,} {few[1]}: compare the kernel distance "
+            "with real against real"
+        )
     if not real.k:
         notes.append(f"no precision, recall, density and coverage: they need more than {task.k} pictures of each side")
     if task.extractor.is_stacked:

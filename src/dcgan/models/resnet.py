@@ -1,7 +1,7 @@
 """The family `resnet`: residual networks without normalization for the modern objective, at any size from 16 to 256.
 
 Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): bottleneck blocks that start as the
-identity (Fix-up: Zhang et al. 2019), LeakyReLU 0.2, bilinear resampling. These networks are smaller, so that a laptop
+identity (Fix-up: Zhang et al. 2019), LeakyReLU 0.2, bilinear resampling. These networks are smaller, so that a CPU
 can train them: they have one block for each resolution and one group in each convolution. A tanh keeps the pictures in
 [-1, 1]. With classes, an embedding follows z, and the discriminator projects its features on the vector of the class
 (Miyato and Koyama 2018).

@@ -262,9 +262,17 @@ def _make_given_folder(out: Path) -> Path:
     return out
 
 
+def name_in_runs(data: str) -> str:
+    """Return the name of data as it stands in the names of runs and contact sheets.
+
+    It has letters of any alphabet, digits, `_`, `.` and `-`: a shell needs no quotes for it.
+    """
+    return re.sub(r"[^\w.-]+", "_", Path(data).expanduser().absolute().stem)
+
+
 def _make_next_folder(runs: Path, config: Config) -> Path:
     runs.mkdir(exist_ok=True)
-    data = re.sub(r"[^\w.-]+", "_", Path(config.data).expanduser().absolute().stem, flags=re.ASCII)
+    data = name_in_runs(config.data)
     stem = f"{Path(config.preset).stem}-{data}"
     for number in range(1, MAX_RUN_NUMBER):
         path = runs / f"{stem}-{number}"

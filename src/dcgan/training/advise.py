@@ -1,12 +1,14 @@
 """`dcgan data check`: what is in a data set, which settings suit it and why, and what training on it costs here."""
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcgan.config import FEW_PICTURES, Config
+from dcgan.config import FEW_PICTURES, NO_DURATION, TOO_FEW_PICTURES, Config
 from dcgan.data import check
 from dcgan.data.location import check_not_empty, is_named_set
 from dcgan.data.open import ImageSet, list_file_names, open_images
@@ -28,7 +30,8 @@ from dcgan.presets import (
     configure,
     train_command,
 )
-from dcgan.training.recipe import choose_preset
+from dcgan.run.folder import name_in_runs
+from dcgan.training.recipe import choose_preset, too_few_text
 from dcgan.training.state import planned_images, set_up
 from dcgan.training.step import train_step
 
@@ -43,6 +46,10 @@ BLOBS_TEXT = (
 MANY_TEXT = "what fast draws of so many color pictures was not measured"
 WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
 """Steps that are not timed, steps that are, and the time after which no further step is timed."""
+MAX_MINUTES = 30
+"""If the whole training of a preset takes longer, the recommended command has a duration."""
+FIRST_MINUTES = 20
+"""That duration, if no measurement says when good pictures are to be expected."""
 MAX_LISTED = 10
 """Broken files and duplicates that are listed by name."""
 MAX_LISTED_CLASSES = 12
@@ -65,7 +72,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     """
     check_not_empty(spec)
     is_given = sheet is not None
-    sheet = sheet or Path(RUNS_FOLDER, f"{Path(spec).expanduser().absolute().stem}{CONTACT_SHEET_SUFFIX}")
+    sheet = sheet or Path(RUNS_FOLDER, f"{name_in_runs(spec)}{CONTACT_SHEET_SUFFIX}")
     if sheet.suffix != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
     if is_given and not is_named_set(spec) and _is_below(sheet, Path(spec).expanduser()):
@@ -85,11 +92,17 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     with contextlib.suppress(FileExistsError):
         sheet.parent.mkdir()
     save_png(check.make_contact_sheet(images), sheet)
+    seconds_per_image = cost["seconds_per_step"] / config.batch_size
+    minutes = recommend_minutes(config, cost["hours"], seconds_per_image)
+    if minutes is not None:
+        reasons.append(f"--minutes {minutes}: a first result before the whole training, see takes; Ctrl-C saves too")
+    timed = config if minutes is None else replace(config, **NO_DURATION | {"minutes": minutes})
     advice = {
-        "command": train_command(config),
+        "command": train_command(timed),
         "reasons": reasons,
         **cost,
-        "expect": expect_pictures(config, parts["train"], cost["seconds_per_step"] / config.batch_size),
+        "minutes": minutes,
+        "expect": expect_pictures(config, parts["train"], seconds_per_image),
         "size": list(config.size or size),
     }
     return {
@@ -143,17 +156,36 @@ def recommend_settings(
     return settings, reasons
 
 
+def recommend_minutes(config: Config, hours: float, seconds_per_image: float) -> int | None:
+    """Return how many minutes the recommended training takes; None for the whole training of the preset.
+
+    Args:
+        config: the settings that are recommended.
+        hours: the duration of the whole training on this machine.
+        seconds_per_image: the speed of the training on this machine.
+    """
+    minutes = FIRST_MINUTES
+    if config.preset == COLOR_PRESET:
+        minutes = max(1, math.ceil(BETTER_IMAGES * seconds_per_image / 60))
+    return minutes if 60 * hours > max(MAX_MINUTES, minutes) else None
+
+
 def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) -> dict[str, Any] | None:
     """Return what to expect of a training on color pictures and by when, as JSON types.
 
-    None for gray pictures and for sets that are opened by a name.
+    None for sets that are opened by a name, and for gray pictures, unless they are too few.
 
     Args:
         config: the settings that are recommended.
         data: the pictures to train on.
         seconds_per_image: the speed of the training on this machine.
     """
-    if data.pixels.shape[1] == 1 or is_named_set(config.data):
+    if is_named_set(config.data):
+        return None
+    warning = too_few_text(len(data)) if len(data) < TOO_FEW_PICTURES else ""
+    if warning and config.preset != COLOR_PRESET:
+        return {"text": warning}
+    if data.pixels.shape[1] == 1:
         return None
     if config.preset != COLOR_PRESET:
         return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
@@ -164,7 +196,7 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
         f"{_duration_text(second_s)} at this speed; other pictures may need more"
     )
     return {
-        "text": text,
+        "text": f"{warning}; {text}" if warning else text,
         "measured_on": MEASURED_SET,
         "recognizable": {"images": RECOGNIZABLE_IMAGES, "seconds": round(first_s), "kid_lite2": RECOGNIZABLE_KID},
         "better": {"images": BETTER_IMAGES, "seconds": round(second_s), "kid_lite2": BETTER_KID},
@@ -263,7 +295,8 @@ def _list_text(texts: list[str], count: int) -> str:
 def _cost_text(advice: Mapping[str, Any]) -> str:
     memory_mib, milliseconds = advice["memory_mib"], 1000 * advice["seconds_per_step"]
     duration = _duration_text(3600 * advice["hours"])
-    text = f"{duration} for {advice['steps']:,} steps of {milliseconds:.0f} ms on {advice['device']}"
+    amount = f"{'all ' if advice['minutes'] else ''}{advice['steps']:,} steps"
+    text = f"{duration} for {amount} of {milliseconds:.0f} ms on {advice['device']}"
     return text + (f", {memory_mib:,} MiB of memory" if memory_mib else "") + "; measured now on this machine"
 
 

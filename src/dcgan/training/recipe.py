@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dcgan.config import Config
+from dcgan.config import TOO_FEW_PICTURES, Config
 from dcgan.data.location import is_named_set
 from dcgan.data.open import ImageSet
 from dcgan.data.rules import CURRENT_RULES
@@ -88,6 +88,14 @@ def choose_preset(data: ImageSet) -> tuple[str, str]:
 def _count_different(data: ImageSet) -> int:
     """Return how many pictures there are besides exact copies of others."""
     return len(np.unique(data.columns["digests"], axis=0)) if "digests" in data.columns else len(data)
+
+
+def too_few_text(picture_count: int) -> str:
+    """Return what to expect of fewer pictures than `TOO_FEW_PICTURES`."""
+    return (
+        f"{picture_count:,} picture{'s are' if picture_count != 1 else ' is'} too few to learn from: expect copies, "
+        f"whatever the settings; collect at least {TOO_FEW_PICTURES}"
+    )
 
 
 def describe_choice(config: Config, data: ImageSet, reason: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from dcgan.config import DURATIONS, Config
+from dcgan.config import DURATIONS, TOO_FEW_PICTURES, Config
+from dcgan.data.location import is_named_set
 from dcgan.data.python_objects import data_path
 from dcgan.data.value_range import ValueRange
 from dcgan.devices.connect import Devices, barrier, with_launcher_devices
@@ -30,7 +31,7 @@ from dcgan.training.loop import fit
 from dcgan.training.losses import Objective
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
-from dcgan.training.recipe import Recipe, choose_recipe, describe_choice
+from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, too_few_text
 from dcgan.training.restore import restore_run, select
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import (
@@ -196,6 +197,8 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
     if value_range is not None and data.value_range is None:
         notices.append(f"{data.name}: --value-range changes nothing, because all pictures have 8 bits")
     n, (channels, height, width) = len(data), data.pixels.shape[1:]
+    if n < TOO_FEW_PICTURES and not is_named_set(data.name):
+        notices.append(f"{data.name}: {too_few_text(n)}")
     if data.original_size != f"{height}x{width}":
         notices.append(
             f"{data.name}: {n:,} pictures of {data.original_size}, {channels} channel{'s' * (channels > 1)}, resized "
