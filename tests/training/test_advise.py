@@ -32,7 +32,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert content["advice"]["size"] == content["size"]
     assert content["advice"]["hours"] > 0
     assert content["advice"]["memory_mib"] > 50
-    assert content["advice"]["expect"]["measured_on"] == "1,406 emoji at 64x64"
+    assert content["advice"]["expect"]["measured_on"] == "1,492 emoji at 64x64"
     with Image.open(content["contact_sheet"]) as sheet:
         assert sheet.mode == "RGB"
 
@@ -44,7 +44,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "b.png: not a picture",
         "--preset match, which dcgan train chooses by itself, because it has 36 different color pictures to train on",
         "expect    36 pictures are too few to learn from: expect copies, whatever the settings; collect at least 100; "
-        "of 1,406 emoji at 64x64, the only set that was measured, a training of 10,000 images drew",
+        "of 1,492 emoji at 64x64, the only set that was measured, most samples could be named after 41,840 images",
         "s.png",
     ):
         assert part in text
@@ -103,7 +103,7 @@ def test_too_few_pictures_are_said_to_be_too_few(
     [
         ("fast", 0.4, 0.001, None),  # all of it takes less than half an hour
         ("fast", 3.7, 0.04, 20),
-        ("match", 1.5, 0.05, 25),  # 30,000 images, after which the measured set was better than recognizable
+        ("match", 1.5, 0.05, 56),  # 66,672 images, after which the measured set was better than recognizable
         ("match", 0.6, 0.08, None),
     ],
 )
@@ -120,12 +120,12 @@ def make_set(picture_count: int, channels: int) -> ImageSet:
 @pytest.mark.parametrize(
     ("preset", "data", "picture_count", "channels", "expected"),
     [
-        ("match", "pictures", 1_265, 3, "better ones: 4 minutes and 12 minutes at this speed"),
-        ("match", "pictures", 1_265, 4, "of 1,406 emoji at 64x64, the only set that was measured"),
+        ("match", "pictures", 1_265, 3, "better after 66,672: 17 minutes and 27 minutes at this speed"),
+        ("match", "pictures", 1_265, 4, "of 1,492 emoji at 64x64, the only set that was measured"),
         ("fast", "pictures", 300, 3, "few color pictures become blobs with fast"),
         ("fast", "pictures", 17, 3, "17 pictures are too few to learn from"),
         ("fast", "pictures", 17, 1, "17 pictures are too few to learn from"),
-        ("match", "pictures", 60, 3, "at least 100; of 1,406 emoji at 64x64"),
+        ("match", "pictures", 60, 3, "at least 100; of 1,492 emoji at 64x64"),
         ("fast", "pictures", 36_000, 3, "so many color pictures was not measured"),
         ("fast", "pictures", 300, 1, None),
         ("fast", "cifar10", 50_000, 3, None),
@@ -135,8 +135,8 @@ def test_what_to_expect(preset: str, data: str, picture_count: int, channels: in
     expect = advise.expect_pictures(configure(preset, data=data), make_set(picture_count, channels), 0.024)
     assert expect is None if expected is None else expected in expect["text"]
     if preset == "match":
-        assert expect["recognizable"] == {"images": 10_000, "seconds": 240, "kid_lite2": 0.188}
-        assert expect["better"] == {"images": 30_000, "seconds": 720, "kid_lite2": 0.161}
+        assert expect["recognizable"] == {"images": 41_840, "seconds": 1004, "kid_lite2": 0.52}
+        assert expect["better"] == {"images": 66_672, "seconds": 1600, "kid_lite2": 0.41}
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ MAX_CROPPED_ASPECT = 4 / 3
 MIN_STEPS_PER_EPOCH = 4
 BLOBS_TEXT = (
     "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and after "
-    "300,000 triangles and many circles were right, squares not; 1,406 emoji at 64x64 were blobs after 60,000"
+    "300,000 triangles and many circles were right, squares not; half of 1,492 emoji at 64x64 were blobs after 618,000"
 )
 """What is known of `fast` on few color pictures: docs/results.md (A few hundred pictures), docs/experiments.md."""
 MANY_TEXT = "what fast draws of so many color pictures was not measured"
@@ -191,8 +191,8 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
         return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
     first_s, second_s = (count * seconds_per_image for count in (RECOGNIZABLE_IMAGES, BETTER_IMAGES))
     text = (
-        f"of {MEASURED_SET}, the only set that was measured, a training of {RECOGNIZABLE_IMAGES:,} images drew "
-        f"recognizable shapes, one of {BETTER_IMAGES:,} better ones: {_duration_text(first_s)} and "
+        f"of {MEASURED_SET}, the only set that was measured, most samples could be named after "
+        f"{RECOGNIZABLE_IMAGES:,} images, and were better after {BETTER_IMAGES:,}: {_duration_text(first_s)} and "
         f"{_duration_text(second_s)} at this speed; other pictures may need more"
     )
     return {
