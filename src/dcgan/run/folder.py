@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast, get_args
 
-from dcgan.config import Config, ScoreKind, config_to_json, read_config
+from dcgan.config import Config, ScoreKind, config_to_json, read_config, short_name
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, atomic_file, current_folder, read_json, recover_interrupted_folder, write_json
 from dcgan.presets import train_command
@@ -264,7 +264,7 @@ def _make_given_folder(out: Path) -> Path:
 
 def _make_next_folder(runs: Path, config: Config) -> Path:
     runs.mkdir(exist_ok=True)
-    data = re.sub(r"[^\w.-]+", "_", Path(config.data).expanduser().absolute().stem, flags=re.ASCII)
+    data = re.sub(r"[^\w.-]+", "_", short_name(config.data), flags=re.ASCII)
     stem = f"{Path(config.preset).stem}-{data}"
     for number in range(1, MAX_RUN_NUMBER):
         path = runs / f"{stem}-{number}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dcgan.config import FEW_PICTURES, Config
+from dcgan.config import FEW_PICTURES, Config, short_name, split_specs
 from dcgan.data import check
 from dcgan.data.location import check_not_empty, is_named_set
 from dcgan.data.open import ImageSet, list_file_names, open_images
@@ -65,10 +65,11 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     """
     check_not_empty(spec)
     is_given = sheet is not None
-    sheet = sheet or Path(RUNS_FOLDER, f"{Path(spec).expanduser().absolute().stem}{CONTACT_SHEET_SUFFIX}")
+    sheet = sheet or Path(RUNS_FOLDER, f"{short_name(spec)}{CONTACT_SHEET_SUFFIX}")
     if sheet.suffix != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
-    if is_given and not is_named_set(spec) and _is_below(sheet, Path(spec).expanduser()):
+    folders = [Path(part).expanduser() for part in split_specs(spec) if not is_named_set(part)]
+    if is_given and any(_is_below(sheet, folder) for folder in folders):
         raise UserError(
             f"the contact sheet {printable(str(sheet))} would become a picture of the set: give another --out"
         )
