@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgan import config
-from dcgan.config import Config
+from dcgan.config import Config, is_joined, join_specs, short_name, split_specs
 from dcgan.errors import UserError
 from dcgan.models.families import FAMILIES
 from dcgan.presets import PRESET_DESCRIPTIONS, PRESETS, configure, train_command
@@ -180,3 +180,26 @@ def test_a_range_of_values_is_two_floats_and_part_of_the_command():
     assert c.value_range == (0.0, 4095.0)
     assert isinstance(c.value_range[0], float)
     assert train_command(c) == "dcgan train --preset dcgan --value-range 0.0 4095.0"
+
+
+def test_one_set_is_named_by_its_own_spec():
+    assert join_specs(["my cats"]) == "my cats"
+    assert split_specs("my cats") == ("my cats",)
+    assert not is_joined("./join:cats")
+
+
+@pytest.mark.parametrize("specs", [("cats", "dogs"), ("my cats", "a'b", "hf:user/name"), ("C:\\cats", "cats + dogs")])
+def test_joined_specs_are_split_again(specs: tuple[str, ...]):
+    assert split_specs(join_specs(specs)) == specs
+    assert join_specs([join_specs(specs), "mnist"]) == join_specs([*specs, "mnist"])
+
+
+def test_names_for_files():
+    assert short_name("data/cats.zip") == "cats"
+    assert short_name(join_specs(["data/cats.zip", "/home/me/my dogs", "mnist"])) == "cats-my dogs-mnist"
+
+
+@pytest.mark.parametrize("data", ["join:", "join:cats", "join:'cats dogs", "join:cats join:dogs"])
+def test_texts_that_do_not_name_several_sets_are_refused(data: str):
+    with pytest.raises(UserError, match="give --data for each set"):
+        split_specs(data)

@@ -7,8 +7,9 @@ in one file.
 
 import numbers
 import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
@@ -36,6 +37,11 @@ MIN_SIDE, MAX_SIDE = 16, 256
 """Pixels of a side of the pictures that are trained on."""
 MAX_SIZE = 65_536
 """The largest latent, width and batch."""
+JOIN_PREFIX = "join:"
+"""What the text of several image sets begins with: `join:cats 'my dogs'`, with the specs as words of a shell.
+
+A folder of such a name is written `./join:...`.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Config:
     data: str = "mnist"
     """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
     of pictures, of .parquet or .tar shards or of IDX files, a .zip, .tar, .parquet, .npz or .npy, or `hf:USER/NAME` of
-    Hugging Face's Hub. See docs/data.md."""
+    Hugging Face's Hub. Several sets are joined: --data A --data B. See docs/data.md."""
     image_size: int | str | None = 28
     """Size of the pictures in pixels, 16 to 256: one number, or HEIGHTxWIDTH. Pictures of another size are resized.
     Without it, pictures that all have one size up to 64x64 keep it; others become squares of 16, 32 or 64."""
@@ -198,6 +204,45 @@ class Config:
     def size(self) -> tuple[int, int] | None:
         """Height and width of the pictures; None if the data decides."""
         return None if self.image_size is None else _sides(self.image_size)
+
+
+def join_specs(specs: Sequence[str]) -> str:
+    """Return the text that names all the sets, from which `split_specs` makes the same specs.
+
+    Args:
+        specs: one or more; some may name several sets themselves.
+    """
+    single = [spec for text in specs for spec in split_specs(text)]
+    return single[0] if len(single) == 1 else JOIN_PREFIX + shlex.join(single)
+
+
+def split_specs(data: str) -> tuple[str, ...]:
+    """Return the specs that a text names; one that names a single set is its own spec.
+
+    Raises:
+        UserError: the text begins with `join:`, and what follows are not two or more specs.
+    """
+    if not is_joined(data):
+        return (data,)
+    try:
+        specs = tuple(shlex.split(data.removeprefix(JOIN_PREFIX)))
+    except ValueError as error:
+        raise UserError(
+            f"{data!r} cannot be split into specs ({str(error).lower()}): give --data for each set"
+        ) from None
+    if len(specs) < 2 or any(map(is_joined, specs)):
+        raise UserError(f"{data!r} must name two or more sets after {JOIN_PREFIX}: give --data for each set")
+    return specs
+
+
+def is_joined(data: str) -> bool:
+    """Return whether a text names several sets."""
+    return data.startswith(JOIN_PREFIX)
+
+
+def short_name(data: str) -> str:
+    """Return a name for files that belong to the data: that of its folder or file without a suffix, `cats-my dogs`."""
+    return "-".join(Path(spec).expanduser().absolute().stem for spec in split_specs(data))
 
 
 def read_config(path: Path) -> Config:

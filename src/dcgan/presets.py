@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from dcgan.config import DURATIONS, NO_DURATION, Config, plain_value, read_config
+from dcgan.config import DURATIONS, NO_DURATION, Config, plain_value, read_config, split_specs
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import read_json
 
@@ -141,8 +141,8 @@ def train_command(config: Config) -> str:
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
-        elif field.name == "logger":  # repeatable: the flag stands before each name
-            words += [word for name in value for word in (flag, name)]
+        elif field.name in ("logger", "data"):  # repeatable: the flag stands before each name
+            words += [word for name in (split_specs(value) if field.name == "data" else value) for word in (flag, name)]
         else:
             words += [flag, *map(str, value if isinstance(value, tuple) else [value])]
     return shlex.join(words)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan.data.location import absolute_path, public_data_name, public_name
+from dcgan.data.location import absolute_path, describe_missing, find_places, public_data_name, public_name
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
 
@@ -36,3 +36,24 @@ def test_a_named_set_has_no_path(tmp_path: Path, monkeypatch):
 def test_an_empty_name_is_not_the_current_folder(data: str):
     with pytest.raises(UserError, match="the name of the data is empty"):
         open_images(data)
+
+
+def test_joined_sets_have_a_public_name_and_a_path_each(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    joined = "join:/home/me/cats mnist '/home/me/my dogs' /home/me/mnist"
+    assert public_data_name(joined) == "join:cats mnist 'my dogs' ./mnist"
+    assert public_data_name("/home/me/join:a b") == "./join:a b"
+    assert absolute_path("join:cats mnist") == f"join:{tmp_path}/cats mnist"
+    assert absolute_path("join:mnist hf:user/name") is None
+
+
+def test_each_of_joined_sets_is_where_it_was_or_below_the_current_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "old" / "dogs").mkdir(parents=True)
+    recorded = f"join:{tmp_path}/old/cats {tmp_path}/old/dogs mnist"
+    places, existing = find_places(recorded, "join:cats dogs mnist")
+    assert existing == [f"join:{tmp_path}/cats {tmp_path}/old/dogs mnist"]
+    assert describe_missing(places[:2]) == f"{tmp_path}/old/cats or {tmp_path}/dogs"
+    assert find_places(f"{tmp_path}/old/dogs", "dogs")[1] == [f"{tmp_path}/old/dogs"]
+    assert find_places(None, "dogs") == ([f"{tmp_path}/dogs"], [])

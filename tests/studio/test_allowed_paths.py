@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from dcgan.config import join_specs
 from dcgan.errors import UserError
 from dcgan.studio import allowed_paths
 from dcgan.studio.allowed_paths import DataRoots, check_run_files, default_data_roots, hide_paths
@@ -96,3 +97,9 @@ def test_errors_name_no_folder_of_this_machine(text: str, expected: str):
 def test_the_home_folder_may_have_a_space(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(allowed_paths.Path, "home", lambda: Path("/home/ann lee"))
     assert hide_paths("no /home/ann lee/x/y.png", Path("runs")) == "no …/x/y.png"
+
+
+def test_each_of_several_sets_is_checked(roots: DataRoots, tmp_path: Path):
+    roots.check(join_specs(["mnist", str(tmp_path / "data" / "a")]))
+    with pytest.raises(UserError, match="the studio may not read '/etc/secret'"):
+        roots.check(join_specs(["mnist", str(tmp_path / "data" / "a"), "/etc/secret"]))

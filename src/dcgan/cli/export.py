@@ -33,6 +33,8 @@ class Export:
     """The web bundle as one .html file, which can be opened from the disk too."""
     push: str | None = None
     """Upload the `safetensors` to the Hub as USER/NAME."""
+    license: str | None = None
+    """The license of the model for its card, such as mit or cc-by-4.0; without it the card says that it is unknown."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 
@@ -46,7 +48,8 @@ class Export:
         from dcgan.sampling.output import check_output_path
 
         formats = {"--for-torch-fidelity": "onnx", "--single-file": "web", "--push": "safetensors"}
-        is_given = [self.for_torch_fidelity, self.single_file, self.push is not None]
+        formats |= {"--license": "safetensors"}
+        is_given = [self.for_torch_fidelity, self.single_file, self.push is not None, self.license is not None]
         for (flag, needed), given in zip(formats.items(), is_given, strict=True):
             if given and self.format != needed:
                 raise UserError(f"{flag} can be used with --format {needed}, not with {self.format}")
@@ -73,15 +76,18 @@ class Export:
         return {"out": str(self.out), "bytes": size, "difference": difference}, text
 
     def _safetensors(self) -> Result:
+        from dcgan.exporting.card import check_license
         from dcgan.exporting.hub import push_to_hub, write_hub_folder
         from dcgan.sampling.model import load
 
-        write_hub_folder(load(self.model), self.out)
+        license_name = None if self.license is None else check_license(self.license)
+        write_hub_folder(load(self.model), self.out, self.push, license_name)
         content = {"out": str(self.out)}
         if self.push is None:
-            return content, f"{self.out}: config.json, model.safetensors, README.md"
-        address = push_to_hub(self.out, self.push)
-        return {**content, "pushed": address}, f"{self.out}, and {address}"
+            return content, f"{self.out}: config.json, model.safetensors, README.md, samples.png"
+        address, is_new = push_to_hub(self.out, self.push)
+        place = "a new repository" if is_new else "a new commit in the repository that was there"
+        return {**content, "pushed": address, "is_new": is_new}, f"{self.out}, and {address}: {place}"
 
     def _web(self) -> Result:
         from dcgan.exporting.web import write_web_bundle

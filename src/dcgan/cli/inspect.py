@@ -7,7 +7,8 @@ from typing import Annotated
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.cli.result import Result
-from dcgan.config import Config
+from dcgan.config import Config, join_specs
+from dcgan.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Summary:
 class DataCheck:
     """Examine a set of pictures: what is in it, what is broken, what to train. Usage: `dcgan data check SPEC`."""
 
-    spec: Annotated[Positional[str], arg(metavar="SPEC")]
-    """The pictures, as for `dcgan train --data`: a folder, a file such as a .zip, a name."""
+    spec: Annotated[Positional[tuple[str, ...]], arg(metavar="SPEC")]
+    """The pictures, as for `dcgan train --data`: a folder, a file such as a .zip, a name; several are joined."""
     out: Path | None = None
     """The contact sheet, a .png; by default runs/NAME-contact.png."""
     value_range: tuple[float, float] | None = None
@@ -40,5 +41,7 @@ class DataCheck:
     def __call__(self) -> Result:
         from dcgan.training.advise import advice_text, check_data
 
-        content = check_data(self.spec, self.out, self.value_range)
+        if not self.spec:
+            raise UserError("SPEC is missing; see dcgan data check --help")
+        content = check_data(join_specs(self.spec), self.out, self.value_range)
         return content, advice_text(content)

@@ -15,7 +15,7 @@ from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
 from dcgan.cli.evaluate import Evaluate
 from dcgan.cli.inspect import DataCheck, Summary
 from dcgan.cli.train import Train, TrainByData, VerifyResume
-from dcgan.config import DURATIONS, NO_DURATION, Config
+from dcgan.config import DURATIONS, NO_DURATION, Config, join_specs
 from dcgan.devices.launcher import is_first_process
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
@@ -79,7 +79,7 @@ def parse(argv: list[str]) -> Any:
     _check_no_empty_words(words)
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}; see dcgan --help")
-    command = COMMANDS[name]
+    command, words = COMMANDS[name], _join_data(words)
     if command is DataCheck:
         name, words = "data check", _without_check(words)
     if command is Summary and words and not words[0].startswith("-"):
@@ -140,6 +140,19 @@ def _given_settings(words: list[str]) -> list[str]:
     flags = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")}
     names = {f"--{field.name.replace('_', '-')}": field.name for field in dataclasses.fields(Config)}
     return [name for flag, name in names.items() if flags & {flag, flag.replace("--", "--no-", 1)}]
+
+
+def _join_data(words: list[str]) -> list[str]:
+    """Return the words with one `--data` in the place of several, which name sets that are joined."""
+    specs, others, rest = [], [], iter(words)
+    for word in rest:
+        if word == "--data" and (spec := next(rest, None)) is not None:
+            specs.append(spec)
+        elif word.startswith("--data="):
+            specs.append(word.partition("=")[2])
+        else:
+            others.append(word)
+    return words if len(specs) < 2 else [*others, "--data", join_specs(specs)]
 
 
 def _without_check(words: list[str]) -> list[str]:

@@ -5,10 +5,13 @@ of a folder or of a file, and the path is in the checkpoint, which stays with th
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+from dcgan.config import is_joined, join_specs, split_specs
 from dcgan.data.torchvision import TORCHVISION_SETS
 from dcgan.errors import UserError
+from dcgan.files import printable
 
 BUILT_IN_SETS = ("mnist", "stacked-mnist")
 """Sets that need no files but those of the package."""
@@ -27,13 +30,47 @@ def is_hub_set(data: str) -> bool:
 
 
 def is_path(data: str) -> bool:
-    """Return whether an image set is opened by a path, not by a name."""
-    return not (is_named_set(data) or is_hub_set(data))
+    """Return whether an image set is opened by a path, not by a name; of joined sets, whether any is."""
+    return any(not (is_named_set(spec) or is_hub_set(spec)) for spec in split_specs(data))
 
 
 def absolute_path(data: str) -> str | None:
-    """Return the absolute path of an image set; None for a set that is opened by its name."""
-    return os.path.abspath(Path(data).expanduser()) if is_path(data) else None
+    """Return the absolute path of an image set; None for a set that is opened by its name.
+
+    Of joined sets, the text that names them with absolute paths.
+    """
+    if not is_path(data):
+        return None
+    return join_specs(
+        [os.path.abspath(Path(spec).expanduser()) if is_path(spec) else spec for spec in split_specs(data)]
+    )
+
+
+def find_places(recorded: str | None, name: str) -> tuple[list[str], list[str]]:
+    """Return where the image set of a run may be, and those of these places where there is something.
+
+    Args:
+        recorded: its absolute path when the run was saved, if that is known.
+        name: what the settings call it, which is looked for from the current folder. Of joined sets, each may have
+            stayed or moved by itself.
+    """
+    local = absolute_path(name)
+    places = list(dict.fromkeys(filter(None, (recorded, local))))
+    if recorded and local and is_joined(name):
+        pairs = zip(split_specs(recorded), split_specs(local), strict=False)
+        places.append(join_specs([first if _exists(first) else second for first, second in pairs]))
+        places = list(dict.fromkeys(places))
+    return places, [place for place in places if all(map(_exists, split_specs(place)))]
+
+
+def describe_missing(places: Iterable[str]) -> str:
+    """Return the paths of places at which there is nothing, for an error line."""
+    paths = dict.fromkeys(spec for place in places for spec in split_specs(place) if not _exists(spec))
+    return " or ".join(map(printable, paths))
+
+
+def _exists(spec: str) -> bool:
+    return not is_path(spec) or path_exists(spec)
 
 
 def path_exists(path: str | Path) -> bool:
@@ -57,8 +94,12 @@ def public_name(path: str) -> str:
 
 def public_data_name(data: str) -> str:
     """Return the name of an image set as it may be shown to others; a path never becomes the name of another set."""
-    name = public_name(data)
-    return f"./{name}" if name != data and is_named_set(name) else name
+    return join_specs([_public_spec(spec) for spec in split_specs(data)])
+
+
+def _public_spec(spec: str) -> str:
+    name = public_name(spec)
+    return f"./{name}" if name != spec and (is_named_set(name) or is_joined(name)) else name
 
 
 def check_not_empty(data: str) -> None:
@@ -67,5 +108,5 @@ def check_not_empty(data: str) -> None:
     Raises:
         UserError: it is empty.
     """
-    if not data.strip():
+    if not all(spec.strip() for spec in split_specs(data)):
         raise UserError("the name of the data is empty: give a name, a folder or a file (a dot is this folder)")

@@ -5,17 +5,16 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dcgan.config import check_value_range
+from dcgan.config import check_value_range, is_joined, split_specs
 from dcgan.data import heldout, mnist, stacked
 from dcgan.data.arrays import StoredImages, read_npy, read_npz
 from dcgan.data.classes import compact_labels, keep_trained_classes
@@ -24,8 +23,18 @@ from dcgan.data.digests import Digests, digest_images
 from dcgan.data.folder import list_folder, list_zip
 from dcgan.data.hub import fetch_hub_set
 from dcgan.data.idx import find_idx_files, read_idx_files
+from dcgan.data.image_set import ImageSet as ImageSet  # callers find what `open_images` returns beside it
+from dcgan.data.joined import join_sets
 from dcgan.data.listing import ImageFile, Listing
-from dcgan.data.location import BUILT_IN_SETS, check_not_empty, is_hub_set, is_named_set, path_exists
+from dcgan.data.location import (
+    BUILT_IN_SETS,
+    check_not_empty,
+    is_hub_set,
+    is_named_set,
+    is_path,
+    path_exists,
+    public_data_name,
+)
 from dcgan.data.members import read_file_bytes
 from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.parquet import list_parquet
@@ -46,50 +55,6 @@ MAX_HEADERS_READ = 1000
 """Image files whose size is read, spread evenly, to suggest a size for all."""
 FALLBACK_SIZE = (32, 32)
 """Height and width that are suggested if no header can be read."""
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """A split of an image set.
-
-    Attributes:
-        name: what the set was opened by: its name or path, printable.
-        pixels: uint8 (N, C, H, W). The pixels of a folder or a file are mapped from the cache, so they may be larger
-            than memory.
-        labels: int64 (N,), or None without classes.
-        classes: a printable name for each label; empty without classes.
-        content_key: stands for the content and for how it was prepared: sets with equal keys have equal images in
-            equal order.
-        original_size: the size of the images before, height first, such as `64x48` or `16x16 to 640x480`.
-        skipped_files: (name, reason) of each file that cannot be used.
-        columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, and `indices` (position in
-            the listing or in the array); empty for sets that are opened by name.
-        mode_names: names for the numbers in `columns["modes"]`.
-        pictures_key: stands for the images of all splits, however they are labeled and prepared; empty for sets that
-            are opened by name.
-        value_range: the values that became 0 and 255 in images of more than 8 bits; None if there are no such images.
-        notices: lines about what was guessed and what was passed over.
-        no_classes_reason: why there are no classes; empty if there are.
-        rules: see `rules`.
-    """
-
-    name: str
-    pixels: Tensor
-    labels: Tensor | None
-    classes: tuple[str, ...]
-    content_key: str = ""
-    original_size: str = ""
-    skipped_files: tuple[tuple[str, str], ...] = ()
-    columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-    mode_names: tuple[str, ...] = ()
-    pictures_key: str = ""
-    value_range: ValueRange | None = None
-    notices: tuple[str, ...] = ()
-    no_classes_reason: str = ""
-    rules: int = CURRENT_RULES
-
-    def __len__(self) -> int:
-        return len(self.pixels)
 
 
 @dataclass(frozen=True)
@@ -132,7 +97,8 @@ def open_images(
 
     Args:
         data: `mnist`, `stacked-mnist`, a name of torchvision's, a folder of images, of `.parquet` or `.tar`
-            files or of IDX files, a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file, or `hf:USER/NAME`.
+            files or of IDX files, a `.zip`, `.tar`, `.parquet`, `.npz` or `.npy` file, or `hf:USER/NAME`; or
+            several of them that are joined, see `dcgan.config.join_specs`.
         split: `train`, `validation`, `test` or `all`. A set that has its own test split uses that, and its validation
             split is a part of `train`. Any other set holds a tenth of its images out of `train`: one half of it is the
             validation split, the other half is the test split.
@@ -153,6 +119,8 @@ def open_images(
     if value_range is not None:
         check_value_range(*value_range)
     options = _Options(size, channels, fit, value_range, rules)
+    if is_joined(data):
+        return _open_joined(data, split, options, seed)
     if is_named_set(data):
         return _open_named_set(data, split, options, seed)
     return _select_split(data, _prepare_path(data, options), split, rules)
@@ -163,11 +131,70 @@ def list_file_names(data: str) -> list[str]:
 
     `columns["indices"]` of an image set are indices into this list.
     """
+    if is_joined(data):
+        specs = split_specs(data)
+        lists = [[f"{printable(public_data_name(spec))}: {name}" for name in list_file_names(spec)] for spec in specs]
+        # The indices of joined sets take turns, see `dcgan.data.joined`; arrays have no names.
+        rows = zip_longest(*lists, fillvalue="") if all(lists) else ()
+        return [name for row in rows for name in row]
     if is_named_set(data):
         return []
-    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
-    listing = _list_images(path, CURRENT_RULES)
+    listing = _list_images(_find_path(data), CURRENT_RULES)
     return [] if listing is None else [printable(file.name) for file in listing.files]
+
+
+def _open_joined(data: str, split: str, options: _Options, seed: int) -> ImageSet:
+    """Open several sets as one. Without a size, it is one that suits the sizes of the sets, each of which counts once.
+
+    Raises:
+        UserError: one of them cannot be used, or they cannot be joined.
+    """
+    specs = split_specs(data)
+    places = [os.path.realpath(Path(spec).expanduser()) if is_path(spec) else spec for spec in specs]
+    twice = [spec for number, spec in enumerate(specs) if places[number] in places[:number]]
+    if twice:
+        raise UserError(f"{printable(twice[0])} is named twice: join different sets")
+    size = options.size or suggest_size(np.array([_suggest_own_size(spec, options) for spec in specs]))
+
+    def open_part(spec: str, split: str) -> ImageSet:
+        # Sets with names have 8 bits: the range of others would change nothing but the key of their content.
+        value_range = None if is_named_set(spec) else options.value_range
+        return open_images(
+            spec,
+            split,
+            size=size,
+            channels=options.channels,
+            fit=options.fit,
+            seed=seed,
+            value_range=value_range,
+            rules=options.rules,
+        )
+
+    return join_sets(printable(data), specs, split, open_part)
+
+
+def _suggest_own_size(spec: str, options: _Options) -> tuple[int, int]:
+    """Return the (height, width) that suits one set."""
+    if is_named_set(spec):
+        height, width = _read_named_set(spec, "test", 0, options.rules)[0].shape[-2:]
+        return suggest_size(np.array([(height, width)]))
+    path = _find_path(spec)
+    listing = _list_images(path, options.rules)
+    if listing is not None:
+        return suggest_size(np.array(_read_sizes(listing)))
+    return suggest_size(np.array([part.shape[:2] for part in _read_arrays(path, options)[0]]))
+
+
+def _find_path(data: str) -> Path:
+    """Return the path of a set that has no name of its own; a set of the Hub is in the cache.
+
+    Raises:
+        UserError: there is nothing.
+    """
+    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
+    if not path_exists(path):
+        raise UserError(f"there is no data {data!r}{_suggestion(path)}")
+    return path
 
 
 def _list_images(path: Path, rules: int) -> Listing | None:
@@ -226,22 +253,25 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
 
 def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
-    set_name, values = printable(data), options.value_range
-    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
-    if not path_exists(path):
-        raise UserError(f"there is no data {data!r}{_suggestion(path)}")
+    path = _find_path(data)
     if (listing := _list_images(path, options.rules)) is not None:
-        return _prepare_listing(listing, options, set_name)
-    suffix = path.suffix.lower()
+        return _prepare_listing(listing, options, printable(data))
+    return _prepare_arrays(*_read_arrays(path, options), options, printable(data))
+
+
+def _read_arrays(path: Path, options: _Options) -> tuple[list[StoredImages], list[Path]]:
+    """Return the arrays of IDX files or of NumPy's, and the files that hold them.
+
+    Raises:
+        UserError: they are damaged, or the file is of another kind.
+    """
     if path.is_dir():
         idx_files = find_idx_files(path)
-        files = sorted(idx_files[0].parent.glob("*ubyte*"))
-        return _prepare_arrays(read_idx_files(idx_files), files, options, set_name)
-    if suffix == ".npy":
-        return _prepare_arrays([read_npy(path, values)], [path], options, set_name)
-    if suffix == ".npz":
-        return _prepare_arrays([read_npz(path, values)], [path], options, set_name)
-    raise UserError(f"{set_name} is a file of a kind that is not read: give {FILE_KINDS}")
+        return read_idx_files(idx_files), sorted(idx_files[0].parent.glob("*ubyte*"))
+    readers = {".npy": read_npy, ".npz": read_npz}
+    if (read := readers.get(path.suffix.lower())) is None:
+        raise UserError(f"{printable(str(path))} is a file of a kind that is not read: give {FILE_KINDS}")
+    return [read(path, options.value_range)], [path]
 
 
 def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _OpenedSet:

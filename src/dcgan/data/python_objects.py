@@ -6,9 +6,9 @@ A run then knows its pictures by that file, so it can be resumed, evaluated and 
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import length_hint
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
+from dcgan.config import join_specs
 from dcgan.errors import UserError
 from dcgan.system.resources import check_memory
 
@@ -33,9 +34,10 @@ def data_path(data: object) -> str:
     """Return what `--data` takes: a name or a path as it is, and for other objects the path of a file in the cache.
 
     Args:
-        data: a name, a path, or pictures: an array or a tensor (N, H, W), (N, H, W, C) or (N, C, H, W); a pair of such
-            an array and labels (N,); a `Dataset`, a `DataLoader` or another iterable of pictures or of pairs of a
-            picture and a label. Pictures are uint8, or floats that are all in [0, 1] or all in [-1, 1], or Pillow's.
+        data: a name, a path, a list of names and paths of sets that are joined, or pictures: an array or a tensor
+            (N, H, W), (N, H, W, C) or (N, C, H, W); a pair of such an array and labels (N,); a `Dataset`, a
+            `DataLoader` or another iterable of pictures or of pairs of a picture and a label. Pictures are uint8, or
+            floats that are all in [0, 1] or all in [-1, 1], or Pillow's.
             They are read once: what a transform draws at random is drawn once.
 
     Raises:
@@ -43,6 +45,8 @@ def data_path(data: object) -> str:
     """
     if isinstance(data, str | os.PathLike):
         return os.fspath(data)
+    if isinstance(data, list | tuple) and any(isinstance(spec, str | os.PathLike) for spec in data):
+        return _join_paths(data)
     name = re.sub(r"\W+", "_", type(_source(data)).__name__)
     pictures, labels = _collect(data, name)
     pixels = _to_uint8(pictures, name)
@@ -54,6 +58,16 @@ def data_path(data: object) -> str:
         with new_cache_entry(key) as entry:
             np.savez(entry / path.name, **arrays)
     return str(path)
+
+
+def _join_paths(specs: Sequence[object]) -> str:
+    """Return the text that names several sets by their names and paths."""
+    others = [spec for spec in specs if not isinstance(spec, str | os.PathLike)]
+    if others:
+        raise UserError(
+            f"data must be names and paths only, or pictures only: a list of both has a {type(others[0]).__name__}"
+        )
+    return join_specs([os.fspath(cast(str, spec)) for spec in specs])
 
 
 def _source(data: object) -> object:

@@ -6,7 +6,7 @@ real pictures -> the same features, kept in the cache         -> the floor: real
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from dcgan.cache import cache_key
+from dcgan.config import join_specs
 from dcgan.evaluation.compute import (
     DISTANCES_OF_SETS,
     MAX_MANIFOLD_IMAGES,
@@ -77,7 +78,7 @@ MIN_FOR_NEIGHBORS = 500
 def evaluate(
     source: str | os.PathLike[str] | Model,
     *,
-    data: str | None = None,
+    data: str | Sequence[str] | None = None,
     split: str | None = None,
     n: int | None = None,
     features: str | None = None,
@@ -98,7 +99,8 @@ def evaluate(
     Args:
         source: a run folder, a saved model's folder, the name of a model that comes with the package, a Hub id, an
             `.npz` of samples, a folder of pictures, or a loaded model.
-        data: the real pictures; by default the data that the model was trained on.
+        data: the real pictures, or a list of several sets that are joined; by default the data that the model was
+            trained on.
         split: the split of the data that the samples are compared with: `test`, `validation`, `train` or `all`. By
             default `test`, or `all` if the test split has fewer than 50 pictures.
         n: the number of samples that each metric is computed from: by default 10,000, or 26,000 of stacked digits, but
@@ -132,7 +134,7 @@ def evaluate(
     start = time.perf_counter()
     task = open_task(
         source,
-        data=data,
+        data=data if data is None or isinstance(data, str) else join_specs(data),
         split=split,
         n=n,
         features=features,

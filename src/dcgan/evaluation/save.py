@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dcgan.data.location import public_name
+from dcgan.data.location import public_data_name, public_name
 from dcgan.errors import UserError
 from dcgan.evaluation.copies import CopyCheck, write_nearest_table
 from dcgan.evaluation.grids import make_class_grid, make_group_grid, make_nearest_grid
@@ -31,7 +31,7 @@ def save_evaluation(
         with atomic_folder(folder.evaluation) as temporary:
             rows = _write_sheets(temporary, task, check)
             origin = {"step": trained.get("step"), "images_seen": trained.get("images_seen"), **rows}
-            names = {"source": public_name(evaluation.source), "data": public_name(evaluation.data)}
+            names = {"source": public_name(evaluation.source), "data": public_data_name(evaluation.data)}
             write_json(temporary / "figures.json", origin | evaluation.as_json() | names)
     except OSError as error:
         if task.show_progress:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan.config import Config
-from dcgan.data.location import absolute_path, is_path, path_exists
+from dcgan.data.location import describe_missing, find_places, is_path
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange, value_range_of
@@ -95,12 +95,11 @@ def open_training_data(
     """
     if not is_path(training.name):
         return training.name, open_at(training.name)
-    places = list(dict.fromkeys(filter(None, (training.record.path, absolute_path(training.name)))))
-    existing = [place for place in places if path_exists(place)]
-    where = " or ".join(map(printable, places))
+    places, existing = find_places(training.record.path, training.name)
     if not existing:
         raise UserError(
-            f"there is no data {where}, which {printable(model_name)} was trained on: give --data if it has moved"
+            f"there is no data {describe_missing(places)}, which {printable(model_name)} was trained on: give "
+            "--data if it has moved"
         )
     for place in existing:
         try:

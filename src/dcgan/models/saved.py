@@ -63,7 +63,7 @@ class SavedGenerator(
     nn.Module,
     PyTorchModelHubMixin,
     library_name="dcgan",
-    license="mit",
+    license="unknown",  # of the weights, which only their owner can say
     pipeline_tag="unconditional-image-generation",
     tags=["gan", "unconditional-image-generation"],
     model_card_template=MODEL_CARD_TEMPLATE,

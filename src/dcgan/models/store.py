@@ -54,7 +54,7 @@ def save_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] |
     """
     with atomic_folder(folder) as temporary:
         try:
-            _write_generator(generator, temporary, trained)
+            write_generator(generator, temporary, trained)
         except SafetensorError as error:
             raise UserError(f"cannot write {folder}: {error}") from None
 
@@ -66,7 +66,8 @@ def find_generator_class(family: object) -> type[SavedGenerator] | None:
     return FAMILIES[family].load().Generator if isinstance(family, str) and family in FAMILIES else None
 
 
-def _write_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
+def write_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
+    """Write the files of a saved generator into a folder that exists: see `save_generator`."""
     if isinstance(generator, SavedGenerator) and find_generator_class(generator.family) is type(generator):
         generator.trained = trained or generator.trained
         generator.save_pretrained(folder)

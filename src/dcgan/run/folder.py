@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast, get_args
 
-from dcgan.config import Config, ScoreKind, config_to_json, read_config
+from dcgan.config import Config, ScoreKind, config_to_json, read_config, short_name
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, atomic_file, current_folder, read_json, recover_interrupted_folder, write_json
 from dcgan.presets import train_command
@@ -267,7 +267,7 @@ def name_in_runs(data: str) -> str:
 
     It has letters of any alphabet, digits, `_`, `.` and `-`: a shell needs no quotes for it.
     """
-    return re.sub(r"[^\w.-]+", "_", Path(data).expanduser().absolute().stem)
+    return re.sub(r"[^\w.-]+", "_", short_name(data))
 
 
 def _make_next_folder(runs: Path, config: Config) -> Path:

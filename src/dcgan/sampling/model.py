@@ -338,6 +338,8 @@ def _download_from_hub(hub_id: str) -> Path:
 
     try:
         return Path(snapshot_download(hub_id, allow_patterns=["config.json", "model.safetensors"]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except LocalEntryNotFoundError as error:
+        raise UserError(f"there is no folder {hub_id}, and the Hub cannot be reached: {error_reason(error)}") from None
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = error_reason(error)
         raise UserError(f"there is no folder {hub_id}, and the Hub has no model of that name: {reason}") from None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcgan.config import split_specs
 from dcgan.data.location import is_named_set
 from dcgan.errors import UserError
 from dcgan.files import printable
@@ -36,17 +37,20 @@ class DataRoots:
     def check(self, data: str) -> None:
         """Refuse data that is neither built in nor below one of the folders; whether it exists is not looked up.
 
+        Of joined sets, each is checked.
+
         Raises:
             UserError: the line names what was asked for, and how to allow it.
         """
-        if is_named_set(data):
-            return
-        path = _real_path(os.path.expanduser(data))
-        if not any(path.is_relative_to(_real_path(root)) for root in self.paths):
-            raise UserError(
-                f"the studio may not read {printable(data)[:MAX_DATA_CHARS]!r}: start it with --data-root FOLDER to "
-                "allow the data in a folder"
-            )
+        for spec in split_specs(data):
+            if is_named_set(spec):
+                continue
+            path = _real_path(os.path.expanduser(spec))
+            if not any(path.is_relative_to(_real_path(root)) for root in self.paths):
+                raise UserError(
+                    f"the studio may not read {printable(spec)[:MAX_DATA_CHARS]!r}: start it with --data-root FOLDER "
+                    "to allow the data in a folder"
+                )
 
 
 def default_data_roots() -> DataRoots:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
+from dcgan.config import short_name
 from dcgan.data.location import is_named_set
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
@@ -249,7 +250,7 @@ class Trainings:
         self._check_not_busy()
         # The data of a folder decide only when they are read, which takes longer than an answer may.
         prefix = preset or (DEFAULT_PRESET if is_named_set(data) else "train")
-        stem = f"{prefix}-{re.sub(r'[^a-zA-Z0-9_-]+', '_', Path(data).stem)[:MAX_DATA_CHARS]}"
+        stem = f"{prefix}-{re.sub(r'[^a-zA-Z0-9_-]+', '_', short_name(data))[:MAX_DATA_CHARS]}"
         for number in range(1, MAX_RUN_NUMBER):
             name = f"{stem}-{number}"
             if not os.path.lexists(self._store.path / name):

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from dcgan.config import DURATIONS, NO_DURATION, Config
-from dcgan.data.location import absolute_path, check_not_empty, is_path, path_exists, public_data_name
+from dcgan.data.location import check_not_empty, describe_missing, find_places, is_path, public_data_name
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.devices.connect import Devices, barrier, first_process_first, with_launcher_devices
 from dcgan.errors import UserError
@@ -137,12 +137,10 @@ def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, give
         return given
     if not is_path(config.data):
         return config.data
-    places = list(dict.fromkeys(filter(None, (record.data_path, absolute_path(config.data)))))
-    existing = [place for place in places if path_exists(place)]
+    places, existing = find_places(record.data_path, config.data)
     if not existing:
         raise UserError(
-            f"{folder.path} cannot be resumed: its pictures are not at {' or '.join(map(printable, places))}: give "
-            "--data"
+            f"{folder.path} cannot be resumed: its pictures are not at {describe_missing(places)}: give --data"
         )
     if len(existing) == 1:
         return existing[0]
