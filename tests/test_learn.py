@@ -284,7 +284,7 @@ def test_the_reference_has_every_command_and_its_flags(site: Path):
 
 
 def test_the_korean_site_says_which_pages_are_in_english_only(site: Path):
-    assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "results" / "index.html")
+    assert "이 페이지는 영어로만 있습니다" in read_text(site / "ko" / "experiments" / "index.html")
     assert "이 페이지는 영어로만 있습니다" not in read_text(site / "ko" / "install" / "index.html")
     assert "패키지 인덱스에 올리지 않았습니다" in read_text(site / "ko" / "install" / "index.html")
 

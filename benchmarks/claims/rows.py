@@ -78,7 +78,9 @@ def _format_spread(spread: Results, least: float = -math.inf) -> str:
 
 def better_digits(results: Results) -> ClaimRow:
     """(a) DCGAN draws much better digits than the vanilla GAN."""
-    fair_lines, other_lines, significant_results = [], [], []
+    fair_lines: list[str] = []
+    other_lines: list[str] = []
+    significant_results = []
     for comparison in _comparisons(results):
         for metric, test in comparison["better_digits"].items():
             is_distance = metric.startswith("frechet")

@@ -197,8 +197,6 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
     if value_range is not None and data.value_range is None:
         notices.append(f"{data.name}: --value-range changes nothing, because all pictures have 8 bits")
     n, (channels, height, width) = len(data), data.pixels.shape[1:]
-    if n < TOO_FEW_PICTURES and not is_named_set(data.name):
-        notices.append(f"{data.name}: {too_few_text(n)}")
     if data.original_size != f"{height}x{width}":
         notices.append(
             f"{data.name}: {n:,} pictures of {data.original_size}, {channels} channel{'s' * (channels > 1)}, resized "
@@ -210,6 +208,8 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
             f"{data.name}: {count:,} file{'s' * (count != 1)} cannot be used, such as {name} ({reason}); skipped.json "
             "lists all"
         )
+    if n < TOO_FEW_PICTURES and not is_named_set(data.name):
+        notices.append(f"{data.name}: {too_few_text(n)}")
     return notices
 
 
