@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 import dcgan
 from dcgan import UserError
+from dcgan.data.open import open_images
 from dcgan.data.python_objects import data_path
 from tests.conftest import SMALL, cached_set_names
 
@@ -164,3 +165,50 @@ def test_a_run_of_a_dataset_trains_and_resumes_and_other_pictures_are_refused(tm
     dcgan.resume(run, data=(pictures, np.arange(40) % 2), steps=5, show_progress=False)
     with pytest.raises(UserError, match="holds other pictures now than when the run began"):
         dcgan.resume(run, data=(255 - pictures, np.arange(40) % 2), steps=6, show_progress=False)
+
+
+class Named(Pictures):
+    """A set whose attribute `classes` names its labels, as torchvision's sets have it."""
+
+    def __init__(self, classes: Any) -> None:
+        super().__init__([(picture, int(label)) for picture, label in zip(GRAY, LABELS, strict=True)])
+        self.classes = classes
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, DataLoader, lambda data: Subset(data, range(12))])
+def test_the_model_keeps_the_names_of_the_classes_of_a_dataset(tmp_path: Path, wrap: Any):
+    data = wrap(Named(["cat", "a dog", "owl", "never seen"]))
+    run = dcgan.train("dcgan", data=data, out=tmp_path / "r", conditional=True, **{**SMALL, "steps": 1})
+    model = dcgan.load(run)
+    assert model.classes == ("cat", "a dog", "owl")
+    assert model.labels(1, "owl").tolist() == [2]
+    dcgan.resume(run, steps=2)
+    dcgan.resume(run, steps=3, data=data)
+    assert dcgan.load(run).classes == ("cat", "a dog", "owl")
+
+
+@pytest.mark.parametrize(
+    "classes", [["cat", "dog"], ["x", "x", "y"], [0, 1, 2], "cat", None, ["a", "", "b"], ["c" * 201] * 3]
+)
+def test_classes_that_do_not_name_all_labels_leave_the_numbers(classes: Any):
+    assert open_images(data_path(Named(classes))).classes == ("0", "1", "2")
+
+
+def test_a_run_that_knew_numbers_only_is_resumed_with_names(tmp_path: Path):
+    """Earlier versions did not read the names: the pictures and labels are the same."""
+    settings = {**SMALL, "steps": 1, "conditional": True}
+    run = dcgan.train("dcgan", data=Pictures(Named(None).items), out=tmp_path / "r", **settings)
+    assert dcgan.load(run).classes == ("0", "1", "2")
+    dcgan.resume(run, steps=2, data=Named(["cat", "dog", "owl"]))
+    assert dcgan.load(run).classes == ("cat", "dog", "owl")
+
+
+def test_an_npz_may_name_its_classes(tmp_path: Path):
+    labels = LABELS * 2  # 0, 2, 4
+    for names, classes in (
+        (np.array(["a", "b", "c", "d", "e"]), ("a", "c", "e")),
+        (np.array(["a", "b"]), ("0", "2", "4")),
+        (np.arange(5), ("0", "2", "4")),
+    ):
+        np.savez(tmp_path / f"{len(names)}{names.dtype}.npz", images=GRAY, labels=labels, class_names=names)
+        assert open_images(str(tmp_path / f"{len(names)}{names.dtype}.npz")).classes == classes

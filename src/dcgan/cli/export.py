@@ -29,6 +29,8 @@ class Export:
     runs the generator in the visitor's browser; `space` is a folder with a Gradio page for the Hub's Spaces."""
     for_torch_fidelity: FlagCreatePairsOff[bool] = False
     """ONNX whose output is uint8 with three channels, as torch-fidelity's command needs it."""
+    half: FlagCreatePairsOff[bool] = False
+    """ONNX in half precision (float16): half the size, within 8 of 255 levels of the float32 file."""
     single_file: FlagCreatePairsOff[bool] = False
     """The web bundle as one .html file, which can be opened from the disk too."""
     push: str | None = None
@@ -47,33 +49,44 @@ class Export:
         """Refuse flags of another format, and a path that cannot be written, before anything is loaded."""
         from dcgan.sampling.output import check_output_path
 
-        formats = {"--for-torch-fidelity": "onnx", "--single-file": "web", "--push": "safetensors"}
-        formats |= {"--license": "safetensors"}
-        is_given = [self.for_torch_fidelity, self.single_file, self.push is not None, self.license is not None]
-        for (flag, needed), given in zip(formats.items(), is_given, strict=True):
+        flags = {
+            "--for-torch-fidelity": ("onnx", self.for_torch_fidelity),
+            "--half": ("onnx", self.half),
+            "--single-file": ("web", self.single_file),
+            "--push": ("safetensors", self.push is not None),
+            "--license": ("safetensors", self.license is not None),
+        }
+        for flag, (needed, given) in flags.items():
             if given and self.format != needed:
                 raise UserError(f"{flag} can be used with --format {needed}, not with {self.format}")
+        if self.half and self.for_torch_fidelity:
+            raise UserError("--half cannot be used with --for-torch-fidelity: measure the model in full precision")
         suffix = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
         if suffix and self.out.suffix.lower() != suffix:
             raise UserError(f"cannot write {self.out}: give a {suffix}")
         check_output_path(self.out, (suffix,))
 
     def _onnx(self) -> Result:
-        from dcgan.exporting.onnx import export_onnx
+        from dcgan.exporting.half import LEVELS
+        from dcgan.exporting.onnx import OPSET_VERSION, export_onnx
         from dcgan.sampling.model import load
 
         model = load(self.model)
-        difference = export_onnx(model, self.out, for_torch_fidelity=self.for_torch_fidelity)
+        difference = export_onnx(model, self.out, for_torch_fidelity=self.for_torch_fidelity, half=self.half)
         network, size = model.generator, self.out.stat().st_size
         shape = "x".join(map(str, network.picture_shape))
-        text = f"{self.out}: {size:,} bytes, z {network.z_dim}, pictures {shape}, within {difference:.1e} of PyTorch"
+        distance = (
+            f"{difference * LEVELS:.1f} of 255 levels of float32" if self.half else f"{difference:.1e} of PyTorch"
+        )
+        text = f"{self.out}: {size:,} bytes, opset {OPSET_VERSION}, z {network.z_dim}, pictures {shape}, "
+        text += f"{'half precision, ' if self.half else ''}within {distance}"
         if self.for_torch_fidelity:
             text += (
                 f"\n  fidelity --input1 {shlex.quote(str(self.out))} --input1-model-z-type normal "
                 f"--input1-model-z-size {network.z_dim} --input1-model-num-classes {network.classes} "
                 "--input1-model-num-samples 10000 --input2 FOLDER --fid"
             )
-        return {"out": str(self.out), "bytes": size, "difference": difference}, text
+        return {"out": str(self.out), "bytes": size, "opset": OPSET_VERSION, "difference": difference}, text
 
     def _safetensors(self) -> Result:
         from dcgan.exporting.card import check_license

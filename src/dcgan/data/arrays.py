@@ -30,6 +30,10 @@ IMAGE_KEYS = ("arr_0", "images", "x", "x_train", "data")
 """Names that the array of images may have in an `.npz` file."""
 LABEL_KEYS = ("arr_1", "labels", "y", "y_train")
 """Names that the array of labels may have in an `.npz` file."""
+CLASS_NAMES_KEY = "class_names"
+"""The name that an array of the names of classes has in an `.npz` file."""
+MAX_NAME_CHARS = 200
+"""Characters of the name of a class."""
 DAMAGE_ERRORS = (
     ValueError,
     EOFError,
@@ -61,6 +65,7 @@ class StoredImages:
         is_test: whether these images are the set's own test split.
         value_range: the values that became 0 and 255; None if the file holds uint8.
         notices: lines about what was guessed.
+        class_names: names of the labels 0, 1, 2, ...; empty if the numbers are the names.
     """
 
     count: int
@@ -70,6 +75,7 @@ class StoredImages:
     is_test: bool = False
     value_range: ValueRange | None = None
     notices: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def read_npy(path: Path, value_range: ValueRange | None = None) -> StoredImages:
@@ -109,6 +115,8 @@ def read_npy(path: Path, value_range: ValueRange | None = None) -> StoredImages:
 def read_npz(path: Path, value_range: ValueRange | None = None) -> StoredImages:
     """Read the headers of an `.npz` file: images under `arr_0` or `images`, labels (N,) under `arr_1` or `labels`.
 
+    Names of the labels 0, 1, 2, ... may be under `class_names`, an array of texts.
+
     Args:
         path: the file.
         value_range: the values that become 0 and 255, if the file does not hold uint8.
@@ -125,6 +133,7 @@ def read_npz(path: Path, value_range: ValueRange | None = None) -> StoredImages:
         shape, dtype = _read_npz_header(archive, key, name)
         label_key = next((k for k in LABEL_KEYS if k in keys), None)
         labels = _read_npz_labels(archive, label_key, shape[0], name) if label_key and shape else None
+        names = () if labels is None or CLASS_NAMES_KEY not in keys else _read_npz_class_names(archive, name)
     arrange, image_shape = image_layout(shape, dtype, name, value_range)
 
     def read_chunks() -> Iterator[Array]:
@@ -139,7 +148,14 @@ def read_npz(path: Path, value_range: ValueRange | None = None) -> StoredImages:
         labels,
         value_range=_used_range(dtype, value_range),
         notices=describe_layout(shape),
+        class_names=names if labels is not None and can_name_classes(names, labels) else (),
     )
+
+
+def can_name_classes(names: Sequence[object], labels: Array) -> bool:
+    """Return whether names can be those of the labels 0, 1, 2, ...: different texts, enough and not too long."""
+    are_texts = all(isinstance(name, str) and name.strip() and len(name) <= MAX_NAME_CHARS for name in names)
+    return are_texts and len(set(names)) == len(names) <= MAX_CLASSES and int(labels.max(initial=-1)) < len(names)
 
 
 @contextlib.contextmanager
@@ -282,6 +298,17 @@ def _read_npz_labels(archive: zipfile.ZipFile, key: str, count: int, name: str) 
         labels = np.frombuffer(read_exactly(file, count * dtype.itemsize), dtype).astype(np.int64)
     _check_labels(labels, name)
     return labels
+
+
+def _read_npz_class_names(archive: zipfile.ZipFile, name: str) -> tuple[str, ...]:
+    """Return the texts under `class_names`; none if what is there has another type, which means something else."""
+    shape, dtype = _read_npz_header(archive, CLASS_NAMES_KEY, name)
+    if dtype.kind != "U" or len(shape) != 1 or shape[0] > MAX_CLASSES or dtype.itemsize > 4 * MAX_NAME_CHARS:
+        return ()
+    with archive.open(f"{CLASS_NAMES_KEY}.npy") as file:
+        _read_npy_header(file)
+        texts = np.frombuffer(read_exactly(file, shape[0] * dtype.itemsize), dtype)
+    return tuple(map(printable, texts.tolist()))
 
 
 def _check_labels(labels: Array, name: str) -> None:

@@ -16,7 +16,8 @@ def keep_trained_classes(
 ) -> tuple[list[StoredImages], tuple[str, ...], list[str]]:
     """Return the parts with classes 0, 1, 2, ..., the names of the classes, and lines about what changed.
 
-    The names are the numbers that the files use. Test images of other classes get the label -1 and are left out.
+    The names are those in the files, otherwise the numbers that the files use. Test images of other classes get the
+    label -1 and are left out.
     """
     labels = [part.labels for part in parts if part.labels is not None]
     if not labels:
@@ -25,16 +26,21 @@ def keep_trained_classes(
         return list(parts), tuple(map(str, range(1 + max(int(part.max(initial=-1)) for part in labels)))), []
     train_labels = [part.labels for part in parts if part.labels is not None and not part.is_test]
     numbers = np.unique(np.concatenate(train_labels))
+    given = next((part.class_names for part in parts if part.class_names), ())
+
+    def name_of(number: int) -> str:
+        return given[number] if number < len(given) else str(number)
+
     new_parts, left_out = [], Counter[str]()
     for part in parts:
         if part.labels is None:
             new_parts.append(part)
             continue
         new_labels, is_known = compact_labels(part.labels, numbers)
-        left_out.update(map(str, part.labels[~is_known].tolist()))
+        left_out.update(map(name_of, part.labels[~is_known].tolist()))
         new_parts.append(replace(part, labels=new_labels))
     notices = [*describe_gaps(numbers.tolist()), *describe_left_out(left_out)]
-    return new_parts, tuple(map(str, numbers.tolist())), notices
+    return new_parts, tuple(map(name_of, numbers.tolist())), notices
 
 
 def compact_labels(labels: Array, numbers: Array) -> tuple[Array, Array]:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dcgan.data.arrays import MAX_NAME_CHARS
 from dcgan.data.layout import assign_classes, without_labels
 from dcgan.data.listing import Label, Listing
 from dcgan.errors import UserError
 from dcgan.files import printable
-
-MAX_NAME_CHARS = 200
-"""Characters of the name of a class."""
 
 
 def use_labels(

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, Subset, default_collate
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.config import join_specs
+from dcgan.data.arrays import CLASS_NAMES_KEY, can_name_classes
 from dcgan.errors import UserError
 from dcgan.system.resources import check_memory
 
@@ -37,7 +38,8 @@ def data_path(data: object) -> str:
         data: a name, a path, a list of names and paths of sets that are joined, or pictures: an array or a tensor
             (N, H, W), (N, H, W, C) or (N, C, H, W); a pair of such an array and labels (N,); a `Dataset`, a
             `DataLoader` or another iterable of pictures or of pairs of a picture and a label. Pictures are uint8, or
-            floats that are all in [0, 1] or all in [-1, 1], or Pillow's.
+            floats that are all in [0, 1] or all in [-1, 1], or Pillow's. The attribute `classes` of a `Dataset` names
+            its labels 0, 1, 2, ... if it is a list of different texts, as torchvision's sets have it.
             They are read once: what a transform draws at random is drawn once.
 
     Raises:
@@ -51,10 +53,14 @@ def data_path(data: object) -> str:
     pictures, labels = _collect(data, name)
     pixels = _to_uint8(pictures, name)
     digest = hashlib.sha256(pixels.tobytes() + (b"" if labels is None else labels.tobytes())).hexdigest()
-    key = cache_key("python object", name, pixels.shape, labels is not None, digest)
+    class_names = () if labels is None else _class_names(data, labels)
+    key = cache_key(
+        *("python object", name, pixels.shape, labels is not None, digest), *([class_names] if class_names else [])
+    )
     path = cache_folder() / key / f"{name}.npz"
     if not path.is_file():
         arrays: dict[str, Any] = {"images": pixels} | ({} if labels is None else {"labels": labels})
+        arrays |= {CLASS_NAMES_KEY: np.array(class_names)} if class_names else {}
         with new_cache_entry(key) as entry:
             np.savez(entry / path.name, **arrays)
     return str(path)
@@ -75,6 +81,14 @@ def _source(data: object) -> object:
     if isinstance(data, DataLoader) and data.collate_fn is default_collate:
         return data if isinstance(data.dataset, IterableDataset) else data.dataset
     return data
+
+
+def _class_names(data: object, labels: Array) -> tuple[str, ...]:
+    """Return the names that a set has for its labels; none if it has no list of different names for all of them."""
+    while isinstance(data, DataLoader | Subset):
+        data = data.dataset
+    names = getattr(data, "classes", ())
+    return tuple(names) if isinstance(names, list | tuple) and can_name_classes(names, labels) else ()
 
 
 def _collect(data: object, name: str) -> tuple[Array, Array | None]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
+from dcgan.exporting.half import Feed, convert_to_half
 from dcgan.exporting.rounding import ROUNDING_FACTOR, ROUNDING_FLOOR, RoundingError, measure_error
 from dcgan.files import atomic_file, printable
 from dcgan.images import composite_on_white
@@ -21,6 +22,7 @@ from dcgan.system.install import install_command
 
 OPSET_VERSION = 18
 """Version of ONNX's operators: every runtime since 2023 knows it."""
+INPUT_NAMES = ("z", "label")
 TRACED_BATCH_SIZE = 2
 COMPARED_BATCH_SIZES = 1, 3, 64
 """They all differ from the batch size that is traced, so that the comparison shows that any size works."""
@@ -51,7 +53,7 @@ def to_rgb_levels(images: Tensor) -> Tensor:
     return pixels.expand(-1, 3, -1, -1)
 
 
-def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) -> float:
+def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False, half: bool = False) -> float:
     """Write a generator as ONNX and compare it with PyTorch; the file is written only if both agree.
 
     Both are compared with the same network in float64. ONNX Runtime's error may be as large as rounding makes PyTorch's
@@ -60,8 +62,15 @@ def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) ->
     The inputs are `z` (N, z_dim) and, with classes, `label` int64 (N,). The output is `images`, float32 (N, C, H, W)
     in [-1, 1], or uint8 (N, 3, H, W) for torch-fidelity.
 
+    Args:
+        model: the generator.
+        out: the file.
+        for_torch_fidelity: write uint8 images.
+        half: convert the file that was compared to half precision, see `dcgan.exporting.half`.
+
     Returns:
-        The largest difference between ONNX Runtime's values, which are in [-1, 1], and those of PyTorch in float64.
+        The largest difference between ONNX Runtime's values, which are in [-1, 1], and those of PyTorch in float64; in
+        half precision, those of ONNX Runtime in float32.
 
     Raises:
         UserError: the extra `export` is not installed, `out` cannot be written, or the two differ.
@@ -79,6 +88,8 @@ def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False) ->
                     f"in float32 by {float32_error}: rounding explains at most {ROUNDING_FACTOR:.0f} times that and "
                     f"{ROUNDING_FLOOR:.0e}: nothing was written"
                 )
+            if half:
+                return convert_to_half(temporary, [_feed(model, n) for n in COMPARED_BATCH_SIZES])
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
     return onnx_error.largest
@@ -100,12 +111,17 @@ def _example_inputs(model: Model, n: int) -> tuple[Tensor, ...]:
     return (z,) if labels is None else (z, labels)
 
 
+def _feed(model: Model, n: int) -> Feed:
+    """Return the example inputs by their names in the file."""
+    return {name: tensor.numpy() for name, tensor in zip(INPUT_NAMES, _example_inputs(model, n), strict=False)}
+
+
 def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Write the network with torch's older exporter.
 
     The newer one needs one more package, and fixes the batch size of some networks.
     """
-    names = ["z", "label"][: len(inputs)]
+    names = list(INPUT_NAMES[: len(inputs)])
     torch.onnx.register_custom_op_symbolic("aten::vdot", _vdot_symbolic, OPSET_VERSION)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         # It warns that it is the older one, and that traced sizes may be fixed; `_measure_errors` checks the latter.
@@ -141,8 +157,7 @@ def _measure_errors(model: Model, path: Path) -> tuple[RoundingError, RoundingEr
     differences, float32_differences = [], []
     for n in COMPARED_BATCH_SIZES:
         inputs = _example_inputs(model, n)
-        feed = {node.name: tensor.numpy() for node, tensor in zip(session.get_inputs(), inputs, strict=True)}
-        images: npt.NDArray[np.generic] = session.run(None, feed)[0]
+        images: npt.NDArray[np.generic] = session.run(None, _feed(model, n))[0]
         expected = precise_generator(*(t.double() if t.is_floating_point() else t for t in inputs))
         differences.append(_differences(torch.from_numpy(images), expected).flatten())
         float32_differences.append((model.generator(*inputs).double() - expected).flatten())
