@@ -16,10 +16,11 @@ from dcgan.cli.main import run as command
 from dcgan.config import Config, config_from_json, config_to_json
 from dcgan.presets import train_command
 from dcgan.run.folder import RunFolder
+from dcgan.run.lock import lock_run
 from dcgan.training import loggers, loop, validate
 from dcgan.training.callbacks import EndReason, MessageEvent
 from dcgan.training.loggers import LOGGERS, LoggedRun, LoggerEntry
-from tests.conftest import SMALL, SMALL_FLAGS
+from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
 from tests.extras import require
 
 pytestmark = [pytest.mark.usefixtures("without_report"), pytest.mark.filterwarnings("ignore")]  # other packages warn
@@ -115,6 +116,76 @@ def test_evaluations_are_logged(tmp_path: Path, recorder: Recorder, monkeypatch:
     assert [told for told in recorder.told if told[:2] == ("metrics", names)] == [
         ("metrics", names, 32), ("metrics", names, 64)
     ]  # fmt: skip
+
+
+def train_on_few(tmp_path: Path, steps: int, *names: str) -> RunFolder:
+    """Train on a set of few pictures, which is evaluated fast."""
+    data = make_picture_folder(tmp_path / "pictures", 120)
+    return train(tmp_path / "r", steps, *names, data=str(data))
+
+
+def evaluate_command(folder: RunFolder, *words: str) -> int:
+    flags = ["--features", "random", "--n", "50", "--split", "all", "--skip-copies"]
+    return command(["evaluate", str(folder.path), *flags, *words])
+
+
+def test_an_evaluation_after_the_training_is_logged_under_the_same_id(tmp_path: Path, recorder: Recorder):
+    folder = train_on_few(tmp_path, 4, "recorder")
+    (run_id,) = logged_ids(folder).values()
+    recorder.told.clear()
+    assert evaluate_command(folder) == 0
+    start, (kind, names, images_seen), finish = recorder.told
+    assert (start, finish) == (("start", run_id, True, 64), ("finish", "finished"))
+    assert (kind, images_seen) == ("metrics", 64)
+    assert {"evaluate_random_all/precision", "evaluate_random_all/recall"} <= names
+    assert len(names) == len(json.loads((folder.evaluation / "figures.json").read_text())["metrics"])
+    assert logged_ids(folder) == {"recorder": run_id}
+
+
+def test_an_evaluation_of_a_run_without_loggers_tells_none(
+    tmp_path: Path, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate_command(train_on_few(tmp_path, 1)) == 0
+    assert recorder.told == []
+    assert "logged" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failing", ["start", "metrics", "finish"])
+def test_a_tool_that_fails_does_not_end_an_evaluation(
+    tmp_path: Path, recorder: Recorder, failing: str, capsys: pytest.CaptureFixture[str]
+):
+    folder = train_on_few(tmp_path, 1, "recorder")
+    recorder.failing = failing
+    capsys.readouterr()
+    assert evaluate_command(folder, "--json") == 0
+    out, err = capsys.readouterr()
+    assert "precision" in json.loads(out)["metrics"]
+    assert err.endswith("the evaluation is not logged to recorder: the server is away\n")
+
+
+def test_an_evaluation_while_the_run_is_trained_is_not_logged(
+    tmp_path: Path, recorder: Recorder, capsys: pytest.CaptureFixture[str]
+):
+    folder = train_on_few(tmp_path, 1, "recorder")
+    recorder.told.clear()
+    with lock_run(folder.path):
+        assert evaluate_command(folder) == 0
+    assert "the evaluation is not logged to recorder: " in capsys.readouterr().err
+    assert recorder.told == []
+
+
+def test_the_csv_table_keeps_its_rows_when_an_evaluation_is_added(tmp_path: Path):
+    folder = train_on_few(tmp_path, 4, "csv")
+    assert evaluate_command(folder) == 0
+    dcgan.resume(folder, steps=6, show_progress=False)
+    with (folder.loggers / "csv" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [32, 64, 64, 96]
+    figures = json.loads((folder.evaluation / "figures.json").read_text())["metrics"]
+    precisions = [row["evaluate_random_all/precision"] for row in rows]
+    assert precisions[:2] + precisions[3:] == ["", "", ""]
+    assert float(precisions[2]) == figures["precision"]["mean"]
+    assert all(row["loss_d"] for row in (rows[0], rows[1], rows[3]))
 
 
 REFERENCE: Any = type("Reference", (), {"features_name": "random", "split": "validation"})()

@@ -1,14 +1,20 @@
 """Commands that measure, and show what was measured: `evaluate`, `compare`, `report`."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from dcgan.cli.result import Result
+from dcgan.errors import UserError
 from dcgan.presets import COMPARED_PRESETS
+from dcgan.system.console import print_message
+
+if TYPE_CHECKING:
+    from dcgan.metrics.results import Evaluation
 
 Split = Literal["test", "validation", "train", "all"]
 
@@ -58,7 +64,19 @@ class Evaluate:
         if (Path(self.model) / "evaluation").is_dir():
             with suppress(OSError):  # `evaluate` has already said that the run cannot be written
                 write_run_report(Path(self.model))
+            _log_to_tools(Path(self.model), evaluation)
         return evaluation.as_json(), evaluation.as_table()
+
+
+def _log_to_tools(run: Path, evaluation: "Evaluation") -> None:
+    """Give the metrics to the loggers of a run, with what they were measured by in their names."""
+    from dcgan.run.folder import RunFolder
+    from dcgan.training.loggers import log_evaluation
+
+    measured_by = re.sub(r"[^\w.-]+", "_", f"{Path(evaluation.features).name} {evaluation.split}", flags=re.ASCII)
+    metrics = {f"evaluate_{measured_by}/{name}": estimate.mean for name, estimate in evaluation.metrics.items()}
+    with suppress(UserError):  # it is a saved model beside a folder `evaluation`, not a run
+        log_evaluation(RunFolder(run), metrics, print_message)
 
 
 @dataclass(frozen=True)

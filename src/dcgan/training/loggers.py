@@ -7,7 +7,7 @@ grids. A run that is resumed goes on under the same id. Their packages are optio
 import contextlib
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -15,6 +15,7 @@ from dcgan.config import config_to_json
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import error_reason, read_json, write_json
 from dcgan.run.folder import RunFolder
+from dcgan.run.lock import lock_run
 from dcgan.system.install import install_command
 from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, SnapshotEvent, StartEvent
 from dcgan.training.trackers import (
@@ -150,6 +151,42 @@ class LoggerCallback:
                 f"logger {self._name} has failed and is off until the run is resumed: {error_reason(error)}; the "
                 "training goes on, and metrics.jsonl has everything"
             )
+
+
+def log_evaluation(run: RunFolder, metrics: Mapping[str, float], tell: Callable[[str], None]) -> None:
+    """Log an evaluation that was made after the training to each tool that knows the run, under the id of the run.
+
+    Args:
+        run: the run.
+        metrics: the numbers by name. They stand at the images of the run's last measurement.
+        tell: takes a line for each tool that did not take them, and for a run that is being trained.
+    """
+    ids = _read_ids(run)
+    names = [name for name in run.config().logger if name in LOGGERS and name in ids]
+    if not names:
+        return
+    images_seen = max((int(entry["images_seen"]) for entry in run.log.measurements()), default=0)
+    try:
+        with lock_run(run.path):  # a training writes to the same files
+            for name in names:
+                _log_once(
+                    name, LoggedRun(run, ids[name], True, images_seen, config_to_json(run.config())), metrics, tell
+                )
+    except UserError as error:
+        tell(f"the evaluation is not logged to {', '.join(names)}: {error}")
+
+
+def _log_once(name: str, run: LoggedRun, metrics: Mapping[str, float], tell: Callable[[str], None]) -> None:
+    """Go on with a run in one tool for the time of one line."""
+    try:
+        check_loggers([name])
+        logger = LOGGERS[name].make()
+        with _third_party():
+            logger.start(run)
+            logger.log_metrics(metrics, run.images_seen)
+            logger.finish("finished")
+    except Exception as error:  # any error of any tool
+        tell(f"the evaluation is not logged to {name}: {error_reason(error)}")
 
 
 @contextlib.contextmanager
