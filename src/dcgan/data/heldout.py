@@ -97,8 +97,7 @@ def _choose_splits_of_groups(
     if rules <= RULES_OF_LARGE_GROUPS_FIRST:
         choose(np.argsort(first, kind="stable").tolist())
     else:
-        # The smallest of many numbers is small: mixed again, it does not tell how many there are.
-        in_turn = np.argsort(_mix(numbers[order[first]]), kind="stable").tolist()
+        in_turn = np.lexsort((first, _chances(numbers[order[first]], counts))).tolist()
         for max_share in MAX_GROUP_SHARES:
             choose(in_turn, max_share)
         choose(in_turn, min_left=0.5)
@@ -107,12 +106,14 @@ def _choose_splits_of_groups(
     return splits
 
 
-def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return numbers in whose order nothing is left of the order of others (SplitMix64, Steele et al. 2014)."""
-    mixed: npt.NDArray[np.uint64] = numbers
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed
+def _chances(smallest: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return how probable it is that the smallest of as many numbers is smaller still, (groups,), uniform from 0 to 1.
+
+    The smallest of many numbers is small, so that by itself it would choose large groups first. Of one number the
+    chance is in the order of the numbers: a set without groups is divided as by the earlier rules.
+    """
+    chances: npt.NDArray[np.float64] = -np.expm1(counts * np.log1p(-(smallest / 2.0**64).clip(max=1 - 2.0**-53)))
+    return chances
 
 
 def order_by_split(splits: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
