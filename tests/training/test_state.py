@@ -80,7 +80,7 @@ def test_without_a_compiler_one_line_is_printed(monkeypatch: pytest.MonkeyPatch,
     state = set_up(configure("fast", compile=True, **SMALL))
     train_step(state)
     assert capsys.readouterr().err == (
-        "--compile is ignored: nothing can be compiled for cpu here (no C++ compiler in sight)\n"
+        "--compile is ignored: these networks cannot be compiled for cpu here (no C++ compiler in sight)\n"
     )
 
 
