@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dcgan.cache import cache_folder, new_cache_entry
+from dcgan.cache import new_cache_entry
 from dcgan.data import heldout
 from dcgan.data.decode import ResizeOptions
 from dcgan.data.listing import SkippedFile
 from dcgan.data.near_duplicates import group_near_duplicates
-from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, write_metadata
+from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, read_written, write_metadata
 from dcgan.data.rules import RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, find_value_range
 from dcgan.data.writer import BatchWriter, PreparedBatch
@@ -91,10 +91,7 @@ def write_entry(
         if value_range is not None:
             metadata |= {"value_range": value_range, "range_notice": notice}
         write_metadata(entry, metadata | {"key": hashlib.sha256(content).hexdigest()})
-    prepared = read_prepared(entry_name)
-    if prepared is None:
-        raise UserError(f"the cache {cache_folder()} does not keep what is written there: set DCGAN_CACHE to another")
-    return prepared
+    return read_written(entry_name)
 
 
 def _write_pixels(

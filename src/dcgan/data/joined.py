@@ -16,7 +16,7 @@ from dcgan.cache import cache_key, new_cache_entry
 from dcgan.data.digests import digest_numbers
 from dcgan.data.image_set import ImageSet
 from dcgan.data.location import public_data_name
-from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, read_prepared, write_metadata
+from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, read_prepared, read_written, write_metadata
 from dcgan.data.value_range import ValueRange
 from dcgan.data.writer import add_channels
 from dcgan.errors import UserError
@@ -126,9 +126,7 @@ def _join_pixels(parts: Sequence[ImageSet], channels: int, split: str) -> Tensor
             del pixels
             np.savez(entry / COLUMNS_FILE)
             write_metadata(entry, {})
-        prepared = read_prepared(key)
-    if prepared is None:
-        raise UserError("the cache does not keep what is written there: set DCGAN_CACHE to another folder")
+        prepared = read_written(key)
     return torch.from_numpy(prepared.pixels)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dcgan.cache import CACHE_VERSION, cache_folder
 from dcgan.data.value_range import ValueRange
+from dcgan.errors import UserError
 from dcgan.files import atomic_file, sha256
 
 PIXELS_FILE, COLUMNS_FILE, METADATA_FILE = "pixels.npy", "about.npz", "meta.json"
@@ -47,6 +48,17 @@ def write_metadata(entry: Path, metadata: dict[str, Any]) -> None:
     content = {**metadata, "version": CACHE_VERSION, "sha256": sha256(pixels), "sample": _hash_sample(pixels)}
     content |= {"about": sha256(entry / COLUMNS_FILE)} | _file_status(pixels)
     (entry / METADATA_FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def read_written(name: str) -> PreparedSet:
+    """Return an entry of the cache that was just written.
+
+    Raises:
+        UserError: the cache does not keep it.
+    """
+    if (prepared := read_prepared(name)) is None:
+        raise UserError(f"the cache {cache_folder()} does not keep what is written there: set DCGAN_CACHE to another")
+    return prepared
 
 
 def read_prepared(name: str) -> PreparedSet | None:
