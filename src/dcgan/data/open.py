@@ -43,6 +43,7 @@ from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.shards import SHARD_SUFFIXES, check_plain_files, find_shards
+from dcgan.data.splits import SPLITS
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
 from dcgan.data.value_range import ValueRange
 from dcgan.data.webdataset import list_tar
@@ -50,7 +51,6 @@ from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
 FILE_KINDS = "a folder, a .zip, .tar, .parquet, .npz or .npy"
-SPLITS = ("train", "validation", "test", "all")
 MAX_HEADERS_READ = 1000
 """Image files whose size is read, spread evenly, to suggest a size for all."""
 FALLBACK_SIZE = (32, 32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dcgan.data.location import check_not_empty
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.rules import CURRENT_RULES
+from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, match_shape, match_size, open_samples
 from dcgan.evaluation.training_data import open_training_data
@@ -219,7 +220,7 @@ def _sample_count(n: int, samples: SampleSource) -> int:
 def _check_task(task: EvaluationTask) -> None:
     """Refuse sets that are too small, and samples without the classes that they need."""
     name = printable(task.samples.name)
-    split = f"the {task.split} split of {printable(task.data)}"
+    split = f"{split_words(task.split)} of {printable(task.data)}"
     fidelity.check_image_count(
         len(task.real_images), split, "add pictures" if task.split == "all" else "use --split all"
     )

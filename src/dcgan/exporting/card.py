@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics.results import describe_copies, describe_equality, metric_title
@@ -143,7 +144,7 @@ def _describe_figures(figures: Mapping[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"{figures['n']:,} samples against {figures['reference']:,} pictures of the {figures['split']} split of "
+            f"{figures['n']:,} samples against {figures['reference']:,} pictures of {split_words(figures['split'])} of "
             f"{_as_code(figures['data'])}, features {_as_code(figures['features'])}:",
             "",
             "| metric | estimate | 95% interval | real against real |",

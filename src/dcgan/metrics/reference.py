@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data.open import ImageSet
+from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.rng import RandomPurpose, derive_seed
@@ -116,7 +117,7 @@ def extract_reference(
             batches.append(FeatureSet(*extractor.extract(images.pixels[batch])))
             on_extracted(len(batch))
         cached = concatenate_sets(batches)
-        check_finite(cached, f"the {split} split of {images.name}", extractor)
+        check_finite(cached, f"{split_words(split)} of {images.name}", extractor)
         with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
             _write_features(cached, entry / "features.safetensors")
     else:

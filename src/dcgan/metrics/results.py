@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dcgan.data.splits import split_words
 from dcgan.metrics.intervals import CONFIDENCE, Estimate, Floor
 from dcgan.metrics.limits import COMPONENT_DISTANCE
 
@@ -104,7 +105,7 @@ class Evaluation:
         """Return the evaluation as a text for people."""
         samples = f"seeds {self.seeds[0]} to {self.seeds[-1]}" if self.seeds else "samples from files"
         lines = [
-            f"{self.source} against the {self.split} split of {self.data}: {self.n:,} samples, {samples}, "
+            f"{self.source} against {split_words(self.split)} of {self.data}: {self.n:,} samples, {samples}, "
             f"{self.reference_count:,} real pictures",
             f"features {self.features}; 95% intervals over {self.interval_method}",
             *([self.too_few] if self.too_few else []),

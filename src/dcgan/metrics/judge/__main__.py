@@ -11,6 +11,7 @@ import tyro
 from torch import Tensor
 
 from dcgan.data.open import ImageSet, open_images
+from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.metrics.judge.network import measure_accuracy, save_judge
@@ -60,7 +61,7 @@ class TrainJudge:
 def _open_labeled(data: str, split: str) -> tuple[ImageSet, Tensor]:
     images = open_images(data, split)
     if images.labels is None or len(images.classes) < 2 or not len(images):
-        raise UserError(f"{printable(data)} has no labels in its {split} split: a judge learns from classes")
+        raise UserError(f"{printable(data)} has no labels in {split_words(split)}: a judge learns from classes")
     return images, images.labels
 
 
