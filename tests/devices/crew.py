@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import BatchNorm2d
 
 from dcgan.config import Config
 from dcgan.data import mnist
@@ -27,6 +28,7 @@ from tests.conftest import SMALL
 
 # Without normalization and with a tiny learning rate, an update does not change what the next one computes.
 INDEPENDENT_UPDATES = {**SMALL, "g_norm": "none", "d_norm": "none", "lr": 1e-12}
+MATCH = {"g_norm": "batch", "d_norm": "batch", "groups": 4, "z_dim": 24}
 CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "augmented": ("dcgan", {"augment": "flip+diffaugment"}, 0),
     "uneven": ("dcgan", {"share_z": True}, 32),  # 9 of the 41 pictures are left
@@ -36,6 +38,8 @@ CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "classes": ("cgan", {}, 0),
     "groups": ("fast", {"groups": 4, "augment": "none"}, 0),
     "groups of classes": ("fast", {"groups": 4, "augment": "none", "conditional": True}, 0),
+    "match, uneven": ("match", MATCH, 32),
+    "match, empty": ("match", MATCH, 40),
 }
 """Preset, settings and images seen of the updates whose gradients are compared."""
 
@@ -49,13 +53,18 @@ def compute_gradients(fabric: Fabric | None, data: Path) -> dict[str, Tensor]:
         find_group_centers = groups.find_group_centers if is_first else _find_other_centers
         with (
             patch.object(groups, "IMAGES_PER_GROUP", 10),
+            patch.object(groups, "IMAGES_PER_MATCHED_GROUP", 10),
             patch.object(groups, "find_group_centers", find_group_centers),
         ):
             state = set_up(configure(preset, data=str(data), **INDEPENDENT_UPDATES | change), fabric=fabric)
         state.progress.images_seen = images_seen
+        if preset == "match":  # its generator has BatchNorm, which would use each process's own part of the batch
+            for layer in state.generator.modules():
+                layer.train(not isinstance(layer, BatchNorm2d))
         step.train_step(state)
         for part, network in (("g", state.generator), ("d", state.discriminator)):
-            tensors |= {f"{name}/{part}/{i}": p.grad.contiguous() for i, p in enumerate(network.parameters())}
+            weights = () if network is None else network.parameters()
+            tensors |= {f"{name}/{part}/{i}": p.grad.contiguous() for i, p in enumerate(weights)}
         tensors[f"{name}/totals"] = state.sums.totals
     return tensors
 

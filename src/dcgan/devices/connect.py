@@ -98,6 +98,14 @@ def mean_over_ranks(fabric: Devices, value: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(value, reduce_op="mean"))
 
 
+def sum_over_ranks(fabric: Devices, value: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes."""
+    if fabric.world_size == 1:
+        return value
+    assert not isinstance(fabric, SingleDevice)
+    return cast(Tensor, fabric.all_reduce(value, reduce_op="sum"))
+
+
 def max_over_ranks(fabric: Devices, *values: int) -> list[int]:
     """Return the maximum of each number over all processes. The processes communicate, on GPUs too, not the devices."""
     if fabric.world_size == 1:

@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcgan.devices.batch import Batch
+from dcgan.devices.connect import sum_over_ranks
 from dcgan.images import composite_on_white, to_float
 from dcgan.models.lite import LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
@@ -136,30 +138,36 @@ class Matcher(nn.Module):
         return Goals(rows, allowed, nearest.indices[:, 0])
 
     def gradient(
-        self, samples: Tensor, reals: Tensor, goals: Goals, generator: torch.Generator
+        self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the gradient at samples (N, C, H, W) in [-1, 1], of their shape, and the loss of the drifting.
+        """Return the gradient at this device's samples, of their shape, and the loss of the drifting.
+
+        Each device sends its own samples through the frozen network, and all compare the samples of the whole batch.
 
         Args:
-            samples: without a graph.
-            reals: as many real pictures, those that were drawn as the batch.
-            goals: what attracts the samples.
+            batch: the batch, and which of its samples are this device's.
+            samples: this device's, (N, C, H, W) in [-1, 1]. Their graph is not used.
+            reals: as many real pictures as the batch has, those that were drawn as the batch.
+            goals: what attracts the samples of the batch.
             generator: of the random filters and directions.
         """
         samples = samples.detach().requires_grad_()
-        spaces = space_vectors(samples, self._network(samples))
+        spaces = [batch.gather(space) for space in space_vectors(samples, self._network(samples))]
         loss = drifting_loss(spaces, [space[goals.rows] for space in self._spaces], goals.allowed)
         (gradient,) = torch.autograd.grad(loss, samples)
-        length = gradient.norm()
+        length = sum_over_ranks(batch.fabric, gradient.square().sum()).sqrt()
+        whole = batch.gather(samples.detach()).requires_grad_()
         goal_pictures = to_float(self._pixels[goals.nearest])
         distances = (
-            (PATCH_SHARE, patch_distance(samples, reals, generator, by_picture=False)),
-            (OWN_PATCH_SHARE, patch_distance(samples, goal_pictures, generator, by_picture=True)),
-            (SMALL_PICTURE_SHARE, self._small_picture_distance(samples, reals, generator)),
+            (PATCH_SHARE, patch_distance(whole, reals, generator, by_picture=False)),
+            (OWN_PATCH_SHARE, patch_distance(whole, goal_pictures, generator, by_picture=True)),
+            (SMALL_PICTURE_SHARE, self._small_picture_distance(whole, reals, generator)),
         )
+        rows = batch.own_rows
         for share, distance in distances:
-            (slope,) = torch.autograd.grad(distance, samples)
-            gradient = gradient + share * length / slope.norm().clamp(min=EPSILON**2) * slope
+            (slope,) = torch.autograd.grad(distance, whole)
+            factor = share * length / slope.norm().clamp(min=EPSILON**2)
+            gradient[: rows.stop - rows.start] += factor * slope[rows]
         return gradient, loss.detach()
 
     def _small_picture_distance(self, samples: Tensor, reals: Tensor, generator: torch.Generator) -> Tensor:

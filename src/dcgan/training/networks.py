@@ -191,16 +191,6 @@ def check_discriminator_settings(config: Config) -> None:
         raise UserError(f"--{flag} has no use with --loss {config.loss}, which trains no discriminator: leave it out")
 
 
-def check_one_device(device_count: int) -> None:
-    """Refuse several devices for a training without a discriminator.
-
-    Raises:
-        UserError: there are several.
-    """
-    if device_count > 1:
-        raise UserError("a training without a discriminator compares the samples of a whole batch: use --devices 1")
-
-
 def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
     """Refuse what has no meaning without a discriminator."""
     check_discriminator_settings(config)

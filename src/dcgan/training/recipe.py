@@ -126,7 +126,6 @@ def _check_matchable(config: Config) -> None:
     """
     networks.check_discriminator_settings(config)
     losses.make_objective(config.loss, config.label_smoothing)
-    networks.check_one_device(config.devices * config.num_nodes)
     group_count = groups.choose_group_count(
         MAX_MATCHED_PICTURES, config.groups, config.z_dim, images_per_group=groups.IMAGES_PER_MATCHED_GROUP
     )

@@ -257,16 +257,18 @@ def _make_matcher(
     groups of its own, which stay: `choose_networks` says which pictures are in them.
 
     Raises:
-        UserError: there are several devices, or the frozen network is not installed.
+        UserError: the frozen network is not installed.
     """
-    networks.check_one_device(fabric.world_size)
     matcher = Matcher(data.pixels)
+    # Other devices may compute them with other rounding, and from equal ones all find the same groups and appearances.
+    matcher.positions.copy_(fabric.broadcast(matcher.positions))
     if is_new:
         generator: Any = chosen.generator
         positions = matcher.positions.cpu()
         if isinstance(generator, GroupedGenerator) and config.init is None:
             labels = data.labels if generator.classes else None
             conditions = find_groups(positions, generator.groups, config.seed, labels, generator.classes)
+            conditions = fabric.broadcast(conditions)
             generator.set_groups(data.pixels, conditions)
         if conditions is not None:
             matcher.groups.copy_(conditions)

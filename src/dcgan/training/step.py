@@ -1,7 +1,6 @@
 """One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dcgan.data.sampler import next_batch_indices, rank_share
+from dcgan.devices.batch import Batch
 from dcgan.devices.connect import mean_over_ranks
 from dcgan.images import to_float
 from dcgan.rng import RandomPurpose, RandomSource, SeparatePurpose, derive_seed, derive_separate_seed
@@ -26,26 +26,11 @@ LOSS_G_COLUMN, GRAD_G_COLUMN = 1, 6
 """Columns of `StepSums.totals` that a generator update adds to."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The batch of one update, and this device's part of it.
-
-    Attributes:
-        size: pictures over all devices.
-        part: which of them are this device's.
-        weight: factor of a mean over this device's pictures in the mean over all devices: see `sampler.rank_share`.
-    """
-
-    size: int
-    part: slice
-    weight: float
-
-
 def next_batch(state: State) -> Batch:
     """Return the next batch. The last one of an epoch is shorter."""
     n = len(state.data)
     size = min(state.config.batch_size, n - state.progress.images_seen % n)
-    return Batch(size, *rank_share(size, state.fabric.global_rank, state.fabric.world_size))
+    return Batch(state.fabric, size, *rank_share(size, state.fabric.global_rank, state.fabric.world_size))
 
 
 def train_step(state: State) -> None:
@@ -91,12 +76,14 @@ def _matching_update(state: State, matcher: Matcher) -> None:
     samples = state.generator(z, *condition)
     groups = condition[0] if condition else torch.zeros(len(z), dtype=torch.int64, device=z.device)
     with torch.no_grad():
-        goals = matcher.find_goals(cast(Any, state.generator).appearance(z, groups), groups)
+        positions = cast(Any, state.generator).appearance(z, groups)
+        goals = matcher.find_goals(batch.gather(positions), batch.gather(groups))
     seed = derive_separate_seed(state.config.seed, SeparatePurpose.MATCHING_FILTERS, state.progress.images_seen)
     generator = torch.Generator(state.fabric.device).manual_seed(seed)
-    gradient, loss = matcher.gradient(samples, reals, goals, generator)
+    gradient, loss = matcher.gradient(batch, samples, batch.gather(reals), goals, generator)
     state.optimizer_g.zero_grad()
-    state.fabric.backward(samples, gradient)
+    # The gradients of the weights become the mean over the devices, and those of the samples add up to the batch's.
+    state.fabric.backward(samples, gradient * state.fabric.world_size)
     norm = _step_if_finite(state, state.optimizer_g, loss, G_LOSS_FAULT)
     state.sums.totals[LOSS_G_COLUMN] += loss
     state.sums.totals[GRAD_G_COLUMN] += norm
