@@ -38,7 +38,7 @@ def _part_positions(part_sizes: tuple[int, ...], rank: int) -> tuple[Tensor, Ten
     """Return which part gives each picture of an epoch, int16 (N,), and the positions of a rank's pictures (n,).
 
     Picture i of n of a part has its place at (i + 1/2) / n of the epoch. So every batch has of each part the share that
-    this part has of the set, up to about one picture (Sainte-Laguë's method), and an epoch has each picture once.
+    this part has of the set, up to a few pictures (Sainte-Laguë's method), and an epoch has each picture once.
     """
     places = torch.cat([(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in part_sizes])
     owners = torch.repeat_interleave(torch.arange(len(part_sizes), dtype=torch.int16), torch.tensor(part_sizes))
