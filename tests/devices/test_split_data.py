@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import dcgan
 from dcgan import UserError
 from dcgan.devices.processes import run_on_devices
+from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.training import step
 from dcgan.training.state import set_up
@@ -45,7 +46,7 @@ def test_the_gradients_are_those_of_one_process_with_the_same_batch(results: Pat
         sizes.append(len(reals))
         config = split_crew.config_of(results, **split_crew.INDEPENDENT_UPDATES | {"batch_size": 32})
         whole = {"data": "mnist", "split_data": False, "devices": 1, "batch_size": len(reals)}
-        state = set_up(dcgan.configure("dcgan", **split_crew.INDEPENDENT_UPDATES | whole))
+        state = set_up(configure("dcgan", **split_crew.INDEPENDENT_UPDATES | whole))
         assert config.seed == state.config.seed
         state.progress.images_seen = images_seen
         with patch.object(step, "next_reals", lambda state, reals=reals: (reals, ())):
