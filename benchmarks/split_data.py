@@ -23,7 +23,7 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 SIZE = 28
-SETTINGS = {"preset": "dcgan", "device": "cpu", "batch_size": 256, "g_width": 16, "d_width": 8, "z_dim": 16}
+SETTINGS: dict[str, Any] = {"preset": "dcgan", "device": "cpu", "batch_size": 256, "g_width": 16, "d_width": 8, "z_dim": 16}
 
 
 class Blobs(Dataset[npt.NDArray[np.uint8]]):
