@@ -66,6 +66,10 @@ class Config:
     value_range: tuple[float, float] | None = None
     """The values that become black and white in pictures of 16 or 32 bits or of floats. Without it they follow from
     all pictures of the set, which is said. Pictures of 8 bits do not change."""
+    split_data: bool = False
+    """For a set that one machine cannot hold: each process of --devices prepares and holds its own part of the .tar or
+    .parquet files of a folder. The order of the pictures then depends on the number of processes, so a run can only be
+    resumed with as many. See docs/scaling.md."""
     augment: str = "none"
     """How pictures are augmented before the discriminator sees them: `none`, or augmentations of the list above, joined
     by `+`. `auto` uses `diffaugment` if there are fewer than 10,000 pictures."""

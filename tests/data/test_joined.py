@@ -55,7 +55,7 @@ def test_the_pixels_are_mapped_from_the_cache_and_written_once(tmp_path: Path):
     joined = join_specs([write_pictures(tmp_path / n, in_classes(n), seed=i) for i, n in enumerate("ab")])
     first = open_images(joined)
     entries = cached_set_names()
-    assert len(entries) == 3
+    assert len(entries) == 5  # of each set, of both, and which pictures of each the other holds out
     again = open_images(joined)
     assert cached_set_names() == entries
     assert torch.equal(first.pixels, again.pixels)
@@ -103,20 +103,35 @@ def test_the_size_suits_all_sets(tmp_path: Path):
     assert open_images(join_specs([small, large]), "all").original_size == "20x20, 100x100"
 
 
-def test_pictures_that_one_set_trains_on_and_another_holds_out_are_said(tmp_path: Path):
+def test_copies_in_another_set_of_what_one_set_holds_out_are_not_trained_on(tmp_path: Path):
+    """Equal files, mirror images and pictures of other colors."""
     names = [f"{i}" for i in range(60)]
     a, b = write_pictures(tmp_path / "a", names), write_pictures(tmp_path / "b", names[30:], seed=1)
     assert open_images(join_specs([a, b])).notices == ()
-    held_out = open_images(a, "test").columns["indices"]
-    for index in held_out.tolist():
-        name = Path(list_file_names(a)[index]).name
-        (tmp_path / "c").mkdir(exist_ok=True)
-        (tmp_path / "c" / name).write_bytes((tmp_path / "a" / name).read_bytes())
-    c = write_pictures(tmp_path / "c", ["x", "y"], seed=2)  # few: nothing is held out
-    count = len(held_out)
-    assert count > 1
-    notice = f"{count} pictures are trained on in one of the sets and held out in another"
-    assert open_images(join_specs([a, c])).notices == (notice,)
+    held_out = [open_images(a, split) for split in ("validation", "test")]
+    files = [list_file_names(a)[i] for part in held_out for i in part.columns["indices"].tolist()]
+    assert len(files) == 6
+    c = tmp_path / "c"
+    write_pictures(c, ["x", "y"], seed=2)  # few: nothing is held out
+    for number, file in enumerate(files):
+        pixels = np.asarray(Image.open(tmp_path / "a" / file))
+        changed = (pixels, pixels[:, ::-1], (40 + pixels[..., ::-1] * 0.7).astype(np.uint8))[number % 3]
+        Image.fromarray(np.ascontiguousarray(changed)).save(c / Path(file).name)
+    joined = join_specs([a, str(c)])
+    trained = open_images(joined)
+    assert trained.notices == (
+        "6 pictures are not trained on, because another set holds out an equal or a similar one",
+    )
+    assert len(trained) == len(open_images(a)) + 2
+    assert trained.pixels.shape[0] == len(trained.columns["digests"])
+    names = list_file_names(joined)
+    assert sorted(names[i] for i in trained.columns["indices"] if names[i].startswith("c: ")) == [
+        "c: x.png",
+        "c: y.png",
+    ]
+    assert torch.equal(open_images(joined, "test").pixels, held_out[1].pixels)
+    assert len(open_images(joined, "all")) == 68
+    assert open_images(joined, "test").content_key == trained.content_key
 
 
 def test_files_that_cannot_be_used_are_named_with_their_set(tmp_path: Path):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgan.data.sampler import next_batch_indices, rank_share
+from dcgan.data.sampler import next_batch_indices, next_part_indices, part_share, rank_share
 
 
 def draw_batches(n: int, batch_size: int, count: int, seed: int) -> list[torch.Tensor]:
@@ -72,3 +72,41 @@ def test_a_million_pictures_cost_little():
         next_batch_indices(1_000_000, 128, images_seen, 0)
     assert first_s < 1
     assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("part_sizes", [(40, 40), (7, 31, 2), (100, 1, 1, 1), (5, 5, 5, 5)])
+@pytest.mark.parametrize("batch_size", [1, 8, 64])
+def test_parts_give_each_picture_once_in_an_epoch_and_their_share_of_each_batch(
+    part_sizes: tuple[int, ...], batch_size: int
+):
+    n, ranks = sum(part_sizes), range(len(part_sizes))
+    for epoch in (0, 3):
+        seen: list[list[int]] = [[] for _ in ranks]
+        for start in range(0, n, batch_size):
+            size, images_seen = min(batch_size, n - start), epoch * n + start
+            rows: list[int] = []
+            weights = 0.0
+            for rank in ranks:
+                part, weight = part_share(part_sizes, size, images_seen, rank)
+                indices = next_part_indices(part_sizes, size, images_seen, 5, rank)
+                assert len(indices) == part.stop - part.start
+                weights += weight / len(part_sizes)
+                if not weight:
+                    assert part == slice(0, 1)  # one picture stands in
+                    continue
+                assert weight == pytest.approx(len(indices) * len(part_sizes) / size)
+                assert abs(len(indices) - size * part_sizes[rank] / n) <= len(ranks) / 2 + 1
+                rows += range(part.start, part.stop)
+                seen[rank] += indices.tolist()
+            assert rows == list(range(size))  # the rows of the random numbers of the whole batch
+            assert weights == pytest.approx(1)
+        assert [sorted(indices) for indices in seen] == [list(range(count)) for count in part_sizes]
+
+
+def test_the_order_of_a_part_depends_on_seed_epoch_rank_and_rank_count():
+    def order(seed: int, epoch: int, rank: int, count: int) -> list[int]:
+        return next_part_indices((50,) * count, 50 * count, epoch * 50 * count, seed, rank).tolist()
+
+    orders = [order(1, 0, 0, 2), order(2, 0, 0, 2), order(1, 1, 0, 2), order(1, 0, 1, 2), order(1, 1, 0, 3)]
+    assert len(set(map(tuple, orders))) == 5
+    assert order(1, 1, 1, 2) == order(1, 1, 1, 2)

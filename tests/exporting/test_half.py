@@ -94,7 +94,7 @@ def test_pictures_that_are_not_finite_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--half", "--format", "web"], "--half can be used with --format onnx, not with web"),
+        (["--half", "--format", "space"], "--half can be used with --format onnx or web, not with space"),
         (["--half", "--for-torch-fidelity"], "--half cannot be used with --for-torch-fidelity"),
     ],
 )

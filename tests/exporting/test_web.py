@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page
 
 import dcgan
 from dcgan.exporting import web
+from dcgan.exporting.half import MAX_LEVELS
 from dcgan.images import to_uint8
 from dcgan.models.store import save_generator
 from dcgan.sampling import model as model_module
@@ -45,6 +46,7 @@ def pages(model: model_module.Model, tmp_path_factory: pytest.TempPathFactory) -
         web.write_web_bundle(model, out / "one.html", single_file=True)
         patch.setenv("PATH", "/nowhere")  # it is in the cache now
         web.write_web_bundle(model, out / "many")
+        web.write_web_bundle(model, out / "half.html", single_file=True, half=True)
     return out
 
 
@@ -96,6 +98,20 @@ def test_the_single_file_draws_from_the_disk_without_a_network(opened: Page, mod
     assert labels.tolist() == [0, 1, 2, 0, 1, 2]
     expected = to_uint8(model.generator(torch.from_numpy(z), torch.from_numpy(labels)))
     assert np.abs(images.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_half_precision_draws_in_the_browser(pages: Path, browser: Browser, opened: Page):
+    page = browser.new_page(viewport={"width": 390, "height": 844}, locale="en-GB")
+    page.set_default_timeout(120_000)
+    page.goto(f"file://{pages}/half.html#seed=5&n=6")
+    page.wait_for_selector("#play[data-drawn]")
+    opened.goto(f"file://{pages}/one.html#seed=5&n=6")
+    opened.wait_for_selector("#play[data-drawn]")
+    half, full = (canvas_pixels(shown).astype(int) for shown in (page, opened))
+    page.close()
+    assert half.shape == full.shape == (6, 28, 28)
+    assert full.std() > 1
+    assert 0 < np.abs(half - full).max() <= MAX_LEVELS
 
 
 def test_a_slider_moves_along_a_principal_direction_by_keyboard_alone(opened: Page, model: model_module.Model):

@@ -1,6 +1,9 @@
 import csv
 import json
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +27,8 @@ from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
 from tests.extras import require
 
 pytestmark = [pytest.mark.usefixtures("without_report"), pytest.mark.filterwarnings("ignore")]  # other packages warn
+START_TIMEOUT_S = 400
+"""Time for a training in another process to begin and to measure."""
 METRICS = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
 
 
@@ -312,6 +317,8 @@ def read_wandb_file(path: Path) -> Iterator[Any]:
             position += left
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        if not length or position + 7 + length > len(data):  # its process was killed while it wrote
+            return
         parts += data[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):  # a whole record, or the end of one
@@ -347,6 +354,50 @@ def test_wandb_offline_has_two_folders_of_one_id_with_rising_steps(tmp_path: Pat
     assert (settings["batch_size"], settings["preset"]) == (16, "dcgan")
     found = list((folder.loggers / "wandb").glob("offline-run-*/files/media/images/samples_112_*.png"))
     assert [path.read_bytes() for path in found] == [folder.grid_path(112).read_bytes()]
+
+
+def logged_losses(file: Path) -> list[tuple[int, float]]:
+    """Return the step of W&B and the loss of each measurement in a file, in the order in which they were logged."""
+    rows = []
+    for record in read_wandb_file(file):
+        if record.HasField("history"):
+            row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            rows += [(record.history.step.num, row["loss_d"])] if "loss_d" in row else []
+    return rows
+
+
+@pytest.mark.timeout(1200)
+def test_wandb_offline_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What was measured after the last checkpoint is measured again, with the same step and the same value."""
+    require("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    # The training starts W&B's service itself, as a command does, and not that of an earlier test in this process.
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
+    out = tmp_path / "r"
+    settings = [*SMALL_FLAGS, "--save-every=80", "--log-every=1", "--steps=1000000", "--logger=wandb", f"--out={out}"]
+    words = [sys.executable, "-m", "dcgan", "train", "--preset=dcgan", *settings]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        # 32 KB are written at a time: with fewer measurements the first file would hold none.
+        while time.monotonic() < deadline and len(list(RunFolder(out).log.measurements())) < 230:
+            assert training.poll() is None
+            time.sleep(0.05)
+        training.kill()
+    folder = RunFolder(out)
+    run_id, saved_step = logged_ids(folder)["wandb"], json.loads((folder.checkpoint / "state.json").read_text())["step"]
+    dcgan.resume(out, steps=saved_step + 200, show_progress=False)
+    files = sorted((folder.loggers / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert [file.name for file in files] == [f"run-{run_id}.wandb"] * 2
+    assert logged_ids(folder)["wandb"] == run_id
+    before, after = (logged_losses(file) for file in files)
+    measured = {entry["images_seen"]: entry["loss_d"] for entry in folder.log.measurements()}
+    for rows in (before, after):
+        steps = [step for step, _ in rows]
+        assert steps == sorted(set(steps))
+        assert dict(rows).items() <= measured.items()
+    assert before
+    assert after[0][0] > max(images for images in measured if images <= saved_step * SMALL["batch_size"])
+    assert after[-1][0] == max(measured) > before[-1][0]
 
 
 def test_wandb_steps_do_not_fall_after_a_recovery():

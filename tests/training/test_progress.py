@@ -32,6 +32,7 @@ RECORD = CheckpointRecord(
     data_key="abc",
     data_path="/home/me/pictures",
     data_rules=2,
+    data_parts=4,
     arithmetic="1 x cpu",
     settings={"lr": 1e-3},
     healthy={"step": 6},

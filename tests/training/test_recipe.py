@@ -170,6 +170,7 @@ def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
         ({"label_smoothing": 0.1}, "drifting has no labels to smooth"),
         ({"g_norm": "layer"}, "the generator of the network upsample has BatchNorm"),
         ({"z_dim": 8}, "--z-dim of at least 16"),
+        ({"split_data": True}, "compares with all pictures: leave out --split-data"),
     ],
 )
 def test_a_setting_that_match_refuses_means_fast(settings: dict, reason: str):

@@ -30,7 +30,8 @@ class Export:
     for_torch_fidelity: FlagCreatePairsOff[bool] = False
     """ONNX whose output is uint8 with three channels, as torch-fidelity's command needs it."""
     half: FlagCreatePairsOff[bool] = False
-    """ONNX in half precision (float16): half the size, within 8 of 255 levels of the float32 file."""
+    """ONNX in half precision (float16), also in the web bundle: half the size, within 8 of 255 levels of the float32
+    file."""
     single_file: FlagCreatePairsOff[bool] = False
     """The web bundle as one .html file, which can be opened from the disk too."""
     push: str | None = None
@@ -50,15 +51,15 @@ class Export:
         from dcgan.sampling.output import check_output_path
 
         flags = {
-            "--for-torch-fidelity": ("onnx", self.for_torch_fidelity),
-            "--half": ("onnx", self.half),
-            "--single-file": ("web", self.single_file),
-            "--push": ("safetensors", self.push is not None),
-            "--license": ("safetensors", self.license is not None),
+            "--for-torch-fidelity": (("onnx",), self.for_torch_fidelity),
+            "--half": (("onnx", "web"), self.half),
+            "--single-file": (("web",), self.single_file),
+            "--push": (("safetensors",), self.push is not None),
+            "--license": (("safetensors",), self.license is not None),
         }
-        for flag, (needed, given) in flags.items():
-            if given and self.format != needed:
-                raise UserError(f"{flag} can be used with --format {needed}, not with {self.format}")
+        for flag, (formats, given) in flags.items():
+            if given and self.format not in formats:
+                raise UserError(f"{flag} can be used with --format {' or '.join(formats)}, not with {self.format}")
         if self.half and self.for_torch_fidelity:
             raise UserError("--half cannot be used with --for-torch-fidelity: measure the model in full precision")
         suffix = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
@@ -106,7 +107,7 @@ class Export:
         from dcgan.exporting.web import write_web_bundle
         from dcgan.sampling.model import load
 
-        size = write_web_bundle(load(self.model), self.out, single_file=self.single_file)
+        size = write_web_bundle(load(self.model), self.out, single_file=self.single_file, half=self.half)
         page = self.out if self.single_file else self.out / "index.html"
         usage = (
             "open it in a browser"

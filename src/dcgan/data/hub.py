@@ -1,5 +1,6 @@
 """Sets of Hugging Face's Hub, `hf:USER/NAME`: `datasets` streams them, and `.parquet` files in the cache keep them."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def _download(name: str, folder: Path) -> None:
         import datasets  # optional, and seconds
     except ModuleNotFoundError as error:
         raise UserError(f"{HUB_PREFIX}{name} needs {error.name}: {install_command('hf')}") from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns before each retry; the error says it once
     try:
         for split, rows in datasets.load_dataset(name, streaming=True).items():
             _write_split(folder / f"{split}.parquet", rows, f"{name} {split}")

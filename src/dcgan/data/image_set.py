@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
+from dcgan.data.parts import WHOLE, Part
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.data.value_range import ValueRange
 
@@ -34,6 +35,7 @@ class ImageSet:
         notices: lines about what was guessed and what was passed over.
         no_classes_reason: why there are no classes; empty if there are.
         rules: see `rules`.
+        part: which part of the set the images are, see `parts`.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ImageSet:
     notices: tuple[str, ...] = ()
     no_classes_reason: str = ""
     rules: int = CURRENT_RULES
+    part: Part = WHOLE
 
     def __len__(self) -> int:
         return len(self.pixels)

@@ -35,6 +35,21 @@ def group_near_duplicates(thumbnails: Tensor) -> Tensor:
     return _join(n, sorted(_near_pairs(thumbnails)), max(MIN_GROUP_LIMIT, n // GROUP_LIMIT_DIVISOR))
 
 
+def find_near_duplicates(thumbnails: Tensor, others: Tensor) -> Tensor:
+    """Return which pictures are equal to or variants of one of the others, bool (N,).
+
+    Args:
+        thumbnails: uint8 (N, C, 16, 16), N at least 1; see `similarity.make_thumbnails`.
+        others: uint8 (M, C, 16, 16), M at least 1.
+    """
+    rows = Candidates(others).find(thumbnails)
+    found = []
+    for batch, candidates in zip(torch.split(thumbnails, PAIR_ROWS), torch.split(rows, PAIR_ROWS), strict=True):
+        distances = recolored_distances(batch.double() / 255, others[candidates].double() / 255)
+        found.append((distances < MAX_RECOLORED_DISTANCE).any(1))
+    return torch.cat(found)
+
+
 def count_near_duplicates(groups: Tensor) -> int:
     """Return how many pictures are near duplicates of an earlier one, from the group of each."""
     return len(groups) - len(torch.unique(groups))

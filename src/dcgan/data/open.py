@@ -6,7 +6,7 @@ import io
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from dcgan.data.location import (
 from dcgan.data.members import read_file_bytes
 from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.parquet import list_parquet
+from dcgan.data.parts import WHOLE, Part, check_part_file, select_part
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
@@ -66,6 +67,7 @@ class _Options:
     fit: str
     value_range: ValueRange | None
     rules: int
+    part: Part
 
     def for_sizes(self, sizes: Sequence[Sequence[int]]) -> ResizeOptions:
         """Return options with the caller's size, or with one that suits images of `sizes` (N, 2)."""
@@ -92,6 +94,7 @@ def open_images(
     seed: int = 0,
     value_range: ValueRange | None = None,
     rules: int = CURRENT_RULES,
+    part: Part = WHOLE,
 ) -> ImageSet:
     """Open an image set. Files are prepared on the first call; later calls find them in the cache.
 
@@ -109,6 +112,7 @@ def open_images(
         value_range: the values that become black and white in images of 16 or 32 bits or of floats; without it they
             follow from all images of the set. Images of 8 bits do not change.
         rules: by which the set is read, see `rules`; a run that is resumed has those with which it began.
+        part: which part of a set that is divided among processes: see `parts`. It holds out its own images.
 
     Raises:
         UserError: the set does not exist or cannot be used.
@@ -118,18 +122,20 @@ def open_images(
         raise UserError(f"there is no split {split!r} of a set; the splits are {', '.join(SPLITS)}")
     if value_range is not None:
         check_value_range(*value_range)
-    options = _Options(size, channels, fit, value_range, rules)
+    options = _Options(size, channels, fit, value_range, rules, part)
+    if part != WHOLE and (is_joined(data) or is_named_set(data) or is_hub_set(data)):
+        check_part_file(Path(data), part)
     if is_joined(data):
         return _open_joined(data, split, options, seed)
     if is_named_set(data):
         return _open_named_set(data, split, options, seed)
-    return _select_split(data, _prepare_path(data, options), split, rules)
+    return replace(_select_split(data, _prepare_path(data, options), split, rules), part=part)
 
 
-def list_file_names(data: str) -> list[str]:
+def list_file_names(data: str, part: Part = WHOLE) -> list[str]:
     """Return the printable names of the files of a folder or a packed file, or no names for other sets.
 
-    `columns["indices"]` of an image set are indices into this list.
+    `columns["indices"]` of an image set are indices into this list. The part is that of the set.
     """
     if is_joined(data):
         specs = split_specs(data)
@@ -139,7 +145,7 @@ def list_file_names(data: str) -> list[str]:
         return [name for row in rows for name in row]
     if is_named_set(data):
         return []
-    listing = _list_images(_find_path(data), CURRENT_RULES)
+    listing = _list_images(_find_path(data), CURRENT_RULES, part)
     return [] if listing is None else [printable(file.name) for file in listing.files]
 
 
@@ -197,8 +203,10 @@ def _find_path(data: str) -> Path:
     return path
 
 
-def _list_images(path: Path, rules: int) -> Listing | None:
+def _list_images(path: Path, rules: int, part: Part = WHOLE) -> Listing | None:
     """Return the image files of a folder or of a packed file; None for arrays."""
+    if part != WHOLE:
+        return _list_part(path, part)
     suffix = path.suffix.lower()
     if path.is_dir():
         if find_idx_files(path):
@@ -209,6 +217,29 @@ def _list_images(path: Path, rules: int) -> Listing | None:
     if suffix == ".zip":
         return list_zip(path, rules)
     return _list_packed([path], path) if suffix in SHARD_SUFFIXES else None
+
+
+def can_be_divided(data: str, part: Part) -> bool:
+    """Return whether a set has this part."""
+    if is_joined(data) or is_named_set(data) or is_hub_set(data):
+        return False
+    try:
+        _list_part(_find_path(data), part)
+    except UserError:
+        return False
+    return True
+
+
+def _list_part(path: Path, part: Part) -> Listing | None:
+    """Return the image files of a part of a folder of packed files; None for a file that holds that part as arrays.
+
+    Raises:
+        UserError: nothing there is divided into such parts.
+    """
+    if path.is_dir() and (shards := find_shards(path)):
+        return _list_packed(select_part(shards, path, part), path)
+    check_part_file(path, part)
+    return None
 
 
 def _list_packed(files: list[Path], root: Path) -> Listing:
@@ -254,7 +285,7 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
 def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
     path = _find_path(data)
-    if (listing := _list_images(path, options.rules)) is not None:
+    if (listing := _list_images(path, options.rules, options.part)) is not None:
         return _prepare_listing(listing, options, printable(data))
     return _prepare_arrays(*_read_arrays(path, options), options, printable(data))
 

@@ -15,11 +15,12 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, Subset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, default_collate
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.config import join_specs
 from dcgan.data.arrays import CLASS_NAMES_KEY, can_name_classes
+from dcgan.data.parts import WHOLE, Part, part_file_name
 from dcgan.errors import UserError
 from dcgan.system.resources import check_memory
 
@@ -31,7 +32,7 @@ COPIES_IN_MEMORY = 3
 LAYOUTS = "(H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels"
 
 
-def data_path(data: object) -> str:
+def data_path(data: object, part: Part | None = WHOLE) -> str:
     """Return what `--data` takes: a name or a path as it is, and for other objects the path of a file in the cache.
 
     Args:
@@ -41,6 +42,8 @@ def data_path(data: object) -> str:
             floats that are all in [0, 1] or all in [-1, 1], or Pillow's. The attribute `classes` of a `Dataset` names
             its labels 0, 1, 2, ... if it is a list of different texts, as torchvision's sets have it.
             They are read once: what a transform draws at random is drawn once.
+        part: which of the pictures this process reads: number r of n reads those at r, r + n, r + 2n, .... None if the
+            set is to be divided, but no launcher says how.
 
     Raises:
         UserError: the pictures cannot be used; it names the first of them.
@@ -50,14 +53,18 @@ def data_path(data: object) -> str:
     if isinstance(data, list | tuple) and any(isinstance(spec, str | os.PathLike) for spec in data):
         return _join_paths(data)
     name = re.sub(r"\W+", "_", type(_source(data)).__name__)
+    if part != WHOLE:
+        data = _take_part(_source(data), part)
     pictures, labels = _collect(data, name)
     pixels = _to_uint8(pictures, name)
     digest = hashlib.sha256(pixels.tobytes() + (b"" if labels is None else labels.tobytes())).hexdigest()
     class_names = () if labels is None else _class_names(data, labels)
+    file_name = part_file_name(name, part or WHOLE)
     key = cache_key(
-        *("python object", name, pixels.shape, labels is not None, digest), *([class_names] if class_names else [])
+        *("python object", file_name.removesuffix(".npz"), pixels.shape, labels is not None, digest),
+        *([class_names] if class_names else []),
     )
-    path = cache_folder() / key / f"{name}.npz"
+    path = cache_folder() / key / file_name
     if not path.is_file():
         arrays: dict[str, Any] = {"images": pixels} | ({} if labels is None else {"labels": labels})
         arrays |= {CLASS_NAMES_KEY: np.array(class_names)} if class_names else {}
@@ -74,6 +81,36 @@ def _join_paths(specs: Sequence[object]) -> str:
             f"data must be names and paths only, or pictures only: a list of both has a {type(others[0]).__name__}"
         )
     return join_specs([os.fspath(cast(str, spec)) for spec in specs])
+
+
+class _PartOf(Dataset[Any]):
+    """Every n-th item of a set, which is read when it is asked for."""
+
+    def __init__(self, data: Any, part: Part) -> None:
+        self.data, self.indices = data, range(part[0], len(data), part[1])
+        self.classes = getattr(data, "classes", ())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.data[self.indices[index]]
+
+
+def _take_part(data: object, part: Part | None) -> object:
+    """Return the pictures that this process reads.
+
+    Raises:
+        UserError: they cannot be read one by one, or nobody says which process this is.
+    """
+    if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")) or isinstance(data, tuple):
+        raise UserError(
+            f"split_data divides a Dataset, which has a length and is indexed, not {type(data).__name__}: give one, or "
+            "a folder of .tar or .parquet files"
+        )
+    if part is None:
+        raise UserError("split_data with your own Dataset: start your script with torchrun --nproc-per-node N SCRIPT")
+    return _PartOf(data, part)
 
 
 def _source(data: object) -> object:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,7 @@ from dcgan.system.threads import fix_thread_count
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+T = TypeVar("T")
 COMPILE_BACKEND = "inductor"
 """The backend of `torch.compile`."""
 Devices = Union["Fabric", SingleDevice]
@@ -113,6 +114,15 @@ def max_over_ranks(fabric: Devices, *values: int) -> list[int]:
     numbers = torch.tensor(values, dtype=torch.int64)
     dist.all_reduce(numbers, dist.ReduceOp.MAX, group=process_group(dist.group.WORLD))
     return list(map(int, numbers))
+
+
+def gather_over_ranks(fabric: Devices, value: T) -> list[T]:
+    """Return the values of all processes in the order of their ranks. They are pickled, so they should be small."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    dist.all_gather_object(values, value, group=process_group(dist.group.WORLD))
+    return values
 
 
 def barrier(fabric: Devices) -> None:

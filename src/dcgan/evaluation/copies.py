@@ -148,7 +148,7 @@ def _training_names(task: EvaluationTask, train: ImageSet) -> list[str]:
     indices = train.columns.get("indices")
     if indices is None:
         return [f"#{row}" for row in range(len(train))]
-    names = list_file_names(task.data_source)
+    names = list_file_names(task.data_source, task.real_images.part)
     return [names[i] if names else f"#{i}" for i in indices.tolist()]
 
 

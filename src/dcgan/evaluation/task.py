@@ -5,7 +5,8 @@ import os
 from dataclasses import dataclass, replace
 
 from dcgan.data.location import check_not_empty
-from dcgan.data.open import ImageSet, open_images
+from dcgan.data.open import ImageSet, can_be_divided, open_images
+from dcgan.data.parts import WHOLE
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.data.splits import split_words
 from dcgan.errors import UserError
@@ -85,6 +86,7 @@ class EvaluationTask:
             fit=self.samples.fit,
             value_range=self.real_images.value_range,
             rules=self.real_images.rules,
+            part=self.real_images.part,
         )
 
     def open_floor_split(self) -> ImageSet:
@@ -181,19 +183,29 @@ def _open_real_images(
     shape = extractor.image_shape or (samples.image_shape if samples.count is None else None)
     training = samples.training_data
     value_range = training.value_range if training else None
+    part = training.part if training and (data is None or can_be_divided(data, training.part)) else WHOLE
 
     def open_at(source: str, rules: int = training.rules if training else CURRENT_RULES) -> ImageSet:
         if shape is None:
-            return open_images(source, split, value_range=value_range, rules=rules)
+            return open_images(source, split, value_range=value_range, rules=rules, part=part)
         return open_images(
-            *(source, split), size=shape[1:], channels=shape[0], fit=samples.fit, value_range=value_range, rules=rules
+            *(source, split),
+            size=shape[1:],
+            channels=shape[0],
+            fit=samples.fit,
+            value_range=value_range,
+            rules=rules,
+            part=part,
         )
 
+    part_notes = []
+    if part != WHOLE:
+        part_notes = [f"the data were divided among {part[1]} processes: the real pictures are those of the first part"]
     if data is None:
         assert training is not None
-        return *open_training_data(training, samples.name, open_at), []
+        return *open_training_data(training, samples.name, open_at), part_notes
     images = open_at(data, CURRENT_RULES)
-    notes = _data_notes(images, data)
+    notes = [*_data_notes(images, data), *part_notes]
     if training is None or not (training.pictures_key and images.pictures_key):
         return data, images, notes
     if training.has_other_pictures(images, data):

@@ -8,6 +8,7 @@ from pathlib import Path
 from dcgan.config import Config
 from dcgan.data.location import describe_missing, find_places, is_path
 from dcgan.data.open import ImageSet, open_images
+from dcgan.data.parts import WHOLE, Part
 from dcgan.data.rules import RULES_OF_0_1
 from dcgan.data.value_range import ValueRange, value_range_of
 from dcgan.errors import UserError
@@ -27,6 +28,8 @@ class TrainingData:
         rules: by which the data were read, see `dcgan.data.rules`.
         record: what the checkpoint of the run knows.
         config: the settings of the run; None if the model is in no run.
+        part: the part of the data that the first process held, if they were divided: no process trained on what that
+            part holds out.
         features: those that it was trained to match, by their name in `metrics.features`; None without.
     """
 
@@ -37,6 +40,7 @@ class TrainingData:
     record: DataRecord
     config: Config | None
     features: str | None = None
+    part: Part = WHOLE
 
     def has_other_pictures(self, images: ImageSet, source: str) -> bool:
         """Return whether an image set, opened by `source`, has other pictures, if that is known."""
@@ -62,7 +66,8 @@ def training_data_of(model: Model) -> TrainingData | None:
     trained = model.trained
     if not trained.get("data"):
         return None
-    key, rules, features = (trained.get(name) for name in ("data_key", "data_rules", "features"))
+    names = ("data_key", "data_rules", "features", "data_parts")
+    key, rules, features, parts = (trained.get(name) for name in names)
     record, config = _read_run(Path(model.source))
     return TrainingData(
         str(trained["data"]),
@@ -72,6 +77,7 @@ def training_data_of(model: Model) -> TrainingData | None:
         record,
         config,
         features if isinstance(features, str) else None,
+        (0, parts) if isinstance(parts, int) else WHOLE,
     )
 
 

@@ -23,8 +23,10 @@ MAX_DIRECTIONS = 8
 DIRECTION_DECIMALS = 6
 
 
-def write_web_bundle(model: Model, out: Path, *, single_file: bool = False) -> int:
+def write_web_bundle(model: Model, out: Path, *, single_file: bool = False, half: bool = False) -> int:
     """Write the play page of a generator: a folder for a web server, or one .html that opens from the disk.
+
+    With `half`, the generator is in half precision, see `dcgan.exporting.half`.
 
     Returns:
         Its size in bytes.
@@ -37,7 +39,7 @@ def write_web_bundle(model: Model, out: Path, *, single_file: bool = False) -> i
     runtime = runtime_folder()
     with tempfile.TemporaryDirectory() as temporary:
         model_path = Path(temporary) / "model.onnx"
-        export_onnx(model, model_path)
+        export_onnx(model, model_path, half=half)
         files = {model_path.name: model_path} | {name: runtime / name for name in RUNTIME_FILES}
         try:
             out.parent.mkdir(parents=True, exist_ok=True)

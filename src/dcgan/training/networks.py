@@ -74,13 +74,16 @@ def check_names(config: Config) -> None:
     find_augmentations(config.augment)
 
 
-def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_new: bool = True) -> ChosenNetworks:
+def choose_networks(
+    config: Config, data: ImageSet, custom: CustomParts, picture_count: int, *, is_new: bool = True
+) -> ChosenNetworks:
     """Return the networks with their initial weights, the objective, and what the networks are given as conditions.
 
     Args:
         config: the settings.
-        data: the pictures that are trained on.
+        data: the pictures that are trained on, as far as this process holds them.
         custom: the user's own parts.
+        picture_count: how many are trained on in all processes together.
         is_new: whether a run begins. The groups of a run that is resumed are in its checkpoint and are not searched.
 
     Raises:
@@ -95,7 +98,7 @@ def choose_networks(config: Config, data: ImageSet, custom: CustomParts, *, is_n
     if config.conditional and isinstance(custom.generator, GroupedGenerator):
         raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
     initial_model = None if config.init is None else load(config.init)
-    group_count = _group_count(config, data, custom, initial_model, is_new=is_new)
+    group_count = _group_count(config, data, custom, initial_model, picture_count if is_new else None)
     generator, discriminator = _build_networks(config, data, custom, group_count)
     if initial_model is not None:
         load_initial_weights(generator, initial_model)
@@ -121,23 +124,25 @@ def uses_groups(config: Config, custom: CustomParts) -> bool:
 
 
 def _group_count(
-    config: Config, data: ImageSet, custom: CustomParts, initial_model: Model | None, *, is_new: bool
+    config: Config, data: ImageSet, custom: CustomParts, initial_model: Model | None, new_count: int | None
 ) -> int:
     """Return how many groups the networks are given: as many as the initial model has, or as many as suit the data.
+
+    A new run has `new_count` pictures; one that is resumed (None) has the groups of its settings.
 
     Raises:
         UserError: the initial model's groups are not groups of these classes.
     """
     wanted = config.groups if uses_groups(config, custom) else 0
     classes = len(data.classes) if config.conditional else 0
-    if not (wanted and is_new):
+    if not wanted or new_count is None:
         if classes and wanted % classes:
             raise UserError("an earlier version began this run, which knew no groups within classes: train a new run")
         return wanted
     if initial_model is None or not initial_model.generator.groups:
         has_discriminator = losses.OBJECTIVES[config.loss].has_discriminator
         size = groups.IMAGES_PER_GROUP if has_discriminator else groups.IMAGES_PER_MATCHED_GROUP
-        return groups.choose_group_count(len(data), wanted, config.z_dim, classes, size)
+        return groups.choose_group_count(new_count, wanted, config.z_dim, classes, size)
     if classes not in (0, known := initial_model.generator.classes):
         hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
         raise UserError(
@@ -191,8 +196,19 @@ def check_discriminator_settings(config: Config) -> None:
         raise UserError(f"--{flag} has no use with --loss {config.loss}, which trains no discriminator: leave it out")
 
 
+def check_not_divided(config: Config) -> None:
+    """Refuse data that are divided among processes for a training without a discriminator.
+
+    Raises:
+        UserError: they are.
+    """
+    if config.split_data:
+        raise UserError("a training without a discriminator compares with all pictures: leave out --split-data")
+
+
 def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
     """Refuse what has no meaning without a discriminator."""
+    check_not_divided(config)
     check_discriminator_settings(config)
     if custom.discriminator is not None:
         raise UserError(f"--loss {config.loss} trains no discriminator: leave out your own")

@@ -62,6 +62,8 @@ class CheckpointRecord(Progress):
     the user, so it is here only, where nobody else sees it."""
     data_rules: int | None = None
     """By which the pictures are read, see `dcgan.data.rules`; None after version 0.1.0."""
+    data_parts: int | None = None
+    """The number of processes that the data are divided among by `split_data`; None if each holds all of them."""
     arithmetic: str | None = saved_as("where", None)
     """The kind of devices and the version of torch: see `state.describe_arithmetic`."""
     settings: dict[str, Any] = field(default_factory=dict)

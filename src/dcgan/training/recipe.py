@@ -125,6 +125,7 @@ def _check_matchable(config: Config) -> None:
         UserError: it names the setting.
     """
     networks.check_discriminator_settings(config)
+    networks.check_not_divided(config)
     losses.make_objective(config.loss, config.label_smoothing)
     group_count = groups.choose_group_count(
         MAX_MATCHED_PICTURES, config.groups, config.z_dim, images_per_group=groups.IMAGES_PER_MATCHED_GROUP

@@ -50,6 +50,7 @@ def restore_run(
     duration = select(changes, DURATIONS)
     config = replace(config, **select(changes, PLACE_SETTINGS), **(NO_DURATION | duration if duration else {}))
     config = with_launcher_devices(config)
+    _check_part_count(fabric, folder, record.data_parts)
     with first_process_first(fabric):
         source = _find_data(folder, config, record, changes.get("data"))
     config = replace(config, data=public_data_name(changes.get("data", config.data)))
@@ -86,8 +87,12 @@ def restore_run(
 
 
 def _groups_of_pictures(state: State, saved: Tensor | None) -> Tensor:
-    """Return the group of each picture, int64 (N,): those of the checkpoint; those of pixels if it has none (0.1.0)."""
-    if saved is not None:
+    """Return the group of each picture, int64 (N,): those of the checkpoint; those of pixels if it has none.
+
+    It has none if version 0.1.0 wrote it, and of a set that is divided only those of the first process.
+    """
+    is_of_own_pictures = state.data.part[0] == 0  # the first process writes the checkpoint
+    if saved is not None and is_of_own_pictures:
         return saved.to(state.data.pixels.device)
     assert isinstance(state.ema.network, GroupedGenerator)
     return state.ema.network.assign_groups(state.data.pixels, state.data.labels)
@@ -117,6 +122,16 @@ def _check_settings(folder: RunFolder, config: Config, saved: dict[str, Any]) ->
             )
 
 
+def _check_part_count(fabric: Devices, folder: RunFolder, part_count: int | None) -> None:
+    """Refuse to continue on another number of processes than the data are divided among."""
+    if part_count not in (None, fabric.world_size):
+        raise UserError(
+            f"{folder.path} cannot be resumed on {fabric.world_size} process{'es' * (fabric.world_size > 1)}: its data "
+            f"are divided among {part_count}, and the order of the pictures depends on that; give --devices and "
+            f"--num-nodes that make {part_count}"
+        )
+
+
 def _check_same_pictures(folder: RunFolder, state: State, record: CheckpointRecord) -> None:
     """Refuse to continue with other pictures than the run began with."""
     if (record.data_key or state.data.content_key) != state.data.content_key:
@@ -142,7 +157,9 @@ def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, give
         raise UserError(
             f"{folder.path} cannot be resumed: its pictures are not at {describe_missing(places)}: give --data"
         )
-    if len(existing) == 1:
+    if (
+        len(existing) == 1 or record.data_parts
+    ):  # of divided data this process alone cannot say whether they are the same
         return existing[0]
     for place in existing:
         with contextlib.suppress(UserError):  # what is there now may be no set at all

@@ -103,6 +103,7 @@ def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
         "command": None if custom_names else printable(train_command(config)),
     }
     matched = {} if state.matcher is None else {"features": FEATURES}
+    origin |= {} if state.part_count is None else {"data_parts": state.part_count}
     return origin | matched | ({"classes": list(state.data.classes)} if state.class_count else {})
 
 

@@ -12,9 +12,11 @@ from torch import nn
 
 from dcgan.config import DURATIONS, TOO_FEW_PICTURES, Config
 from dcgan.data.location import is_named_set
+from dcgan.data.parts import WHOLE, Part
 from dcgan.data.python_objects import data_path
 from dcgan.data.value_range import ValueRange
 from dcgan.devices.connect import Devices, barrier, with_launcher_devices
+from dcgan.devices.launcher import detect_launcher
 from dcgan.devices.processes import run_on_devices
 from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
@@ -84,7 +86,7 @@ def train(
     if isinstance(loss, str):
         settings["loss"] = loss
     if data is not None:
-        settings["data"] = data_path(data)
+        settings["data"] = data_path(data, _launched_part() if settings.get("split_data") else WHOLE)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
     recipe = choose_recipe(settings, custom) if preset is None else Recipe(configure(preset, **settings), "")
     return train_config(
@@ -95,6 +97,12 @@ def train(
         show_progress=show_progress,
         preset_reason=recipe.reason,
     )
+
+
+def _launched_part() -> Part | None:
+    """Return which part of divided data this process holds, as its launcher says; None without a launcher."""
+    launched = detect_launcher()
+    return None if launched is None else (launched.rank, launched.devices * launched.nodes)
 
 
 def train_config(
@@ -196,7 +204,7 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
     notices = [f"{data.name}: {notice}" for notice in (*data.notices, *filter(None, [state.notice]))]
     if value_range is not None and data.value_range is None:
         notices.append(f"{data.name}: --value-range changes nothing, because all pictures have 8 bits")
-    n, (channels, height, width) = len(data), data.pixels.shape[1:]
+    n, (channels, height, width) = state.picture_count, data.pixels.shape[1:]
     if data.original_size != f"{height}x{width}":
         notices.append(
             f"{data.name}: {n:,} pictures of {data.original_size}, {channels} channel{'s' * (channels > 1)}, resized "
@@ -259,7 +267,8 @@ def resume(
     networks.check_same_parts(folder, custom)
     check_loggers(folder.config().logger)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}
-    new_data = None if data is None else data_path(data)
+    own_part = _launched_part() if folder.config().split_data else WHOLE
+    new_data = None if data is None else data_path(data, own_part)
     durations = {"steps": steps, "images": images, "epochs": epochs, "minutes": minutes}
     changes = {name: value for name, value in (durations | places).items() if value is not None}
     task = partial(

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from dcgan.config import DURATIONS, FEW_PICTURES, Config, config_to_json
 from dcgan.data.location import absolute_path, public_data_name, public_name
 from dcgan.data.open import ImageSet, open_images
+from dcgan.data.parts import WHOLE, Part
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.devices.connect import (
     COMPILE_BACKEND,
@@ -22,6 +23,7 @@ from dcgan.devices.connect import (
     first_process_first,
     synchronize_batchnorm,
 )
+from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
@@ -29,12 +31,13 @@ from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.groups import find_groups
 from dcgan.sampling import latents
 from dcgan.training import networks
-from dcgan.training.checkpoint import Part
+from dcgan.training.checkpoint import Part as SavedPart
 from dcgan.training.ema import Ema
 from dcgan.training.losses import Objective
 from dcgan.training.matching import Matcher
 from dcgan.training.networks import NO_CUSTOM_PARTS, ChosenNetworks, CustomParts
 from dcgan.training.optimizer import Adam
+from dcgan.training.parts import combine_parts
 from dcgan.training.progress import CheckpointRecord, Progress
 from dcgan.training.schedule import schedule_at
 
@@ -84,7 +87,7 @@ class State:
     Attributes:
         config: the settings, all resolved.
         fabric: the devices.
-        data: the pictures that are trained on.
+        data: the pictures that are trained on; with `split_data` those of this process.
         data_source: what they are opened by: a name, or the absolute path where they are now.
         conditions: the class or the group of each picture, int64 (N,), if the networks are given one.
         objective: what the two networks minimize.
@@ -97,6 +100,7 @@ class State:
         sums: sums since the last measurement.
         progress: how far the run is.
         notice: a line about the groups for the user; empty if there is nothing to say.
+        part_sizes: the training pictures that each process holds, if `split_data` divides them; otherwise none.
     """
 
     config: Config
@@ -114,6 +118,17 @@ class State:
     sums: StepSums
     progress: Progress
     notice: str = ""
+    part_sizes: tuple[int, ...] = ()
+
+    @property
+    def picture_count(self) -> int:
+        """The pictures that are trained on, of all processes together."""
+        return sum(self.part_sizes) or len(self.data)
+
+    @property
+    def part_count(self) -> int | None:
+        """The number of processes that the data are divided among; None if each holds all of them."""
+        return len(self.part_sizes) or None
 
     @property
     def adversary(self) -> tuple[nn.Module, Optimizer]:
@@ -132,7 +147,7 @@ class State:
         """Whether this process writes and prints."""
         return bool(self.fabric.is_global_zero)
 
-    def saved_parts(self) -> dict[str, Part]:
+    def saved_parts(self) -> dict[str, SavedPart]:
         """Return what a checkpoint holds tensors of, by the names in the file."""
         parts = {
             "generator": self.generator,
@@ -162,6 +177,7 @@ class State:
             data_key=self.data.content_key,
             data_path=absolute_path(self.data_source),
             data_rules=self.data.rules,
+            data_parts=self.part_count,
             arithmetic=describe_arithmetic(self.fabric),
             settings=fixed_settings(self.config),
             healthy=healthy,
@@ -195,14 +211,20 @@ def set_up(
     data_source = data_source or config.data
     if not (custom.generator and custom.discriminator):
         build.check_networks(config)  # before any picture is prepared for them
-    with first_process_first(fabric):
-        data = replace(open_data(config, data_source, data_rules), name=printable(config.data))
-    chosen = networks.choose_networks(config, data, custom, is_new=is_new)
-    config = _resolved(config, data, chosen)
+    part_sizes: tuple[int, ...] = ()
+    if config.split_data:
+        data, part_sizes = open_part(config, fabric, data_source, data_rules)
+    else:
+        with first_process_first(fabric):
+            data = open_data(config, data_source, data_rules)
+    data = replace(data, name=printable(config.data))
+    picture_count = sum(part_sizes) or len(data)
+    chosen = networks.choose_networks(config, data, custom, picture_count, is_new=is_new)
+    config = _resolved(config, data, chosen, picture_count)
     # Pictures stay on the device as bytes: a batch is one indexing operation, and all of MNIST takes 47 MB.
     if _fits_in_memory(data.pixels, fabric.device):
         data = replace(data, pixels=data.pixels.to(fabric.device))
-    conditions = None if chosen.conditions is None else fabric.broadcast(chosen.conditions).to(data.pixels.device)
+    conditions = _share_conditions(chosen, data, fabric)
     matcher = None
     if not chosen.objective.has_discriminator:
         matcher = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
@@ -219,7 +241,7 @@ def set_up(
         if chosen.discriminator is None
         else _set_up_network(chosen.discriminator, schedule.d_lr, config, fabric)
     )
-    planned = planned_images(config, len(data))
+    planned = planned_images(config, picture_count)
     state = State(
         config=config,
         fabric=fabric,
@@ -236,10 +258,30 @@ def set_up(
         sums=StepSums(torch.zeros(len(SUM_NAMES) + 1, device=fabric.device), torch.zeros((), device=fabric.device)),
         progress=Progress(planned_images=planned, first_plan=planned),
         notice=chosen.notice,
+        part_sizes=part_sizes,
     )
     if custom.generator or custom.discriminator:
         _try_custom_networks(state)
     return state
+
+
+def _share_conditions(chosen: ChosenNetworks, data: ImageSet, fabric: Devices) -> Tensor | None:
+    """Return the class or group of each picture that this process holds, int64 (N,), on the device of the pictures.
+
+    The first process has found the groups. Where each process holds other pictures, the others sort theirs into these.
+    """
+    if chosen.conditions is None:
+        return None
+    conditions = chosen.conditions
+    if data.part == WHOLE:
+        conditions = fabric.broadcast(conditions)
+    elif isinstance(chosen.generator, GroupedGenerator):
+        buffers = dict(chosen.generator.named_buffers(recurse=False))
+        for name, values in fabric.broadcast(buffers).items():
+            buffers[name].copy_(values)
+        if fabric.global_rank:
+            conditions = chosen.generator.assign_groups(data.pixels, data.labels)
+    return conditions.to(data.pixels.device)
 
 
 def _make_matcher(
@@ -276,7 +318,7 @@ def _make_matcher(
     return matcher
 
 
-def open_data(config: Config, source: str, rules: int, split: str = "train") -> ImageSet:
+def open_data(config: Config, source: str, rules: int, split: str = "train", part: Part = WHOLE) -> ImageSet:
     """Open a split of the data of a run as its settings say, from where they are now."""
     return open_images(
         source,
@@ -287,10 +329,23 @@ def open_data(config: Config, source: str, rules: int, split: str = "train") -> 
         seed=config.seed,
         value_range=config.value_range,
         rules=rules,
+        part=part,
     )
 
 
-def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks) -> Config:
+def open_part(config: Config, fabric: Devices, source: str, rules: int) -> tuple[ImageSet, tuple[int, ...]]:
+    """Return the training pictures that this process holds, and how many each process holds.
+
+    Raises:
+        UserError: there is a single process, or the set cannot be divided.
+    """
+    if fabric.world_size == 1:
+        raise UserError("--split-data divides the data among processes, and there is one: give --devices")
+    part = (fabric.global_rank, fabric.world_size)
+    return combine_parts(fabric, open_data(config, source, rules, part=part))
+
+
+def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks, picture_count: int) -> Config:
     """Return the settings with those filled in that follow from the data and from the networks.
 
     Paths that name the user are shortened to names, because a run may be shown to others.
@@ -305,7 +360,7 @@ def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks) -> Config:
         image_size=f"{height}x{width}",
         z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
         groups=getattr(chosen.generator, "groups", config.groups),
-        augment=resolve_augment(config.augment, len(data)),
+        augment=resolve_augment(config.augment, picture_count),
     )
 
 

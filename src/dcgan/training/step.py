@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dcgan.data.sampler import next_batch_indices, rank_share
+from dcgan.data.sampler import next_batch_indices, next_part_indices, part_share, rank_share
 from dcgan.devices.batch import Batch
 from dcgan.devices.connect import mean_over_ranks
 from dcgan.images import to_float
@@ -28,9 +28,11 @@ LOSS_G_COLUMN, GRAD_G_COLUMN = 1, 6
 
 def next_batch(state: State) -> Batch:
     """Return the next batch. The last one of an epoch is shorter."""
-    n = len(state.data)
-    size = min(state.config.batch_size, n - state.progress.images_seen % n)
-    return Batch(state.fabric, size, *rank_share(size, state.fabric.global_rank, state.fabric.world_size))
+    n, seen, rank = state.picture_count, state.progress.images_seen, state.fabric.global_rank
+    size = min(state.config.batch_size, n - seen % n)
+    if state.part_sizes:
+        return Batch(state.fabric, size, *part_share(state.part_sizes, size, seen, rank))
+    return Batch(state.fabric, size, *rank_share(size, rank, state.fabric.world_size))
 
 
 def train_step(state: State) -> None:
@@ -216,8 +218,12 @@ def _step_if_finite(state: State, optimizer: Optimizer, loss: Tensor, fault_numb
 
 def next_reals(state: State) -> tuple[Tensor, Condition]:
     """Return this device's next real pictures, (N, C, H, W) in [-1, 1], and their conditions (N,), if there are any."""
-    batch, config, data, seen = next_batch(state), state.config, state.data, state.progress.images_seen
-    indices = next_batch_indices(len(data), config.batch_size, seen, config.seed, data.pixels.device)[batch.part]
+    batch, config, seen, device = next_batch(state), state.config, state.progress.images_seen, state.data.pixels.device
+    if state.part_sizes:
+        rank = state.fabric.global_rank
+        indices = next_part_indices(state.part_sizes, batch.size, seen, config.seed, rank, device)
+    else:
+        indices = next_batch_indices(state.picture_count, config.batch_size, seen, config.seed, device)[batch.part]
     images = load_reals(state, indices)
     if _is_augmented(state, only_reals=True):
         images = apply_augmentations(config.augment, images, _random(state, batch, RandomPurpose.FLIP), only_reals=True)

@@ -158,6 +158,7 @@ def prepare_validation(state: State) -> ValidationReference | None:
             seed=config.seed,
             value_range=config.value_range,
             rules=state.data.rules,
+            part=state.data.part,
         )
         if len(reals) > min_reals or split == "train":
             break
