@@ -23,7 +23,14 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 SIZE = 28
-SETTINGS: dict[str, Any] = {"preset": "dcgan", "device": "cpu", "batch_size": 256, "g_width": 16, "d_width": 8, "z_dim": 16}
+SETTINGS: dict[str, Any] = {
+    "preset": "dcgan",
+    "device": "cpu",
+    "batch_size": 256,
+    "g_width": 16,
+    "d_width": 8,
+    "z_dim": 16,
+}
 
 
 class Blobs(Dataset[npt.NDArray[np.uint8]]):
@@ -47,11 +54,11 @@ class Blobs(Dataset[npt.NDArray[np.uint8]]):
 def measure_process(count: int, steps: int, folder: Path) -> None:
     """Train as one of several processes, and write what this one needed."""
     import dcgan
-    from dcgan.training import start
+    from dcgan.training import loop, start
 
     pictures, begin = Blobs(count), time.monotonic()
     result: dict[str, Any] = {}
-    fit = start.fit
+    fit = loop.fit
 
     def measured_fit(state: Any, *others: Any) -> None:
         result.update(
