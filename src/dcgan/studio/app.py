@@ -14,6 +14,8 @@ from fastapi.staticfiles import StaticFiles
 import dcgan
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
 from dcgan.studio.allowed_paths import DataRoots, default_data_roots
+from dcgan.studio.data_checks import DataChecks
+from dcgan.studio.data_routes import add_data_routes
 from dcgan.studio.drawing_queue import DrawingQueue
 from dcgan.studio.manage import delete_run, rename_run, write_note
 from dcgan.studio.overview import list_runs, show_run
@@ -56,17 +58,20 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
     data_roots = data_roots or default_data_roots()
     store = RunStore(runs)
     trainings, queue = Trainings(store, data_roots), DrawingQueue(data_roots)
+    checks = DataChecks(store, data_roots)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         queue.close()
+        checks.close()
 
     app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     add_error_responses(app, store)
     _add_run_routes(app, store, trainings)
     _add_training_routes(app, trainings)
     _add_management_routes(app, store, trainings)
+    add_data_routes(app, data_roots, checks)
     _add_model_routes(app, store, queue)
     _add_static_files(app)
     return app

@@ -155,6 +155,11 @@ export function setLanguage(name) {
   }
 }
 
+/** Add the texts of a page: {key: [English, Korean], …}. */
+export function addTexts(texts) {
+  Object.assign(TEXTS, texts);
+}
+
 /** Return the text for `key` in the language of the page. */
 export function t(key, ...values) {
   const text = TEXTS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];

@@ -2,6 +2,7 @@
 
 import { h } from "./web/play.js";
 import { language, setLanguage, t } from "./web/strings.js";
+import "./texts.js";
 import { runsPage } from "./runs_page.js";
 import { watchPage } from "./watch_page.js";
 import { playPage } from "./play_page.js";
