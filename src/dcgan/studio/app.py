@@ -174,8 +174,14 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
     async def draw(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> Response:
         """Return the pictures of latents, uint8 (N, H, W, C)."""
         folder = await run_in_threadpool(store.model_folder, name)
-        pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels))
+        pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels, content.mix))
         return Response(pixels, media_type="application/octet-stream")
+
+    @app.post("/api/models/{name}/scores", responses=CHANGE_REFUSALS, openapi_extra=describe_body(DrawRequest))
+    async def score(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> dict[str, Any]:
+        """Return what the run's discriminator thinks of the pictures of latents, and where it looks."""
+        folder = await run_in_threadpool(store.model_folder, name)
+        return await queue.run(lambda models: models.scores(folder, content.z, content.labels, content.mix))
 
     @app.post("/api/models/{name}/invert", responses=CHANGE_REFUSALS, openapi_extra=describe_body(InvertRequest))
     async def invert(name: str, content: Annotated[InvertRequest, read_body(InvertRequest)]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `dcgan data check` finds of the data in the start form. Each check is a process of its own, at most a few at once.
+"""What `dcgan data check` finds of the data in the start form. Each check is a process, a few at once at most.
 
 A check reads every picture and does a few training steps, which takes longer than an answer may. The page asks again.
 """

@@ -107,17 +107,24 @@ class FilePartRequest(RequestBody):
 
 
 class DrawRequest(RequestBody):
-    """Latents to draw, and their classes if the model has classes."""
+    """Latents to draw, their classes if the model has classes, and a class that all of them are mixed with."""
 
     max_commas: ClassVar[int] = MAX_COORDINATES + MAX_LATENTS
     z: Annotated[list[Latent], FailFast()] = Field(min_length=1, max_length=MAX_LATENTS)
     labels: list[Label] | None = Field(default=None, max_length=MAX_LATENTS)
+    mix_label: Label | None = None
+    mix_share: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_size(self) -> "DrawRequest":
         if sum(map(len, self.z)) > MAX_COORDINATES:
             raise ValueError(f"the latents may have {MAX_COORDINATES} numbers in all")
         return self
+
+    @property
+    def mix(self) -> tuple[int, float] | None:
+        """The class that all are mixed with, and its share; None for pure classes."""
+        return None if self.mix_label is None else (self.mix_label, self.mix_share)
 
 
 class InvertRequest(RequestBody):
