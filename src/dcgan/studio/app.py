@@ -17,6 +17,7 @@ from dcgan.studio.allowed_paths import DataRoots, default_data_roots
 from dcgan.studio.data_checks import DataChecks
 from dcgan.studio.data_routes import add_data_routes
 from dcgan.studio.drawing_queue import DrawingQueue
+from dcgan.studio.film import MEDIA_TYPES, FilmKind, draw_film
 from dcgan.studio.manage import delete_run, rename_run, write_note
 from dcgan.studio.overview import list_runs, show_run
 from dcgan.studio.request_bodies import (
@@ -72,6 +73,7 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
     _add_training_routes(app, trainings)
     _add_management_routes(app, store, trainings)
     add_data_routes(app, data_roots, checks)
+    _add_film_route(app, store, queue)
     _add_model_routes(app, store, queue)
     _add_static_files(app)
     return app
@@ -148,6 +150,18 @@ def _add_management_routes(app: FastAPI, store: RunStore, trainings: Trainings) 
         return {"name": name}
 
 
+def _add_film_route(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
+    content: dict[str, Any] = {kind: {} for kind in MEDIA_TYPES.values()}
+
+    @app.get("/api/runs/{name}/film", responses=READ_REFUSALS | BUSY | {200: {"content": content}})
+    async def get_film(name: str, kind: FilmKind = "gif") -> Response:
+        """Return the film of a run: the same latents through the training."""
+        run = await run_in_threadpool(store.run, name)
+        film = await queue.run(lambda _: draw_film(run.path, kind))
+        headers = {"content-disposition": f'attachment; filename="film.{kind}"'}
+        return Response(film, media_type=MEDIA_TYPES[kind], headers=headers)
+
+
 def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
     @app.get("/api/models/{name}", responses=READ_REFUSALS | BUSY)
     async def get_model(name: str) -> dict[str, Any]:
@@ -188,6 +202,12 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
         """Return the latent whose picture is nearest to a picture."""
         folder = await run_in_threadpool(store.model_folder, name)
         return await queue.run(lambda models: models.invert(folder, content.pixels))
+
+    @app.get("/api/models/{name}/nearest", responses=READ_REFUSALS | BUSY)
+    async def get_nearest(name: str, seed: Seed = 0) -> dict[str, Any]:
+        """Return samples and, for each, the nearest training picture."""
+        folder = await run_in_threadpool(store.model_folder, name)
+        return await queue.run(lambda models: models.nearest(folder, seed))
 
     @app.get("/api/models/{name}/quiz", responses=READ_REFUSALS | BUSY)
     async def get_quiz(name: str, seed: Seed = 0) -> dict[str, Any]:

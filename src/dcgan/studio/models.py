@@ -1,6 +1,7 @@
 """What the studio computes with models that stay in memory. Only the thread of `drawing_queue` calls it."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dcgan.sampling.mix import draw_mixed
 from dcgan.sampling.model import Model
 from dcgan.studio import discriminator
 from dcgan.studio.allowed_paths import DataRoots
+from dcgan.studio.nearest import find_pairs
 
 MAX_LOADED_MODELS = 4
 QUIZ_LENGTH = 20
@@ -165,8 +167,22 @@ class ModelStore:
             "says_real": answers,
         }
 
+    def nearest(self, folder: Path, seed: int) -> dict[str, Any]:
+        """Return samples beside the nearest training pictures, see `nearest.find_pairs`.
+
+        Raises:
+            UserError: as `quiz`.
+        """
+        model = self.model(folder)
+        return find_pairs(model, self._open_splits(model, "train")[0], seed)
+
     def _open_real_images(self, model: Model) -> list[ImageSet]:
         """Return the images that the model was not trained on: the test split, and the validation split if needed."""
+        test, open_split = self._open_splits(model, "test")
+        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split("validation")]
+
+    def _open_splits(self, model: Model, first: str) -> tuple[ImageSet, Callable[[str], ImageSet]]:
+        """Return a split of the data that a model was trained on, in its size, and a function that opens others."""
         channels, height, width = model.generator.picture_shape
         training = training_data_of(model)
         if training is None:
@@ -176,11 +192,11 @@ class ModelStore:
         options: dict[str, Any] = {"fit": str(model.trained.get("fit", "crop"))}
         options |= {"value_range": training.value_range, "rules": training.rules}
 
-        def open_split(source: str, split: str = "test") -> ImageSet:
+        def open_split(source: str, split: str = first) -> ImageSet:
             return open_images(source, split, size=(height, width), channels=channels, **options)
 
-        source, test = open_training_data(training, model.source, open_split)
-        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split(source, "validation")]
+        source, images = open_training_data(training, model.source, open_split)
+        return images, lambda split: open_split(source, split)
 
 
 def _saved_model_folder(folder: Path) -> Path:

@@ -19,8 +19,8 @@ function svg(tag, attributes, text = "") {
 }
 
 /** Return the functions from values to pixels, and the ticks of both axes. */
-function makeScales({ curves, y_limits: limits }, isLogarithmic) {
-  const points = curves.flatMap((curve) => curve.points);
+function makeScales({ curves, others = [], y_limits: limits }, isLogarithmic) {
+  const points = [...curves, ...others].flatMap((curve) => curve.points);
   const xs = points.map(([x]) => x);
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   const values = points.map(([, y]) => y).filter((y) => !isLogarithmic || y > 0);
@@ -67,7 +67,7 @@ function nearestIndex(points, images) {
  *
  * `update` takes what the server describes: {key, title, curves: [{name, points: [[x, y], …]}, …] (at most two),
  * reference: {y, name} of a line to compare with, or null, y_limits: [low, high] of the vertical axis, or null for those
- * of the values}, and the options of the visitor: {isSmooth, isLogarithmic}.
+ * of the values, others: curves of other runs, {name, points, style}}, and the options of the visitor: {isSmooth, isLogarithmic}.
  */
 export function makeChart() {
   const title = h("h3", {});
@@ -75,14 +75,19 @@ export function makeChart() {
   const legend = h("div", { class: "legend", "aria-live": "polite" });
   let [content, scales, chosenImages] = [null, null, null]; // `chosenImages`: where the visitor reads values
 
+  const styledCurves = () => [
+    ...content.curves.map((curve, i) => ({ ...curve, style: `series-${i + 1}` })),
+    ...(content.others || []),
+  ];
+
   /** Show the values where the visitor points, or the last ones. */
   function showValues() {
     plot.querySelector(".cursor")?.remove();
     const longest = content.curves.reduce((a, b) => (a.points.length >= b.points.length ? a : b)).points;
     const at = chosenImages === null ? null : longest[nearestIndex(longest, chosenImages)][0];
-    const spans = content.curves.map(({ name, points }, i) => {
+    const spans = styledCurves().map(({ name, points, style }) => {
       const [, y] = points[at === null ? points.length - 1 : nearestIndex(points, at)];
-      return h("span", { class: `series-${i + 1}` }, h("i"), `${name} ${Number(y.toPrecision(4))}`);
+      return h("span", { class: style }, h("i"), `${name} ${Number(y.toPrecision(4))}`);
     });
     if (at !== null) {
       const x = scales.toX(at);
@@ -108,11 +113,10 @@ export function makeChart() {
       plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "midline" }));
       plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translate(reference.name)));
     }
-    content.curves.forEach(({ points }, i) => {
+    styledCurves().forEach(({ points, style }) => {
       const toLine = (shown) => shown.map(([x, y]) => `${scales.toX(x).toFixed(1)},${scales.toY(y).toFixed(1)}`).join(" ");
-      const name = `series-${i + 1}`;
-      if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${name} faint` }));
-      plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: name }));
+      if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${style} faint` }));
+      plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: style }));
     });
     showValues();
   }

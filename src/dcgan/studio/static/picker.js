@@ -34,7 +34,7 @@ function makePicker(root, page, requestedName, groups) {
   const select = makeSelect(groups, name);
   select.addEventListener("change", () => (location.hash = `#/${page}/${encodeURIComponent(select.value)}`));
   const label = h("span", {}, t("shipped" in groups ? "model" : "run"));
-  return { name, element: h("div", { class: "row" }, h("label", { class: "field" }, label, select)) };
+  return { name, names, element: h("div", { class: "row" }, h("label", { class: "field" }, label, select)) };
 }
 
 function makeSelect(groups, selectedName) {
