@@ -79,7 +79,7 @@ def check_run_files(runs: Path, run: Path) -> None:
     Raises:
         UserError: it names the first such entry.
     """
-    for folder in (run, *(run / name for name in ("model", ".model.old", "checkpoint"))):
+    for folder in (run, *(run / name for name in ("model", ".model.old", "checkpoint", "evaluation"))):
         for entry in _entries(folder):
             name = printable(os.path.relpath(entry.path, run))
             if entry.is_symlink() and not _real_path(entry.path).is_relative_to(_real_path(runs)):

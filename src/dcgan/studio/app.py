@@ -17,6 +17,7 @@ from dcgan.studio.allowed_paths import DataRoots, default_data_roots
 from dcgan.studio.data_checks import DataChecks
 from dcgan.studio.data_routes import add_data_routes
 from dcgan.studio.drawing_queue import DrawingQueue
+from dcgan.studio.evaluations import read_evaluation
 from dcgan.studio.film import MEDIA_TYPES, FilmKind, draw_film
 from dcgan.studio.manage import delete_run, rename_run, write_note
 from dcgan.studio.overview import list_runs, show_run
@@ -97,6 +98,11 @@ def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None
     def get_run(request: Request, name: str) -> Response:
         """Return what one run is, its charts, its events and its grids."""
         return respond_if_changed(request, show_run(store, trainings, name))
+
+    @app.get("/api/runs/{name}/evaluation", responses=READ_REFUSALS)
+    def get_evaluation(name: str) -> dict[str, Any]:
+        """Return the metrics of a run with their intervals."""
+        return read_evaluation(store.run(name))
 
     @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=READ_REFUSALS)
     def get_grid(name: str, file: str) -> FileResponse:

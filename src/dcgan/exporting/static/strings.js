@@ -164,9 +164,12 @@ export function addTexts(texts) {
   Object.assign(TEXTS, texts);
 }
 
+/** Return the one of [English, Korean] that is in the language of the page. */
+export const currentText = (texts) => texts[LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+
 /** Return the text for `key` in the language of the page. */
 export function t(key, ...values) {
-  const text = TEXTS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+  const text = currentText(TEXTS[key]);
   return text.replace(/\{(\d)\}/g, (_, i) => values[i]);
 }
 

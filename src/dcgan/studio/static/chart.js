@@ -4,6 +4,7 @@
 import { h } from "./web/play.js";
 import { t, translate } from "./web/strings.js";
 import { formatTick, logTicks, niceTicks, robustRange, smooth } from "./chart_scale.js";
+import { makeHelp } from "./help.js";
 
 const [WIDTH, HEIGHT] = [480, 190];
 const [LEFT, RIGHT, TOP, BOTTOM] = [48, 10, 8, 34]; // margins
@@ -73,6 +74,8 @@ export function makeChart() {
   const title = h("h3", {});
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", tabindex: 0 });
   const legend = h("div", { class: "legend", "aria-live": "polite" });
+  const element = h("div", { class: "chart-box" }, title, plot, legend);
+  let help = null;
   let [content, scales, chosenImages] = [null, null, null]; // `chosenImages`: where the visitor reads values
 
   const styledCurves = () => [
@@ -101,6 +104,10 @@ export function makeChart() {
     content = newContent;
     const isPositive = content.curves.some(({ points }) => points.some(([, y]) => y > 0));
     scales = makeScales(content, isLogarithmic && isPositive);
+    if (!element.contains(help) && TITLES[content.key]) {
+      help = makeHelp(content.key);
+      element.append(help);
+    }
     title.textContent = TITLES[content.key] ? t(TITLES[content.key], content.title) : content.title;
     const names = content.curves.map(({ name, points }) => `${name} ${points.at(-1)[1].toFixed(3)}`);
     const { reference } = content;
@@ -140,5 +147,5 @@ export function makeChart() {
     const current = chosenImages === null ? points.length - 1 : nearestIndex(points, chosenImages);
     choose(points[Math.max(0, Math.min(points.length - 1, current + steps))][0]);
   });
-  return { element: h("div", { class: "chart-box" }, title, plot, legend), update };
+  return { element, update };
 }

@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { apiUrl } from "./api.js";
 import { downloadFilm } from "./film.js";
+import { makeHelp } from "./help.js";
 
 /** Make the panel with the latest grid of a run, and a slider that goes back to earlier ones. */
 export function makeGridPanel(root, runName) {
@@ -39,6 +40,6 @@ export function makeGridPanel(root, runName) {
   const status = h("span", { role: "status", class: "quiet" });
   const makeFilmButton = (kind) => h("button", { type: "button", onclick: () => downloadFilm(runName, kind, status) }, t("film", kind.toUpperCase()));
   const films = h("div", { class: "row" }, makeFilmButton("gif"), makeFilmButton("mp4"), status);
-  const panel = h("div", { class: "panel", hidden: true }, image, sliderRow, films);
+  const panel = h("div", { class: "panel", hidden: true }, image, sliderRow, films, makeHelp("grid"));
   return { panel, update };
 }

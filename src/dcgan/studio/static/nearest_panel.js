@@ -4,6 +4,7 @@ import { paint } from "./web/files.js";
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson, imageFromBytes } from "./api.js";
+import { makeHelp } from "./help.js";
 
 function makePair({ shape, samples, nearest, distances }, i) {
   const text = t("nearestPair", i + 1, distances[i]);
@@ -32,5 +33,5 @@ export function makeNearestPanel(runName) {
   }
 
   const button = h("button", { type: "button", onclick: show }, t("nearestShow"));
-  return { element: h("div", { class: "panel" }, h("h3", {}, t("nearestTitle")), status, button, list) };
+  return { element: h("div", { class: "panel" }, h("h3", {}, t("nearestTitle")), status, button, list, makeHelp("copies")) };
 }

@@ -3,6 +3,7 @@
 import { paint, toImageData } from "./web/files.js";
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
+import { makeHelp } from "./help.js";
 
 const MAX_SHOWN = 16;
 const DIM = 0.45; // brightness of the picture under its map
@@ -67,5 +68,5 @@ export function makeOpinion(engine, shown) {
   }
 
   const button = h("button", { type: "button", onclick: ask }, t("ask"));
-  return { element: h("section", { class: "panel" }, h("h3", {}, t("opinion")), button, status, list), update };
+  return { element: h("section", { class: "panel" }, h("h3", {}, t("opinion")), button, status, list, makeHelp("opinion")), update };
 }

@@ -4,6 +4,7 @@ import { h, showPlayPage } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { serverEngine } from "./api.js";
 import { makeFavourites } from "./favourites.js";
+import { makeHelp } from "./help.js";
 import { makeOpinion } from "./opinion.js";
 import { pickModel } from "./picker.js";
 
@@ -17,7 +18,7 @@ export async function playPage(root, { name: requestedName, params, signal }) {
   const picker = await pickModel(root, "play", requestedName, signal);
   if (!picker) return;
   const container = h("div");
-  root.replaceChildren(h("h2", {}, t("play")), picker.element, container);
+  root.replaceChildren(h("h2", {}, t("play")), picker.element, makeHelp("latents", "truncation"), container);
   const engine = await serverEngine(picker.name);
   if (signal.aborted) return;
   const startText = params.get("from");

@@ -6,6 +6,7 @@ import { RefusedError } from "./api.js";
 import { makeCurves } from "./curves_panel.js";
 import { makeGridPanel } from "./grid_panel.js";
 import { makeHealthList, makeMetricList } from "./health_view.js";
+import { makeHelp } from "./help.js";
 import { makeManageForm } from "./manage_view.js";
 import { makeNearestPanel } from "./nearest_panel.js";
 import { makeNotifier } from "./notify.js";
@@ -59,7 +60,7 @@ function makeRunPanels(root, runName, refresh, overlay) {
 
   const makePanel = (...children) => h("div", { class: "panel" }, ...children);
   const left = h("div", {}, failure, makePanel(progress, note, controls.element, notifier.element, manage.element), grid.panel);
-  const right = h("div", {}, makePanel(curves.element), makePanel(events), nearest.element);
+  const right = h("div", {}, makePanel(curves.element), makePanel(events, makeHelp("health", "quality")), nearest.element);
   return { element: h("div", { class: "watch" }, left, right), update, isWaiting: notifier.isWaiting };
 }
 
