@@ -91,7 +91,7 @@ def test_an_upload_is_padded_or_cut_as_the_training_was(page: Page, server: Serv
     wait_for(lambda: page.locator("[data-found]").count() == 0 and page.locator("canvas.board").count())
     _upload(page, wide.convert("L"))
     page.wait_for_selector("[data-found]")
-    assert len(np.unique(_board(page)[:, :, 0])) == 1
+    assert np.ptp(_board(page)[:, :, 0]) < 20  # its right and left thirds are cut off
 
 
 def test_a_light_picture_is_inverted_for_a_model_on_black(page: Page, server: Server):

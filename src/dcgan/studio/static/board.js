@@ -30,7 +30,11 @@ export function makeBoard(width, height, { background, getPen, onStroke }) {
   function begin(startX, startY) {
     onStroke();
     [x, y, isEmpty] = [startX, startY, false];
-    lineTo(x, y);
+    const { color, width: share } = getPen(); // a line without a length is not drawn: a dot is
+    context.fillStyle = color;
+    context.beginPath();
+    context.arc(x, y, (share * BOARD_SIZE) / 2, 0, 2 * Math.PI);
+    context.fill();
   }
 
   function lineTo(newX, newY) {
