@@ -1,5 +1,6 @@
 """The page Draw with models of other pictures than digits, in a real browser."""
 
+import base64
 import io
 import shutil
 from collections.abc import Iterator
@@ -47,11 +48,9 @@ def page(browser: object, server: Server) -> Iterator[Page]:
 
 def _board(page: Page) -> np.ndarray:
     """Return what is on the board, (H, W, 4)."""
-    values = page.evaluate(
-        """(() => { const c = document.querySelector('canvas.board');
-        return [c.height, c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data] })()"""
-    )
-    return np.array(values[2:]).reshape(values[0], values[1], 4)
+    url = page.evaluate("document.querySelector('canvas.board').toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGBA"))
 
 
 def _upload(page: Page, image: Image.Image) -> None:
