@@ -22,6 +22,9 @@ from dcgan.cli.main import parse
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = {"en": "zensical.toml", "ko": "zensical.ko.toml"}
+STUDIO_FILES = ROOT / "src" / "dcgan" / "studio" / "static"
+FIGURE_SCRIPTS = ("plot.js", "transposed-convolution.js", "gan.js")
+"""The figures to play with: the studio shows them too, so they are in the package."""
 FLAGS_MARK = "<!-- flags -->"
 """Where the page of the commands gets their flags."""
 ENGLISH_ONLY = """!!! note "이 페이지는 영어로만 있습니다"
@@ -62,6 +65,8 @@ def copy_pages(docs: Path, target: Path, language: str) -> None:
     shutil.copytree(
         docs, target, ignore=shutil.ignore_patterns("*.py", "__pycache__", "ko" if language == "en" else "en")
     )
+    for script in FIGURE_SCRIPTS:
+        shutil.copy(STUDIO_FILES / script, target / "interactive" / script)
     if language == "ko":
         translated = overlay_korean(docs / "ko", target)
         for path in sorted(target.rglob("*.md")):

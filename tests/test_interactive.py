@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from playwright.sync_api import Browser, Page
 
 from dcgan.models.blocks import conv_transpose_size
+from docs.build_site import STUDIO_FILES
 
 DOCS = Path(__file__).parent.parent / "docs"
 SCRIPTS = ("plot.js", "transposed-convolution.js", "gan.js")
@@ -28,7 +29,7 @@ PAGE = """<!doctype html>
 
 def open_figure(browser: Browser, folder: Path, name: str, language: str = "en", width: int = 390) -> Page:
     """Open a page that holds one figure; whatever the page asks a server for is an error."""
-    scripts = "".join(f'<script src="{DOCS.as_uri()}/interactive/{script}"></script>' for script in SCRIPTS)
+    scripts = "".join(f'<script src="{STUDIO_FILES.as_uri()}/{script}"></script>' for script in SCRIPTS)
     file = folder / f"{name}-{language}.html"
     file.write_text(PAGE.format(language=language, docs=DOCS.as_uri(), name=name, scripts=scripts), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 844})

@@ -1,10 +1,15 @@
+import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
@@ -40,6 +45,12 @@ class FakeProcess:
     def poll(self) -> int | None:
         return None
 
+    def kill(self) -> None:
+        pass
+
+    def wait(self) -> int:
+        return 0
+
 
 @pytest.fixture
 def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
@@ -59,3 +70,48 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 120, interval_s: f
         assert time.monotonic() < deadline
         time.sleep(interval_s)
     return value
+
+
+def _restore_ctrl_c() -> None:
+    """A process that a script starts in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Server:
+    """`dcgan studio` on a port of its own; it can be stopped and started again."""
+
+    def __init__(self, runs: Path, *flags: str) -> None:
+        self.runs, self.port, self.flags = runs, 0, flags
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "dcgan", "studio", str(self.runs), "--port", str(self.port), "--no-browser"]
+        command += self.flags
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_restore_ctrl_c
+        )
+        assert self.process.stderr is not None
+        self.address = re.search(r"http://\S+", self.process.stderr.readline())[0]
+        self.port = int(self.address.rsplit(":", 1)[1].strip("/"))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=120)
+        assert self.process.returncode == 130
+
+
+def open_page(browser: Any, server: Server) -> Iterator[Page]:
+    """A phone, in English. Everything that the page fetches comes from the server, and it causes no error."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
+    context.set_default_timeout(120_000)  # other jobs on the machine may slow it down
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: None if _is_local(request.url, server) else errors.append(request.url))
+    yield page
+    context.close()
+    assert errors == []
+
+
+def _is_local(url: str, server: Server) -> bool:
+    return url.startswith((server.address, "data:", "blob:"))

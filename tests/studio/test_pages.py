@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -27,34 +25,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder
 from dcgan.training.checkpoint import read_checkpoint
 from dcgan.training.health import Diagnosis
-from tests.studio.conftest import wait_for
-
-
-def _restore_ctrl_c() -> None:
-    """A process that a script starts in the background ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class Server:
-    """`dcgan studio` on a port of its own; it can be stopped and started again."""
-
-    def __init__(self, runs: Path) -> None:
-        self.runs, self.port = runs, 0
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "dcgan", "studio", str(self.runs), "--port", str(self.port), "--no-browser"]
-        self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_restore_ctrl_c
-        )
-        assert self.process.stderr is not None
-        self.address = re.search(r"http://\S+", self.process.stderr.readline())[0]
-        self.port = int(self.address.rsplit(":", 1)[1].strip("/"))
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=120)
-        assert self.process.returncode == 130
+from tests.studio.conftest import Server, open_page, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +41,7 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A phone, in English. Everything that the page fetches comes from the server, and it causes no error."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
-    context.set_default_timeout(120_000)  # other jobs on the machine may slow it down
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda request: None if _is_local(request.url, server) else errors.append(request.url))
-    yield page
-    context.close()
-    assert errors == []
-
-
-def _is_local(url: str, server: Server) -> bool:
-    return url.startswith((server.address, "data:", "blob:"))
+    yield from open_page(browser, server)
 
 
 def _draw_count(page: Page) -> int:
@@ -422,15 +380,13 @@ def test_a_start_that_fails_says_why_until_it_is_dismissed(page: Page, server: S
     page.goto(server.address)
     page.wait_for_selector("form")
     page.fill("form input[type=text]", "/etc")
-    page.click("form button")
+    page.click("form button.main")
     page.wait_for_selector("form >> text=--data-root")
     page.fill("form input[type=text]", "no such data")
     assert page.locator("form >> text=--data-root").count() == 0  # the message leaves with its cause
-    page.click("form button")
-    page.wait_for_selector("[data-state=failed]")
-    assert "there is no data 'no such data'" in page.inner_text(".failure")
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status] >> text=there is no data 'no such data'")  # on the same page
     assert _page_width(page) <= 390
-    page.click("nav >> text=Runs")
     page.wait_for_selector(".failure >> text=no such data")
     page.click(".failure button")
     wait_for(lambda: not page.wait_for_timeout(100) and page.locator(".failure").count() == 0)
@@ -476,7 +432,7 @@ def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server
     page.wait_for_selector("form")
     page.select_option("form select", "vanilla")
     page.fill("form input[type=number]", "60")
-    page.click("form button")
+    page.click("form button.main")
     page.wait_for_selector("[data-grid]", timeout=120_000)
     first_grid = page.get_attribute("[data-grid]", "data-grid")
     folder = RunFolder(server.runs / "vanilla-mnist-1")

@@ -59,6 +59,18 @@ def default_data_roots() -> DataRoots:
     return DataRoots(() if folder == Path(folder.anchor) else (folder,))
 
 
+def data_spec(path: Path) -> str:
+    """Return how a page names data at a path: from the current folder if they are below it, so that it shows no more.
+
+    It begins with `./` then, because a folder may have the name of a built-in set.
+    """
+    try:
+        relative = path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return str(path)
+    return f"./{relative.as_posix()}" if relative.parts else "."
+
+
 def check_run_files(runs: Path, run: Path) -> None:
     """Refuse a run whose files lead out of the folder of runs, or are no files that can be read to their end.
 
@@ -67,7 +79,7 @@ def check_run_files(runs: Path, run: Path) -> None:
     Raises:
         UserError: it names the first such entry.
     """
-    for folder in (run, *(run / name for name in ("model", ".model.old", "checkpoint"))):
+    for folder in (run, *(run / name for name in ("model", ".model.old", "checkpoint", "evaluation"))):
         for entry in _entries(folder):
             name = printable(os.path.relpath(entry.path, run))
             if entry.is_symlink() and not _real_path(entry.path).is_relative_to(_real_path(runs)):

@@ -14,7 +14,11 @@ from fastapi.staticfiles import StaticFiles
 import dcgan
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
 from dcgan.studio.allowed_paths import DataRoots, default_data_roots
+from dcgan.studio.data_checks import DataChecks
+from dcgan.studio.data_routes import add_data_routes
 from dcgan.studio.drawing_queue import DrawingQueue
+from dcgan.studio.evaluations import read_evaluation
+from dcgan.studio.film import MEDIA_TYPES, FilmKind, draw_film
 from dcgan.studio.manage import delete_run, rename_run, write_note
 from dcgan.studio.overview import list_runs, show_run
 from dcgan.studio.request_bodies import (
@@ -56,17 +60,21 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
     data_roots = data_roots or default_data_roots()
     store = RunStore(runs)
     trainings, queue = Trainings(store, data_roots), DrawingQueue(data_roots)
+    checks = DataChecks(store, data_roots)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         queue.close()
+        checks.close()
 
     app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     add_error_responses(app, store)
     _add_run_routes(app, store, trainings)
     _add_training_routes(app, trainings)
     _add_management_routes(app, store, trainings)
+    add_data_routes(app, data_roots, checks)
+    _add_film_route(app, store, queue)
     _add_model_routes(app, store, queue)
     _add_static_files(app)
     return app
@@ -90,6 +98,11 @@ def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None
     def get_run(request: Request, name: str) -> Response:
         """Return what one run is, its charts, its events and its grids."""
         return respond_if_changed(request, show_run(store, trainings, name))
+
+    @app.get("/api/runs/{name}/evaluation", responses=READ_REFUSALS)
+    def get_evaluation(name: str) -> dict[str, Any]:
+        """Return the metrics of a run with their intervals."""
+        return read_evaluation(store.run(name))
 
     @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=READ_REFUSALS)
     def get_grid(name: str, file: str) -> FileResponse:
@@ -143,6 +156,18 @@ def _add_management_routes(app: FastAPI, store: RunStore, trainings: Trainings) 
         return {"name": name}
 
 
+def _add_film_route(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
+    content: dict[str, Any] = {kind: {} for kind in MEDIA_TYPES.values()}
+
+    @app.get("/api/runs/{name}/film", responses=READ_REFUSALS | BUSY | {200: {"content": content}})
+    async def get_film(name: str, kind: FilmKind = "gif") -> Response:
+        """Return the film of a run: the same latents through the training."""
+        run = await run_in_threadpool(store.run, name)
+        film = await queue.run(lambda _: draw_film(run.path, kind))
+        headers = {"content-disposition": f'attachment; filename="film.{kind}"'}
+        return Response(film, media_type=MEDIA_TYPES[kind], headers=headers)
+
+
 def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> None:
     @app.get("/api/models/{name}", responses=READ_REFUSALS | BUSY)
     async def get_model(name: str) -> dict[str, Any]:
@@ -169,14 +194,26 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
     async def draw(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> Response:
         """Return the pictures of latents, uint8 (N, H, W, C)."""
         folder = await run_in_threadpool(store.model_folder, name)
-        pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels))
+        pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels, content.mix))
         return Response(pixels, media_type="application/octet-stream")
+
+    @app.post("/api/models/{name}/scores", responses=CHANGE_REFUSALS, openapi_extra=describe_body(DrawRequest))
+    async def score(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> dict[str, Any]:
+        """Return what the run's discriminator thinks of the pictures of latents, and where it looks."""
+        folder = await run_in_threadpool(store.model_folder, name)
+        return await queue.run(lambda models: models.scores(folder, content.z, content.labels, content.mix))
 
     @app.post("/api/models/{name}/invert", responses=CHANGE_REFUSALS, openapi_extra=describe_body(InvertRequest))
     async def invert(name: str, content: Annotated[InvertRequest, read_body(InvertRequest)]) -> dict[str, Any]:
         """Return the latent whose picture is nearest to a picture."""
         folder = await run_in_threadpool(store.model_folder, name)
         return await queue.run(lambda models: models.invert(folder, content.pixels))
+
+    @app.get("/api/models/{name}/nearest", responses=READ_REFUSALS | BUSY)
+    async def get_nearest(name: str, seed: Seed = 0) -> dict[str, Any]:
+        """Return samples and, for each, the nearest training picture."""
+        folder = await run_in_threadpool(store.model_folder, name)
+        return await queue.run(lambda models: models.nearest(folder, seed))
 
     @app.get("/api/models/{name}/quiz", responses=READ_REFUSALS | BUSY)
     async def get_quiz(name: str, seed: Seed = 0) -> dict[str, Any]:

@@ -1,27 +1,28 @@
 """What the studio computes with models that stay in memory. Only the thread of `drawing_queue` calls it."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.evaluation.training_data import open_training_data, training_data_of
 from dcgan.exporting import web
-from dcgan.images import to_float
-from dcgan.models import build
-from dcgan.models.grouped_generator import GroupedGenerator
+from dcgan.images import Pixels
 from dcgan.models.store import load_generator
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import invert as invert_module
 from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.mix import draw_mixed
 from dcgan.sampling.model import Model
+from dcgan.studio import discriminator
 from dcgan.studio.allowed_paths import DataRoots
-from dcgan.training.checkpoint import restore_tensors
+from dcgan.studio.nearest import find_pairs
 
 MAX_LOADED_MODELS = 4
 QUIZ_LENGTH = 20
@@ -65,27 +66,63 @@ class ModelStore:
 
     def describe(self, folder: Path) -> dict[str, Any]:
         """Return what the play page needs to know about a generator."""
-        return web.describe_generator(self.model(folder))
+        model = self.model(folder)
+        return {
+            **web.describe_generator(model),
+            "fit": model.trained.get("fit", "crop"),
+            "has_discriminator": discriminator.has_discriminator(RunFolder(folder)),
+        }
 
     def latents(self, folder: Path, seed: int, n: int, truncation: float | None) -> list[list[float]]:
         """Return the latents that `dcgan sample` draws from with this seed, n lists of z_dim numbers."""
         latents: list[list[float]] = self.model(folder).latents(n, seed, truncation).tolist()
         return latents
 
-    def draw(self, folder: Path, z: list[list[float]], labels: list[int] | None) -> bytes:
+    def draw(
+        self, folder: Path, z: list[list[float]], labels: list[int] | None, mix: tuple[int, float] | None = None
+    ) -> bytes:
         """Return the pictures of latents, uint8 (N, H, W, C) in that order.
 
+        Args:
+            folder: of the model.
+            z: the latents, N lists of z_dim numbers.
+            labels: their classes, if the model has classes.
+            mix: a class that all are mixed with, and its share from 0 to 1.
+
         Raises:
-            UserError: the latents or labels do not fit the model.
+            UserError: the latents or labels do not fit the model, or it cannot mix classes.
         """
+        return self._draw(folder, z, labels, mix)[0].tobytes()
+
+    def scores(
+        self, folder: Path, z: list[list[float]], labels: list[int] | None, mix: tuple[int, float] | None = None
+    ) -> dict[str, Any]:
+        """Return what the discriminator thinks of the pictures of latents, as JSON types: see `discriminator.Opinion`.
+
+        Raises:
+            UserError: as `draw`, or there is no discriminator.
+        """
+        pixels, label_tensor = self._draw(folder, z, labels, mix)
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        opinion = discriminator.ask(RunFolder(folder), self.model(folder), images, label_tensor)
+        scores, maps = opinion.scores.tolist(), opinion.maps.flatten(1).tolist()
+        return {"kind": opinion.kind, "scores": scores, "maps": maps}
+
+    def _draw(
+        self, folder: Path, z: list[list[float]], labels: list[int] | None, mix: tuple[int, float] | None
+    ) -> tuple[Pixels, Tensor | None]:
         model = self.model(folder)
         z_dim, classes = model.generator.z_dim, model.generator.classes
         if any(len(latent) != z_dim for latent in z):
             raise UserError(f"each latent must have {z_dim} numbers")
         if classes and (labels is None or len(labels) != len(z) or not all(0 <= label < classes for label in labels)):
             raise UserError(f"give a label from 0 to {classes - 1} for each latent")
-        label_tensor = torch.tensor(labels) if classes else None
-        return generate_pixels(model.generator, torch.tensor(z, dtype=torch.float32), label_tensor).tobytes()
+        latents, label_tensor = torch.tensor(z, dtype=torch.float32), torch.tensor(labels) if classes else None
+        if mix is None or label_tensor is None:
+            return generate_pixels(model.generator, latents, label_tensor), label_tensor
+        if mix[0] >= classes:
+            raise UserError(f"the class to mix with must be from 0 to {classes - 1}")
+        return draw_mixed(model.generator, latents, label_tensor, *mix), label_tensor
 
     def invert(self, folder: Path, pixels: bytes) -> dict[str, Any]:
         """Return the latent whose picture is nearest to a picture, which is given as bytes (H, W, C) in that order.
@@ -122,7 +159,7 @@ class ModelStore:
         """
         model = self.model(folder)
         images, labels, is_real = _draw_quiz(model, self._open_real_images(model), seed)
-        answers = _discriminator_answers(RunFolder(folder), model, images, labels)
+        answers = discriminator.answers(RunFolder(folder), model, images, labels)
         return {
             "shape": list(model.generator.picture_shape),
             "pictures": images.permute(0, 2, 3, 1).flatten(1).tolist(),  # (N, C, H, W) -> (N, H·W·C)
@@ -130,8 +167,22 @@ class ModelStore:
             "says_real": answers,
         }
 
+    def nearest(self, folder: Path, seed: int) -> dict[str, Any]:
+        """Return samples beside the nearest training pictures, see `nearest.find_pairs`.
+
+        Raises:
+            UserError: as `quiz`.
+        """
+        model = self.model(folder)
+        return find_pairs(model, self._open_splits(model, "train")[0], seed)
+
     def _open_real_images(self, model: Model) -> list[ImageSet]:
         """Return the images that the model was not trained on: the test split, and the validation split if needed."""
+        test, open_split = self._open_splits(model, "test")
+        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split("validation")]
+
+    def _open_splits(self, model: Model, first: str) -> tuple[ImageSet, Callable[[str], ImageSet]]:
+        """Return a split of the data that a model was trained on, in its size, and a function that opens others."""
         channels, height, width = model.generator.picture_shape
         training = training_data_of(model)
         if training is None:
@@ -141,11 +192,11 @@ class ModelStore:
         options: dict[str, Any] = {"fit": str(model.trained.get("fit", "crop"))}
         options |= {"value_range": training.value_range, "rules": training.rules}
 
-        def open_split(source: str, split: str = "test") -> ImageSet:
+        def open_split(source: str, split: str = first) -> ImageSet:
             return open_images(source, split, size=(height, width), channels=channels, **options)
 
-        source, test = open_training_data(training, model.source, open_split)
-        return [test] if len(test) >= QUIZ_LENGTH else [test, open_split(source, "validation")]
+        source, images = open_training_data(training, model.source, open_split)
+        return images, lambda split: open_split(source, split)
 
 
 def _saved_model_folder(folder: Path) -> Path:
@@ -185,32 +236,3 @@ def _choose_distinct(sets: list[ImageSet], n: int, rng: np.random.Generator) -> 
             label = None if images.labels is None else int(images.labels[row])
             chosen.setdefault(image.numpy().tobytes(), (image, label))
     return list(chosen.values())
-
-
-@torch.no_grad()
-def _discriminator_answers(folder: RunFolder, model: Model, images: Tensor, labels: Tensor | None) -> list[bool] | None:
-    """Return whether the run's discriminator calls each picture real; None if the run has no discriminator to ask.
-
-    The scores of most objectives have no fixed threshold between real and fake. For these, the half of the pictures
-    with the higher scores counts as real.
-    """
-    try:
-        discriminator = _load_discriminator(folder, model)
-    except (UserError, OSError):
-        return None
-    if isinstance(model.generator, GroupedGenerator):
-        labels = model.generator.assign_groups(images, labels)
-    inputs = [to_float(images)] if labels is None else [to_float(images), labels]
-    scores = discriminator.eval()(*inputs).flatten()
-    threshold = 0.0 if folder.score_kind() == "probability" else scores.median()  # a logit of 0 is a probability of 1/2
-    answers: list[bool] = (scores > threshold).tolist()
-    return answers
-
-
-def _load_discriminator(folder: RunFolder, model: Model) -> nn.Module:
-    if folder.custom_parts():
-        raise UserError("the discriminator may be the user's own class")
-    config, shape = folder.config(), model.generator.picture_shape
-    _, discriminator = build.build_networks(config, shape, model.generator.classes, model.generator.groups)
-    restore_tensors(folder.checkpoint, {"discriminator": discriminator})
-    return discriminator

@@ -23,9 +23,13 @@ MAX_COORDINATES = 2**16
 MAX_DETAIL_CHARS = 300
 """Characters of the line that says what is wrong."""
 
+MAX_PART_BYTES = 2**19
+"""Bytes of a file that come in one request; as base64 they have less than the 1 MiB of a request."""
+
 Coordinate = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Latent = Annotated[list[Coordinate], FailFast(), Field(min_length=1, max_length=4096)]
 Label = Annotated[int, Field(ge=0, le=65_535)]
+DataName = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Minutes = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -52,7 +56,7 @@ class StartRequest(RequestBody):
     """A training to start. Without a preset the data decide on it."""
 
     preset: str | None = Field(default=None, max_length=40)
-    data: str = Field(default="mnist", min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")
+    data: DataName = "mnist"
     minutes: Minutes = 3.0
 
 
@@ -81,18 +85,46 @@ class NoteRequest(RequestBody):
     text: str = Field(max_length=MAX_NOTE_CHARS)
 
 
+class CheckRequest(RequestBody):
+    """Data to examine."""
+
+    data: DataName
+
+
+class NewSetRequest(RequestBody):
+    """The name of a set that is made of files that follow."""
+
+    name: str = Field(min_length=1, max_length=40)
+
+
+class FilePartRequest(RequestBody):
+    """A part of a file for a new set, as base64."""
+
+    file: str = Field(min_length=1, max_length=120)
+    offset: int = Field(ge=0, le=2**40)
+    content: Base64Bytes = Field(max_length=2 * MAX_PART_BYTES)
+    is_last: bool
+
+
 class DrawRequest(RequestBody):
-    """Latents to draw, and their classes if the model has classes."""
+    """Latents to draw, their classes if the model has classes, and a class that all of them are mixed with."""
 
     max_commas: ClassVar[int] = MAX_COORDINATES + MAX_LATENTS
     z: Annotated[list[Latent], FailFast()] = Field(min_length=1, max_length=MAX_LATENTS)
     labels: list[Label] | None = Field(default=None, max_length=MAX_LATENTS)
+    mix_label: Label | None = None
+    mix_share: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_size(self) -> "DrawRequest":
         if sum(map(len, self.z)) > MAX_COORDINATES:
             raise ValueError(f"the latents may have {MAX_COORDINATES} numbers in all")
         return self
+
+    @property
+    def mix(self) -> tuple[int, float] | None:
+        """The class that all are mixed with, and its share; None for pure classes."""
+        return None if self.mix_label is None else (self.mix_label, self.mix_share)
 
 
 class InvertRequest(RequestBody):

@@ -43,6 +43,8 @@ function parseState(params, generator) {
     label: label !== null && Number(label) < generator.classes.length ? Number(label) : "every",
     truncation: numberParam("truncation", 0, MAX_TRUNCATION, 0),
     moves: generator.directions.slice(0, MAX_SLIDERS).map((_, k) => clampMove(moves[k] || 0)),
+    mix: numberParam("mix", 0, generator.classes.length - 1, ""),
+    share: numberParam("share", 0, 1, 0.5),
     chosen: new Set(listParam("chosen").filter((i) => i >= 0 && i < MAX_IMAGES)),
   };
 }
@@ -51,6 +53,7 @@ function parseState(params, generator) {
 function stateParams(state) {
   const params = new URLSearchParams({ seed: state.seed, n: state.n });
   if (state.label !== "every") params.set("label", state.label);
+  if (state.mix !== "") [params.set("mix", state.mix), params.set("share", state.share)];
   if (state.truncation) params.set("truncation", state.truncation);
   if (state.moves.some(Boolean)) params.set("moves", state.moves.map((move) => +twoDecimals(move)).join(","));
   if (state.chosen.size) params.set("chosen", [...state.chosen].sort((a, b) => a - b).join(","));
@@ -80,7 +83,7 @@ function makeSlider(name, value, [low, high], format, onInput) {
     onInput(Number(input.value));
   });
   const row = h("label", { class: "slider" }, h("span", {}, name), input, output);
-  return { row, setValue: (v) => ((input.value = v), (output.textContent = format(v))) };
+  return { row, input, setValue: (v) => ((input.value = v), (output.textContent = format(v))) };
 }
 
 /** Make a field for a whole number; a number that is out of range is replaced by the last valid one. */
@@ -119,27 +122,45 @@ function makePad(onDrag) {
   return { area, moveMark };
 }
 
+/** Put a picture at each end of a direction's slider; `update` shows what a sample becomes there. */
+function addPreviews({ row, input }) {
+  const ends = [0, 1].map(() => h("canvas", { class: "end", "aria-hidden": "true" }));
+  const track = h("span", { class: "track" }, ends[0]);
+  input.replaceWith(track);
+  track.append(input, ends[1]);
+  row.classList.add("with-ends");
+  return { update: (images) => ends.forEach((canvas, i) => paint(canvas, images[i])) };
+}
+
+export const isMotionReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
 const makeButton = (name, onclick) => h("button", { type: "button", onclick }, name);
 
 /**
  * Build the page in `root`.
  *
- * engine: generator { z_dim, shape, classes, directions }, drawLatents(seed, n, truncation), drawImages(latents, labels).
- * options: params (of the address), onState (gets the parameters of the new address), start (a latent to start from).
+ * engine: generator { z_dim, shape, classes, directions }, drawLatents(seed, n, truncation), drawImages(latents, labels,
+ * mix); canMix says whether it draws mixed classes, mix {label, share}.
+ * options: params (of the address), onState (gets the parameters of the new address), start (a latent to start from),
+ * makePanels (gets functions that return what is shown; returns {elements, update} of further panels, or nothing).
  */
-export function showPlayPage(root, engine, { params = new URLSearchParams(), onState = () => {}, start = null } = {}) {
+export function showPlayPage(root, engine, options = {}) {
+  const { params = new URLSearchParams(), onState = () => {}, start = null, makePanels = () => null } = options;
   const { generator } = engine;
   const hasClasses = generator.classes.length > 0;
   const state = parseState(params, generator);
-  let [latents, latentsKey, images, walkTimer] = [[], "", [], 0];
+  let [latents, latentsKey, previewsKey, images, walkTimer] = [[], "", "", [], 0];
 
   const status = h("p", { role: "status", class: "quiet" });
   const grid = h("div", { class: "samples", role: "group", "aria-label": t("samples") });
   const stage = h("canvas", { class: "stage", role: "img", "aria-label": t("walk"), hidden: true });
+  const position = h("input", { type: "range", min: 0, value: 0, "aria-label": t("walkPosition"), hidden: true });
   const walkButton = makeButton(t("walk"), () => (walkTimer ? stopWalk() : startWalk()));
 
   const labelOf = (i) => (state.label === "every" ? i % generator.classes.length : state.label);
   const labels = (count) => (hasClasses ? Array.from({ length: count }, (_, i) => labelOf(i)) : null);
+  const mix = () => (engine.canMix && state.mix !== "" ? { label: state.mix, share: state.share } : null);
+  const drawImages = (z, someLabels) => engine.drawImages(z, someLabels, mix());
   const movedLatents = () => latents.map((z) => moveLatent(z, generator.directions, state.moves));
 
   async function updateLatents() {
@@ -154,14 +175,26 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
     try {
       await updateLatents();
       const startTime = performance.now();
-      images = await engine.drawImages(movedLatents(), labels(latents.length));
+      images = await drawImages(movedLatents(), labels(latents.length));
       updateGrid();
       status.textContent = t("drawnIn", images.length, Math.round(performance.now() - startTime));
+      await updatePreviews();
       root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
     } catch (error) {
       status.textContent = t("failed", error.message);
     }
   });
+
+  /** Show at the ends of each slider what becomes of the first sample there. They do not change while it moves. */
+  async function updatePreviews() {
+    const key = `${latentsKey} ${state.label} ${state.mix} ${state.share}`;
+    if (key === previewsKey || !previews.length) return;
+    const moveOne = (k, move) => moveLatent(latents[0], generator.directions, [...Array(k).fill(0), move]);
+    const ends = previews.flatMap((_, k) => [moveOne(k, -MAX_MOVE), moveOne(k, MAX_MOVE)]);
+    const drawn = await drawImages(ends, hasClasses ? ends.map(() => labelOf(0)) : null);
+    previews.forEach((preview, k) => preview.update(drawn.slice(2 * k, 2 * k + 2)));
+    previewsKey = key;
+  }
 
   function sampleName(i) {
     if (hasClasses) return t("sampleOf", i + 1, generator.classes[labelOf(i)]);
@@ -180,6 +213,8 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
       button.setAttribute("aria-pressed", String(state.chosen.has(i)));
       paint(button.firstChild, image);
     });
+    grid.style.setProperty("--columns", Math.ceil(Math.sqrt(images.length)));
+    panels?.update();
     walkButton.disabled = chosenSamples(images.length).length < 2 && !walkTimer;
   }
 
@@ -207,33 +242,37 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
     const frames = [];
     for (let i = 0; i < path.length; i += MAX_IMAGES) {
       const batch = path.slice(i, i + MAX_IMAGES);
-      frames.push(...(await engine.drawImages(batch, hasClasses ? batch.map(() => label) : null)));
+      frames.push(...(await drawImages(batch, hasClasses ? batch.map(() => label) : null)));
     }
     return [frames, stops.length];
   }
 
   async function startWalk() {
     const [frames, stopCount] = await drawWalk();
-    let position = 0;
-    stage.hidden = false;
+    [stage.hidden, position.hidden, position.max, position.value] = [false, false, frames.length - 1, 0];
+    position.oninput = () => paint(stage, frames[Number(position.value)]);
+    position.oninput();
     stage.setAttribute("aria-label", t("walkShown", stopCount));
     walkButton.textContent = t("stopWalk");
     walkTimer = setInterval(() => {
       if (!root.isConnected) return stopWalk();
-      paint(stage, frames[position++ % frames.length]);
+      if (isMotionReduced() || document.activeElement === position) return; // the visitor moves it
+      position.value = (Number(position.value) + 1) % frames.length;
+      position.oninput();
     }, FRAME_MS);
   }
 
   function stopWalk() {
     clearInterval(walkTimer);
     walkTimer = 0;
-    stage.hidden = true;
+    stage.hidden = position.hidden = true;
     walkButton.textContent = t("walk");
   }
 
   const sliders = state.moves.map((value, k) =>
     makeSlider(t("direction", k + 1), value, [-MAX_MOVE, MAX_MOVE], twoDecimals, (move) => applyMoves([[k, move]])),
   );
+  const previews = sliders.map(addPreviews);
   const pad = makePad((position) => {
     const moves = [...position.entries()].filter(([k]) => k < state.moves.length);
     moves.forEach(([k, move]) => sliders[k].setValue(move));
@@ -277,6 +316,24 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
   });
   const classField = hasClasses ? [h("label", { class: "field" }, h("span", {}, t("label")), classPicker)] : [];
 
+  const mixPicker = h(
+    "select",
+    {},
+    h("option", { value: "" }, t("mixNone")),
+    ...generator.classes.map((name, i) => h("option", { value: i, selected: state.mix === i }, name)),
+  );
+  mixPicker.addEventListener("change", () => {
+    state.mix = mixPicker.value === "" ? "" : Number(mixPicker.value);
+    applyChange();
+  });
+  const formatShare = (share) => `${Math.round(100 * share)}%`;
+  const mixShare = makeSlider(t("mixShare"), state.share, [0, 1], formatShare, (share) => {
+    state.share = share;
+    applyChange();
+  });
+  const hasMix = hasClasses && engine.canMix;
+  const mixRows = hasMix ? [h("label", { class: "field" }, h("span", {}, t("mixWith")), mixPicker), mixShare.row] : [];
+
   const formatTruncation = (value) => (value ? twoDecimals(value) : t("off"));
   const truncation = makeSlider(t("truncation"), state.truncation, [0, MAX_TRUNCATION], formatTruncation, (value) => {
     state.truncation = value;
@@ -290,8 +347,15 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
   ];
 
   const row = (...children) => h("div", { class: "row" }, ...children);
-  const samplesPanel = [row(seedField.row, randomSeedButton), row(countField.row, ...classField), truncation.row];
+  const samplesPanel = [row(seedField.row, randomSeedButton), row(countField.row, ...classField), truncation.row, ...mixRows];
   const directionsPanel = [pad.area, ...sliders.map((slider) => slider.row), resetButton];
+  const panels = makePanels({
+    getImages: () => images,
+    getLatents: movedLatents,
+    getLabels: () => labels(images.length),
+    getChosen: () => chosenSamples(images.length),
+    getMix: mix,
+  });
   root.replaceChildren(
     h(
       "div",
@@ -303,7 +367,9 @@ export function showPlayPage(root, engine, { params = new URLSearchParams(), onS
         h("p", { class: "quiet" }, t("choose")),
         row(walkButton, ...saveButtons),
         stage,
+        position,
         status,
+        ...(panels ? panels.elements : []),
       ),
       h(
         "div",

@@ -23,6 +23,10 @@ const TEXTS = {
   choose: ["Choose two or more samples to walk between them.", "샘플을 둘 이상 고르면 그 사이를 걸어갑니다."],
   walk: ["Walk between the chosen", "고른 샘플 사이 걷기"],
   walkShown: ["A walk between {0} samples", "샘플 {0}개 사이의 걷기"],
+  walkPosition: ["Position in the walk", "걷기의 위치"],
+  mixWith: ["Mix with class", "섞을 클래스"],
+  mixNone: ["none", "없음"],
+  mixShare: ["Its share", "섞는 비율"],
   stopWalk: ["Stop the walk", "걷기 멈추기"],
   savePng: ["Save PNG", "PNG 저장"],
   saveGif: ["Save GIF", "GIF 저장"],
@@ -155,9 +159,17 @@ export function setLanguage(name) {
   }
 }
 
+/** Add the texts of a page: {key: [English, Korean], …}. */
+export function addTexts(texts) {
+  Object.assign(TEXTS, texts);
+}
+
+/** Return the one of [English, Korean] that is in the language of the page. */
+export const currentText = (texts) => texts[LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+
 /** Return the text for `key` in the language of the page. */
 export function t(key, ...values) {
-  const text = TEXTS[key][LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
+  const text = currentText(TEXTS[key]);
   return text.replace(/\{(\d)\}/g, (_, i) => values[i]);
 }
 

@@ -32,19 +32,29 @@ export const post = async (route, content = {}) =>
 
 const roundCoordinate = (value) => Math.round(value * 1e4) / 1e4;
 
+/** Return the body of a request for pictures; `mix` is {label, share}, or null. */
+function drawing(latents, labels, mix) {
+  const z = latents.map((latent) => Array.from(latent, roundCoordinate));
+  return mix ? { z, labels, mix_label: mix.label, mix_share: mix.share } : { z, labels };
+}
+
 /** Return the engine with which `showPlayPage` draws: a model on the server. */
 export async function serverEngine(name) {
   const generator = await getJson(`models/${name}`);
   return {
     generator,
+    canMix: true,
     async drawLatents(seed, n, truncation) {
       const query = `?seed=${seed}&n=${n}${truncation ? `&truncation=${truncation}` : ""}`;
       return (await getJson(`models/${name}/latents`, query)).z.map((z) => Float32Array.from(z));
     },
-    async drawImages(latents, labels) {
-      const z = latents.map((latent) => Array.from(latent, roundCoordinate));
-      const bytes = new Uint8Array(await (await post(`models/${name}/draw`, { z, labels })).arrayBuffer());
+    async drawImages(latents, labels, mix) {
+      const bytes = new Uint8Array(await (await post(`models/${name}/draw`, drawing(latents, labels, mix))).arrayBuffer());
       return latents.map((_, i) => imageFromBytes(bytes, i, generator.shape));
+    },
+    /** Return what the discriminator thinks of pictures: {kind, scores, maps}. */
+    async scoreImages(latents, labels, mix) {
+      return (await post(`models/${name}/scores`, drawing(latents, labels, mix))).json();
     },
   };
 }

@@ -4,6 +4,7 @@
 import { h } from "./web/play.js";
 import { t, translate } from "./web/strings.js";
 import { formatTick, logTicks, niceTicks, robustRange, smooth } from "./chart_scale.js";
+import { makeHelp } from "./help.js";
 
 const [WIDTH, HEIGHT] = [480, 190];
 const [LEFT, RIGHT, TOP, BOTTOM] = [48, 10, 8, 34]; // margins
@@ -19,8 +20,8 @@ function svg(tag, attributes, text = "") {
 }
 
 /** Return the functions from values to pixels, and the ticks of both axes. */
-function makeScales({ curves, y_limits: limits }, isLogarithmic) {
-  const points = curves.flatMap((curve) => curve.points);
+function makeScales({ curves, others = [], y_limits: limits }, isLogarithmic) {
+  const points = [...curves, ...others].flatMap((curve) => curve.points);
   const xs = points.map(([x]) => x);
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   const values = points.map(([, y]) => y).filter((y) => !isLogarithmic || y > 0);
@@ -67,22 +68,29 @@ function nearestIndex(points, images) {
  *
  * `update` takes what the server describes: {key, title, curves: [{name, points: [[x, y], …]}, …] (at most two),
  * reference: {y, name} of a line to compare with, or null, y_limits: [low, high] of the vertical axis, or null for those
- * of the values}, and the options of the visitor: {isSmooth, isLogarithmic}.
+ * of the values, others: curves of other runs, {name, points, style}}, and the options of the visitor: {isSmooth, isLogarithmic}.
  */
 export function makeChart() {
   const title = h("h3", {});
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", tabindex: 0 });
   const legend = h("div", { class: "legend", "aria-live": "polite" });
+  const element = h("div", { class: "chart-box" }, title, plot, legend);
+  let help = null;
   let [content, scales, chosenImages] = [null, null, null]; // `chosenImages`: where the visitor reads values
+
+  const styledCurves = () => [
+    ...content.curves.map((curve, i) => ({ ...curve, style: `series-${i + 1}` })),
+    ...(content.others || []),
+  ];
 
   /** Show the values where the visitor points, or the last ones. */
   function showValues() {
     plot.querySelector(".cursor")?.remove();
     const longest = content.curves.reduce((a, b) => (a.points.length >= b.points.length ? a : b)).points;
     const at = chosenImages === null ? null : longest[nearestIndex(longest, chosenImages)][0];
-    const spans = content.curves.map(({ name, points }, i) => {
+    const spans = styledCurves().map(({ name, points, style }) => {
       const [, y] = points[at === null ? points.length - 1 : nearestIndex(points, at)];
-      return h("span", { class: `series-${i + 1}` }, h("i"), `${name} ${Number(y.toPrecision(4))}`);
+      return h("span", { class: style }, h("i"), `${name} ${Number(y.toPrecision(4))}`);
     });
     if (at !== null) {
       const x = scales.toX(at);
@@ -96,6 +104,10 @@ export function makeChart() {
     content = newContent;
     const isPositive = content.curves.some(({ points }) => points.some(([, y]) => y > 0));
     scales = makeScales(content, isLogarithmic && isPositive);
+    if (!element.contains(help) && TITLES[content.key]) {
+      help = makeHelp(content.key);
+      element.append(help);
+    }
     title.textContent = TITLES[content.key] ? t(TITLES[content.key], content.title) : content.title;
     const names = content.curves.map(({ name, points }) => `${name} ${points.at(-1)[1].toFixed(3)}`);
     const { reference } = content;
@@ -108,11 +120,10 @@ export function makeChart() {
       plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "midline" }));
       plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translate(reference.name)));
     }
-    content.curves.forEach(({ points }, i) => {
+    styledCurves().forEach(({ points, style }) => {
       const toLine = (shown) => shown.map(([x, y]) => `${scales.toX(x).toFixed(1)},${scales.toY(y).toFixed(1)}`).join(" ");
-      const name = `series-${i + 1}`;
-      if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${name} faint` }));
-      plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: name }));
+      if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${style} faint` }));
+      plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: style }));
     });
     showValues();
   }
@@ -136,5 +147,5 @@ export function makeChart() {
     const current = chosenImages === null ? points.length - 1 : nearestIndex(points, chosenImages);
     choose(points[Math.max(0, Math.min(points.length - 1, current + steps))][0]);
   });
-  return { element: h("div", { class: "chart-box" }, title, plot, legend), update };
+  return { element, update };
 }

@@ -1,116 +1,51 @@
-// The page Draw: it finds the model's picture that is nearest to a drawing, and leads to the page Play.
+// The page Draw: it finds the model's picture that is nearest to a drawing or a file, and leads to the page Play.
 
 import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
-import { getJson, imageFromBytes, post } from "./api.js";
+import { imageFromBytes, post, serverEngine } from "./api.js";
+import { makeBoard } from "./board.js";
+import * as drawing from "./drawing.js";
+import { makeHelp } from "./help.js";
 import { pickModel } from "./picker.js";
 
-const BOARD_SIZE = 280; // pixels of a side
-const BRUSH_WIDTH = BOARD_SIZE / 13;
-const MIN_INK = 32; // darker pixels do not count as drawn
-const DIGIT_SHARE = 20 / 28; // of a side: MNIST's digits fill a box of 20 of 28 pixels
+const STYLE_SAMPLES = 16; // samples whose borders say what the background is
+const PEN_SHARE = 1 / 13; // of the board
 
-/** Return the drawing's size and its center of mass, in pixels; null if the board is empty. */
-function measureDrawing(board) {
-  const { data } = board.getContext("2d").getImageData(0, 0, board.width, board.height);
-  let [left, top, right, bottom, sum, sumX, sumY] = [board.width, board.height, 0, 0, 0, 0, 0];
-  for (let y = 0; y < board.height; y++)
-    for (let x = 0; x < board.width; x++) {
-      const ink = data[4 * (y * board.width + x)];
-      if (ink < MIN_INK) continue;
-      [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
-      [sum, sumX, sumY] = [sum + ink, sumX + ink * x, sumY + ink * y];
-    }
-  if (!sum) return null;
-  return { size: Math.max(right - left + 1, bottom - top + 1), centerX: sumX / sum, centerY: sumY / sum };
+/** Return the background [r, g, b] of what a model draws. */
+async function findBackground(engine) {
+  const { classes } = engine.generator;
+  const latents = await engine.drawLatents(0, STYLE_SAMPLES, 0);
+  const labels = classes.length ? latents.map((_, i) => i % classes.length) : null;
+  return drawing.borderColor(await engine.drawImages(latents, labels));
 }
 
-/** Return the board, halved as often as it stays twice as large as needed: browsers smooth over two pixels only. */
-function halveRepeatedly(board, scale) {
-  let [canvas, size] = [board, board.width];
-  while (scale * board.width * 2 < size) {
-    size /= 2;
-    const half = h("canvas", { width: Math.round(size), height: Math.round(size) });
-    half.getContext("2d").drawImage(canvas, 0, 0, half.width, half.height);
-    canvas = half;
-  }
-  return canvas;
-}
-
-/** Return the drawing as MNIST has its digits, of their size and with the center of mass in the middle, as a canvas. */
-function centerDrawing(board, width, height) {
-  const drawing = measureDrawing(board);
-  if (!drawing) return null;
-  const scale = (DIGIT_SHARE * Math.min(width, height)) / drawing.size;
-  const canvas = h("canvas", { width, height });
-  const context = canvas.getContext("2d");
-  context.fillRect(0, 0, width, height);
-  context.imageSmoothingQuality = "high";
-  const [x, y] = [width / 2 - drawing.centerX * scale, height / 2 - drawing.centerY * scale];
-  context.drawImage(halveRepeatedly(board, scale), x, y, board.width * scale, board.width * scale);
-  return canvas;
-}
-
-/** Return a canvas's pixels as the model has them, bytes (H, W, C) in base64. */
-function readPixels(canvas, channels) {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  const valueAt = (i) => data[4 * Math.floor(i / channels) + (i % channels)];
-  const length = canvas.width * canvas.height * channels;
-  return btoa(Array.from({ length }, (_, i) => String.fromCharCode(valueAt(i))).join(""));
-}
-
-/** Make a board to draw on. `toInput` returns what is on it in the model's size, as a canvas; null if it is empty. */
-function makeBoard(width, height) {
-  const size = { width: BOARD_SIZE, height: BOARD_SIZE };
-  const canvas = h("canvas", { class: "board", ...size, role: "img", "aria-label": t("board") });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  let fileImage = null; // a picture file in the model's size: it is not moved to the middle
-
-  function clear() {
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, BOARD_SIZE, BOARD_SIZE);
-    fileImage = null;
-  }
-
-  function drawStroke(event) {
-    if (!event.buttons) return;
-    const box = canvas.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * BOARD_SIZE;
-    const y = ((event.clientY - box.top) / box.height) * BOARD_SIZE;
-    if (event.type === "pointerdown") {
-      canvas.setPointerCapture(event.pointerId);
-      if (fileImage) clear();
-      context.beginPath();
-      context.moveTo(x, y);
-    }
-    Object.assign(context, { strokeStyle: "#fff", lineWidth: BRUSH_WIDTH, lineCap: "round", lineJoin: "round" });
-    context.lineTo(x, y);
-    context.stroke();
-  }
-
-  async function showFile(file) {
-    clear();
-    const bitmap = await createImageBitmap(file);
-    fileImage = h("canvas", { width, height });
-    fileImage.getContext("2d").drawImage(bitmap, 0, 0, width, height);
-    context.drawImage(bitmap, 0, 0, BOARD_SIZE, BOARD_SIZE);
-  }
-
-  canvas.addEventListener("pointerdown", drawStroke);
-  canvas.addEventListener("pointermove", drawStroke);
-  clear();
-  return { canvas, clear, showFile, toInput: () => fileImage || centerDrawing(canvas, width, height) };
+/** Make the fields for the pen: its color if the model draws in color, and its width. */
+function makePenFields(channels, background) {
+  const contrast = drawing.isDark(background) ? [255, 255, 255] : [0, 0, 0];
+  const color = h("input", { type: "color", value: drawing.toHex(contrast) });
+  const width = h("input", { type: "range", min: 0.03, max: 0.3, step: 0.01, value: PEN_SHARE });
+  const makeField = (text, input) => h("label", { class: "field" }, h("span", {}, t(text)), input);
+  const fields = [...(channels > 1 ? [makeField("penColor", color)] : []), makeField("penWidth", width)];
+  return { element: h("div", { class: "row" }, ...fields), getPen: () => ({ color: color.value, width: Number(width.value) }) };
 }
 
 export async function drawPage(root, { name: requestedName, signal }) {
   const picker = await pickModel(root, "draw", requestedName, signal);
   if (!picker) return;
-  const { shape, classes } = await getJson(`models/${picker.name}`, "", signal);
+  const engine = await serverEngine(picker.name);
+  const { shape, classes, fit } = engine.generator;
   const [channels, height, width] = shape;
-  const board = makeBoard(width, height);
+  const background = await findBackground(engine);
+  if (signal.aborted) return;
+  const isDigitLike = drawing.isDigitLike(shape, background);
+  const pen = makePenFields(channels, background);
+  let filePicture = null; // an uploaded picture in the model's size: it is not moved to the middle
+  const onStroke = () => filePicture && clear();
+  const board = makeBoard(width, height, { background: drawing.toCss(background), getPen: pen.getPen, onStroke });
   const nearest = h("canvas", { width, height, role: "img", "aria-label": t("nearest") });
   const status = h("p", { role: "status", class: "result" });
+  const note = h("p", { class: "quiet" });
   const playLink = h("a", { hidden: true }, t("walkOn"));
   const searchButton = h("button", { type: "button", class: "main", onclick: search }, t("find"));
   const clearButton = h("button", { type: "button", onclick: clear }, t("clear"));
@@ -122,18 +57,25 @@ export async function drawPage(root, { name: requestedName, signal }) {
     if (!upload.files.length) return;
     const [file] = upload.files;
     clear();
+    let isInverted = false;
     try {
-      await board.showFile(file);
+      const picture = drawing.fitPicture(await createImageBitmap(file), width, height, fit);
+      isInverted = channels === 1 && drawing.invertIfNeeded(picture, background);
+      board.showPicture(picture);
+      filePicture = picture;
     } catch {
       status.textContent = t("noPicture");
       return;
     }
+    note.textContent = isInverted ? t("inverted") : "";
     await search();
   });
 
   /** Clear the board and everything that belonged to what was drawn there. */
   function clear() {
     board.clear();
+    filePicture = null;
+    note.textContent = "";
     upload.value = "";
     clearResult();
   }
@@ -156,15 +98,21 @@ export async function drawPage(root, { name: requestedName, signal }) {
     root.dataset.found = String(Number(root.dataset.found || 0) + 1);
   }
 
+  /** Return what is on the board in the model's size, as a canvas; null if it is empty. */
+  function readInput() {
+    if (filePicture || board.isEmpty()) return filePicture;
+    return isDigitLike ? drawing.centerDrawing(board.canvas, width, height) : drawing.shrink(board.canvas, width, height);
+  }
+
   async function search() {
-    const input = board.toInput();
+    const input = readInput();
     clearResult();
     const number = searchCount;
     if (!input) return void (status.textContent = t("drawFirst"));
     status.textContent = t("searching");
     searchButton.disabled = true;
     try {
-      const content = { pixels: readPixels(input, channels) };
+      const content = { pixels: drawing.readPixels(input, channels) };
       const inversion = await (await post(`models/${picker.name}/invert`, content)).json();
       if (number === searchCount) showInversion(inversion);
     } catch (error) {
@@ -178,11 +126,12 @@ export async function drawPage(root, { name: requestedName, signal }) {
   root.replaceChildren(
     h("h2", {}, t("draw")),
     picker.element,
-    h("p", { class: "quiet" }, t("drawHow")),
+    h("p", { class: "quiet" }, t(isDigitLike ? "drawHow" : "drawHowAny")),
+    makeHelp("inversion"),
     h(
       "div",
       { class: "draw" },
-      h("figure", {}, board.canvas, buttons, uploadField),
+      h("figure", {}, board.element, pen.element, buttons, uploadField, note, h("p", { class: "quiet" }, t("boardKeys"))),
       h("figure", {}, nearest, h("figcaption", {}, status, playLink)),
     ),
   );

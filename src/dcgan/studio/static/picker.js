@@ -17,9 +17,13 @@ export async function pickRun(root, page, requestedName, signal) {
 
 /** Return the same for a model: a run's model, or one that comes with the package. */
 export async function pickModel(root, page, requestedName, signal) {
+  return makePicker(root, page, requestedName, await listModels(signal));
+}
+
+/** Return the names of all models: {runs, shipped}. */
+export async function listModels(signal) {
   const { runs, shipped } = await getJson("runs", "", signal);
-  const names = runs.filter((run) => run.state !== "broken" && run.has_model).map((run) => run.name);
-  return makePicker(root, page, requestedName, { runs: names, shipped });
+  return { runs: runs.filter((run) => run.state !== "broken" && run.has_model).map((run) => run.name), shipped };
 }
 
 function makePicker(root, page, requestedName, groups) {
@@ -34,10 +38,10 @@ function makePicker(root, page, requestedName, groups) {
   const select = makeSelect(groups, name);
   select.addEventListener("change", () => (location.hash = `#/${page}/${encodeURIComponent(select.value)}`));
   const label = h("span", {}, t("shipped" in groups ? "model" : "run"));
-  return { name, element: h("div", { class: "row" }, h("label", { class: "field" }, label, select)) };
+  return { name, names, element: h("div", { class: "row" }, h("label", { class: "field" }, label, select)) };
 }
 
-function makeSelect(groups, selectedName) {
+export function makeSelect(groups, selectedName) {
   const makeOption = (name) => h("option", { value: name, selected: name === selectedName }, name);
   const makeGroup = ([title, names]) => h("optgroup", { label: t(title) }, ...names.map(makeOption));
   return h("select", {}, ...Object.entries(groups).filter(([, names]) => names.length).map(makeGroup));

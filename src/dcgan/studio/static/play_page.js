@@ -3,6 +3,9 @@
 import { h, showPlayPage } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { serverEngine } from "./api.js";
+import { makeFavourites } from "./favourites.js";
+import { makeHelp } from "./help.js";
+import { makeOpinion } from "./opinion.js";
 import { pickModel } from "./picker.js";
 
 /** Return the latent that the page Draw put into the address, or null if there is none that fits the model. */
@@ -15,7 +18,7 @@ export async function playPage(root, { name: requestedName, params, signal }) {
   const picker = await pickModel(root, "play", requestedName, signal);
   if (!picker) return;
   const container = h("div");
-  root.replaceChildren(h("h2", {}, t("play")), picker.element, container);
+  root.replaceChildren(h("h2", {}, t("play")), picker.element, makeHelp("latents", "truncation"), container);
   const engine = await serverEngine(picker.name);
   if (signal.aborted) return;
   const startText = params.get("from");
@@ -23,6 +26,12 @@ export async function playPage(root, { name: requestedName, params, signal }) {
     if (startText) state.set("from", startText);
     history.replaceState(null, "", `#/play/${encodeURIComponent(picker.name)}?${state}`);
   };
-  showPlayPage(container, engine, { params, onState, start: parseStart(startText, engine.generator.z_dim) });
+  const start = parseStart(startText, engine.generator.z_dim);
+  const makePanels = (shown) => {
+    const panels = [makeFavourites(picker.name, engine, shown)];
+    if (engine.generator.has_discriminator) panels.push(makeOpinion(engine, shown));
+    return { elements: panels.map((panel) => panel.element), update: () => panels.forEach((panel) => panel.update()) };
+  };
+  showPlayPage(container, engine, { params, onState, start, makePanels });
   signal.addEventListener("abort", () => container.remove()); // ends a walk
 }

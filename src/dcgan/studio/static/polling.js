@@ -6,15 +6,17 @@
 import { apiUrl, checkResponse } from "./api.js";
 
 const MAX_RETRY_MS = 15_000;
+const HIDDEN_INTERVAL_MS = 10_000;
 
 /**
  * Ask for a route now and every `intervalMs`, until `signal` aborts.
  *
  * onContent: called with the content, at first and whenever it has changed.
  * onError: called with each error, and with null once the server answers again. If it returns true, the asking ends.
+ * isWaiting: whether a page that is hidden goes on asking, seldom, because the visitor waits for something.
  * Returns a function that asks at once.
  */
-export function poll(route, { intervalMs, signal, onContent, onError }) {
+export function poll(route, { intervalMs, signal, onContent, onError, isWaiting = () => false }) {
   let [etag, failureCount, wake] = ["", 0, () => {}];
 
   /** Return a promise that is fulfilled after a time, or as soon as `wake` is called. */
@@ -37,8 +39,9 @@ export function poll(route, { intervalMs, signal, onContent, onError }) {
   async function run() {
     while (!signal.aborted) {
       if (document.hidden) {
-        await sleep(Infinity);
-        continue;
+        await sleep(isWaiting() ? HIDDEN_INTERVAL_MS : Infinity);
+        if (document.hidden && !isWaiting()) continue;
+        if (signal.aborted) return;
       }
       try {
         await ask();

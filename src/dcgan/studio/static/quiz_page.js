@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { getJson, imageFromBytes } from "./api.js";
+import { makeHelp } from "./help.js";
 import { pickModel } from "./picker.js";
 
 const Z_95 = 1.96; // quantile of the normal distribution for an interval of 95%
@@ -91,6 +92,7 @@ export async function quizPage(root, { name: requestedName, params, signal }) {
     h("h2", {}, t("quiz")),
     picker.element,
     h("p", { class: "quiet" }, t("quizHow")),
+    makeHelp("quiz"),
     h("div", { class: "row score" }, status, nextButton),
     items,
   );

@@ -2,12 +2,12 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { apiUrl, post } from "./api.js";
+import { apiUrl } from "./api.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
+import { makeStartForm } from "./start_form.js";
 
 const REFRESH_INTERVAL_MS = 3000;
-const DEFAULT_MINUTES = 3;
 
 function makePreview(run) {
   const src = apiUrl(`runs/${run.name}/samples/${run.preview}`);
@@ -80,53 +80,6 @@ function makeFailureList(refresh) {
   return { element, update };
 }
 
-/** Make the select of presets, and the line that describes the selected one. */
-function makePresetSelect(presets, defaultPreset) {
-  const makeOption = ([name, description]) => h("option", { value: name, title: description }, name);
-  const automatic = h("option", { value: "", selected: true }, t("automatic"));
-  const select = h("select", {}, automatic, ...Object.entries(presets).map(makeOption));
-  const line = h("p", { class: "quiet" });
-  const describe = () => (line.textContent = select.value ? presets[select.value] : t("automaticHow", defaultPreset));
-  describe();
-  select.addEventListener("change", describe);
-  return [select, line];
-}
-
-function makeStartForm({ presets, default_preset: defaultPreset }, refresh) {
-  const [preset, description] = makePresetSelect(presets, defaultPreset);
-  const data = h("input", { type: "text", value: "mnist", required: true, maxlength: 400 });
-  const minutesLimits = { min: 0.1, max: 100000, step: "any" };
-  const minutes = h("input", { type: "number", value: DEFAULT_MINUTES, ...minutesLimits, required: true });
-  const status = h("p", { role: "status", class: "bad" });
-  const button = h("button", { class: "main" }, t("start"));
-  const makeField = (label, input) => h("label", { class: "field" }, h("span", {}, label), input);
-  const row = h(
-    "div",
-    { class: "row" },
-    makeField(t("preset"), preset),
-    makeField(t("data"), data),
-    makeField(t("minutesOf"), minutes),
-    button,
-  );
-  const form = h("form", {}, h("fieldset", {}, h("legend", {}, t("startOne")), row, description, status));
-  form.addEventListener("input", () => (status.textContent = "")); // what was wrong is being changed
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    button.disabled = true; // a second click would start a second training
-    try {
-      const content = { preset: preset.value || null, data: data.value, minutes: Number(minutes.value) };
-      const { name } = await (await post("runs", content)).json();
-      status.textContent = "";
-      if (form.isConnected) location.hash = `#/watch/${encodeURIComponent(name)}`;
-    } catch (error) {
-      status.textContent = error.message;
-    }
-    button.disabled = false;
-    refresh();
-  });
-  return form;
-}
-
 function makeShippedLinks(names) {
   const links = names.flatMap((name) => [" ", h("a", { href: `#/play/${name}` }, name)]);
   return links.length ? [h("p", { class: "ready" }, t("tryShipped"), ...links)] : [];
@@ -144,7 +97,7 @@ export async function runsPage(root, { signal }) {
     root.replaceChildren(
       h("h2", {}, t("runs")),
       notice,
-      makeStartForm(answer, () => refresh()),
+      makeStartForm(answer, { refresh: () => refresh(), signal }),
       failures.element,
       ...makeShippedLinks(answer.shipped),
       emptyNote,

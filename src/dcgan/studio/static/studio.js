@@ -2,17 +2,20 @@
 
 import { h } from "./web/play.js";
 import { language, setLanguage, t } from "./web/strings.js";
+import "./texts.js";
 import { runsPage } from "./runs_page.js";
 import { watchPage } from "./watch_page.js";
 import { playPage } from "./play_page.js";
 import { drawPage } from "./draw_page.js";
+import { comparePage } from "./compare_page.js";
+import { learnPage } from "./learn_page.js";
 import { quizPage } from "./quiz_page.js";
 
 /**
  * Each fills an element with a page. Everything that a page does later ends when `signal` aborts, which happens as soon
  * as the visitor leaves it, even before it has loaded.
  */
-const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, quiz: quizPage };
+const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, compare: comparePage, quiz: quizPage, learn: learnPage };
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
@@ -37,7 +40,7 @@ function showFrame({ page, name }) {
   nav.setAttribute("aria-label", t("pages"));
   skipLink.textContent = t("skip");
   const makeLink = (linkedPage) => {
-    const suffix = name && linkedPage !== "runs" ? `/${encodeURIComponent(name)}` : "";
+    const suffix = name && !["runs", "learn"].includes(linkedPage) ? `/${encodeURIComponent(name)}` : "";
     const isCurrent = linkedPage === page && "page";
     return h("a", { href: `#/${linkedPage}${suffix}`, "aria-current": isCurrent }, t(linkedPage));
   };

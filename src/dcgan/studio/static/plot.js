@@ -1,7 +1,12 @@
 // What both interactive figures share: elements, controls, and the language of the page. No library, no network.
 "use strict";
 
-const dcganFigures = { korean: document.documentElement.lang === "ko" };
+const dcganFigures = {
+  builders: {},
+  get korean() {
+    return document.documentElement.lang === "ko";
+  },
+};
 
 /** Return the English or the Korean text. */
 dcganFigures.text = (english, korean) => (dcganFigures.korean ? korean : english);
@@ -44,6 +49,7 @@ dcganFigures.button = (name, label, onClick) => {
 
 /** Build a figure in the place of each element with its name. */
 dcganFigures.register = (name, build) => {
+  dcganFigures.builders[name] = build; // for a page that makes its elements later
   document.addEventListener("DOMContentLoaded", () => {
     for (const root of document.querySelectorAll(`[data-figure="${name}"]`)) {
       root.replaceChildren();

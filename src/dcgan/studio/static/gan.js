@@ -267,6 +267,7 @@
     };
 
     const run = () => {
+      if (!root.isConnected) return stop(); // the visitor has gone to another page of the studio
       game.step(4);
       show();
       frame = requestAnimationFrame(run);

@@ -84,6 +84,7 @@
         for (let j = 0; j < size; j++) {
           const [words, shade] = cell(i, j);
           const rect = element("rect", { x: j * CELL, y: i * CELL, width: CELL, height: CELL, "fill-opacity": shade, tabindex: -1, "data-row": i, "data-column": j });
+          rect.setAttribute("role", "img");
           rect.setAttribute("aria-label", `${text("row", "행")} ${i + 1}, ${text("column", "열")} ${j + 1}${words && `, ${words}`}`);
           svg.append(rect);
           if (words) svg.append(element("text", { x: j * CELL + CELL / 2, y: i * CELL + CELL / 2 }, words));

@@ -1,0 +1,113 @@
+// The form that starts a training: the data and what is in them, the preset, the minutes, and how the start goes.
+
+import { h } from "./web/play.js";
+import { t } from "./web/strings.js";
+import { getJson, post } from "./api.js";
+import { makeDataCheck } from "./data_check.js";
+import { makeFolderList } from "./folder_list.js";
+import { makeDropZone } from "./upload.js";
+
+const DEFAULT_MINUTES = 3;
+const POLL_INTERVAL_MS = 500;
+
+/** What the visitor has filled in: another language, or another page and back, shows it again. */
+const draft = { data: "mnist", preset: "", minutes: DEFAULT_MINUTES };
+
+const makeField = (label, input, name = "field") => h("label", { class: name }, h("span", {}, label), input);
+
+/** Make the select of presets, and the line that describes the selected one. */
+function makePresetSelect(presets, defaultPreset) {
+  const makeOption = ([name, description]) => h("option", { value: name, title: description }, name);
+  const automatic = h("option", { value: "" }, t("automatic"));
+  const select = h("select", {}, automatic, ...Object.entries(presets).map(makeOption));
+  const line = h("p", { class: "quiet" });
+  const describe = () => (line.textContent = select.value ? presets[select.value] : t("automaticHow", defaultPreset));
+  select.value = draft.preset;
+  describe();
+  select.addEventListener("change", describe);
+  return { select, line, describe };
+}
+
+/** Show how a start goes until the run trains, then open its page. Returns when it trains, failed, or `signal` aborts. */
+async function followStart(name, show, signal) {
+  const startTime = performance.now();
+  const address = `#/watch/${encodeURIComponent(name)}`;
+  const link = () => [" ", h("a", { href: address }, t("phaseWatch"))];
+  while (!signal.aborted) {
+    const run = await getJson(`runs/${name}`, "", signal);
+    if (run.failure) return show("bad", t("trainingFailed", name, run.failure));
+    if (run.state !== "loading") {
+      show("quiet", t("phaseTraining"));
+      return void (location.hash = address);
+    }
+    show("quiet", t("phaseLoading", Math.round((performance.now() - startTime) / 1000)), ...link());
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+  }
+}
+
+/**
+ * Make the form. `refresh` is called when there is another run to show; what the form does later ends when `signal`
+ * aborts.
+ */
+export function makeStartForm({ presets, default_preset: defaultPreset }, { refresh, signal }) {
+  const preset = makePresetSelect(presets, defaultPreset);
+  const data = h("input", { type: "text", value: draft.data, required: true, maxlength: 400, spellcheck: "false" });
+  const minutesLimits = { min: 0.1, max: 100000, step: "any" };
+  const minutes = h("input", { type: "number", value: draft.minutes, ...minutesLimits, required: true });
+  const status = h("p", { role: "status" });
+  const button = h("button", { class: "main" }, t("start"));
+
+  function remember() {
+    Object.assign(draft, { data: data.value, preset: preset.select.value, minutes: minutes.value });
+  }
+
+  function show(className, ...children) {
+    status.className = className;
+    status.replaceChildren(...children);
+  }
+
+  const check = makeDataCheck(signal, (advice) => {
+    if (advice.preset in presets) preset.select.value = advice.preset;
+    minutes.value = advice.minutes;
+    preset.describe();
+    remember();
+    button.focus();
+  });
+
+  function choose(newData) {
+    data.value = newData;
+    remember();
+    check.start(newData);
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    button.disabled = true; // a second click would start a second training
+    show("quiet", t("phaseStart"));
+    try {
+      const content = { preset: preset.select.value || null, data: data.value, minutes: Number(minutes.value) };
+      const { name } = await (await post("runs", content)).json();
+      refresh();
+      await followStart(name, show, signal);
+    } catch (error) {
+      if (!signal.aborted) show("bad", error.message);
+    }
+    button.disabled = false;
+    refresh();
+  }
+
+  const checkButton = h("button", { type: "button", onclick: () => check.start(data.value) }, t("check"));
+  data.addEventListener("change", () => check.start(data.value));
+  const dataRow = h("div", { class: "row" }, makeField(t("data"), data, "field wide"), checkButton);
+  const row = [makeField(t("preset"), preset.select), makeField(t("minutesOf"), minutes), button];
+  const sources = [makeFolderList(choose), makeDropZone(choose, signal)];
+  const parts = [dataRow, ...sources, check.element, h("div", { class: "row" }, ...row), preset.line, status];
+  const form = h("form", { class: "start" }, h("fieldset", {}, h("legend", {}, t("startOne")), ...parts));
+  form.addEventListener("input", () => {
+    remember();
+    if (!button.disabled) show(""); // what was wrong is being changed
+  });
+  form.addEventListener("submit", submit);
+  check.restore(draft.data);
+  return form;
+}

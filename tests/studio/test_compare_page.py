@@ -1,0 +1,77 @@
+"""The pages Compare and Learn in a real browser."""
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from dcgan.run.folder import RunFolder
+from tests.studio.conftest import Server, open_page
+
+
+@pytest.fixture(scope="module")
+def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    runs = tmp_path_factory.mktemp("studio")
+    for name, mean in (("one", 2.0), ("two", 9.0)):
+        shutil.copytree(finished_run.path, runs / name)
+        (runs / name / "evaluation").mkdir()
+        estimate = {"mean": mean, "low": mean - 1, "high": mean + 1, "real_against_real": 0.5}
+        content = {"format_version": 1, "features": "random", "metrics": {"precision": estimate}}
+        (runs / name / "evaluation" / "figures.json").write_text(json.dumps(content))
+    server = Server(runs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: object, server: Server) -> Iterator[Page]:
+    yield from open_page(browser, server)
+
+
+def test_two_models_draw_from_the_same_latents_and_figures_have_intervals(page: Page, server: Server):
+    page.goto(f"{server.address}#/compare/one?to=two&seed=3")
+    page.wait_for_selector("[data-compared='3']")
+    assert page.inner_text("main [role=status]") == "The same 16 latents."
+    pictures = "n => [...document.querySelectorAll('.compared')[n].children].map(c => c.toDataURL())"
+    assert page.evaluate(pictures, 0) == page.evaluate(pictures, 1)  # both are copies of one run
+    row = page.inner_text("tbody tr").split("\t")
+    assert [cell.strip() for cell in row] == [
+        "precision ↑", "2 (1 to 3)", "9 (8 to 10)", "0.5", "the intervals do not overlap",
+    ]  # fmt: skip
+    page.get_by_label("Right").select_option("mnist-dcgan")
+    page.wait_for_selector("text=The latents have different lengths")
+    page.wait_for_selector("text=mnist-dcgan was not evaluated")
+    page.go_back()
+    page.wait_for_selector("text=The same 16 latents.")
+    page.click("text=Blind test of one")
+    page.wait_for_selector(".quiz li")
+    page.click("nav >> text=Compare")
+    page.click("text=한국어")
+    page.wait_for_selector("h2:text-is('비교')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_each_curve_says_what_it_is_and_leads_to_the_page_learn(page: Page, server: Server):
+    page.goto(f"{server.address}#/watch/one")
+    page.wait_for_selector("svg.chart")
+    assert page.locator(".chart-box").count() == page.locator(".chart-box details.help").count() == 2
+    page.click(".chart-box details.help summary >> nth=0")
+    page.click(".chart-box details.help a >> nth=0")
+    page.wait_for_url("**/#/learn/losses")
+    page.wait_for_selector("[data-figures='2']")
+    assert page.evaluate("document.activeElement.id") == "topic-losses"
+
+
+def test_the_figures_to_play_with_work_in_both_languages(page: Page, server: Server):
+    page.goto(f"{server.address}#/learn")
+    page.wait_for_selector("[data-figures='2']")
+    numbers = page.inner_text(".interactive-numbers")
+    page.click("button:text-is('100 steps')")
+    assert page.inner_text(".interactive-numbers") != numbers
+    page.locator("input[name=kernel]").fill("3")
+    assert page.locator(".interactive-grid.output text").count() > 0
+    page.click("text=한국어")
+    page.wait_for_selector("button:text-is('100 step')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,161 @@
+"""The start form's data: folders to choose from, checks, and sets that a page sends."""
+
+import base64
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from dcgan.studio import uploads
+from dcgan.studio.allowed_paths import DataRoots
+from dcgan.studio.app import create_app
+from dcgan.studio.security import protect
+from tests.conftest import make_picture_folder
+from tests.studio.conftest import wait_for
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A data root with a folder of pictures, a broken one among them, and a link that leads out."""
+    folder = make_picture_folder(tmp_path / "root" / "pictures", 30)
+    (folder / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "root" / "way out").symlink_to(tmp_path)
+    (tmp_path / "root" / ".hidden").mkdir()
+    (tmp_path / "root" / "set.zip").write_bytes(b"")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def data_client(runs: Path, root: Path) -> Iterator[TestClient]:
+    with TestClient(protect(create_app(runs, DataRoots((root,)))), "http://localhost") as client:
+        yield client
+
+
+def test_folders_below_the_roots_are_listed_and_no_others(data_client: TestClient, root: Path, tmp_path: Path):
+    top = data_client.get("/api/data/folders").json()
+    assert top["sets"][:2] == ["mnist", "stacked-mnist"]
+    assert top["folders"] == [{"name": "root", "data": str(root)}]
+    inside = data_client.get("/api/data/folders", params={"folder": str(root)}).json()
+    assert [entry["name"] for entry in inside["folders"]] == ["pictures"]
+    assert [entry["name"] for entry in inside["files"]] == ["set.zip"]
+    assert inside["parent"] == ""
+    pictures = data_client.get("/api/data/folders", params={"folder": str(root / "pictures")}).json()
+    assert (pictures["pictures"], pictures["parent"]) == (31, str(root))
+    for folder in (tmp_path, root / "way out", root / "..", Path("/etc")):
+        answer = data_client.get("/api/data/folders", params={"folder": str(folder)})
+        assert (answer.status_code, "may not read" in answer.json()["detail"]) == (400, True)
+    assert data_client.get("/api/data/folders", params={"folder": str(root / "no")}).status_code == 404
+
+
+def test_folders_below_the_current_one_are_named_from_it(runs: Path, root: Path, monkeypatch: pytest.MonkeyPatch):
+    (root / "mnist").mkdir()
+    monkeypatch.chdir(root)
+    with TestClient(create_app(runs)) as client:
+        assert client.get("/api/data/folders").json()["folders"] == [{"name": "root", "data": "."}]
+        inside = client.get("/api/data/folders", params={"folder": "."}).json()["folders"]
+    assert inside[0] == {"name": "mnist", "data": "./mnist"}  # not the built-in set of this name
+
+
+def test_a_check_says_what_is_in_a_folder(data_client: TestClient, root: Path):
+    check_id = data_client.post("/api/data/checks", json={"data": str(root / "pictures")}).json()["id"]
+    route = f"/api/data/checks/{check_id}"
+    wait_for(lambda: data_client.get(route).json()["state"] != "checking")
+    answer = data_client.get(route).json()
+    assert answer["state"] == "done", answer
+    report = answer["report"]
+    assert report["pictures"] == 30
+    assert [broken["file"] for broken in report["broken"]] == ["broken.png"]
+    assert report["advice"]["command"].startswith("dcgan train")
+    assert report["advice"]["seconds_per_step"] > 0
+    assert str(root) not in str(answer)  # no folder of this machine
+    with Image.open(io.BytesIO(data_client.get(f"{route}/sheet").content)) as sheet:
+        assert sheet.width > 100
+
+
+def test_a_check_that_fails_says_why_and_others_are_refused(data_client: TestClient, root: Path):
+    (root / "empty").mkdir()
+    check_id = data_client.post("/api/data/checks", json={"data": str(root / "empty")}).json()["id"]
+    wait_for(lambda: data_client.get(f"/api/data/checks/{check_id}").json()["state"] == "failed")
+    error = data_client.get(f"/api/data/checks/{check_id}").json()["error"]
+    assert "empty" in error
+    assert str(root) not in error
+    assert data_client.get(f"/api/data/checks/{check_id}/sheet").status_code == 404
+    assert data_client.get("/api/data/checks/other").status_code == 404
+    assert data_client.post("/api/data/checks", json={"data": "/etc"}).status_code == 400
+
+
+def to_png(color: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (20, 20), (color, 0, 9)).save(file, "PNG")
+    return file.getvalue()
+
+
+def send(client: TestClient, name: str, file: str, content: bytes, part_bytes: int = 50) -> tuple[int, dict[str, str]]:
+    """Send a file in parts, and return the last answer."""
+    for offset in range(0, max(1, len(content)), part_bytes):
+        part = content[offset : offset + part_bytes]
+        body = {"file": file, "offset": offset, "content": base64.b64encode(part).decode()}
+        body["is_last"] = offset + part_bytes >= len(content)
+        answer = client.post(f"/api/data/sets/{name}/files", json=body)
+        if answer.status_code != 200:
+            break
+    return answer.status_code, answer.json()
+
+
+def test_pictures_become_a_new_set_below_the_root(data_client: TestClient, root: Path):
+    for expected in ("mine", "mine-2"):  # a set that is there is never written to
+        assert data_client.post("/api/data/sets", json={"name": "mine"}).json() == {"name": expected}
+    assert send(data_client, "mine", "a b.png", to_png(1)) == (200, {"data": str(root / "uploads" / "mine")})
+    assert (root / "uploads" / "mine" / "a b.png").read_bytes() == to_png(1)
+    assert send(data_client, "mine", "a b.png", to_png(2))[0] == 400
+    assert [path.name for path in (root / "uploads" / "mine").iterdir()] == ["a b.png"]
+
+
+def test_a_zip_is_kept_as_it_is(data_client: TestClient, root: Path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("../../outside.png", to_png(1))  # is never unpacked
+    name = data_client.post("/api/data/sets", json={"name": "zipped"}).json()["name"]
+    status, answer = send(data_client, name, "set.zip", file.getvalue())
+    assert (status, answer) == (200, {"data": str(root / "uploads" / "zipped" / "set.zip")})
+    assert not list(root.parent.rglob("outside.png"))
+    assert send(data_client, name, "cut.zip", file.getvalue()[:60])[0] == 400
+    assert sorted(path.name for path in (root / "uploads" / "zipped").iterdir()) == ["set.zip"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *((name, to_png(1)) for name in ("../a.png", "/etc/a.png", ".a.png", "a\\b.png", "a/b.png", "a.py", "a.png ")),
+        ("a.png", b"MZ no picture"),
+        ("a.jpg", to_png(1)),
+    ],
+)
+def test_names_and_types_that_are_refused(data_client: TestClient, root: Path, file: str, content: bytes):
+    name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
+    assert send(data_client, name, file, content, 1000)[0] == 400
+    assert not list((root / "uploads" / "mine").iterdir())
+
+
+def test_sizes_gaps_and_foreign_sets_are_refused(data_client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(uploads, "MAX_SET_BYTES", 100)
+    name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
+    status, answer = send(data_client, name, "a.png", to_png(1) + bytes(200))
+    assert (status, "at most" in answer["detail"]) == (400, True)
+    assert not list((root / "uploads" / name).iterdir())
+    name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
+    body = {"file": "b.png", "offset": 7, "content": base64.b64encode(b"x").decode(), "is_last": True}
+    assert "in order" in data_client.post(f"/api/data/sets/{name}/files", json=body).json()["detail"]
+    assert data_client.post("/api/data/sets/pictures/files", json=body).status_code == 404
+    for bad in ("../x", ".x", "a/b", "x" * 41):
+        assert data_client.post("/api/data/sets", json={"name": bad}).status_code in (400, 422)
+
+
+def test_a_link_in_the_place_of_the_uploads_is_not_followed(data_client: TestClient, root: Path, tmp_path: Path):
+    (root / "uploads").symlink_to(tmp_path / "runs")
+    assert data_client.post("/api/data/sets", json={"name": "mine"}).status_code == 400
+    assert not (tmp_path / "runs" / "mine").exists()

@@ -1,0 +1,116 @@
+"""The page Draw with models of other pictures than digits, in a real browser."""
+
+import base64
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Page
+
+import dcgan
+from dcgan.models.store import save_generator
+from dcgan.run.folder import RunFolder
+from tests.studio.conftest import Server, open_page, wait_for
+
+
+def _make_colored_model(folder: Path) -> None:
+    """Save a generator of wide pictures on a light background, as the model of a run that was padded."""
+    generator = dcgan.Generator(8, 3, 4, norm="none").eval()
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if name.endswith("bias") and parameter.shape == (3,):
+                parameter.copy_(torch.tensor([2.0, 2.0, 2.0]))  # tanh of it is nearly white
+    generator.trained = {"data": "mnist", "fit": "pad"}
+    save_generator(generator, folder / "model")
+    (folder / "config.json").write_text((folder.parent / "small" / "config.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    runs = tmp_path_factory.mktemp("studio")
+    shutil.copytree(finished_run.path, runs / "small")
+    (runs / "colored").mkdir()
+    _make_colored_model(runs / "colored")
+    server = Server(runs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: object, server: Server) -> Iterator[Page]:
+    yield from open_page(browser, server)
+
+
+def _board(page: Page) -> np.ndarray:
+    """Return what is on the board, (H, W, 4)."""
+    url = page.evaluate("document.querySelector('canvas.board').toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGBA"))
+
+
+def _upload(page: Page, image: Image.Image) -> None:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    page.set_input_files("input[type=file]", {"name": "x.png", "mimeType": "image/png", "buffer": file.getvalue()})
+
+
+def test_the_board_of_a_color_model_has_its_background_and_a_color(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/colored")
+    page.wait_for_selector("canvas.board")
+    background = _board(page)[0, 0, :3]
+    assert background.min() > 200  # as light as what the model draws
+    page.get_by_label("Color", exact=True).fill("#ff0000")
+    box = page.locator("canvas.board").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    middle = _board(page)[140, 140, :3]
+    assert middle.tolist() == [255, 0, 0]
+    page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")
+    page.click("text=Clear")
+    assert (_board(page)[:, :, :3] == background).all()
+    assert page.inner_text(".result") == ""
+
+
+def test_an_upload_is_padded_or_cut_as_the_training_was(page: Page, server: Server):
+    wide = Image.new("RGB", (60, 20), (0, 200, 0))
+    wide.paste((200, 0, 0), (0, 0, 20, 20))
+    page.goto(f"{server.address}#/draw/colored")  # padded
+    page.wait_for_selector("canvas.board")
+    _upload(page, wide)
+    page.wait_for_selector("[data-found]")
+    board = _board(page)
+    assert board[5, 140, :3].tolist() == [0, 0, 0]
+    assert board[140, 5, :3].tolist() == [200, 0, 0]
+    page.goto(f"{server.address}#/draw/small")  # cut to the middle, in gray
+    wait_for(lambda: page.locator("[data-found]").count() == 0 and page.locator("canvas.board").count())
+    _upload(page, wide.convert("L"))
+    page.wait_for_selector("[data-found]")
+    assert np.ptp(_board(page)[:, :, 0]) < 20  # its right and left thirds are cut off
+
+
+def test_a_light_picture_is_inverted_for_a_model_on_black(page: Page, server: Server):
+    picture = Image.new("L", (28, 28), 255)
+    picture.paste(0, (10, 4, 18, 24))
+    page.goto(f"{server.address}#/draw/mnist-dcgan")
+    page.wait_for_selector("canvas.board")
+    _upload(page, picture)
+    page.wait_for_selector("text=The picture was inverted")
+    assert _board(page)[5, 5, 0] == 0
+    assert _board(page)[140, 140, 0] == 255
+
+
+def test_drawing_by_keyboard(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/mnist-dcgan")
+    page.focus("canvas.board")
+    for key in ("ArrowUp", "ArrowUp", " ", "ArrowDown", "ArrowDown", "ArrowDown", " ", "ArrowRight"):
+        page.keyboard.press(key)
+    board = _board(page)[:, :, 0]
+    assert board[140, 140] == 255
+    assert board[:, 200].max() == 0  # the pen was lifted
+    page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")

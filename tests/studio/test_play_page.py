@@ -1,0 +1,97 @@
+"""The page Play beyond seeds and sliders, in a real browser."""
+
+import io
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from dcgan.run.folder import RunFolder
+from tests.studio.conftest import Server, open_page, wait_for
+
+
+@pytest.fixture(scope="module")
+def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    runs = tmp_path_factory.mktemp("studio")
+    shutil.copytree(finished_run.path, runs / "small")
+    server = Server(runs)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: object, server: Server) -> Iterator[Page]:
+    yield from open_page(browser, server)
+
+
+def _saved(page: Page, button: str) -> bytes:
+    with page.expect_download() as download:
+        page.click(f".panel button:text-is('{button}')")
+    return download.value.path().read_bytes()
+
+
+def test_pictures_fill_the_width_and_directions_show_both_ends(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/mnist-dcgan")
+    page.wait_for_selector("[data-drawn]")
+    assert page.locator(".sample").first.bounding_box()["width"] > 80  # four of sixteen beside each other
+    ends = page.evaluate("[...document.querySelectorAll('canvas.end')].map(c => c.toDataURL())")
+    assert len(set(ends)) == len(ends) == 16
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.locator(".sample").first.bounding_box()["width"] > 140
+
+
+def test_favourites_are_kept_with_their_latents_and_saved(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/small")
+    page.wait_for_selector("[data-drawn]")
+    for i in (1, 4):
+        page.click(f".sample >> nth={i}")
+    page.click("text=Keep the chosen samples")
+    page.wait_for_selector(".favourites li >> nth=1")
+    page.reload()
+    page.wait_for_selector(".favourites li >> nth=1")
+    with np.load(io.BytesIO(_saved(page, "Save .npz"))) as arrays:
+        assert arrays["arr_0"].shape == (2, 28, 28, 1)
+        assert arrays["z"].shape == (2, 8)
+    with Image.open(io.BytesIO(_saved(page, "Save GIF"))) as film:
+        assert film.n_frames == 24
+    assert _saved(page, "Save PNG").startswith(b"\x89PNG")
+    page.click("[aria-label='Remove favourite 1']")
+    wait_for(lambda: page.locator(".favourites li").count() == 1)
+
+
+def test_the_discriminator_is_asked_about_the_samples(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/small?n=4")
+    page.wait_for_selector("[data-drawn]")
+    page.click("text=Ask it about these samples")
+    page.wait_for_selector(".opinions li >> nth=3")
+    assert "% real" in page.inner_text(".opinions li >> nth=0")
+    page.click("text=Another seed")
+    wait_for(lambda: page.locator(".opinions li").count() == 0)  # it was about other samples
+
+
+def test_classes_are_mixed_and_the_address_says_so(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/mnist-cgan?n=4&label=3")
+    page.wait_for_selector("[data-drawn]")
+    pictures = "[...document.querySelectorAll('.sample canvas')].map(c => c.toDataURL())"
+    before = page.evaluate(pictures)
+    page.get_by_label("Mix with class").select_option("8")
+    wait_for(lambda: page.evaluate(pictures) != before)
+    assert "mix=8&share=0.5" in page.url
+    assert page.locator("text=What the discriminator thinks").count() == 0  # the package has none for it
+
+
+def test_a_walk_does_not_move_by_itself_where_motion_is_reduced(page: Page, server: Server):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{server.address}#/play/mnist-dcgan?chosen=0,1")
+    page.wait_for_selector("[data-drawn]")
+    page.click("text=Walk between the chosen")
+    page.wait_for_selector("canvas.stage")
+    shown = "document.querySelector('.stage').toDataURL()"
+    before = page.evaluate(shown)
+    page.wait_for_timeout(500)
+    assert page.evaluate(shown) == before
+    page.get_by_label("Position in the walk").fill("12")
+    assert page.evaluate(shown) != before

@@ -1,0 +1,91 @@
+"""The form that starts a training, in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.conftest import make_picture_folder
+from tests.studio.conftest import Server, open_page, wait_for
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("data")
+    folder = make_picture_folder(root / "pictures", 30)
+    (folder / "broken.png").write_bytes(b"no picture")
+    server = Server(root / "runs", "--data-root", str(root))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: object, server: Server) -> Iterator[Page]:
+    yield from open_page(browser, server)
+
+
+def test_a_chosen_folder_is_looked_at_and_the_advice_is_used_in_two_languages(page: Page, server: Server):
+    page.goto(server.address)
+    page.click("summary:text('Choose a folder')")
+    for name in (server.runs.parent.name, "📁 pictures"):
+        page.click(f".entries button:has-text('{name}')")
+    page.click("button:has-text('Use this folder (31 pictures in it)')")
+    page.wait_for_selector(".check >> text=Looking at the data")
+    page.wait_for_selector("[data-check=done]")
+    assert page.inner_text(".check dt:text-is('Broken') + dd") == "1 files cannot be read"
+    assert "broken.png" in page.inner_text(".check ul.bad")
+    assert re.search(r"[\d.]+ min for the whole training", page.inner_text(".check dt:text-is('Takes') + dd"))
+    assert page.evaluate("document.querySelector('.sheet').naturalWidth") > 100
+    page.click("button:text-is('Use the advice')")
+    preset, minutes = page.input_value("form select"), page.input_value("form input[type=number]")
+    assert preset
+    assert f"--preset {preset}" in page.text_content(".check code")
+    page.click("text=한국어")
+    page.wait_for_selector("text=망가진 파일")  # the result is there without another check
+    assert page.input_value("form input[type=text]") == str(server.runs.parent / "pictures")
+    assert (page.input_value("form select"), page.input_value("form input[type=number]")) == (preset, minutes)
+    page.click("nav >> text=탐색")
+    page.go_back()
+    page.wait_for_selector("[data-check=done]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_data_that_cannot_be_used_say_why_at_once(page: Page, server: Server):
+    page.goto(server.address)
+    page.fill("form input[type=text]", "/etc")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("[data-check=failed] >> text=--data-root")
+
+
+def test_dropped_pictures_become_a_set_that_is_looked_at(page: Page, server: Server):
+    pictures = sorted((server.runs.parent / "pictures").glob("?.png"))
+    page.goto(server.address)
+    page.set_input_files(".drop input", [str(path) for path in pictures])
+    page.wait_for_selector(".drop >> text=10 files are in the new set 0.")
+    folder = server.runs.parent / "uploads" / "0"
+    assert [path.read_bytes() for path in sorted(folder.iterdir())] == [path.read_bytes() for path in pictures]
+    assert Path(page.input_value("form input[type=text]")) == folder
+    page.wait_for_selector("[data-check=done]")
+    # A browser gives dropped files in an event.
+    page.evaluate(
+        """() => {
+        const files = new DataTransfer();
+        files.items.add(new File(["no picture"], "x.png"));
+        document.querySelector(".drop").dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true}));
+        }"""
+    )
+    page.wait_for_selector(".drop .bad:text('is not what its ending says')")
+
+
+def test_a_start_is_followed_from_the_click(page: Page, server: Server):
+    page.goto(server.address)
+    page.fill("form input[type=number]", "60")
+    page.select_option("form select", "vanilla")
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status]:text('Starting'), form [role=status]:text('has started')")
+    page.wait_for_url("**/#/watch/vanilla-mnist-1")
+    page.wait_for_selector("[data-state=running]")
+    page.click("button:text-is('Stop')")
+    wait_for(lambda: page.get_attribute("[data-state]", "data-state") == "stopped")
