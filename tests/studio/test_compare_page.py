@@ -42,7 +42,7 @@ def test_two_models_draw_from_the_same_latents_and_figures_have_intervals(page: 
     ]  # fmt: skip
     page.get_by_label("Right").select_option("mnist-dcgan")
     page.wait_for_selector("text=The latents have different lengths")
-    page.wait_for_selector("text=mnist-dcgan was not evaluated")
+    page.wait_for_selector("text=mnist-dcgan comes with the package")
     page.go_back()
     page.wait_for_selector("text=The same 16 latents.")
     page.click("text=Blind test of one")

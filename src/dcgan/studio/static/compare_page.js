@@ -9,6 +9,7 @@ import { listModels, makeSelect } from "./picker.js";
 
 const SAMPLES = 16;
 const MAX_SEED = 2 ** 31 - 1;
+const NO_FIGURES = { context: {}, metrics: [] };
 
 /** Draw the samples of two engines: from the latents of the first one, if both have latents of one length. */
 async function drawBoth(engines, seed) {
@@ -42,19 +43,21 @@ function verdict(left, right) {
 
 const describeContext = ({ context }) => Object.entries(context).map(([key, value]) => `${key} ${value}`).join(", ");
 
-/** Return the figures of a model; those that come with the package have none here. */
+/** Return the figures of a run. */
 async function readEvaluation(name, signal) {
   try {
     return await getJson(`runs/${name}/evaluation`, "", signal);
   } catch (error) {
-    if (error instanceof RefusedError) return { context: {}, metrics: [] };
+    if (error instanceof RefusedError) return NO_FIGURES;
     throw error;
   }
 }
 
-function makeFigures(names, evaluations) {
+/** Make the table of the figures. Models that are `shipped` with the package have none here. */
+function makeFigures(names, evaluations, shipped) {
   const missing = names.filter((_, i) => !evaluations[i].metrics.length);
-  const notes = [...new Set(missing)].map((name) => h("p", { class: "quiet" }, t("notEvaluated", name)));
+  const describe = (name) => t(shipped.includes(name) ? "shippedFigures" : "notEvaluated", name);
+  const notes = [...new Set(missing)].map((name) => h("p", { class: "quiet" }, describe(name)));
   if (missing.length === names.length) return notes;
   const contexts = evaluations.map(describeContext);
   if (!missing.length && contexts[0] !== contexts[1])
@@ -105,7 +108,7 @@ export async function comparePage(root, { name: requestedName, params, signal })
   try {
     const engines = [await serverEngine(left), await serverEngine(right)];
     const { images, text } = await drawBoth(engines, seed);
-    const evaluations = await Promise.all(names.map((name) => readEvaluation(name, signal)));
+    const evaluations = await Promise.all(names.map((name) => (models.shipped.includes(name) ? NO_FIGURES : readEvaluation(name, signal))));
     const makeColumn = (name, i) =>
       h(
         "section",
@@ -115,7 +118,7 @@ export async function comparePage(root, { name: requestedName, params, signal })
         h("p", {}, h("a", { href: `#/quiz/${encodeURIComponent(name)}` }, t("blindTest", name))),
       );
     const columns = h("div", { class: "watch" }, ...names.map(makeColumn));
-    const figures = h("section", { class: "panel" }, h("h3", {}, t("figuresOf")), ...makeFigures(names, evaluations), makeHelp("intervals"));
+    const figures = h("section", { class: "panel" }, h("h3", {}, t("figuresOf")), ...makeFigures(names, evaluations, models.shipped), makeHelp("intervals"));
     body.replaceChildren(h("p", { role: "status", class: "quiet" }, text), columns, figures);
     root.dataset.compared = String(seed);
   } catch (error) {

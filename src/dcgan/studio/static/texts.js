@@ -91,6 +91,7 @@ addTexts({
   figure: ["Figure", "지표"],
   floor: ["real against real", "진짜끼리"],
   notEvaluated: ["{0} was not evaluated: dcgan evaluate {0}", "{0}은(는) 평가하지 않았습니다: dcgan evaluate {0}"],
+  shippedFigures: ["{0} comes with the package: its figures are in its model card.", "{0}은(는) 패키지에 들어 있는 모델입니다. 지표는 모델 카드에 있습니다."],
   otherContext: ["These figures were measured in different ways and must not be compared: {0}; {1}.", "다른 방법으로 잰 지표이므로 비교하면 안 됩니다: {0}; {1}."],
   intervalsApart: ["the intervals do not overlap", "구간이 겹치지 않음"],
   intervalsOverlap: ["the intervals overlap", "구간이 겹침"],
