@@ -55,8 +55,8 @@ function makeReport({ data, id, answer: { report } }, onAdvice) {
 }
 
 /**
- * Make the panel of a check. `start` checks data, `restore` shows the last check again if it was of these data;
- * `onAdvice` gets {preset, minutes} when the visitor wants what is advised.
+ * Make the panel of a check. `start` checks data, `restore` shows the last check again if it was of these data, `leave`
+ * hides what was found of other data; `onAdvice` gets {preset, minutes} when the visitor wants what is advised.
  */
 export function makeDataCheck(signal, onAdvice) {
   const status = h("p", { role: "status" });
@@ -116,5 +116,12 @@ export function makeDataCheck(signal, onAdvice) {
     if (last.answer) show();
     else if (last.id) follow(async () => {});
   }
-  return { element, start, restore };
+
+  function leave() {
+    number += 1;
+    element.hidden = true;
+    status.textContent = "";
+    result.replaceChildren();
+  }
+  return { element, start, restore, leave };
 }

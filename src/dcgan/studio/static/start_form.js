@@ -97,11 +97,13 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   }
 
   const checkButton = h("button", { type: "button", onclick: () => check.start(data.value) }, t("check"));
+  data.addEventListener("input", check.leave);
   data.addEventListener("change", () => check.start(data.value));
   const dataRow = h("div", { class: "row" }, makeField(t("data"), data, "field wide"), checkButton);
   const row = [makeField(t("preset"), preset.select), makeField(t("minutesOf"), minutes), button];
   const sources = [makeFolderList(choose), makeDropZone(choose, signal)];
-  const parts = [dataRow, ...sources, check.element, h("div", { class: "row" }, ...row), preset.line, status];
+  // The panel of the check is last: if it appeared above the button, the button would move away under a click.
+  const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), preset.line, status, check.element];
   const form = h("form", { class: "start" }, h("fieldset", {}, h("legend", {}, t("startOne")), ...parts));
   form.addEventListener("input", () => {
     remember();
