@@ -44,6 +44,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
   const onStroke = () => filePicture && clear();
   const board = makeBoard(width, height, { background: drawing.toCss(background), getPen: pen.getPen, onStroke });
   const nearest = h("canvas", { width, height, role: "img", "aria-label": t("nearest") });
+  nearest.style.background = drawing.toCss(background); // shown until there is a picture
   const status = h("p", { role: "status", class: "result" });
   const note = h("p", { class: "quiet" });
   const playLink = h("a", { hidden: true }, t("walkOn"));

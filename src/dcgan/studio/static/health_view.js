@@ -5,6 +5,14 @@ import { t } from "./web/strings.js";
 import { makeDescriptionList } from "./run_view.js";
 
 const POSITION_NAMES = ["step", "images_seen"]; // numbers of an event that are no metrics
+const METRIC_TEXTS = {
+  kernel_inception_distance_mean: "metricKid",
+  frechet_inception_distance: "metricFrechet",
+  n: "metricSamples",
+  near_training: "metricNear",
+  near_training_expected: "metricNearExpected",
+  near_training_searched: "metricSearched",
+};
 const KNOWN = [
   ...["not-finite", "discriminator-too-strong", "generator-too-strong"],
   ...["mode-collapse", "oscillation", "memorising", "nothing-learned"],
@@ -28,6 +36,6 @@ export function makeMetricList(run) {
   const event = run.events.filter((event) => event.event === "measured").at(-1);
   if (!event) return [];
   const isMetric = ([name, value]) => typeof value === "number" && !POSITION_NAMES.includes(name);
-  const pairs = Object.entries(event).filter(isMetric).map(([name, value]) => [name, formatMetric(value)]);
+  const pairs = Object.entries(event).filter(isMetric).map(([name, value]) => [METRIC_TEXTS[name] ? t(METRIC_TEXTS[name]) : name, formatMetric(value)]);
   return [h("h3", {}, t("metrics")), makeDescriptionList(pairs)];
 }
