@@ -12,7 +12,7 @@ from unittest.mock import patch
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import BatchNorm2d
 
 from dcgan.config import Config
@@ -87,6 +87,34 @@ def train(fabric: Fabric, out: Path, *, callbacks: tuple[Any, ...] = (), **chang
 
 def resume(fabric: Fabric, path: Path, **changes: Any) -> None:
     start._resume(fabric, print, path=path, custom=NO_CUSTOM_PARTS, changes=changes)
+
+
+def train_twenty_steps(fabric: Fabric, announce: Callable[[str], None], *, data: Path, out: Path) -> str:
+    """Train without BatchNorm for 20 steps; the first process writes the weights, and which pictures all have seen."""
+    state = set_up(equal_config(data, devices=fabric.world_size), fabric=fabric)
+    tensors = weights_after_twenty_steps(state)
+    if fabric.is_global_zero:
+        save_file(tensors, out)
+    return str(out)
+
+
+def equal_config(data: Path, **change: Any) -> Config:
+    return configure("dcgan", **SMALL | {"data": str(data), "g_norm": "none", "d_norm": "none"} | change)
+
+
+def weights_after_twenty_steps(state: State) -> dict[str, Tensor]:
+    """Return the weights of both networks, and the pictures of all processes in the order in which they come."""
+    seen = []
+    for _ in range(20):
+        seen.append(step.next_batch(state).gather(step.next_reals(state)[0]))
+        step.train_step(state)
+    networks = {"g": state.generator, "d": state.discriminator}
+    weights = {
+        f"{part}/{i}": p.detach().contiguous()
+        for part, network in networks.items()
+        for i, p in enumerate(cast(nn.Module, network).parameters())
+    }
+    return weights | {"seen": torch.cat(seen).contiguous()}
 
 
 def work(fabric: Fabric, announce: Callable[[str], None], *, folder: Path) -> str:

@@ -24,6 +24,7 @@ from dcgan.devices.connect import connect_devices, with_launcher_devices
 from dcgan.devices.launcher import LaunchedProcess, detect_launcher, is_first_process
 from dcgan.devices.processes import LostRankError, TrainingStopped, run_on_devices
 from dcgan.run.folder import RunFolder
+from dcgan.training.state import set_up
 from tests.conftest import SMALL, SMALL_FLAGS
 from tests.devices import crew
 from tests.rounding import rounding_tolerance
@@ -63,6 +64,23 @@ def test_the_gradients_of_two_processes_are_those_of_one(results: Path):
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
     sizes = {name: max(float(g.abs().max()) for n, g in expected.items() if n.startswith(name)) for name in crew.CASES}
     assert min(sizes.values()) > 1e-3, sizes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_weights_after_twenty_steps_are_those_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+):
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path / "cache"))
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 28, 28), np.uint8)  # two epochs, and part of a third
+    np.savez(tmp_path / "data.npz", pixels)
+    task = partial(crew.train_twenty_steps, data=tmp_path / "data.npz", out=tmp_path / "weights.safetensors")
+    run_on_devices(crew.equal_config(tmp_path / "data.npz", devices=count), task, custom_names=[])
+    weights = load_file(tmp_path / "weights.safetensors")
+    expected = crew.weights_after_twenty_steps(set_up(crew.equal_config(tmp_path / "data.npz")))
+    assert torch.equal(weights.pop("seen"), expected.pop("seen"))
+    for name, weight in expected.items():
+        assert (weights[name] - weight).norm() <= 1e-4 * weight.norm(), name
 
 
 def test_two_processes_resume_as_if_they_had_never_stopped(results: Path):
