@@ -66,7 +66,7 @@ def test_a_wrong_class_is_any_other_class_and_any_group_of_it():
     state = set_up(configure("fast", **SMALL | {"groups": 20, "z_dim": 40, "g_norm": "batch"}, conditional=True))
     assert state.generator.groups == 20
     conditions = torch.arange(20).repeat(500)
-    others = step._other_classes(state, Batch(len(conditions), slice(None), 1.0), conditions)
+    others = step._other_classes(state, Batch(state.fabric, len(conditions), slice(None), 1.0), conditions)
     pairs = set(zip(conditions.tolist(), others.tolist(), strict=True))
     assert pairs == {(a, b) for a in range(20) for b in range(20) if a // 2 != b // 2}
 
