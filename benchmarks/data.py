@@ -144,7 +144,7 @@ def measure_drawing() -> dict[str, Any]:
     """Compare drawing a batch of 128 with a default training step."""
     from dcgan.data.sampler import next_batch_indices
     from dcgan.presets import configure
-    from dcgan.training.state import set_up
+    from dcgan.training.set_up import set_up
     from dcgan.training.step import load_reals, train_step
 
     state = set_up(configure("dcgan", device="cpu"))
@@ -165,7 +165,7 @@ def measure_loader() -> dict[str, Any]:
     from benchmarks import study
     from dcgan.data.sampler import next_batch_indices
     from dcgan.presets import configure
-    from dcgan.training.state import set_up
+    from dcgan.training.set_up import set_up
     from dcgan.training.step import load_reals
 
     state = set_up(configure("dcgan", device="cpu"))
@@ -194,7 +194,7 @@ def measure_memory(count: int) -> dict[str, Any]:
     from dcgan.data.sampler import next_batch_indices
     from dcgan.images import to_float
     from dcgan.presets import configure
-    from dcgan.training.state import set_up
+    from dcgan.training.set_up import set_up
     from dcgan.training.step import train_step
 
     result: dict[str, Any] = {"pictures": count, "start_mib": _anonymous_mib()}

@@ -18,8 +18,9 @@ from torch import Tensor
 from dcgan.data.open import open_images
 from dcgan.images import to_float
 from dcgan.presets import configure
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 RESULTS_FILE = Path("docs/few_pictures.json")

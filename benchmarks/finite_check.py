@@ -17,7 +17,8 @@ from torch.optim import Optimizer
 
 from dcgan.presets import configure
 from dcgan.training import step
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 
 OptimizerStep = Callable[[State, Optimizer, Tensor, int], Tensor]
 WARM_UP_PAIRS = 3

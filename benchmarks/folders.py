@@ -35,7 +35,7 @@ from dcgan.data.open import open_images
 from dcgan.images import composite_on_white, make_grid, save_png
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from dcgan.training.step import train_step
 
 RESULTS_FILE, GRID_FOLDER = Path("docs/folders.json"), Path("docs/images/folders")

@@ -19,7 +19,8 @@ from torch.utils.flop_counter import flop_registry
 
 from benchmarks.timing import seconds_per_call
 from dcgan.presets import configure
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 WARM_UP_STEPS = 10

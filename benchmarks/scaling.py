@@ -24,7 +24,7 @@ from dcgan.config import Config
 from dcgan.devices.connect import Devices, barrier, mean_over_ranks
 from dcgan.devices.processes import run_on_devices
 from dcgan.presets import configure
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from dcgan.training.step import train_step
 
 WARM_UP_CALLS = 3

@@ -20,8 +20,9 @@ import torch
 from benchmarks.judge_metrics import JudgeMetrics
 from dcgan.presets import configure
 from dcgan.sampling import latents
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 RESULTS_FILE = Path("docs/stability.json")

@@ -31,7 +31,7 @@ def study_rate(steps: int) -> float:
 def our_rate(steps: int, **settings: bool) -> float:
     """Return the images per second of the engine with the preset `dcgan`."""
     from dcgan.presets import configure
-    from dcgan.training.state import set_up
+    from dcgan.training.set_up import set_up
     from dcgan.training.step import train_step
 
     state = set_up(configure("dcgan", device="cpu", **settings))

@@ -37,8 +37,9 @@ from dcgan.metrics import fidelity
 from dcgan.presets import configure
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 RESULTS_FILE = Path("docs/time_to_quality.json")

@@ -21,8 +21,9 @@ from dcgan.data.open import open_images
 from dcgan.images import to_float
 from dcgan.presets import configure
 from dcgan.sampling import latents
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 SAMPLE_COUNT = 2000

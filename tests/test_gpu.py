@@ -13,7 +13,8 @@ import dcgan
 from dcgan.devices.connect import can_compile
 from dcgan.metrics.nearest import CopySearch
 from dcgan.presets import configure
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

@@ -15,7 +15,8 @@ from dcgan.images import save_png
 from dcgan.presets import configure
 from dcgan.training.callbacks import LogEvent, SnapshotEvent
 from dcgan.training.losses import OBJECTIVES
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import next_reals, train_step
 from tests.rounding import rounding_tolerance
 

@@ -9,7 +9,8 @@ from dcgan.presets import configure
 from dcgan.rng import derive_seed
 from dcgan.sampling import latents
 from dcgan.training.losses import OBJECTIVES
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 MEASURED_STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 700, 1000, 1500, 2000)

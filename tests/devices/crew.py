@@ -23,7 +23,8 @@ from dcgan.presets import configure
 from dcgan.training import loop, start, step, validate
 from dcgan.training.callbacks import EndEvent, StartEvent
 from dcgan.training.networks import NO_CUSTOM_PARTS
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from tests.conftest import SMALL
 
 # Without normalization and with a tiny learning rate, an update does not change what the next one computes.

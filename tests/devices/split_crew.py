@@ -16,7 +16,7 @@ from dcgan.models import groups
 from dcgan.presets import configure
 from dcgan.training import start, step
 from dcgan.training.networks import NO_CUSTOM_PARTS
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from tests.conftest import SMALL
 from tests.devices.crew import INDEPENDENT_UPDATES
 

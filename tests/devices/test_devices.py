@@ -24,7 +24,7 @@ from dcgan.devices.connect import connect_devices, with_launcher_devices
 from dcgan.devices.launcher import LaunchedProcess, detect_launcher, is_first_process
 from dcgan.devices.processes import LostRankError, TrainingStopped, run_on_devices
 from dcgan.run.folder import RunFolder
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from tests.conftest import SMALL, SMALL_FLAGS
 from tests.devices import crew
 from tests.rounding import rounding_tolerance

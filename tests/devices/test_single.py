@@ -10,7 +10,8 @@ from dcgan.devices.fabric import connect_fabric
 from dcgan.devices.single import SingleDevice
 from dcgan.presets import configure
 from dcgan.training.checkpoint import collect_tensors
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 from tests.conftest import SMALL
 

@@ -18,7 +18,7 @@ from dcgan.devices.processes import run_on_devices
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.training import step
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from tests.data.test_parts import write_shards
 from tests.devices import split_crew
 from tests.devices.test_devices import START_TIMEOUT_S, content

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
@@ -100,8 +100,12 @@ class Server:
         assert self.process.returncode == 130
 
 
-def open_page(browser: Any, server: Server) -> Iterator[Page]:
-    """A phone, in English. Everything that the page fetches comes from the server, and it causes no error."""
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A phone that looks at the `server` of the file, in English.
+
+    Everything that the page fetches comes from the server, and it causes no error.
+    """
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
     context.set_default_timeout(120_000)  # other jobs on the machine may slow it down
     page = context.new_page()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from dcgan.run.folder import RunFolder
-from tests.studio.conftest import Server, open_page
+from tests.studio.conftest import Server
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,6 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
     server = Server(runs)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: object, server: Server) -> Iterator[Page]:
-    yield from open_page(browser, server)
 
 
 def test_two_models_draw_from_the_same_latents_and_figures_have_intervals(page: Page, server: Server):

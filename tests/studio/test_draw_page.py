@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 import dcgan
 from dcgan.models.store import save_generator
 from dcgan.run.folder import RunFolder
-from tests.studio.conftest import Server, open_page, wait_for
+from tests.studio.conftest import Server, wait_for
 
 
 def _make_colored_model(folder: Path) -> None:
@@ -39,11 +39,6 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
     server = Server(runs)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: object, server: Server) -> Iterator[Page]:
-    yield from open_page(browser, server)
 
 
 def _board(page: Page) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from benchmarks.pictures import draw_digit
 from dcgan.metrics.judge import network as judge
@@ -25,7 +25,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_holder
 from dcgan.training.checkpoint import read_checkpoint
 from dcgan.training.health import Diagnosis
-from tests.studio.conftest import Server, open_page, wait_for
+from tests.studio.conftest import Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,6 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
     server = Server(runs)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    yield from open_page(browser, server)
 
 
 def _draw_count(page: Page) -> int:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.conftest import make_picture_folder
-from tests.studio.conftest import Server, open_page, wait_for
+from tests.studio.conftest import Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(root / "runs", "--data-root", str(root))
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: object, server: Server) -> Iterator[Page]:
-    yield from open_page(browser, server)
 
 
 def test_a_chosen_folder_is_looked_at_and_the_advice_is_used_in_two_languages(page: Page, server: Server):

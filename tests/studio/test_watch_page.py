@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
 from dcgan.training.health import Diagnosis
-from tests.studio.conftest import Server, open_page, wait_for
+from tests.studio.conftest import Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,6 @@ def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) ->
     server = Server(runs)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def page(browser: object, server: Server) -> Iterator[Page]:
-    yield from open_page(browser, server)
 
 
 def test_other_runs_are_drawn_over_it_and_the_address_says_which(page: Page, server: Server):

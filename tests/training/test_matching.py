@@ -15,7 +15,7 @@ from dcgan.devices.batch import Batch
 from dcgan.devices.single import SingleDevice
 from dcgan.errors import UserError
 from dcgan.presets import configure
-from dcgan.training import matching, start
+from dcgan.training import matching, sliced, start
 from dcgan.training.checkpoint import TENSORS_NAME
 from dcgan.training.matching import Matcher
 from dcgan.training.verify import verify_resume
@@ -97,7 +97,7 @@ def test_other_samples_repel():
 def test_patches_of_the_same_pictures_have_no_distance(by_picture: bool):
     images = scaled(make_pictures())
     for seed in range(5):
-        distance = matching.patch_distance(images, images, random_source(seed), by_picture=by_picture)
+        distance = sliced.patch_distance(images, images, random_source(seed), by_picture=by_picture)
         assert float(distance) == 0
 
 
@@ -115,17 +115,17 @@ def test_patches_notice(change: str, by_picture: bool):
         "red": reals + torch.tensor([0.3, 0.0, 0.0])[:, None, None],
     }[change]
     distances = [
-        float(matching.patch_distance(changed, reals, random_source(seed), by_picture=by_picture)) for seed in range(20)
+        float(sliced.patch_distance(changed, reals, random_source(seed), by_picture=by_picture)) for seed in range(20)
     ]
     assert np.mean(distances) > 0.05
 
 
 def test_filters_of_all_kinds_have_length_one_and_only_colors_see_a_flat_picture():
-    for side in matching.FILTER_SIDES:
-        filters = matching.random_filters(random_source(), 3, side)
-        torch.testing.assert_close(filters.flatten(1).norm(dim=1), torch.ones(matching.FILTER_COUNT))
+    for side in sliced.FILTER_SIDES:
+        filters = sliced.random_filters(random_source(), 3, side)
+        torch.testing.assert_close(filters.flatten(1).norm(dim=1), torch.ones(sliced.FILTER_COUNT))
         seen = filters.sum((2, 3)).abs().amax(1) > 1e-4
-        assert seen.nonzero()[:, 0].tolist() == list(range(1, matching.FILTER_COUNT, 4))
+        assert seen.nonzero()[:, 0].tolist() == list(range(1, sliced.FILTER_COUNT, 4))
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

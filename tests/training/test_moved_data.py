@@ -20,7 +20,7 @@ from dcgan.files import read_json
 from dcgan.presets import configure
 from dcgan.reporting.page import write_run_report
 from dcgan.run.folder import RunFolder
-from dcgan.training import state as state_module
+from dcgan.training import set_up as set_up_module
 from dcgan.training import validate
 from tests.conftest import SMALL, make_picture_folder
 
@@ -131,8 +131,8 @@ def test_a_run_of_version_0_1_0_keeps_its_classes(tmp_path: Path, monkeypatch: p
     pixels = np.random.default_rng(0).integers(0, 256, (40, 20, 20)).astype(np.uint8)
     np.savez(tmp_path / "a.npz", arr_0=pixels, arr_1=np.arange(40) % 2 + 1)
     with monkeypatch.context() as patch:
-        open_data = state_module.open_data
-        patch.setattr(state_module, "open_data", lambda config, source, rules: open_data(config, source, RULES_OF_0_1))
+        open_data = set_up_module.open_data
+        patch.setattr(set_up_module, "open_data", lambda config, source, rules: open_data(config, source, RULES_OF_0_1))
         run = train_on(tmp_path / "a.npz", tmp_path / "r", conditional=True)
         uninterrupted = train_on(tmp_path / "a.npz", tmp_path / "u", conditional=True, steps=4)
     assert dcgan.load(run).classes == ("0", "1", "2")

@@ -10,8 +10,9 @@ from dcgan import UserError
 from dcgan.config import Config
 from dcgan.data.open import ImageSet
 from dcgan.training.losses import OBJECTIVES, Objective
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 PENALTIES = ({}, {"gp": 10.0}, {"r1": 0.1, "r2": 0.1})
@@ -38,7 +39,7 @@ def make_config(network: str, loss: str = "non-saturating", size: int = 28, clas
 
 def use_data(monkeypatch: pytest.MonkeyPatch, data: ImageSet) -> None:
     """Let `set_up` train on these pictures."""
-    monkeypatch.setattr("dcgan.training.state.open_images", lambda *arguments, **options: data)
+    monkeypatch.setattr("dcgan.training.set_up.open_images", lambda *arguments, **options: data)
 
 
 def train_two_steps(config: Config, data: ImageSet, monkeypatch: pytest.MonkeyPatch) -> State:

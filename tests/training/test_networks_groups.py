@@ -18,7 +18,8 @@ from dcgan.models.lite import MissingWeightsError
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.training import grouping, networks
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from dcgan.training.step import train_step
 from tests.conftest import SMALL
 from tests.models.conftest import write_shades

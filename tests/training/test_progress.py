@@ -11,6 +11,7 @@ from dcgan.errors import UserError
 from dcgan.presets import configure
 from dcgan.training import checkpoint, progress, state
 from dcgan.training.progress import CheckpointRecord, Progress, record_from_json, record_to_json
+from dcgan.training.set_up import set_up
 from tests.conftest import SMALL
 
 PATH = Path("run/checkpoint/state.json")
@@ -64,7 +65,7 @@ def test_the_progress_of_a_record_is_the_part_that_goes_on():
 
 
 def test_every_field_of_the_progress_of_a_state_is_recorded():
-    current = state.set_up(configure("dcgan", **SMALL, steps=10))
+    current = set_up(configure("dcgan", **SMALL, steps=10))
     for f in fields(Progress):
         setattr(current.progress, f.name, getattr(RECORD, f.name))
     current.sums.set_totals([float(i) for i in range(8)])

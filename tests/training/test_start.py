@@ -18,7 +18,8 @@ from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.output import write_samples
 from dcgan.training import loop, start
-from dcgan.training.state import State, set_up
+from dcgan.training.set_up import set_up
+from dcgan.training.state import State
 from tests.conftest import SMALL
 
 
@@ -61,7 +62,7 @@ def test_every_preset_resumes_as_if_it_had_never_stopped(
 ):
     digits = open_images("mnist", "test")  # with 40 pictures, five steps pass an epoch's end, whose batch is shorter
     few = replace(digits, pixels=digits.pixels[:40], labels=digits.labels[:40])
-    monkeypatch.setattr("dcgan.training.state.open_images", lambda *arguments, **options: few)
+    monkeypatch.setattr("dcgan.training.set_up.open_images", lambda *arguments, **options: few)
     if preset in ("r3gan", "match"):
         change = {name: value for name, value in change.items() if name != "g_norm"}
     if preset == "match":

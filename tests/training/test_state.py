@@ -11,7 +11,8 @@ from dcgan import UserError
 from dcgan.data.sampler import next_batch_indices
 from dcgan.devices.single import SingleDevice
 from dcgan.presets import configure
-from dcgan.training.state import describe_arithmetic, is_same_arithmetic, planned_images, set_up
+from dcgan.training.set_up import planned_images, set_up
+from dcgan.training.state import describe_arithmetic, is_same_arithmetic
 from dcgan.training.step import train_step
 from tests.conftest import SMALL
 
@@ -53,9 +54,9 @@ def test_a_preset_uses_the_size_of_the_data(tmp_path: Path, preset: str, shape: 
 @pytest.mark.parametrize("preset", ["fast", "cgan", "wgan-gp", "r3gan"])
 def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.MonkeyPatch):
     from dcgan.devices import connect
-    from dcgan.training import state as state_module
+    from dcgan.training import set_up as set_up_module
 
-    for module in (connect, state_module):
+    for module in (connect, set_up_module):
         monkeypatch.setattr(module, "COMPILE_BACKEND", "aot_eager")  # all of torch.compile except the C++ compiler
     small = {name: value for name, value in SMALL.items() if name != "z_dim"} | {"z_dim": 12}
     plain, compiled = (set_up(configure(preset, compile=c, **small)) for c in (False, True))

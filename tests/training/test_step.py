@@ -6,7 +6,7 @@ from dcgan.presets import configure
 from dcgan.rng import RandomPurpose
 from dcgan.training import step
 from dcgan.training.networks import CustomParts
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 from dcgan.training.step import Batch, next_batch, train_step, update_generator
 from tests.conftest import SMALL
 

@@ -12,7 +12,7 @@ from dcgan.files import printable, read_json, write_json
 from dcgan.presets import configure
 from dcgan.rng import SeparatePurpose, derive_separate_seed
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
-from dcgan.training.state import set_up
+from dcgan.training.set_up import set_up
 
 DEFAULT_SEEDS = (0, 1, 2, 3)
 """The fewest seeds that can show a difference at the 5% level: with four against four, p is at least 2/70."""

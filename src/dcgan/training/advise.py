@@ -32,7 +32,7 @@ from dcgan.presets import (
 )
 from dcgan.run.folder import name_in_runs
 from dcgan.training.recipe import choose_preset, too_few_text
-from dcgan.training.state import planned_images, set_up
+from dcgan.training.set_up import planned_images, set_up
 from dcgan.training.step import train_step
 
 MAX_CROPPED_ASPECT = 4 / 3

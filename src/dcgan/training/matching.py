@@ -11,13 +11,11 @@ learned but the generator. A frozen network that was trained on photographs comp
   of the group attract the sample.
 - *Sliced Wasserstein distances* between pixels of samples and of real pictures keep colors, contrast and fine
   structure at their right strength: of patches over the batch, of the patches of each sample and its nearest picture,
-  and of small versions of whole pictures (Elnekave, Weiss, "Generating Natural Images with Direct Patch Distributions
-  Matching", 2022; Heitz et al., "A Sliced Wasserstein Loss for Neural Texture Synthesis", 2021).
+  and of small versions of whole pictures (`training.sliced`).
 
 The gradients of the distances at the pixels are scaled to fixed shares of the drifting's.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +28,7 @@ from dcgan.images import composite_on_white, to_float
 from dcgan.models.lite import LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
 from dcgan.system.resources import check_memory
+from dcgan.training.sliced import EPSILON, patch_distance, random_normal, reduced, small_pictures, sorted_distance
 
 FEATURES = "lite0"
 """The frozen network."""
@@ -48,19 +47,13 @@ GOAL_COUNT = 2
 """How many real pictures attract a sample."""
 PATCH_SHARE, OWN_PATCH_SHARE, SMALL_PICTURE_SHARE = 0.03, 0.06, 0.01
 """Lengths of the gradients of the sliced distances, as shares of the length of the drifting's."""
-FILTER_COUNT, FILTER_SIDES, FILTER_SCALES, FILTER_STRIDE = 32, (3, 5, 7), (1, 2, 4), 4
-"""Random filters in each step, their sides, the factors by which pictures are reduced, and the distance of patches in
-pixels of the whole picture."""
 DIRECTION_COUNT = 64
 """Random directions in each step for small versions of whole pictures."""
 RECENT_COUNT = 224
 """How many earlier samples are compared beside the batch: a batch alone has too few pictures for a distribution."""
-SMALL_SIDES = (8, 4)
-"""Sides of the small versions."""
 MAX_BATCH = 64
 """Pictures whose features are computed at a time before the training."""
 FLOAT_BYTES = 4
-EPSILON = 1e-6
 FAR_DISTANCE = 1e6
 """A distance at which every weight is 0."""
 
@@ -108,7 +101,7 @@ class Matcher(nn.Module):
                 if not features:
                     self._check_memory(len(pixels), spaces[0])
                 features.append(maps[-1].mean((2, 3)))
-                small.append(_reduced(images, FINE_SIDE))
+                small.append(reduced(images, FINE_SIDE))
         self._spaces = [torch.cat(vectors) for vectors in zip(*spaces, strict=True)]
         self.register_buffer("positions", find_positions(torch.cat(features), torch.cat(small)), persistent=False)
         few = to_float(pixels[torch.arange(RECENT_COUNT, device=pixels.device) % len(pixels)])
@@ -177,7 +170,7 @@ class Matcher(nn.Module):
         recent = zip(torch.split(self.recent_samples, sizes, 1), torch.split(self.recent_reals, sizes, 1), strict=True)
         distances = []
         for part, real_part, (recent_part, recent_real_part) in zip(parts, real_parts, recent, strict=True):
-            directions = _random_normal(generator, part.shape[1], DIRECTION_COUNT)
+            directions = random_normal(generator, part.shape[1], DIRECTION_COUNT)
             directions = F.normalize(directions, dim=0)
             values = torch.cat([part, recent_part]) @ directions
             real_values = torch.cat([real_part, recent_real_part]) @ directions
@@ -231,11 +224,11 @@ def space_vectors(images: Tensor, maps: list[Tensor]) -> list[Tensor]:
         images: (N, C, H, W) in [-1, 1].
         maps: of the frozen network, see `FrozenMaps`.
     """
-    vectors = [_reduced(images, side) for side in PICTURE_SIDES]
-    vectors += [_reduced(maps[BLOCKS.index(block)], FINE_SIDE) for block in FINE_BLOCKS]
+    vectors = [reduced(images, side) for side in PICTURE_SIDES]
+    vectors += [reduced(maps[BLOCKS.index(block)], FINE_SIDE) for block in FINE_BLOCKS]
     for features in maps:
         deviations = (features.var((2, 3), correction=0) + EPSILON).sqrt()
-        vectors += [_reduced(features, COARSE_SIDE), torch.cat([features.mean((2, 3)), deviations], 1)]
+        vectors += [reduced(features, COARSE_SIDE), torch.cat([features.mean((2, 3)), deviations], 1)]
     return vectors
 
 
@@ -318,87 +311,3 @@ def drifting_field(weights: Tensor, points: Tensor) -> Tensor:
     lengths = directions.square().sum(3, keepdim=True).mean(2, keepdim=True).sqrt().clamp(min=EPSILON**2)
     own, paper = (directions / lengths).sum(1)
     return torch.lerp(paper, own, OWN_WEIGHT_SHARE)
-
-
-def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *, by_picture: bool) -> Tensor:
-    """Return a sliced Wasserstein distance between patches of samples and of as many real pictures, a scalar.
-
-    Each of some random filters turns every patch into a number, at one scale and with one side of the filters, both by
-    chance. The distance is the mean difference of the sorted numbers, in standard deviations of the real ones, so that
-    weak fine structure counts as much as strong coarse structure.
-
-    Args:
-        samples: (N, C, H, W) in [-1, 1].
-        reals: (N, C, H, W).
-        generator: of the filters.
-        by_picture: compare the patches of each sample with those of the real picture of the same row, instead of the
-            patches of all with those of all.
-    """
-    scale, side = _random_choice(generator, FILTER_SCALES), _random_choice(generator, FILTER_SIDES)
-    images = torch.cat([samples, reals])
-    images = F.avg_pool2d(images, scale) if scale > 1 and min(images.shape[2:]) >= scale * side else images
-    stride = max(1, FILTER_STRIDE // scale)
-    top, left = (_random_choice(generator, range(stride)) for _ in range(2))
-    filters = random_filters(generator, images.shape[1], side)
-    numbers = F.conv2d(images[:, :, top:, left:], filters, stride=stride)
-    real_numbers = numbers[len(samples) :]
-    numbers = numbers / real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
-    own, real = numbers.flatten(2).chunk(2)
-    if by_picture:
-        return sorted_distance(own, real)
-    return sorted_distance(own.transpose(0, 1).flatten(1), real.transpose(0, 1).flatten(1))
-
-
-def random_filters(generator: torch.Generator, channels: int, side: int) -> Tensor:
-    """Return filters (F, C, side, side) of length 1 of four kinds, a quarter of each.
-
-    They are one random form with a random color, the color of one pixel, products of a low and a high pass, which
-    notice the finest stripes and checkers, and free random numbers. All but colors have a mean of 0 in each channel.
-    """
-    filters = _random_normal(generator, FILTER_COUNT, channels, side, side)
-    count, center = FILTER_COUNT // 4, side // 2
-    colors = [_random_normal(generator, count, channels, 1, 1) for _ in range(3)]
-    filters[::4] = filters[::4, :1] * colors[0]
-    filters[2::4] = _band_filters(side).to(filters.device).repeat(count, 1, 1)[:count, None] * colors[1]
-    filters = filters - filters.mean((2, 3), keepdim=True)
-    filters[1::4] = 0
-    filters[1::4, :, center, center] = colors[2][..., 0, 0]
-    lengths: Tensor = torch.linalg.vector_norm(filters, dim=(1, 2, 3), keepdim=True)
-    return filters / lengths
-
-
-def _band_filters(side: int) -> Tensor:
-    """Return products of binomial low and high passes, (3, side, side): for stripes of two directions, and checkers."""
-    low, high = (1.0, 4.0, 6.0, 4.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0)
-    if side < len(low):
-        low, high = (1.0, 2.0, 1.0), (-1.0, 2.0, -1.0)  # type: ignore[assignment]
-    rows, columns = torch.tensor([low, high, high]), torch.tensor([high, low, high])
-    margin = (side - len(low)) // 2
-    return F.pad(rows[:, :, None] * columns[:, None], (margin,) * 4)
-
-
-def small_pictures(images: Tensor) -> list[Tensor]:
-    """Return small versions of pictures (N, C, H, W) as vectors: at two sizes, and their mean, contrast and color."""
-    small = [_reduced(images, side) for side in SMALL_SIDES]
-    deviations = (images.var((2, 3), correction=0) + EPSILON).sqrt()
-    saturation = (images.amax(1) - images.amin(1)).mean((1, 2))[:, None]
-    return [*small, torch.cat([images.mean((2, 3)), deviations, saturation], 1)]
-
-
-def sorted_distance(values: Tensor, real_values: Tensor) -> Tensor:
-    """Return the mean difference of sorted numbers (..., N) from as many others: a Wasserstein distance, a scalar."""
-    return (values.sort(-1).values - real_values.sort(-1).values).abs().mean()
-
-
-def _reduced(images: Tensor, side: int) -> Tensor:
-    """Return images (N, C, H, W), reduced to at most `side` pixels a side, as vectors."""
-    size = min(side, images.shape[2]), min(side, images.shape[3])
-    return F.adaptive_avg_pool2d(images, size).flatten(1)
-
-
-def _random_normal(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)
-
-
-def _random_choice(generator: torch.Generator, options: Sequence[int]) -> int:
-    return options[int(torch.randint(len(options), (), generator=generator, device=generator.device))]

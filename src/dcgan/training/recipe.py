@@ -18,7 +18,7 @@ from dcgan.presets import COLOR_PRESET, DEFAULT_PRESET, MAX_MATCHED_PICTURES, MI
 from dcgan.training import losses, networks
 from dcgan.training.matching import FEATURES
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
-from dcgan.training.state import open_data
+from dcgan.training.set_up import open_data
 
 RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of its own") | dict.fromkeys(
     ("d_width", "d_norm"), "needs a discriminator"

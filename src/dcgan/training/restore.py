@@ -24,6 +24,7 @@ from dcgan.training.loop import is_finished, is_out_of_patience
 from dcgan.training.networks import CustomParts
 from dcgan.training.progress import CheckpointRecord
 from dcgan.training.recovery import restore_healthy_state
+from dcgan.training.set_up import open_data, set_up
 from dcgan.training.snapshot import RunWriter
 from dcgan.training.state import (
     GROUPS_NAME,
@@ -32,8 +33,6 @@ from dcgan.training.state import (
     describe_arithmetic,
     fixed_settings,
     is_same_arithmetic,
-    open_data,
-    set_up,
 )
 
 
@@ -157,9 +156,8 @@ def _find_data(folder: RunFolder, config: Config, record: CheckpointRecord, give
         raise UserError(
             f"{folder.path} cannot be resumed: its pictures are not at {describe_missing(places)}: give --data"
         )
-    if (
-        len(existing) == 1 or record.data_parts
-    ):  # of divided data this process alone cannot say whether they are the same
+    # Of divided data this process alone cannot say whether they are the same.
+    if len(existing) == 1 or record.data_parts:
         return existing[0]
     for place in existing:
         with contextlib.suppress(UserError):  # what is there now may be no set at all

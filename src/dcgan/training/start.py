@@ -35,12 +35,9 @@ from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, too_few_text
 from dcgan.training.restore import restore_run, select
+from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
-from dcgan.training.state import (
-    PLACE_SETTINGS,
-    State,
-    set_up,
-)
+from dcgan.training.state import PLACE_SETTINGS, State
 
 MEMORY_ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
