@@ -60,7 +60,7 @@ def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return FakeProcess.commands
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 120, interval_s: float = 0.1) -> Any:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 120) -> Any:
     """Return the first true value of a condition.
 
     Playwright's `wait_for_function` cannot do this: the policy of the pages forbids to evaluate a text.
@@ -68,7 +68,7 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 120, interval_s: f
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline
-        time.sleep(interval_s)
+        time.sleep(0.1)
     return value
 
 

@@ -437,7 +437,7 @@ def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server
         server.stop()  # in the middle of the training; the page waits
         assert lock_holder(folder.path) == holder
         server.start()
-        wait_for(lambda: page.get_attribute("[data-grid]", "data-grid") != first_grid, 150)
+        wait_for(lambda: page.get_attribute("[data-grid]", "data-grid") != first_grid, 600)
         page.wait_for_selector("svg.chart")
         page.click("text=Stop")
         page.wait_for_selector("[data-state=stopped]", timeout=120_000)

@@ -99,15 +99,18 @@ def test_a_name_of_a_training_that_still_loads_is_not_given_again(
     assert names == ["fast-mnist-1", "fast-mnist-2", "fast-mnist-3"]
 
 
-def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path):
+def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The training is a real process; the studio that stops it is another one than the studio that started it."""
-    runs = tmp_path / "runs"
+    runs, modules = tmp_path / "runs", tmp_path / "modules"
+    modules.mkdir()
+    (modules / "torch.py").write_text("import time\ntime.sleep(600)\n")  # so it loads until it is stopped
+    monkeypatch.setenv("PYTHONPATH", str(modules))
     with TestClient(app.create_app(runs)) as client:
         name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
         (run,) = client.get("/api/runs").json()["runs"]
         assert (run["name"], run["state"], run["preset"], run["data"]) == (name, "loading", "dcgan", "mnist")
     with TestClient(app.create_app(runs)) as client:
-        wait_for(lambda: lock_holder(runs / ".studio" / name), interval_s=0.01)
+        wait_for(lambda: getattr(lock_holder(runs / ".studio" / name), "process_id", 0))
         assert client.get(f"/api/runs/{name}").json()["state"] == "loading"
         assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
         wait_for(lambda: lock_holder(runs / ".studio" / name) is None)
@@ -118,11 +121,9 @@ def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path):
 
 def test_a_process_that_is_killed_is_said_to_have_ended(client: TestClient, runs: Path):
     name = client.post("/api/runs", json={}).json()["name"]
-    holder = wait_for(lambda: lock_holder(runs / ".studio" / name))
-    wait_for(lambda: lock_holder(runs / ".studio" / name).process_id)
-    os.kill(lock_holder(runs / ".studio" / name).process_id, signal.SIGKILL)
+    process_id = wait_for(lambda: getattr(lock_holder(runs / ".studio" / name), "process_id", 0))
+    os.kill(process_id, signal.SIGKILL)
     failed = wait_for(lambda: client.get("/api/runs").json()["failed"])
-    assert holder
     assert "ended with status -9" in failed[name]
     assert f".studio/{name}/output.log" in failed[name]
 
