@@ -221,3 +221,16 @@ def test_splits_are_those_of_the_names(tmp_path: Path):
         "test.parquet/0": ("x", True),
         "test.parquet/1": ("y", True),
     }
+
+
+def test_a_folder_of_parquet_files_is_divided_with_its_test_files(tmp_path: Path):
+    for name, values in (("train-0", range(8)), ("train-1", range(8, 16)), ("test-0", range(16, 20))):
+        write_parquet(tmp_path / "data" / f"{name}.parquet", {"image": as_structs(values)})
+
+    def values(split: str, part: tuple[int, int]) -> list[int]:
+        return sorted(open_images(str(tmp_path), split, part=part).pixels[:, 0, 8, 8].tolist())
+
+    assert [values("train", (rank, 2)) for rank in (0, 1)] == [list(range(8)), list(range(8, 16))]
+    assert [values("test", (rank, 2)) for rank in (0, 1)] == [list(range(16, 20))] * 2
+    files = {name.split("/")[1] for name in list_file_names(str(tmp_path), (1, 2))}
+    assert files == {"train-1.parquet", "test-0.parquet"}
