@@ -209,8 +209,8 @@ def _verdict(share: float, expected: float, low: float, high: float, unseen_coun
         return COPIES, f"{near}: {low:.1%} to {high:.1%} more than without copies"
     if high < 0:
         return "cannot say", (
-            f"{near}: fewer than without copies, so the samples are unlike the data, and copies that are much altered "
-            "would not be found"
+            f"{near}: fewer than without copies, because the samples differ more from the data than unseen pictures "
+            "do; a few copies, or copies that are much altered, would not be noticed"
         )
     return "no sign of copying", f"{near}: as many as without copies"
 
