@@ -1,4 +1,4 @@
-"""What `dcgan evaluate` found of a run, as the page Compare shows it."""
+"""What `dcgan evaluate` found of a run, as the pages Compare and Watch show it."""
 
 import math
 from typing import Any, TypeGuard
@@ -6,8 +6,11 @@ from typing import Any, TypeGuard
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics.results import METRIC_TITLES
+from dcgan.reporting.series import Measurements
 from dcgan.run.folder import RunFolder
 
+KERNEL_DISTANCE = "kernel_inception_distance_mean"
+"""The metric that does not depend on the numbers of pictures."""
 CONTEXT_NAMES = ("features", "split", "n", "reference")
 """What figures must have in common to be compared."""
 
@@ -28,6 +31,20 @@ def read_evaluation(folder: RunFolder) -> dict[str, Any]:
     rows = [row for key, value in entries if (row := _row(str(key), value)) is not None]
     context = {name: content[name] for name in CONTEXT_NAMES if isinstance(content.get(name), str | int)}
     return {"context": context, "metrics": rows}
+
+
+def read_floor(folder: RunFolder, measured: Measurements) -> float | None:
+    """Return the distance of real pictures from other real ones that the distances of a training can be compared with.
+
+    `dcgan evaluate` has measured it, with the same features. The Fréchet distance depends on the number of pictures
+    too, so the part of the data and the number of samples must be those of the training. Returns None if there is no
+    such distance.
+    """
+    evaluation, last = read_evaluation(folder), measured.entries[-1]
+    names = ("features",) if measured.metric == KERNEL_DISTANCE else ("features", "split", "n")
+    if any(last.get(name) is None or evaluation["context"].get(name) != last[name] for name in names):
+        return None
+    return next((row["floor"] for row in evaluation["metrics"] if row["key"] == measured.metric), None)
 
 
 def _row(key: str, value: Any) -> dict[str, Any] | None:

@@ -8,18 +8,26 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.models import shipped as shipped_module
-from dcgan.reporting.series import ChartData, loss_chart, quality_chart, score_chart
+from dcgan.reporting.series import (
+    ChartData,
+    Reference,
+    comparable_measurements,
+    loss_chart,
+    quality_chart,
+    score_chart,
+)
 from dcgan.run.folder import GRID_NAME, RunFolder, open_run
 from dcgan.run.lock import HOLDER_NAME, LockHolder, lock_holder
 from dcgan.run.log import LogEntry
 from dcgan.studio.allowed_paths import check_run_files, hide_paths
+from dcgan.studio.evaluations import read_floor
 from dcgan.studio.metrics_cache import LogContent, MetricsCache
 
 Item = TypeVar("Item")
@@ -31,9 +39,11 @@ SIGNIFICANT_DIGITS = 6
 """Digits of a value of a chart."""
 NOTE_NAME, MAX_NOTE_CHARS = "note.txt", 2_000
 """The file of a run with what somebody has noted about it, and how much of it is shown."""
+FLOOR_NAME = "floor: real against real"
+"""The name of the line below which no generator gets."""
 WATCHED_FILES = (
     *("", "config.json", "metrics.jsonl", NOTE_NAME, "samples", "model", "checkpoint", "checkpoint/state.json"),
-    *("model/config.json", "model/model.safetensors"),
+    *("model/config.json", "model/model.safetensors", "evaluation/figures.json"),
 )
 """Files and folders of a run that tell by their times and sizes whether what is shown of it has changed."""
 
@@ -262,9 +272,15 @@ def _charts(folder: RunFolder, log: LogContent) -> list[dict[str, Any]]:
     charts = {
         "losses": loss_chart(log.measurements, kind),
         "scores": score_chart(log.measurements, kind),
-        "quality": quality_chart(log.events),
+        "quality": _quality_chart(folder, log),
     }
     return [{"key": key, **_chart_as_json(chart)} for key, chart in charts.items() if chart.curves]
+
+
+def _quality_chart(folder: RunFolder, log: LogContent) -> ChartData:
+    chart, measured = quality_chart(log.events), comparable_measurements(log.events)
+    floor = None if measured is None else read_floor(folder, measured)
+    return chart if floor is None else replace(chart, reference=Reference(floor, FLOOR_NAME))
 
 
 def _chart_as_json(chart: ChartData) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 // by the server, as for the report of a run.
 
 import { h } from "./web/play.js";
-import { t, translate } from "./web/strings.js";
+import { t } from "./web/strings.js";
 import { formatTick, logTicks, niceTicks, robustRange, smooth } from "./chart_scale.js";
 import { makeHelp } from "./help.js";
+import { translateText } from "./server_texts.js";
 
 const [WIDTH, HEIGHT] = [480, 190];
 const [LEFT, RIGHT, TOP, BOTTOM] = [48, 10, 8, 34]; // margins
+const POINT_RADIUS = 3; // of a curve that has one point
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 const TITLES = { losses: "losses", scores: "scoresOf", quality: "qualityOf" };
 const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
@@ -20,12 +22,16 @@ function svg(tag, attributes, text = "") {
 }
 
 /** Return the functions from values to pixels, and the ticks of both axes. */
-function makeScales({ curves, others = [], y_limits: limits }, isLogarithmic) {
+function makeScales({ key, curves, others = [], reference, y_limits: limits }, isLogarithmic) {
   const points = [...curves, ...others].flatMap((curve) => curve.points);
   const xs = points.map(([x]) => x);
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   const values = points.map(([, y]) => y).filter((y) => !isLogarithmic || y > 0);
-  const [bottom, top] = limits && !isLogarithmic ? limits : robustRange(values, isLogarithmic);
+  let [bottom, top] = limits && !isLogarithmic ? limits : robustRange(values, isLogarithmic);
+  // How far a curve is from its floor is what one wants to see, so the floor is always in the range.
+  if (key === "quality" && reference && (!isLogarithmic || reference.y > 0)) {
+    [bottom, top] = [Math.min(bottom, reference.y), Math.max(top, reference.y)];
+  }
   const place = isLogarithmic ? (y) => Math.log(Math.max(y, bottom)) : (y) => y;
   const share = (y) => (place(Math.max(bottom, Math.min(top, y))) - place(bottom)) / (place(top) - place(bottom));
   return {
@@ -111,16 +117,20 @@ export function makeChart() {
     title.textContent = TITLES[content.key] ? t(TITLES[content.key], content.title) : content.title;
     const names = content.curves.map(({ name, points }) => `${name} ${points.at(-1)[1].toFixed(3)}`);
     const { reference } = content;
-    const label = [`${title.textContent}: ${names.join(", ")}`, ...(reference ? [translate(reference.name)] : [])];
+    const label = [`${title.textContent}: ${names.join(", ")}`, ...(reference ? [translateText(reference.name)] : [])];
     plot.setAttribute("aria-label", label.join("; "));
     plot.replaceChildren();
     drawAxes(plot, scales, t("imagesAxis"));
     if (reference && scales.isInside(reference.y)) {
       const y = scales.toY(reference.y);
       plot.append(svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "midline" }));
-      plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translate(reference.name)));
+      plot.append(svg("text", { x: WIDTH - RIGHT, y: y - 4, "text-anchor": "end" }, translateText(reference.name)));
     }
     styledCurves().forEach(({ points, style }) => {
+      if (points.length === 1) {
+        const [[x, y]] = points;
+        return plot.append(svg("circle", { cx: scales.toX(x), cy: scales.toY(y), r: POINT_RADIUS, class: style }));
+      }
       const toLine = (shown) => shown.map(([x, y]) => `${scales.toX(x).toFixed(1)},${scales.toY(y).toFixed(1)}`).join(" ");
       if (isSmooth) plot.append(svg("polyline", { points: toLine(points), class: `${style} faint` }));
       plot.append(svg("polyline", { points: toLine(isSmooth ? smooth(points) : points), class: style }));

@@ -11,7 +11,7 @@ const MAX_OTHERS = 3;
 function otherCurves(others, key) {
   return others.flatMap(({ name, charts }, i) => {
     const chart = charts.find((chart) => chart.key === key);
-    const drawable = chart ? chart.curves.filter(({ points }) => points.length > 1) : [];
+    const drawable = chart ? chart.curves.filter(({ points }) => points.length) : [];
     return drawable.map((curve, k) => ({ ...curve, name: `${name}: ${curve.name}`, style: `other-${i + 1}${k ? " dashed" : ""}` }));
   });
 }
@@ -60,7 +60,7 @@ export function makeCurves(runName, { names, chosenNames, onChosen, signal }) {
   let [shown, others] = [[], []];
 
   function draw() {
-    const drawable = shown.filter(({ curves }) => curves.every(({ points }) => points.length > 1));
+    const drawable = shown.filter(({ curves }) => curves.every(({ points }) => points.length));
     const elements = drawable.map((content) => {
       if (!charts.has(content.key)) charts.set(content.key, makeChart());
       charts.get(content.key).update({ ...content, others: otherCurves(others, content.key) }, options);

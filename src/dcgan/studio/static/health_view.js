@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { makeDescriptionList } from "./run_view.js";
+import { translateText } from "./server_texts.js";
 
 const POSITION_NAMES = ["step", "images_seen"]; // numbers of an event that are no metrics
 const METRIC_TEXTS = {
@@ -18,12 +19,13 @@ const KNOWN = [
   ...["mode-collapse", "oscillation", "memorising", "nothing-learned"],
 ];
 
-/** Make the list of the problems of a run: what each means, and what was measured, in the words of the training. */
+/** Make the list of the problems of a run: what each means, and what was measured and what to try. */
 export function makeHealthList(run) {
   const events = run.events.filter((event) => event.event === "health");
   if (!events.length) return h("p", { class: "quiet" }, t("healthy"));
   const makeItem = ({ step, diagnosis, evidence, advice }) => {
-    const text = [diagnosis, evidence, advice && t("advice", advice)].filter(Boolean).join(": ");
+    const words = [diagnosis, translateText(evidence || ""), advice && t("advice", translateText(advice))];
+    const text = words.filter(Boolean).join(": ");
     const meaning = KNOWN.includes(diagnosis) ? [h("strong", {}, t(`health_${diagnosis}`)), h("br")] : [];
     return h("li", {}, ...meaning, `${t("step")} ${step.toLocaleString()}: ${text}`);
   };
