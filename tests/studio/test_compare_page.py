@@ -1,6 +1,7 @@
 """The pages Compare and Learn in a real browser."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ import pytest
 from playwright.sync_api import Page
 
 from dcgan.run.folder import RunFolder
-from tests.studio.conftest import Server
+from dcgan.studio.app import DOCUMENTATION
+from tests.studio.conftest import Server, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,57 @@ def test_each_curve_says_what_it_is_and_leads_to_the_page_learn(page: Page, serv
     page.wait_for_url("**/#/learn/losses")
     page.wait_for_selector("[data-figures='2']")
     assert page.evaluate("document.activeElement.id") == "topic-losses"
+
+
+def test_a_learning_page_is_opened_in_both_languages(page: Page, server: Server):
+    page.goto(f"{server.address}#/learn/losses")
+    page.click("#topic-losses >> text=Read the learning page")
+    page.wait_for_selector(".lesson h2:text-is('Losses')")
+    assert page.get_attribute("nav a[aria-current]", "href") == "#/learn"
+    page.locator(".lesson img").first.scroll_into_view_if_needed()
+    wait_for(lambda: page.evaluate("document.querySelector('.lesson img').naturalWidth"))
+    page.click(".lesson a[href='#/lesson/difficulties']")
+    page.wait_for_selector(".lesson h2:text-is('Why training is difficult')")
+    page.goto(f"{server.address}#/lesson/optimum")
+    page.wait_for_selector("[data-figures='1'] canvas")  # the figure to play with
+    page.click("text=한국어")
+    page.wait_for_selector(".lesson h2:text-is('최적점')")
+    page.goto(f"{server.address}#/lesson/..%2Fhealth")
+    page.wait_for_selector("text=여기에는 이 글이 없습니다")
+
+
+def test_every_learning_page_is_rendered_as_a_whole(page: Page, server: Server):
+    page.goto(f"{server.address}#/lesson/index")
+    page.wait_for_selector(".lesson")
+    render = """async (text) => {
+        const { renderMarkdown } = await import("/markdown.js");
+        const article = document.createElement("article");
+        article.append(...renderMarkdown(text, { toPage: (target) => `#${target}`, toPicture: (source) => source }));
+        const count = (selector) => article.querySelectorAll(selector).length;
+        const counts = ["h2, h3, h4", "pre code", "img", "a", "tr", "[data-figure]"].map(count);
+        article.querySelectorAll("code").forEach((code) => code.remove());
+        return [counts, article.textContent];
+    }"""
+    for path in sorted((DOCUMENTATION / "learn").rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        indented = re.findall(r"(?:(?<=\n\n)|^)    \S", prose)
+        (headings, codes, pictures, links, rows, figures), rendered = page.evaluate(render, text)
+        assert headings == len(re.findall(r"^#+ ", prose, re.MULTILINE)), path
+        assert codes == len(blocks) + len(indented), path
+        assert pictures == prose.count("!["), path
+        assert links == prose.count("](") - pictures, path
+        assert rows == len(re.findall(r"^\|(?!-)", prose, re.MULTILINE)), path
+        assert figures == prose.count("data-figure"), path
+        assert not re.search(r"\*\*|\]\(|```|<div|<!--|(^|\s)#+ ", rendered), path
+
+
+def test_without_the_documentation_its_pages_are_named(page: Page, server: Server):
+    page.route("**/learn/**", lambda route: route.fulfill(status=404, body=""))  # as an installed package answers
+    page.goto(f"{server.address}#/learn")
+    page.wait_for_selector("#topic-losses code:text-is('docs/learn/en/losses.md')")
+    assert page.locator("a[href*='#/lesson']").count() == 0
 
 
 def test_the_figures_to_play_with_work_in_both_languages(page: Page, server: Server):

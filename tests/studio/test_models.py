@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 import dcgan
 from dcgan.data.open import open_images
 from dcgan.metrics.judge import network as judge
-from dcgan.models import shipped
+from dcgan.models import shipped, upsample
+from dcgan.models.store import save_generator
 from dcgan.sampling import latents
 from dcgan.studio.app import create_app
 
@@ -157,3 +158,39 @@ def test_reading_writes_nothing(client: TestClient, runs: Path):
 )
 def test_sizes_are_checked(client: TestClient, path: str, content: dict[str, object]):
     assert client.post(f"/api/models/small/{path}", json=content).status_code in (400, 422)
+
+
+def _save_styled_model(folder: Path, plain_from: int) -> None:
+    """Save a network of the family `upsample`, untrained, in which the style has no effect from a layer on."""
+    torch.manual_seed(0)
+    generator = upsample.Generator(32, (3, 16, 16), 4)
+    for norm in generator.norms[plain_from:]:
+        torch.nn.init.zeros_(norm.scale_and_shift.weight)
+    save_generator(generator, folder, {})
+
+
+@pytest.mark.parametrize("plain_from", [1, 2])
+def test_styles_are_mixed_from_a_layer_on(client: TestClient, runs: Path, plain_from: int):
+    _save_styled_model(runs / "small" / "model", plain_from)
+    route = "/api/models/small"
+    assert client.get(route).json()["style_levels"] == 3
+    z = torch.randn(3, 32).tolist()
+    drawn = np.frombuffer(client.post(f"{route}/draw", json={"z": z}).content, np.uint8).reshape(3, 16, 16, 3)
+    for level in (1, 2):
+        answer = client.post(f"{route}/styles", json={"z": z, "level": level})
+        mixed = np.frombuffer(answer.content, np.uint8).reshape(3, 3, 16, 16, 3).astype(int)
+        changes = np.abs(mixed - drawn[:, None]).max((2, 3, 4))
+        assert (np.diag(changes) <= 1).all()  # another batch, so another rounding
+        has_effect = level < plain_from
+        assert ((changes > 1) == (has_effect & ~np.eye(3, dtype=bool))).all()
+
+
+def test_styles_of_a_network_without_them_are_not_mixed(client: TestClient):
+    assert client.get("/api/models/small").json()["style_levels"] == 0
+    for content, status in (
+        ({"z": [[0.0] * 8] * 2, "level": 1}, 400),  # this network has no style
+        ({"z": [[0.0] * 8] * 2, "level": 0}, 422),
+        ({"z": [[0.0] * 8], "level": 1}, 422),
+        ({"z": [[0.0] * 8] * 7, "level": 1}, 422),
+    ):
+        assert client.post("/api/models/small/styles", json=content).status_code == status

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from dcgan.models import upsample
+from dcgan.models.store import save_generator
 from dcgan.run.folder import RunFolder
 from tests.studio.conftest import Server, wait_for
 
@@ -16,7 +18,9 @@ from tests.studio.conftest import Server, wait_for
 @pytest.fixture(scope="module")
 def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     runs = tmp_path_factory.mktemp("studio")
-    shutil.copytree(finished_run.path, runs / "small")
+    for name in ("small", "styled"):
+        shutil.copytree(finished_run.path, runs / name)
+    save_generator(upsample.Generator(32, (3, 16, 16), 4), runs / "styled" / "model", {})
     server = Server(runs)
     yield server
     server.stop()
@@ -65,6 +69,25 @@ def test_the_discriminator_is_asked_about_the_samples(page: Page, server: Server
     assert "% real" in page.inner_text(".opinions li >> nth=0")
     page.click("text=Another seed")
     wait_for(lambda: page.locator(".opinions li").count() == 0)  # it was about other samples
+
+
+def test_styles_of_the_chosen_samples_are_mixed(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/styled?n=4&chosen=0,2,3")
+    page.click("button:text-is('Mix the chosen samples'):enabled")
+    page.wait_for_selector(".styles canvas >> nth=8")
+    assert (
+        page.get_attribute(".styles canvas >> nth=1", "aria-label")
+        == "The shape of sample 1 with the style of sample 3"
+    )
+    pictures = "[...document.querySelectorAll('.styles canvas')].map(c => c.toDataURL())"
+    before = page.evaluate(pictures)
+    page.get_by_label("Style from layer").select_option("2")
+    wait_for(lambda: page.evaluate(pictures) != before)
+    page.click("text=Another seed")
+    wait_for(lambda: page.locator(".styles canvas").count() == 0)  # they were of other samples
+    page.goto(f"{server.address}#/play/mnist-dcgan")
+    page.wait_for_selector("[data-drawn]")
+    assert page.locator("text=Mix styles").count() == 0
 
 
 def test_classes_are_mixed_and_the_address_says_so(page: Page, server: Server):

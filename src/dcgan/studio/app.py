@@ -29,6 +29,7 @@ from dcgan.studio.request_bodies import (
     RenameRequest,
     ResumeRequest,
     StartRequest,
+    StyleRequest,
     describe_body,
     read_body,
 )
@@ -45,6 +46,9 @@ from dcgan.studio.trainings import Trainings
 
 STATIC_FOLDERS = {"/web": "exporting/static", "/": "studio/static"}
 """The folders of the package whose files are served, by the start of their address."""
+
+DOCUMENTATION = Path(dcgan.__file__).parents[2] / "docs"
+"""The documentation, whose learning pages are shown, in a clone. An installed package has none."""
 
 Seed = Annotated[int, Query(ge=0, lt=2**53)]
 """JavaScript's integers are exact up to 2**53."""
@@ -197,6 +201,17 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
         pixels = await queue.run(lambda models: models.draw(folder, content.z, content.labels, content.mix))
         return Response(pixels, media_type="application/octet-stream")
 
+    @app.post(
+        "/api/models/{name}/styles",
+        responses=CHANGE_REFUSALS | {200: {"content": {"application/octet-stream": {}}}},
+        openapi_extra=describe_body(StyleRequest),
+    )
+    async def mix_styles(name: str, content: Annotated[StyleRequest, read_body(StyleRequest)]) -> Response:
+        """Return the pictures of N latents with the styles of each other, uint8 (N·N, H, W, C)."""
+        folder = await run_in_threadpool(store.model_folder, name)
+        pixels = await queue.run(lambda models: models.mix_styles(folder, content.z, content.labels, content.level))
+        return Response(pixels, media_type="application/octet-stream")
+
     @app.post("/api/models/{name}/scores", responses=CHANGE_REFUSALS, openapi_extra=describe_body(DrawRequest))
     async def score(name: str, content: Annotated[DrawRequest, read_body(DrawRequest)]) -> dict[str, Any]:
         """Return what the run's discriminator thinks of the pictures of latents, and where it looks."""
@@ -223,6 +238,9 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
 
 
 def _add_static_files(app: FastAPI) -> None:
+    if (DOCUMENTATION / "learn").is_dir():
+        for folder in ("learn", "images"):
+            app.mount(f"/{folder}", StaticFiles(directory=DOCUMENTATION / folder), name=folder)
     for address, folder in STATIC_FOLDERS.items():
         with as_file(files("dcgan").joinpath(folder)) as path:
             app.mount(address, StaticFiles(directory=path, html=True), name=folder)

@@ -2,22 +2,24 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.evaluation.training_data import open_training_data, training_data_of
 from dcgan.exporting import web
-from dcgan.images import Pixels
+from dcgan.images import Pixels, to_uint8
 from dcgan.models.store import load_generator
+from dcgan.models.upsample import StyleNorm
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import invert as invert_module
-from dcgan.sampling.generate import generate_pixels
+from dcgan.sampling.generate import fuse_for_inference
 from dcgan.sampling.mix import draw_mixed
 from dcgan.sampling.model import Model
 from dcgan.studio import discriminator
@@ -41,6 +43,7 @@ class ModelStore:
         torch.set_num_threads(1)  # of this thread only
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._start_pools: dict[int, invert_module.SamplePool] = {}
+        self._networks: dict[int, nn.Module] = {}
 
     def model(self, folder: Path) -> Model:
         """Return the model as it is on the disk now, from memory if it has not changed since it was loaded.
@@ -63,6 +66,7 @@ class ModelStore:
         while len(self._models) > MAX_LOADED_MODELS:
             _, model = self._models.popitem(last=False)
             self._start_pools.pop(id(model), None)
+            self._networks.pop(id(model), None)
 
     def describe(self, folder: Path) -> dict[str, Any]:
         """Return what the play page needs to know about a generator."""
@@ -70,6 +74,7 @@ class ModelStore:
         return {
             **web.describe_generator(model),
             "fit": model.trained.get("fit", "crop"),
+            "style_levels": len(_style_norms(model)),
             "has_discriminator": discriminator.has_discriminator(RunFolder(folder)),
         }
 
@@ -112,17 +117,32 @@ class ModelStore:
         self, folder: Path, z: list[list[float]], labels: list[int] | None, mix: tuple[int, float] | None
     ) -> tuple[Pixels, Tensor | None]:
         model = self.model(folder)
-        z_dim, classes = model.generator.z_dim, model.generator.classes
-        if any(len(latent) != z_dim for latent in z):
-            raise UserError(f"each latent must have {z_dim} numbers")
-        if classes and (labels is None or len(labels) != len(z) or not all(0 <= label < classes for label in labels)):
-            raise UserError(f"give a label from 0 to {classes - 1} for each latent")
-        latents, label_tensor = torch.tensor(z, dtype=torch.float32), torch.tensor(labels) if classes else None
+        latents, label_tensor = _to_tensors(model, z, labels)
         if mix is None or label_tensor is None:
-            return generate_pixels(model.generator, latents, label_tensor), label_tensor
-        if mix[0] >= classes:
-            raise UserError(f"the class to mix with must be from 0 to {classes - 1}")
+            inputs = [latents] if label_tensor is None else [latents, label_tensor]
+            with torch.no_grad():  # and no full batch, as `dcgan sample` draws: a slider would wait four times as long
+                return to_uint8(self._network(model)(*inputs)), label_tensor
+        if mix[0] >= model.generator.classes:
+            raise UserError(f"the class to mix with must be from 0 to {model.generator.classes - 1}")
         return draw_mixed(model.generator, latents, label_tensor, *mix), label_tensor
+
+    def mix_styles(self, folder: Path, z: list[list[float]], labels: list[int] | None, level: int) -> bytes:
+        """Return the pictures of N latents with the styles of each other, uint8 (N·N, H, W, C) in that order.
+
+        Args:
+            folder: of the model.
+            z: the latents, N lists of z_dim numbers.
+            labels: their classes, if the model has classes.
+            level: the layer from which on picture i·N + k has the style of latent k; before it, that of latent i.
+
+        Raises:
+            UserError: the latents or labels do not fit the model, or it has no style for each layer.
+        """
+        model = self.model(folder)
+        latents, label_tensor = _to_tensors(model, z, labels)
+        if not 0 < level < len(_style_norms(model)):
+            raise UserError("this model has no style for each layer")
+        return _draw_with_styles(model, latents, label_tensor, level).tobytes()
 
     def invert(self, folder: Path, pixels: bytes) -> dict[str, Any]:
         """Return the latent whose picture is nearest to a picture, which is given as bytes (H, W, C) in that order.
@@ -142,6 +162,13 @@ class ModelStore:
             "error": inversion.error,
             "pixels": inversion.pixels.flatten().tolist(),
         }
+
+    def _network(self, model: Model) -> nn.Module:
+        """Return a model's generator in the form that draws in the least time."""
+        if id(model) not in self._networks:
+            with torch.no_grad():
+                self._networks[id(model)] = fuse_for_inference(model.generator)
+        return self._networks[id(model)]
 
     def _start_pool(self, model: Model) -> invert_module.SamplePool:
         if id(model) not in self._start_pools:
@@ -197,6 +224,33 @@ class ModelStore:
 
         source, images = open_training_data(training, model.source, open_split)
         return images, lambda split: open_split(source, split)
+
+
+def _to_tensors(model: Model, z: list[list[float]], labels: list[int] | None) -> tuple[Tensor, Tensor | None]:
+    """Return latents (N, z_dim), and their labels (N,) if the model has classes; raise UserError if they do not fit."""
+    z_dim, classes = model.generator.z_dim, model.generator.classes
+    if any(len(latent) != z_dim for latent in z):
+        raise UserError(f"each latent must have {z_dim} numbers")
+    if classes and (labels is None or len(labels) != len(z) or not all(0 <= label < classes for label in labels)):
+        raise UserError(f"give a label from 0 to {classes - 1} for each latent")
+    return torch.tensor(z, dtype=torch.float32), torch.tensor(labels) if classes else None
+
+
+def _style_norms(model: Model) -> list[StyleNorm]:
+    """Return the layers that take a style, the coarsest first; none in a family whose latent is read only once."""
+    return [module for module in model.generator.modules() if isinstance(module, StyleNorm)]
+
+
+def _draw_with_styles(model: Model, z: Tensor, labels: Tensor | None, level: int) -> Pixels:
+    """Draw each latent with the style of each from a layer on (Karras et al. 2019, "style mixing"), (N·N, H, W, C)."""
+    inputs, norms, styles = [z] if labels is None else [z, labels], _style_norms(model), list[Tensor]()
+    with torch.no_grad(), ExitStack() as hooks:
+        with norms[0].register_forward_pre_hook(lambda _, arguments: styles.append(arguments[1])):
+            model.generator(*inputs)
+        fine = styles[0].repeat(len(z), 1)
+        for norm in norms[level:]:
+            hooks.enter_context(norm.register_forward_pre_hook(lambda _, arguments: (arguments[0], fine)))
+        return to_uint8(model.generator(*(tensor.repeat_interleave(len(z), 0) for tensor in inputs)))
 
 
 def _saved_model_folder(folder: Path) -> Path:

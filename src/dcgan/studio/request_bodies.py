@@ -18,6 +18,8 @@ from dcgan.studio.runs import MAX_NAME_CHARS, MAX_NOTE_CHARS
 
 MAX_IMAGE_BYTES = 4 * 256 * 256
 MAX_LATENTS = 64
+MAX_STYLES = 6
+"""Latents whose styles are mixed, each with each."""
 MAX_COORDINATES = 2**16
 """Numbers in all latents of a request together."""
 MAX_DETAIL_CHARS = 300
@@ -125,6 +127,15 @@ class DrawRequest(RequestBody):
     def mix(self) -> tuple[int, float] | None:
         """The class that all are mixed with, and its share; None for pure classes."""
         return None if self.mix_label is None else (self.mix_label, self.mix_share)
+
+
+class StyleRequest(RequestBody):
+    """Latents whose styles are mixed, their classes if the model has classes, and the layer from which on."""
+
+    max_commas: ClassVar[int] = MAX_COORDINATES
+    z: Annotated[list[Latent], FailFast()] = Field(min_length=2, max_length=MAX_STYLES)
+    labels: list[Label] | None = Field(default=None, max_length=MAX_STYLES)
+    level: int = Field(ge=1, le=100)
 
 
 class InvertRequest(RequestBody):

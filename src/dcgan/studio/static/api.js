@@ -52,6 +52,12 @@ export async function serverEngine(name) {
       const bytes = new Uint8Array(await (await post(`models/${name}/draw`, drawing(latents, labels, mix))).arrayBuffer());
       return latents.map((_, i) => imageFromBytes(bytes, i, generator.shape));
     },
+    /** Return each latent with the style of each from a layer on: N·N pictures, row by row. */
+    async mixStyles(latents, labels, level) {
+      const response = await post(`models/${name}/styles`, { ...drawing(latents, labels, null), level });
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      return Array.from({ length: latents.length ** 2 }, (_, i) => imageFromBytes(bytes, i, generator.shape));
+    },
     /** Return what the discriminator thinks of pictures: {kind, scores, maps}. */
     async scoreImages(latents, labels, mix) {
       return (await post(`models/${name}/scores`, drawing(latents, labels, mix))).json();

@@ -2,47 +2,30 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
+import { buildFigures } from "./figures.js";
+import { hasLessons, lessonFile } from "./lesson_page.js";
 import { topics } from "./topics.js";
 
-const SCRIPTS = ["plot.js", "transposed-convolution.js", "gan.js"]; // each after the one that it needs
-let loading = null;
-
-function loadScript(src) {
-  return new Promise((resolve, reject) => {
-    const script = h("script", { src });
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", () => reject(new Error(src)));
-    document.head.append(script);
-  });
-}
-
-/** Load the figures, which are plain scripts as in the documentation, once. */
-function loadFigures() {
-  loading ||= SCRIPTS.reduce((before, src) => before.then(() => loadScript(src)), Promise.resolve());
-  return loading;
-}
-
-function makeTopic({ id, page, title, text }) {
-  const language = document.documentElement.lang === "ko" ? "ko" : "en";
-  const more = h("p", { class: "quiet" }, t("learnPage"), " ", h("code", {}, `docs/learn/${language}/${page}.md`));
+/** Make a topic, with a link to its learning page, or with the page's name where the documentation is not here. */
+function makeTopic({ id, page, title, text }, isLinked) {
+  const link = () => h("a", { href: `#/lesson/${page}`, class: "standalone", "aria-label": `${t("readLesson")}: ${title}` }, t("readLesson"));
+  const name = () => h("p", { class: "quiet" }, t("learnPage"), " ", h("code", {}, lessonFile(page)));
+  const more = isLinked ? link() : name();
   return h("section", { id: `topic-${id}`, tabindex: -1, class: "panel topic" }, h("h3", {}, title), h("p", {}, text), more);
 }
 
 function makeFigure(name, title) {
-  const figure = h("div", { class: "interactive", "data-figure": name });
-  return { figure, element: h("section", { class: "panel" }, h("h3", {}, t(title)), figure) };
+  return h("section", { class: "panel" }, h("h3", {}, t(title)), h("div", { class: "interactive", "data-figure": name }));
 }
 
 export async function learnPage(root, { name, signal }) {
   const figures = [makeFigure("gan", "figureGan"), makeFigure("transposed-convolution", "figureConvolution")];
-  const list = topics();
-  root.replaceChildren(h("h2", {}, t("learn")), ...list.map(makeTopic), ...figures.map(({ element }) => element));
-  await loadFigures();
+  const [list, isLinked] = [topics(), await hasLessons(signal)];
   if (signal.aborted) return;
-  for (const { figure } of figures) dcganFigures.builders[figure.dataset.figure](figure);
-  root.dataset.figures = String(figures.length);
+  root.replaceChildren(h("h2", {}, t("learn")), ...list.map((topic) => makeTopic(topic, isLinked)), ...figures);
+  await buildFigures(root, signal);
   const topic = list.some(({ id }) => id === name) && document.getElementById(`topic-${name}`);
-  if (!topic) return;
+  if (signal.aborted || !topic) return;
   topic.scrollIntoView();
   topic.focus({ preventScroll: true });
 }

@@ -7,6 +7,7 @@ import { makeFavourites } from "./favourites.js";
 import { makeHelp } from "./help.js";
 import { makeOpinion } from "./opinion.js";
 import { pickModel } from "./picker.js";
+import { makeStyles } from "./styles_panel.js";
 
 /** Return the latent that the page Draw put into the address, or null if there is none that fits the model. */
 function parseStart(text, z_dim) {
@@ -29,6 +30,7 @@ export async function playPage(root, { name: requestedName, params, signal }) {
   const start = parseStart(startText, engine.generator.z_dim);
   const makePanels = (shown) => {
     const panels = [makeFavourites(picker.name, engine, shown)];
+    if (engine.generator.style_levels > 1) panels.push(makeStyles(engine, shown));
     if (engine.generator.has_discriminator) panels.push(makeOpinion(engine, shown));
     return { elements: panels.map((panel) => panel.element), update: () => panels.forEach((panel) => panel.update()) };
   };

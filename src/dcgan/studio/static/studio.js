@@ -9,13 +9,16 @@ import { playPage } from "./play_page.js";
 import { drawPage } from "./draw_page.js";
 import { comparePage } from "./compare_page.js";
 import { learnPage } from "./learn_page.js";
+import { lessonPage } from "./lesson_page.js";
 import { quizPage } from "./quiz_page.js";
 
 /**
  * Each fills an element with a page. Everything that a page does later ends when `signal` aborts, which happens as soon
  * as the visitor leaves it, even before it has loaded.
  */
-const PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, compare: comparePage, quiz: quizPage, learn: learnPage };
+const LINKED_PAGES = { runs: runsPage, watch: watchPage, play: playPage, draw: drawPage, compare: comparePage, quiz: quizPage, learn: learnPage };
+const PAGES = { ...LINKED_PAGES, lesson: lessonPage };
+const TEXT_PAGES = ["learn", "lesson"]; // the name in their address is no run and no model
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
@@ -40,11 +43,12 @@ function showFrame({ page, name }) {
   nav.setAttribute("aria-label", t("pages"));
   skipLink.textContent = t("skip");
   const makeLink = (linkedPage) => {
-    const suffix = name && !["runs", "learn"].includes(linkedPage) ? `/${encodeURIComponent(name)}` : "";
-    const isCurrent = linkedPage === page && "page";
+    const keepsName = name && !["runs", "learn"].includes(linkedPage) && !TEXT_PAGES.includes(page);
+    const suffix = keepsName ? `/${encodeURIComponent(name)}` : "";
+    const isCurrent = linkedPage === (page === "lesson" ? "learn" : page) && "page";
     return h("a", { href: `#/${linkedPage}${suffix}`, "aria-current": isCurrent }, t(linkedPage));
   };
-  nav.replaceChildren(...Object.keys(PAGES).map(makeLink));
+  nav.replaceChildren(...Object.keys(LINKED_PAGES).map(makeLink));
   const languageButton = h("button", { type: "button" }, t("language"));
   languageButton.addEventListener("click", () => {
     document.documentElement.lang = document.documentElement.lang === "ko" ? "en" : "ko";

@@ -77,6 +77,15 @@ const TOPICS = [
     ],
   },
   {
+    id: "styles",
+    page: "few-pictures",
+    title: ["Style mixing", "스타일 섞기"],
+    text: [
+      "In the networks of the preset match, a vector that is computed from the latent, the style, scales and shifts every layer. Two samples can therefore be mixed by layers: the first ones decide where something is, the later ones its colors. In the other networks the latent enters at the first layer only, so there is nothing to mix later.",
+      "프리셋 match의 네트워크에서는 잠재 벡터로 계산한 벡터(스타일)가 층마다 크기와 이동을 정합니다. 그래서 두 샘플을 층별로 섞을 수 있습니다. 처음 층은 어디에 무엇이 있는지를, 나중 층은 색을 정합니다. 다른 네트워크에서는 잠재 벡터가 첫 층에만 들어가므로 나중에 섞을 것이 없습니다.",
+    ],
+  },
+  {
     id: "opinion",
     page: "optimum",
     title: ["Where the discriminator looks", "판별자가 보는 곳"],
