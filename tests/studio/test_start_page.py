@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,27 @@ def test_a_start_is_followed_from_the_click(page: Page, server: Server):
     page.wait_for_selector("[data-state=running]")
     page.click("button:text-is('Stop')")
     wait_for(lambda: page.get_attribute("[data-state]", "data-state") == "stopped")
+
+
+def test_a_page_follows_a_start_by_its_own_clock(page: Page, server: Server):
+    """The clock stands still unless the test moves it; the answers about the training are those of the test."""
+    run: dict[str, object] = {"name": "new", "state": "loading", "last": None, "has_model": False}
+    run |= {"charts": [], "events": [], "samples": []}
+    page.route("**/api/runs/new", lambda route: route.fulfill(json=run))
+    page.clock.install()
+    page.goto(server.address)
+    page.wait_for_selector("form button.main")
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
+    page.route(
+        "**/api/runs", lambda route: route.fulfill(json={"name": "new", "runs": [], "failed": {}, "shipped": []})
+    )
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status]:text('The process has started')")
+    run["state"] = "running"
+    page.clock.run_for(500)
+    page.wait_for_url("**/#/watch/new")
+    page.wait_for_selector("[data-state=running]")
+    points = [[1600, 0.7]]
+    run["charts"] = [{"key": "losses", "title": "Losses", "curves": [{"name": "Loss_D", "points": points}]}]
+    page.clock.run_for(1000)
+    page.wait_for_selector("svg.chart circle")
