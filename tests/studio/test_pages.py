@@ -429,15 +429,15 @@ def test_a_training_is_started_watched_left_alone_and_stopped(page: Page, server
     page.fill("form input[type=number]", "60")
     page.click("form button.main")
     page.wait_for_selector("[data-grid]", timeout=120_000)
-    first_grid = page.get_attribute("[data-grid]", "data-grid")
     folder = RunFolder(server.runs / "vanilla-mnist-1")
     holder = lock_holder(folder.path)
     assert holder is not None
     try:
         server.stop()  # in the middle of the training; the page waits
+        progress = page.inner_text("[aria-live=off]")
         assert lock_holder(folder.path) == holder
         server.start()
-        wait_for(lambda: page.get_attribute("[data-grid]", "data-grid") != first_grid, 600)
+        wait_for(lambda: page.inner_text("[aria-live=off]") != progress)
         page.wait_for_selector("svg.chart")
         page.click("text=Stop")
         page.wait_for_selector("[data-state=stopped]", timeout=120_000)

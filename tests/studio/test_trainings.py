@@ -198,12 +198,16 @@ def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(
     with TestClient(app.create_app(tmp_path / "runs")) as client:
         name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
         folder = RunFolder(tmp_path / "runs" / name)
+    process = created_trainings[0].processes[name]
+    try:
         wait_for(lambda: lock_holder(folder.path) and folder.checkpoint.is_dir())
-    with TestClient(app.create_app(tmp_path / "runs")) as client:
-        assert client.get(f"/api/runs/{name}").json()["state"] == "running"
-        assert client.post(f"/api/runs/{name}/resume", json={"minutes": 60}).status_code == 400
-        assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
-        wait_for(lambda: client.get(f"/api/runs/{name}").json()["state"] == "stopped")
-    assert (folder.checkpoint / "state.json").is_file()
-    # Python warns of a process whose status nobody has read.
-    assert created_trainings[0].processes[name].wait(timeout=120) in trainings.STOPPED_STATUSES
+        with TestClient(app.create_app(tmp_path / "runs")) as client:
+            assert client.get(f"/api/runs/{name}").json()["state"] == "running"
+            assert client.post(f"/api/runs/{name}/resume", json={"minutes": 60}).status_code == 400
+            assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
+            wait_for(lambda: client.get(f"/api/runs/{name}").json()["state"] == "stopped")
+        assert (folder.checkpoint / "state.json").is_file()
+        # Python warns of a process whose status nobody has read.
+        assert process.wait(timeout=120) in trainings.STOPPED_STATUSES
+    finally:
+        process.kill()  # a training that the test could not stop would go on for 50 minutes
