@@ -7,11 +7,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -471,6 +474,15 @@ def test_two_hundred_requests_at_once_are_answered_or_refused(server: Server):
     assert statuses.count(200) >= 32  # as many as may wait
     assert send(0) == 200
     assert _memory_mib(server.process.pid) - before_mib < 100
+
+
+def test_five_hundred_connections_that_say_nothing_shut_nobody_out(page: Page, server: Server):
+    place = urlsplit(server.address)
+    with ExitStack() as connections:
+        for _ in range(500):
+            connections.enter_context(socket.create_connection((place.hostname, place.port)))
+        page.goto(server.address)
+        page.wait_for_selector("[data-run=small]")
 
 
 def _memory_mib(process_id: int) -> float:

@@ -21,7 +21,9 @@ SHUTDOWN_TIMEOUT_S = 2
 """How long open connections, such as a page that watches a run, may delay the end."""
 BROWSER_DELAY_S = 0.3
 """How long after the start the browser opens: the server then answers."""
-MAX_CONNECTIONS = 300
+MAX_CONNECTIONS = 800
+"""How many connections may be open; the next get 503. Five hundred that say nothing shut nobody out, and a process that
+may open 1,024 files, as on most systems, has enough left."""
 BACKLOG = 256
 """How many connections may wait until the server accepts them."""
 TOKEN_BYTES = 24
