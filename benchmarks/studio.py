@@ -1,10 +1,11 @@
-"""Measure what the studio answers to many starts, to damaged requests, to many pages, and what it costs while idle.
+"""Measure how fast the studio answers one visitor, what it answers to many, and what it costs while idle.
 
     python -m benchmarks.studio [--package DIR] [--idle-seconds 15]
 
-Prints JSON. The studio runs as a process of its own, over a folder of 30 runs; the metrics log of one of them has
-20,000 lines. `--package` names the `src` of another version, to compare two versions on one machine. The pages are
-pages of a real Chromium. A training that a measurement starts is killed at once.
+Prints JSON, with the load of the machine. The studio runs as a process of its own, over a folder of 30 runs; the
+metrics log of one of them has 20,000 lines, and another one draws 64x64 pictures. `--package` names the `src` of
+another version, to compare two versions on one machine. The pages are pages of a real Chromium. Trainings that a
+measurement starts are killed.
 """
 
 import argparse
@@ -12,23 +13,27 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, TimeoutError, sync_playwright
 
 from benchmarks.pictures import run_studio_process
+from dcgan.models import upsample
+from dcgan.models.store import save_generator
 
 RUN_COUNT = 30
 LOG_LINES = 20_000
@@ -40,6 +45,21 @@ TAB_COUNT = 6
 TAB_TIMEOUT_MS = 10_000
 REPEATS = 20
 REQUEST_TIMEOUT_S = 120
+SLIDER_MOVES = 20
+PAINTS = 7
+BURST_REQUESTS, OPEN_CONNECTIONS = 200, 500
+LARGE_RUN, LARGE_SHAPE = "large", (3, 64, 64)
+MOVE_SLIDER = """(value) => new Promise((resolve) => {
+    const slider = document.querySelector(".with-ends input[type=range]");
+    const start = performance.now();
+    const onDrawn = (_, observer) => (observer.disconnect(), resolve(performance.now() - start));
+    const options = { attributes: true, attributeFilter: ["data-drawn"] };
+    new MutationObserver(onDrawn).observe(document.querySelector("[data-drawn]"), options);
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
+})"""
+"""Returns the milliseconds from the move of a slider to the drawn samples."""
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 DAMAGED_BODIES = {"NaN": b'{"pixels": [NaN]}', "lone surrogate": b'{"pixels": ["\\ud800"]}'}
 
 
@@ -66,14 +86,84 @@ def make_runs(folder: Path, package_root: Path | None) -> None:
     environment = {**os.environ, **({"PYTHONPATH": str(package_root)} if package_root else {})}
     command = [sys.executable, "-m", "dcgan", "train", *flags, "--out", str(folder / "run-0")]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment)
-    for i in range(1, RUN_COUNT):
+    for i in range(1, RUN_COUNT - 1):
         shutil.copytree(folder / "run-0", folder / f"run-{i}")
     entry = {"seconds": 1.0, "loss_d": 0.69, "loss_g": 0.81, "d_real": 0.52, "d_fake": 0.47, "images_s": 1034.5}
+    shutil.copytree(folder / "run-0", folder / LARGE_RUN)
+    save_generator(upsample.Generator(picture_shape=LARGE_SHAPE), folder / LARGE_RUN / "model", {})
     with (folder / "run-0" / "metrics.jsonl").open("w") as log:
         log.writelines(
             json.dumps({"step": i, "images_seen": 16 * i, **entry, "lr_g": 2e-4, "lr_d": 2e-4}) + "\n"
             for i in range(LOG_LINES)
         )
+
+
+def measure_first_paint(browser: Browser, address: str) -> float:
+    """Return the milliseconds until a browser without a cache paints the first page, the median of several."""
+    times: list[float] = []
+    for _ in range(PAINTS):
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector("[data-run]")
+        times.append(page.evaluate(FIRST_PAINT))
+        page.close()
+    return round(statistics.median(times), 1)
+
+
+def measure_slider(browser: Browser, address: str, run: str) -> float:
+    """Return the milliseconds from the move of a slider to sixteen new samples, the median of several moves."""
+    page = browser.new_page()
+    page.goto(f"{address}#/play/{run}")
+    page.wait_for_selector("[data-drawn]", timeout=REQUEST_TIMEOUT_S * 1000)
+    times: list[float] = [page.evaluate(MOVE_SLIDER, 3 * i / SLIDER_MOVES) for i in range(1, SLIDER_MOVES + 1)]
+    page.close()
+    return round(statistics.median(times), 1)
+
+
+def measure_first_curve(browser: Browser, server: psutil.Process, runs: Path, address: str) -> dict[str, float]:
+    """Return the seconds of the phases from the click on the start button to the first curve."""
+    page = browser.new_page()
+    page.goto(address)
+    page.select_option("form select", "vanilla")
+    page.fill("form input[type=number]", "60")
+    click_time = time.time()
+    page.click("form button.main")
+    page.wait_for_selector("svg.chart", timeout=REQUEST_TIMEOUT_S * 1000)
+    curve_time, name = time.time(), "vanilla-mnist-1"
+    kill_trainings(server)
+    page.close()
+    training_time = (runs / ".studio" / name / "status.json").stat().st_mtime
+    log_path = runs / name / "metrics.jsonl"
+    first = next(entry for entry in map(json.loads, log_path.read_text().splitlines()) if "event" not in entry)
+    return {
+        "click_to_training_s": round(training_time - click_time, 2),
+        "training_of_the_first_measurement_s": first["seconds"],
+        "first_measurement_to_curve_s": round(curve_time - log_path.stat().st_mtime, 2),
+    }
+
+
+def measure_burst(address: str) -> dict[str, Any]:
+    """Send many requests for samples at once."""
+    body = json.dumps({"z": [[0.1] * 8] * 16}).encode()
+    path = "/api/models/run-1/draw"
+    with ThreadPoolExecutor(BURST_REQUESTS) as threads:
+        answers = list(threads.map(lambda _: Client(address).request("POST", path, body), range(BURST_REQUESTS)))
+    counts = Counter(status for status, _, _ in answers)
+    return {"answers": dict(counts), "longest_s": round(max(seconds for _, _, seconds in answers), 2)}
+
+
+def measure_page_beside_connections(browser: Browser, address: str) -> float:
+    """Return the seconds until a page shows the runs while many connections are open and say nothing."""
+    place = urlsplit(address)
+    with ExitStack() as connections:
+        for _ in range(OPEN_CONNECTIONS):
+            connections.enter_context(socket.create_connection((place.hostname, place.port), timeout=REQUEST_TIMEOUT_S))
+        page, start = browser.new_page(), time.perf_counter()
+        page.goto(address)
+        page.wait_for_selector("[data-run]")
+        seconds = time.perf_counter() - start
+        page.close()
+        return round(seconds, 2)
 
 
 @contextmanager
@@ -155,9 +245,14 @@ def measure_starts(address: str, server: psutil.Process) -> dict[str, Any]:
     with ThreadPoolExecutor(START_COUNT) as threads:
         answers = list(threads.map(lambda _: Client(address).request("POST", "/api/runs", body), range(START_COUNT)))
     names = [json.loads(content)["name"] for status, content, _ in answers if status == http.HTTPStatus.CREATED]
+    kill_trainings(server)
+    return {"sent": START_COUNT, "accepted": len(names), "names": len(set(names))}
+
+
+def kill_trainings(server: psutil.Process) -> None:
+    """Kill the processes that the studio has started."""
     for child in server.children(recursive=True):
         child.kill()
-    return {"sent": START_COUNT, "accepted": len(names), "names": len(set(names))}
 
 
 def median_ms(address: str, path: str) -> float:
@@ -173,6 +268,11 @@ def measure(folder: Path, package_root: Path | None, idle_s: float) -> dict[str,
         context = chromium.new_context()
         seventh_tab_s = measure_seventh_tab(context, address)
         return {
+            "load": [round(value, 1) for value in os.getloadavg()],
+            "first_paint_ms": measure_first_paint(chromium, address),
+            "slider_ms": {name: measure_slider(chromium, address, name) for name in ("run-1", LARGE_RUN)},
+            "burst": measure_burst(address),
+            "page_beside_connections_s": measure_page_beside_connections(chromium, address),
             "kept_connection_ms": median_ms(address, "/api/runs/none"),
             "list_of_runs_ms": median_ms(address, "/api/runs"),
             "idle_share_of_a_core": {
@@ -180,6 +280,7 @@ def measure(folder: Path, package_root: Path | None, idle_s: float) -> dict[str,
             },
             "seventh_tab_s": seventh_tab_s and round(seventh_tab_s, 2),
             "invalid_body": measure_invalid_body(address),
+            "first_curve": measure_first_curve(chromium, server, folder, address),
             "starts": measure_starts(address, server),
         }
 
