@@ -32,7 +32,7 @@ def test_no_request_causes_a_server_error(runs: Path, started_commands: list[lis
     """Schemathesis against the OpenAPI description, behind the checks that answer some requests themselves."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", protect(create_app(runs), hosts=["testserver"]))
     operations = [operation.ok() for operation in schema.get_all_operations()]
-    assert len(operations) == 25
+    assert len(operations) == 26
     for operation in operations:
 
         @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
