@@ -88,6 +88,14 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return dcgan.train("dcgan", out=tmp_path_factory.mktemp("runs") / "small", steps=7, **SMALL)
 
 
+@pytest.fixture
+def endless_import(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each new process wait where it imports torch, so that its training loads until it is stopped."""
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "torch.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(modules))
+
+
 class Clock:
     """A clock for `training.loop`: each step takes a hundredth of a second, however busy the machine is."""
 

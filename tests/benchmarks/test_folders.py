@@ -47,4 +47,4 @@ def test_variants_of_a_picture_are_in_one_part():
 
 def test_no_trial_is_planned_twice():
     names = [trial.name for trial in protocol()]
-    assert len(names) == len(set(names)) == 18 + 10 + 1
+    assert len(names) == len(set(names)) == 18 + 20 + 1

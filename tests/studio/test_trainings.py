@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,12 +100,26 @@ def test_a_name_of_a_training_that_still_loads_is_not_given_again(
     assert names == ["fast-mnist-1", "fast-mnist-2", "fast-mnist-3"]
 
 
-def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def created_trainings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trainings]]:
+    """Return a list that gets the trainings of each studio that is made. None of them outlives the test."""
+    created: list[Trainings] = []
+
+    def create_trainings(store: RunStore, data_roots: DataRoots) -> Trainings:
+        created.append(Trainings(store, data_roots))
+        return created[-1]
+
+    monkeypatch.setattr(app, "Trainings", create_trainings)
+    yield created
+    for process in [process for own in created for process in own.processes.values()]:
+        process.kill()
+        process.wait()  # Python warns of a process whose status nobody has read
+
+
+@pytest.mark.usefixtures("endless_import")
+def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path, created_trainings: list[Trainings]):
     """The training is a real process; the studio that stops it is another one than the studio that started it."""
-    runs, modules = tmp_path / "runs", tmp_path / "modules"
-    modules.mkdir()
-    (modules / "torch.py").write_text("import time\ntime.sleep(600)\n")  # so it loads until it is stopped
-    monkeypatch.setenv("PYTHONPATH", str(modules))
+    runs = tmp_path / "runs"
     with TestClient(app.create_app(runs)) as client:
         name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
         (run,) = client.get("/api/runs").json()["runs"]
@@ -113,10 +128,11 @@ def test_a_training_is_shown_and_stopped_while_it_loads(tmp_path: Path, monkeypa
         wait_for(lambda: getattr(lock_holder(runs / ".studio" / name), "process_id", 0))
         assert client.get(f"/api/runs/{name}").json()["state"] == "loading"
         assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
-        wait_for(lambda: lock_holder(runs / ".studio" / name) is None)
+        wait_for(lambda: client.get(f"/api/runs/{name}").status_code == 404)
         assert client.get("/api/runs").json()["failed"] == {}
-        assert client.get(f"/api/runs/{name}").status_code == 404
+        assert lock_holder(runs / ".studio" / name) is None
         assert not (runs / name).exists()
+    assert created_trainings[0].processes[name].wait(timeout=120) in trainings.STOPPED_STATUSES
 
 
 def test_a_process_that_is_killed_is_said_to_have_ended(client: TestClient, runs: Path):
@@ -185,29 +201,17 @@ def test_a_training_on_another_computer_is_not_stopped_by_a_signal(
 
 
 def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, created_trainings: list[Trainings]
 ):
     """The training is a real process. When it is stopped, it has saved its state."""
-    created_trainings: list[Trainings] = []
-
-    def create_trainings(store: RunStore, data_roots: DataRoots) -> Trainings:
-        created_trainings.append(Trainings(store, data_roots))
-        return created_trainings[-1]
-
-    monkeypatch.setattr(app, "Trainings", create_trainings)
     with TestClient(app.create_app(tmp_path / "runs")) as client:
         name = client.post("/api/runs", json={"preset": "dcgan", "minutes": 50}).json()["name"]
         folder = RunFolder(tmp_path / "runs" / name)
-    process = created_trainings[0].processes[name]
-    try:
         wait_for(lambda: lock_holder(folder.path) and folder.checkpoint.is_dir())
-        with TestClient(app.create_app(tmp_path / "runs")) as client:
-            assert client.get(f"/api/runs/{name}").json()["state"] == "running"
-            assert client.post(f"/api/runs/{name}/resume", json={"minutes": 60}).status_code == 400
-            assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
-            wait_for(lambda: client.get(f"/api/runs/{name}").json()["state"] == "stopped")
-        assert (folder.checkpoint / "state.json").is_file()
-        # Python warns of a process whose status nobody has read.
-        assert process.wait(timeout=120) in trainings.STOPPED_STATUSES
-    finally:
-        process.kill()  # a training that the test could not stop would go on for 50 minutes
+    with TestClient(app.create_app(tmp_path / "runs")) as client:
+        assert client.get(f"/api/runs/{name}").json()["state"] == "running"
+        assert client.post(f"/api/runs/{name}/resume", json={"minutes": 60}).status_code == 400
+        assert client.post(f"/api/runs/{name}/stop", json={}).status_code == 200
+        wait_for(lambda: client.get(f"/api/runs/{name}").json()["state"] == "stopped")
+    assert (folder.checkpoint / "state.json").is_file()
+    assert created_trainings[0].processes[name].wait(timeout=120) in trainings.STOPPED_STATUSES

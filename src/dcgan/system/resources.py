@@ -47,6 +47,30 @@ def total_memory() -> int | None:
     return min((total for total, _ in _memory_limits()), default=None)
 
 
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has held; None if the system does not say."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+    return None
+
+
+def reset_peak_memory() -> bool:
+    """Let `peak_memory` begin anew from what is held now; return whether the system can do that."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return peak_memory() is not None
+    return False
+
+
+def release_memory() -> None:
+    """Give memory that is free inside this process back to the system, where the C library can do that."""
+    import ctypes  # only here, for the start-up time of the command line
+
+    with suppress(OSError, AttributeError, TypeError):  # glibc alone has the function
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def available_disk(path: Path) -> int:
     """Return how many bytes can be written to the disk on which a path is, or will be."""
     folder = path.absolute()

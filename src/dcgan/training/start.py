@@ -24,13 +24,15 @@ from dcgan.images import make_grid, save_png
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
-from dcgan.system.resources import explain_out_of_memory
+from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.history import History
 from dcgan.training.loggers import check_loggers, make_logger_callbacks
 from dcgan.training.loop import fit
 from dcgan.training.losses import Objective
+from dcgan.training.memory import ADVICE as MEMORY_ADVICE
+from dcgan.training.memory import check_step_memory
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, too_few_text
@@ -38,8 +40,6 @@ from dcgan.training.restore import restore_run, select
 from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import PLACE_SETTINGS, State
-
-MEMORY_ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
 
 def train(
@@ -166,6 +166,7 @@ def _train(
 ) -> str:
     """Train in this process, alone or as one of many. Only the first process writes to the run folder."""
     state = set_up(config, custom, fabric)
+    peak_bytes = None if custom.names else check_step_memory(state)  # the user's own parts may not be copied
     path = Path(fabric.broadcast(str(make_run_folder(out, state.config)) if fabric.is_global_zero else ""))
     # From here on there is a folder, and Ctrl-C leaves it complete.
     with catch_stop_signals() as stop_signals, lock_run(path) if fabric.is_global_zero else nullcontext():
@@ -182,6 +183,8 @@ def _train(
                 writer.callbacks.on_message(describe_choice(state.config, state.data, preset_reason))
             for notice in data_notices(state, config.value_range):
                 writer.callbacks.on_message(notice)
+            if peak_bytes:
+                writer.callbacks.on_message(f"memory: about {format_bytes(peak_bytes)} at most")
             if state.data.skipped_files:
                 folder.write_skipped_files(state.data.skipped_files)
             save_png(make_grid(first_reals(state)), path / "reals.png")
