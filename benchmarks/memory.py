@@ -3,12 +3,11 @@
     OMP_NUM_THREADS=2 python -m benchmarks.memory [--steps 20] [--presets fast dcgan64] [--sizes 28 64]
 
 Each row is a `dcgan train` in a process of its own, with the preset's own batch, up to the report at its end. What it
-held is the peak that the system counted for it. The pictures are noise, of which the content does not change the
-memory: 2,000 in color from 48 pixels on, MNIST at 28.
+held is the peak that the system counted for it (Linux). The pictures are noise, of which the content does not change
+the memory: 2,000 in color from 48 pixels on, MNIST at 28.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -27,23 +26,27 @@ CASES = {
 }
 """The sizes that each preset is measured at."""
 PICTURE_COUNT = 2_000
+TRAIN = """
+import atexit, sys
+from dcgan.cli.main import main
+from dcgan.system.resources import peak_memory
+atexit.register(lambda: print(peak_memory()))
+main(sys.argv[1:])
+"""
+"""The process says itself what it held: what the system tells its parent includes memory of the parent."""
 UNITS = {"MB": 1e6, "GB": 1e9}
 STATED = re.compile(r"memory: about ([\d.]+) (MB|GB) at most")
 
 
 def train(preset: str, data: str, size: int, steps: int, out: Path) -> tuple[float, float]:
     """Train, and return the stated and the measured peak in megabytes."""
-    words = [sys.executable, "-m", "dcgan", "train", "--preset", preset, "--data", data, "--image-size", str(size)]
-    words += ["--steps", str(steps), "--device", "cpu", "--out", str(out)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        messages = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    match = STATED.search(messages)
+    words = ["train", "--preset", preset, "--data", data, "--image-size", str(size), "--steps", str(steps)]
+    command = [sys.executable, "-c", TRAIN, *words, "--device", "cpu", "--out", str(out)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    match = STATED.search(process.stderr)
     if process.returncode or match is None:
-        raise SystemExit(messages)
-    return float(match[1]) * UNITS[match[2]] / 1e6, usage.ru_maxrss * 1024 / 1e6
+        raise SystemExit(process.stderr)
+    return float(match[1]) * UNITS[match[2]] / 1e6, int(process.stdout.split()[-1]) / 1e6
 
 
 def main() -> None:
