@@ -133,12 +133,12 @@ def measure_first_curve(browser: Browser, server: psutil.Process, runs: Path, ad
     kill_trainings(server)
     page.close()
     training_time = (runs / ".studio" / name / "status.json").stat().st_mtime
-    log_path = runs / name / "metrics.jsonl"
-    first = next(entry for entry in map(json.loads, log_path.read_text().splitlines()) if "event" not in entry)
+    lines = (runs / name / "metrics.jsonl").read_text().splitlines()
+    first = next(entry for entry in map(json.loads, lines) if entry["step"] == 1)
     return {
         "click_to_training_s": round(training_time - click_time, 2),
-        "training_of_the_first_measurement_s": first["seconds"],
-        "first_measurement_to_curve_s": round(curve_time - log_path.stat().st_mtime, 2),
+        "first_step_s": first["seconds"],
+        "first_step_to_curve_s": round(curve_time - training_time - first["seconds"], 2),
     }
 
 

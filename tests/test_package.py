@@ -2,6 +2,7 @@ import importlib
 import json
 import multiprocessing
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -47,6 +48,20 @@ def test_the_package_is_typed_and_licensed():
     assert project["license"] == "MIT"
     assert "MIT License" in (root / "LICENSE").read_text()
     assert dcgan.__version__ in (root / "CHANGELOG.md").read_text()
+
+
+def test_a_built_package_has_the_learning_pages_and_their_pictures(tmp_path: Path):
+    root = Path(__file__).parent.parent
+    words = [sys.executable, "setup.py", "--quiet", "build_py", f"--build-lib={tmp_path}"]
+    subprocess.run(words, cwd=root, check=True, capture_output=True)
+    lessons, documentation = tmp_path / "dcgan" / "studio" / "lessons", root / "docs"
+    pages = [path.relative_to(documentation) for path in documentation.glob("learn/*/*.md")]
+    assert pages
+    for page in pages:
+        text = (lessons / page).read_text(encoding="utf-8")
+        assert text == (documentation / page).read_text(encoding="utf-8")
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+            assert (lessons / page.parent / picture).resolve().is_file(), (page, picture)
 
 
 def _train(out: str) -> int:

@@ -11,6 +11,6 @@ from dcgan.sampling.mix import draw_mixed
 def test_a_share_of_zero_or_one_is_a_pure_class(norm: str):
     generator = dcgan.Generator(16, 1, 8, norm=norm, classes=3).eval()
     z, labels = torch.randn(4, 16), torch.tensor([0, 1, 2, 0])
-    assert np.array_equal(draw_mixed(generator, z, labels, 2, 0.0), generate_pixels(generator, z, labels))
-    expected = generate_pixels(generator, z, torch.full((4,), 2))
-    assert np.array_equal(draw_mixed(generator, z, labels, 2, 1.0), expected)
+    for share, expected in ((0.0, labels), (1.0, torch.full((4,), 2))):
+        difference = draw_mixed(generator, z, labels, 2, share).astype(int) - generate_pixels(generator, z, expected)
+        assert np.abs(difference).max() <= 1  # another batch size may round differently

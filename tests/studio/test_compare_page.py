@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from dcgan.run.folder import RunFolder
-from dcgan.studio.app import DOCUMENTATION
 from tests.studio.conftest import Server, wait_for
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def test_every_learning_page_is_rendered_as_a_whole(page: Page, server: Server):
         article.querySelectorAll("code").forEach((code) => code.remove());
         return [counts, article.textContent];
     }"""
-    for path in sorted((DOCUMENTATION / "learn").rglob("*.md")):
+    for path in sorted((ROOT / "docs" / "learn").rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         blocks = re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

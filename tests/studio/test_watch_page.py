@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
+from dcgan.run.log import EARLY_EVENT, LogEntry
 from dcgan.training import health
 from dcgan.training.health import Diagnosis
 from dcgan.training.recovery import FAULTS
@@ -83,11 +84,12 @@ def test_the_title_and_a_notification_say_that_a_run_has_ended(page: Page, serve
     assert page.title() == "● one: done"
 
 
-def _first_measurement(seconds: float) -> dict[str, float]:
+def _first_entry() -> LogEntry:
     return {
-        "step": 50,
-        "images_seen": 1600,
-        "seconds": seconds,
+        "event": EARLY_EVENT,
+        "step": 1,
+        "images_seen": 32,
+        "seconds": 0.2,
         "loss_d": 0.7,
         "loss_g": 0.8,
         "d_real": 0.5,
@@ -95,7 +97,7 @@ def _first_measurement(seconds: float) -> dict[str, float]:
     }
 
 
-def test_the_first_measurement_is_drawn_a_second_after_the_training_has_written_it(
+def test_the_first_step_is_drawn_a_second_after_the_training_has_written_it(
     page: Page, server: Server, finished_run: RunFolder
 ):
     """Seconds are those of the page's own clock, which stands still unless the test moves it."""
@@ -108,7 +110,7 @@ def test_the_first_measurement_is_drawn_a_second_after_the_training_has_written_
     page.clock.pause_at(datetime.now() + timedelta(hours=1))
     with page.expect_response("**/api/runs/young"):
         page.clock.run_for(1000)
-    run.log.append(_first_measurement(8.0))
+    run.log.append(_first_entry())
     assert page.locator("svg.chart").count() == 0
     page.clock.run_for(1000)
     page.wait_for_selector("svg.chart circle.series-1")

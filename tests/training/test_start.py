@@ -16,6 +16,7 @@ from dcgan.data.open import open_images
 from dcgan.devices.processes import TrainingStopped
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
+from dcgan.run.log import EARLY_EVENT
 from dcgan.sampling.output import write_samples
 from dcgan.training import loop, start
 from dcgan.training.set_up import set_up
@@ -41,7 +42,7 @@ def test_the_run_folder(finished_run: RunFolder):
     last = list(finished_run.log.measurements())[-1]
     means = {"loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g"}
     assert set(last) == {"step", "images_seen", "seconds", *means}
-    assert [event["step"] for event in finished_run.log.events()] == [0, 3, 6]
+    assert [event["step"] for event in finished_run.log.events()] == [0, 1, 3, 6]
     assert last["images_seen"] == 7 * 16
     assert last["seconds"] > 0
     assert 0 < last["d_real"] < 1
@@ -359,3 +360,14 @@ def test_too_little_memory_is_one_line(tmp_path: Path):
         line,
     )
     assert "Traceback" not in process.stderr
+
+
+def test_the_first_steps_are_logged_at_powers_of_two_and_change_no_measurement(tmp_path: Path):
+    often = dcgan.train("dcgan", out=tmp_path / "often", steps=16, **SMALL | {"log_every": 8})
+    rare = dcgan.train("dcgan", out=tmp_path / "rare", steps=16, **SMALL | {"log_every": 16})
+    early = [[entry["step"] for entry in run.log.events() if entry["event"] == EARLY_EVENT] for run in (often, rare)]
+    assert early == [[1, 2, 4], [1, 2, 4, 8]]
+    (measured,) = (entry for entry in often.log.measurements() if entry["step"] == 8)
+    (mean,) = (entry for entry in rare.log.events() if entry["event"] == EARLY_EVENT and entry["step"] == 8)
+    names = measured.keys() - {"seconds"}
+    assert {name: mean[name] for name in names} == {name: measured[name] for name in names}

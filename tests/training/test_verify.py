@@ -62,7 +62,7 @@ def test_the_first_tensor_that_differs_is_named(finished_run: RunFolder, tmp_pat
         compare_runs(finished_run, other)
 
 
-@pytest.mark.parametrize(("change", "message"), [("loss_g", "line 2 of the log differs"), (None, "has 6 lines")])
+@pytest.mark.parametrize(("change", "message"), [("loss_g", "line 2 of the log differs"), (None, "has 7 lines")])
 def test_the_first_difference_of_the_logs_is_named(
     finished_run: RunFolder, tmp_path: Path, change: str | None, message: str
 ):

@@ -1,7 +1,7 @@
 """The metrics log of a run, `metrics.jsonl`: one JSON object a line, which is a measurement or an event.
 
 A measurement has a number for each of `REQUIRED_METRICS`. An event has the key `event` and says what happened between
-two measurements.
+two measurements. Only the event `EARLY_EVENT` has the numbers of a measurement too.
 """
 
 import json
@@ -19,6 +19,8 @@ REQUIRED_METRICS = ("step", "images_seen", "seconds", "loss_g")
 """What every measurement has a finite number for."""
 DISCRIMINATOR_METRICS = ("loss_d", "d_real", "d_fake")
 """What it also has, unless there is no discriminator."""
+EARLY_EVENT = "early"
+"""The event that has the values of a measurement before the first one is due."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def parse_entry(text: str) -> LogEntry | None:
         return None
     if not isinstance(entry, dict) or not all(_is_count(entry.get(name)) for name in ("step", "images_seen")):
         return None
-    is_event = isinstance(entry.get("event"), str)
+    is_event = isinstance(entry.get("event"), str) and entry["event"] != EARLY_EVENT
     names = [*REQUIRED_METRICS, *(name for name in DISCRIMINATOR_METRICS if name in entry)]
     return entry if is_event or all(is_finite_number(entry.get(name)) for name in names) else None
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from dcgan.images import Pixels, to_uint8
 from dcgan.models.conv_transpose import ConvTranspose2d
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def generate_batches(generator: nn.Module, inputs: Iterable[tuple[Tensor, Tensor
             yield pixels
 
 
-def fuse_for_inference(generator: nn.Module) -> nn.Module:
+def fuse_for_inference(generator: Network) -> Network:
     """Return a copy of a generator that draws the same pictures, except for rounding, in less time.
 
     `channels_last` saves 15% of the time of `dcgan64` and changes no bit. In evaluation mode, BatchNorm is a constant

@@ -5,10 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.errors import UserError
-from dcgan.images import Pixels
+from dcgan.images import Pixels, to_uint8
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
-from dcgan.sampling.generate import generate_pixels
 
 
 def draw_mixed(generator: SavedGenerator, z: Tensor, labels: Tensor, other: int, share: float) -> Pixels:
@@ -18,7 +17,7 @@ def draw_mixed(generator: SavedGenerator, z: Tensor, labels: Tensor, other: int,
     with groups, the vectors are those of the group that a latent chooses in each class.
 
     Args:
-        generator: in evaluation mode, with classes.
+        generator: in evaluation mode, with classes; possibly fused by `fuse_for_inference`.
         z: latents, (N, z_dim).
         labels: the classes, int64 (N,).
         other: the class that all are mixed with.
@@ -36,6 +35,7 @@ def draw_mixed(generator: SavedGenerator, z: Tensor, labels: Tensor, other: int,
     else:
         first, second = (F.one_hot(each, generator.classes).float() for each in (labels, others))
     try:
-        return generate_pixels(network, latents, torch.lerp(first, second, share))
+        with torch.no_grad():  # in one batch, which is not filled up: somebody waits
+            return to_uint8(network(latents, torch.lerp(first, second, share)))
     except (TypeError, IndexError, RuntimeError):
         raise UserError("this network cannot mix classes") from None

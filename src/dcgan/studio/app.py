@@ -47,8 +47,8 @@ from dcgan.studio.trainings import Trainings
 STATIC_FOLDERS = {"/web": "exporting/static", "/": "studio/static"}
 """The folders of the package whose files are served, by the start of their address."""
 
-DOCUMENTATION = Path(dcgan.__file__).parents[2] / "docs"
-"""The documentation, whose learning pages are shown, in a clone. An installed package has none."""
+LESSON_FOLDERS = (Path(__file__).parent / "lessons", Path(dcgan.__file__).parents[2] / "docs")
+"""Where the learning pages are: in an installed package, where setup.py puts them, and in a clone."""
 
 Seed = Annotated[int, Query(ge=0, lt=2**53)]
 """JavaScript's integers are exact up to 2**53."""
@@ -238,9 +238,10 @@ def _add_model_routes(app: FastAPI, store: RunStore, queue: DrawingQueue) -> Non
 
 
 def _add_static_files(app: FastAPI) -> None:
-    if (DOCUMENTATION / "learn").is_dir():
-        for folder in ("learn", "images"):
-            app.mount(f"/{folder}", StaticFiles(directory=DOCUMENTATION / folder), name=folder)
+    lessons = next((folder for folder in LESSON_FOLDERS if (folder / "learn").is_dir()), None)
+    if lessons is not None:
+        for name in ("learn", "images"):
+            app.mount(f"/{name}", StaticFiles(directory=lessons / name), name=name)
     for address, folder in STATIC_FOLDERS.items():
         with as_file(files("dcgan").joinpath(folder)) as path:
             app.mount(address, StaticFiles(directory=path, html=True), name=folder)

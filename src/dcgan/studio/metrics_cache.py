@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from dcgan.errors import UserError
-from dcgan.run.log import LogEntry, parse_entry
+from dcgan.run.log import EARLY_EVENT, LogEntry, parse_entry
 
 Item = TypeVar("Item")
 MAX_POINTS = 400
@@ -156,7 +156,7 @@ class _LogReader:
         self._skips_line = False
         if entry is None:  # damaged, or written by another program
             return
-        if "event" not in entry:
+        if entry.get("event", EARLY_EVENT) == EARLY_EVENT:
             self._measurements.add(entry)
         elif entry["event"] in SHOWN_EVENTS:
             self._events.append(entry)

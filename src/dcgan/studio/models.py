@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dcgan.data.open import ImageSet, open_images
 from dcgan.errors import UserError
 from dcgan.evaluation.training_data import open_training_data, training_data_of
 from dcgan.exporting import web
 from dcgan.images import Pixels, to_uint8
+from dcgan.models.saved import SavedGenerator
 from dcgan.models.store import load_generator
 from dcgan.models.upsample import StyleNorm
 from dcgan.run.folder import RunFolder
@@ -43,7 +44,7 @@ class ModelStore:
         torch.set_num_threads(1)  # of this thread only
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._start_pools: dict[int, invert_module.SamplePool] = {}
-        self._networks: dict[int, nn.Module] = {}
+        self._networks: dict[int, SavedGenerator] = {}
 
     def model(self, folder: Path) -> Model:
         """Return the model as it is on the disk now, from memory if it has not changed since it was loaded.
@@ -124,7 +125,7 @@ class ModelStore:
                 return to_uint8(self._network(model)(*inputs)), label_tensor
         if mix[0] >= model.generator.classes:
             raise UserError(f"the class to mix with must be from 0 to {model.generator.classes - 1}")
-        return draw_mixed(model.generator, latents, label_tensor, *mix), label_tensor
+        return draw_mixed(self._network(model), latents, label_tensor, *mix), label_tensor
 
     def mix_styles(self, folder: Path, z: list[list[float]], labels: list[int] | None, level: int) -> bytes:
         """Return the pictures of N latents with the styles of each other, uint8 (N·N, H, W, C) in that order.
@@ -163,7 +164,7 @@ class ModelStore:
             "pixels": inversion.pixels.flatten().tolist(),
         }
 
-    def _network(self, model: Model) -> nn.Module:
+    def _network(self, model: Model) -> SavedGenerator:
         """Return a model's generator in the form that draws in the least time."""
         if id(model) not in self._networks:
             with torch.no_grad():

@@ -11,6 +11,7 @@ from dcgan.devices.connect import max_over_ranks
 from dcgan.devices.processes import TrainingStopped
 from dcgan.reporting.curves import draw_curves
 from dcgan.reporting.page import write_report
+from dcgan.run.log import EARLY_EVENT, LogEntry
 from dcgan.training.callbacks import EndEvent, EndReason, LogEvent, StartEvent, StepEvent
 from dcgan.training.recovery import find_fault, roll_back
 from dcgan.training.snapshot import RunWriter, report_health, save_snapshot, save_state
@@ -68,17 +69,18 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         while not is_finished(state) and not decision.stops:
             _timed_step(state)
             decision = _agree_over_ranks(state, writer, stop_signals, last_save)
-            is_log_step, is_snapshot_step = (
-                progress.step % config.log_every == 0,
-                progress.step % config.save_every == 0,
-            )
-            may_wait = is_log_step or is_snapshot_step or decision.is_save_due or decision.stops or is_finished(state)
-            if fault := find_fault(state, may_wait=may_wait):
+            is_log_step = progress.step % config.log_every == 0
+            is_snapshot_step = progress.step % config.save_every == 0
+            is_early = is_early_step(progress.step, config.log_every)
+            may_wait = is_log_step or is_early or is_snapshot_step or decision.is_save_due or decision.stops
+            if fault := find_fault(state, may_wait=may_wait or is_finished(state)):
                 _recover(state, writer, fault)
                 continue
             writer.callbacks.on_step(StepEvent(progress.step, progress.images_seen, progress.planned_images))
             if is_log_step:
                 _log_measurement(state, writer)
+            elif is_early:
+                _log_early_means(state, writer)
             _validate_if_due(state, writer, reference)
             if is_finished(state) and not is_log_step:
                 _log_measurement(state, writer)
@@ -163,24 +165,46 @@ def _validate_if_due(state: State, writer: RunWriter, reference: ValidationRefer
         validate(state, writer, reference, is_regular=is_regular)
 
 
+def is_early_step(step: int, log_every: int) -> bool:
+    """Return whether the means so far are logged although the first measurement is not due yet: at powers of two."""
+    return step < log_every and step & (step - 1) == 0
+
+
+def _log_early_means(state: State, writer: RunWriter) -> None:
+    """Write the means of the first steps as an event, so that the studio draws curves from the first step on.
+
+    It is no measurement, because a mean of so few steps must not count in the diagnoses.
+    """
+    entry = _read_means(state)
+    if state.is_first_process:
+        writer.history.add({"event": EARLY_EVENT, **entry})
+
+
 def _log_measurement(state: State, writer: RunWriter) -> None:
     """Write the means since the last measurement to the metrics log, and tell the callbacks."""
     progress = state.progress
     is_regular = progress.step % state.config.log_every == 0
-    means = state.sums.means(SUM_NAMES if state.objective.has_discriminator else GENERATOR_SUM_NAMES)
+    entry = _read_means(state)
     if is_regular:
         state.sums.totals.zero_()
     if not state.is_first_process:
         return
-    seconds = round(progress.seconds, 3)
-    entry = {"step": progress.step, "images_seen": progress.images_seen, "seconds": seconds, **means}
     if is_regular:
         writer.history.add(entry)
         report_health(state, writer)
     else:  # a run that is extended continues with the sums, and without this measurement
         writer.history.last_entries.append(entry)
+    means = {name: value for name, value in entry.items() if name in SUM_NAMES}
     event = LogEvent(progress.step, progress.images_seen, progress.seconds, means, state.objective.score_kind)
     writer.callbacks.on_log(event)
+
+
+def _read_means(state: State) -> LogEntry:
+    """Return the means since the last measurement as a line of the metrics log. The host waits for the device here."""
+    progress = state.progress
+    means = state.sums.means(SUM_NAMES if state.objective.has_discriminator else GENERATOR_SUM_NAMES)
+    seconds = round(progress.seconds, 3)
+    return {"step": progress.step, "images_seen": progress.images_seen, "seconds": seconds, **means}
 
 
 def _end_reason(state: State) -> EndReason:

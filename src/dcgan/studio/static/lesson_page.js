@@ -1,4 +1,4 @@
-// A learning page of the documentation, where the documentation lies beside the package: in a clone.
+// A learning page of the documentation.
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
@@ -12,7 +12,7 @@ const pageLanguage = () => (document.documentElement.lang === "ko" ? "ko" : "en"
 /** Return the file of a page in the documentation. */
 export const lessonFile = (name) => `docs/learn/${pageLanguage()}/${name}.md`;
 
-/** Return whether the documentation is here: an installed package has none. */
+/** Return whether the pages are here: a package that was installed without setup.py has none. */
 export const hasLessons = async (signal) => (await fetch("learn/en/index.md", { method: "HEAD", signal })).ok;
 
 /** Return the text of a page, or null if it is not here. */
