@@ -59,9 +59,27 @@ class UpsampleConv(nn.Module):
         if torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
             # For ONNX, whose transposed convolution takes no weights that are computed.
             return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), self.weight, padding=1)
+        return F.conv_transpose2d(x, self.kernel(), stride=2, padding=1)
+
+    def kernel(self) -> Tensor:
+        """Return the kernel of the transposed convolution that equals this layer, (C, C', 4, 4)."""
         kernel = self.weight.flip(2, 3).transpose(0, 1)  # a transposed convolution turns its kernel around
-        kernel = (kernel.flatten(2) @ _spread_matrix(x.device, x.dtype)).unflatten(2, (4, 4))  # type: ignore[no-untyped-call]
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1)
+        spread = _spread_matrix(kernel.device, kernel.dtype)
+        return torch.unflatten(kernel.flatten(2) @ spread, 2, (4, 4))
+
+    @torch.no_grad()
+    def fuse(self, norm: nn.BatchNorm2d) -> nn.ConvTranspose2d:
+        """Return one layer that equals this one and then a BatchNorm without parameters in evaluation mode."""
+        kernel = self.kernel()
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        scale = (variance + norm.eps).rsqrt()
+        fused = nn.ConvTranspose2d(kernel.shape[0], kernel.shape[1], 4, 2, 1, device=kernel.device, dtype=kernel.dtype)
+        fused.weight.copy_(kernel * scale[:, None, None])
+        assert fused.bias is not None
+        fused.bias.copy_(-mean * scale)
+        return fused.eval()
 
 
 @lru_cache  # so that no step copies it to a GPU again
@@ -83,7 +101,7 @@ class StyleNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.norm: nn.Module = nn.BatchNorm2d(channels, affine=False)
         self.scale_and_shift = nn.Linear(STYLE_DIM, 2 * channels)
         nn.init.normal_(self.scale_and_shift.weight, 0.0, 0.5 / math.sqrt(STYLE_DIM))
         nn.init.zeros_(self.scale_and_shift.bias)
@@ -167,7 +185,7 @@ class Generator(SavedGenerator):
         levels: list[Tensor] = []
         for i, norm in enumerate(self.norms):
             x = norm(self.layers[i - 1](x) if i else x, style)
-            x = F.leaky_relu(x, LEAK)
+            x = F.leaky_relu(x, LEAK, inplace=True)
             if i >= EXCITATION_DISTANCE:
                 x = x * self.excitations[i - EXCITATION_DISTANCE](levels[i - EXCITATION_DISTANCE])
             levels.append(x)
@@ -208,6 +226,16 @@ class Generator(SavedGenerator):
             factors = lengths[:rank, None] * directions[:rank] / math.sqrt(len(members))
             self.appearance_means[group] = mean
             self.appearance_factors[group, :rank] = factors
+
+    def fuse_norms(self) -> None:
+        """Replace each layer and the BatchNorm behind it by one layer, for drawing; the network can train no more."""
+        for i, layer in enumerate(self.layers):
+            style_norm = self.norms[i + 1]
+            assert isinstance(layer, UpsampleConv)
+            assert isinstance(style_norm, StyleNorm)
+            assert isinstance(style_norm.norm, nn.BatchNorm2d)
+            self.layers[i] = layer.fuse(style_norm.norm)
+            style_norm.norm = nn.Identity()
 
     def first_layer_weight(self) -> Tensor:
         """Return the matrices from z to the first hidden layer of the style in all groups, one below the other."""
