@@ -105,6 +105,8 @@ class Compare:
     """Size of the pictures, the same for all presets."""
     n: int = 10_000
     """Samples for each metric."""
+    jobs: int = 1
+    """Runs that are trained at once, which share the cores."""
     json: FlagCreatePairsOff[bool] = False
     """Print one JSON object instead of text."""
 

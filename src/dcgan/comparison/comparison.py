@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan.comparison.figures import draw_comparison_curves, draw_grids
+from dcgan.comparison.jobs import finish_runs_at_once
 from dcgan.comparison.plan import DEFAULT_SEEDS, make_plan, open_comparison_folder
 from dcgan.comparison.progress import ComparisonProgress
-from dcgan.comparison.runs import evaluate_run, train_run
+from dcgan.comparison.runs import finish_run
 from dcgan.comparison.table import Outcome, gather_outcome, write_tables
+from dcgan.devices.processes import end_without_main_guard
 from dcgan.evaluation.task import DEFAULT_SAMPLES
 from dcgan.presets import COMPARED_PRESETS
 from dcgan.run.lock import lock_run
@@ -34,6 +36,7 @@ def compare(
     data: str = "mnist",
     image_size: int | str = 28,
     n: int = DEFAULT_SAMPLES,
+    jobs: int = 1,
 ) -> Comparison:
     """Train every preset with every seed for the same length, measure all runs, and say which presets differ.
 
@@ -50,6 +53,8 @@ def compare(
         data: as for `train`.
         image_size: the size of the pictures of all runs.
         n: the number of samples that each metric is computed from.
+        jobs: how many runs are trained at once, each in a process of its own with as many of torch's threads as there
+            are for each. A script must then call this below `if __name__ == "__main__":`.
 
     Returns:
         The folder, and the metrics of all runs with intervals over seeds and a verdict for each pair of presets.
@@ -59,15 +64,19 @@ def compare(
             then.
         TrainingStopped: a signal such as Ctrl-C arrived; everything was saved.
     """
-    plan = make_plan(presets, seeds, {"minutes": minutes, "images": images, "steps": steps}, data, image_size, n)
+    if jobs > 1:
+        end_without_main_guard()
+    lengths = {"minutes": minutes, "images": images, "steps": steps}
+    plan = make_plan(presets, seeds, lengths, data, image_size, n, jobs)
     folder = Path(out)
     plan = open_comparison_folder(plan, folder)
     with lock_run(folder):
-        with ComparisonProgress(folder.name, len(plan.runs), len(plan.part_lengths())) as progress:
-            for preset, seed in plan.runs:
-                train_run(plan, folder, preset, seed, progress)
-                evaluate_run(plan, folder, preset, seed)
-                progress.end_run()
+        with ComparisonProgress(folder.name, len(plan.runs)) as progress:
+            if jobs > 1:
+                finish_runs_at_once(plan, folder, progress.show)
+            else:
+                for preset, seed in plan.runs:
+                    finish_run(plan, folder, preset, seed, progress.show)
         outcome = gather_outcome(plan, folder)
         write_tables(outcome, folder)
         draw_comparison_curves(plan, folder)

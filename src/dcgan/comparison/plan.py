@@ -43,6 +43,7 @@ class Plan:
         n: the number of samples that each metric is computed from.
         pictures_key: hash of the data's pictures, so that a comparison does not go on with others.
         probe_seed: seed of the samples that are measured after each part.
+        jobs: how many runs are trained at once.
     """
 
     presets: tuple[str, ...]
@@ -54,6 +55,7 @@ class Plan:
     n: int
     pictures_key: str | None = None
     probe_seed: int = PROBE_SEED
+    jobs: int = 1
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -79,9 +81,10 @@ class Plan:
     def fixed_settings(self) -> dict[str, Any]:
         """Return what must stay the same when a comparison is continued: only presets and seeds may be added.
 
-        The data is named as others may see it: an absolute path would name the user.
+        The data is named as others may see it: an absolute path would name the user. In the same minutes, runs that
+        share the machine with others get less far.
         """
-        names = ("unit", "amount", "data", "image_size", "n")
+        names = ("unit", "amount", "data", "image_size", "n", *(("jobs",) if self.unit == "minutes" else ()))
         return {name: getattr(self, name) for name in names} | {"data": public_data_name(self.data)}
 
 
@@ -92,6 +95,7 @@ def make_plan(
     data: str,
     image_size: int | str,
     n: int,
+    jobs: int = 1,
 ) -> Plan:
     """Return a plan whose runs can all be set up.
 
@@ -102,13 +106,16 @@ def make_plan(
         data: as for `train`.
         image_size: the size of the pictures of all runs.
         n: the number of samples that each metric is computed from.
+        jobs: how many runs are trained at once.
 
     Raises:
         UserError: something cannot work.
     """
+    if jobs < 1:
+        raise UserError(f"--jobs must be at least 1, not {jobs}")
     unit, amount = _length(lengths)
     _check_names(presets, seeds)
-    plan = Plan(tuple(presets), tuple(seeds), unit, amount, data, image_size, n)
+    plan = Plan(tuple(presets), tuple(seeds), unit, amount, data, image_size, n, jobs=jobs)
     for preset in plan.presets:
         for seed in plan.seeds:
             config = plan.config(preset, seed, plan.amount)
@@ -174,7 +181,7 @@ def _continued_plan(plan: Plan, out: Path) -> Plan:
             "same pictures to continue, or another --out"
         )
     for name, value in plan.fixed_settings().items():
-        if saved.get(name) != value:
+        if saved.get(name, 1 if name == "jobs" else None) != value:
             raise UserError(
                 f"{printable(str(out))} was started with {name.replace('_', ' ')} {saved.get(name)}, not {value}: give "
                 "the same value to continue, or another --out"

@@ -1,6 +1,7 @@
-"""The progress of a comparison: one bar over all runs."""
+"""The progress of a comparison: one bar over all runs, each of which may be trained in another process."""
 
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -14,17 +15,15 @@ BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total} runs [{elapsed}<
 
 
 class ComparisonProgress:
-    """A progress bar that counts runs. It is also a callback of the trainings, which move it within a run.
+    """A progress bar that counts runs.
 
     Args:
         name: of the comparison.
         run_count: runs in all.
-        part_count: parts of each run; all are the same length.
     """
 
-    def __init__(self, name: str, run_count: int, part_count: int) -> None:
-        self._part_count = part_count
-        self._finished_runs, self._part = 0, 1
+    def __init__(self, name: str, run_count: int) -> None:
+        self._fractions: dict[str, float] = {}
         self._bar: tqdm[Any] = tqdm(
             total=run_count,
             desc=name,
@@ -41,27 +40,41 @@ class ComparisonProgress:
     ) -> None:
         self._bar.close()
 
-    def start_part(self, run_name: str, part: int) -> None:
-        """Show which run is trained, and that its part number `part`, from 1, starts."""
-        self._part = part
-        self._bar.set_postfix_str(run_name)
-
-    def set_part_fraction(self, fraction: float) -> None:
+    def show(self, run_name: str, fraction: float) -> None:
         """Move the bar.
 
         Args:
-            fraction: how much of the training from the start of the run to the end of the current part is done.
+            run_name: of the run that got further.
+            fraction: how much of it is done, 1 for all of it.
         """
-        self._bar.n = self._finished_runs + fraction * self._part / self._part_count
+        is_listed = run_name in self._fractions
+        self._fractions[run_name] = fraction
+        self._bar.n = sum(self._fractions.values())
+        if not is_listed or fraction == 1:
+            unfinished = [name for name, done in self._fractions.items() if done < 1]
+            self._bar.set_postfix_str(", ".join(unfinished), refresh=False)
+            self._bar.refresh()
         self._bar.update(0)  # draws the bar again if enough time has passed
 
-    def end_run(self) -> None:
-        """Count the run as finished."""
-        self._finished_runs += 1
-        self._bar.n = self._finished_runs
-        self._bar.refresh()
+
+class RunProgress:
+    """The progress of one run, as a callback of its trainings.
+
+    Args:
+        part_count: parts of the run; all are the same length.
+        show: takes the fraction of the run that is done.
+    """
+
+    def __init__(self, part_count: int, show: Callable[[float], None]) -> None:
+        self._part_count, self._show, self._part = part_count, show, 1
+
+    def start_part(self, part: int) -> None:
+        """Note that the run is now trained from its start to the end of its part number `part`, from 1."""
+        self._part = part
+        self._show((part - 1) / self._part_count)
 
     def on_step(self, event: StepEvent) -> None:
-        """Move the bar after a step of the training."""
+        """Report a step of the training."""
         if event.planned_images:
-            self.set_part_fraction(event.images_seen / event.planned_images)
+            trained = event.images_seen / event.planned_images * self._part / self._part_count
+            self._show(min(trained, 0.99))  # the evaluation comes after the last part

@@ -3,11 +3,12 @@
 The parts end at the same fractions of the work for every preset. A finished part is never trained again.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.probe import probe_run
-from dcgan.comparison.progress import ComparisonProgress
+from dcgan.comparison.progress import RunProgress
 from dcgan.config import Config
 from dcgan.devices.processes import TrainingStopped
 from dcgan.errors import UserError
@@ -51,7 +52,35 @@ def write_parts(folder: RunFolder, parts: list[LogEntry], failure: str) -> None:
     write_json(folder.path / PARTS_FILE, {"parts": parts, "failed": failure})
 
 
-def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: ComparisonProgress) -> None:
+def is_finished_run(plan: Plan, out: Path, preset: str, seed: int) -> bool:
+    """Return whether nothing is left to do for a run: it is trained and evaluated, or it has failed."""
+    folder = comparison_run(out, preset, seed)
+    parts, failure = read_parts(folder)
+    is_trained = len(parts) == len(plan.part_lengths())
+    return bool(failure) or (is_trained and _is_evaluated(folder, int(parts[-1]["step"]), plan.n))
+
+
+def finish_run(plan: Plan, out: Path, preset: str, seed: int, show: Callable[[str, float], None]) -> None:
+    """Do what is left of a run.
+
+    Args:
+        plan: the plan of the comparison.
+        out: its folder.
+        preset: of the run.
+        seed: of the run.
+        show: takes the name of the run and the fraction of it that is done.
+
+    Raises:
+        TrainingStopped: a signal arrived; the run was saved.
+    """
+    name = comparison_run(out, preset, seed).path.name
+    if not is_finished_run(plan, out, preset, seed):
+        train_run(plan, out, preset, seed, RunProgress(len(plan.part_lengths()), lambda done: show(name, done)))
+        evaluate_run(plan, out, preset, seed)
+    show(name, 1)
+
+
+def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: RunProgress) -> None:
     """Train and probe the parts of a run that are not finished yet.
 
     A run that diverges is not an error: the reason is written instead of the part.
@@ -65,14 +94,14 @@ def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: Compariso
     for part in range(len(parts) + 1, len(lengths) + 1):
         if failure:
             return
-        progress.start_part(folder.path.name, part)
+        progress.start_part(part)
         config = plan.config(preset, seed, lengths[part - 1])
         failure = _train_part(config, plan.unit, folder, progress)
         parts = parts if failure else [*parts, probe_run(plan.data, folder, plan.probe_seed)]
         write_parts(folder, parts, failure)
 
 
-def _train_part(config: Config, unit: str, folder: RunFolder, progress: ComparisonProgress) -> str:
+def _train_part(config: Config, unit: str, folder: RunFolder, progress: RunProgress) -> str:
     """Train a run to the end of a part; return why it diverged, or an empty text."""
     try:
         _train_until_end(config, unit, folder, progress)
@@ -86,7 +115,7 @@ def _train_part(config: Config, unit: str, folder: RunFolder, progress: Comparis
     return ""
 
 
-def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: ComparisonProgress) -> None:
+def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: RunProgress) -> None:
     """Train a run until it has the length in its settings, starting it or continuing from where it is."""
     length = getattr(config, unit)
     if not current_folder(folder.checkpoint).is_dir():
@@ -112,12 +141,10 @@ def has_diverged(folder: RunFolder) -> bool:
 
 
 def evaluate_run(plan: Plan, out: Path, preset: str, seed: int) -> None:
-    """Evaluate a trained run, unless it failed or is evaluated already. The metrics are written into the run."""
+    """Evaluate a trained run, unless it failed. The metrics are written into the run."""
     folder = comparison_run(out, preset, seed)
-    parts, failure = read_parts(folder)
-    if failure or _is_evaluated(folder, int(parts[-1]["step"]), plan.n):
-        return
-    evaluate(folder.path, n=plan.n, split="test", copies=False, save_in_run=True, show_progress=False)
+    if not read_parts(folder)[1]:
+        evaluate(folder.path, n=plan.n, split="test", copies=False, save_in_run=True, show_progress=False)
 
 
 def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import active_children, current_process, get_context
 from multiprocessing.queues import SimpleQueue
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException
@@ -39,6 +39,10 @@ ANSWER_TIMEOUT_S = 3.0
 POLL_INTERVAL_S = 0.05
 NO_MAIN_GUARD_STATUS = 98
 """Exit status of a new process whose script trains as soon as it is imported."""
+NO_MAIN_GUARD = (
+    "need processes, and each of them runs your script again up to the training: put the training below "
+    '`if __name__ == "__main__":`'
+)
 
 
 class LostRankError(UserError):
@@ -88,8 +92,8 @@ def run_on_devices(config: Config, task: RankTask, *, custom_names: list[str]) -
         UserError: as the task, or a process died.
         TrainingStopped: as the task.
     """
-    if config.devices > 1 and _is_importing_script():
-        _end_without_main_guard()
+    if config.devices > 1:
+        end_without_main_guard()
     fabric = connect_devices(config)
     if isinstance(fabric, SingleDevice) or config.devices * config.num_nodes == 1:
         return task(fabric, _ignore)
@@ -104,13 +108,10 @@ def run_on_devices(config: Config, task: RankTask, *, custom_names: list[str]) -
     return _run_in_new_processes(fabric, config.devices, task)
 
 
-def _is_importing_script() -> bool:
-    """Return whether this is a new process that still runs the script of its parent, before it begins its work."""
-    return bool(getattr(current_process(), "_inheriting", False))  # what `multiprocessing` itself asks
-
-
-def _end_without_main_guard() -> NoReturn:
-    """End a process that runs the script of its parent to the same call: its parent says what is missing."""
+def end_without_main_guard() -> None:
+    """End this process if it is a new one that runs the script of its parent to the same call: its parent says why."""
+    if not getattr(current_process(), "_inheriting", False):  # what `multiprocessing` itself asks
+        return
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -237,10 +238,7 @@ def _run_in_new_processes(fabric: "Fabric", count: int, task: RankTask) -> str:
             if stop_signals:
                 raise TrainingStopped("stopped before anything was saved", stop_signals[0]) from None
             if error.exit_code == NO_MAIN_GUARD_STATUS:
-                raise UserError(
-                    "several devices need processes, and each of them runs your script again up to the training: put "
-                    'the training below `if __name__ == "__main__":`'
-                ) from None
+                raise UserError(f"several devices {NO_MAIN_GUARD}") from None
             ending = error.signal_name or f"status {error.exit_code}"
             run_path = "" if run_paths.empty() else run_paths.get()
             text = f"rank {error.error_index} of {count}, on {socket.gethostname()}, died ({ending})"
