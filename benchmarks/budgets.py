@@ -1,0 +1,122 @@
+"""Is longer better? The preset `fast` on MNIST, planned for 15 seconds to an hour.
+
+    python -m benchmarks.budgets train [--seconds 15 60 240] [--seeds 0 1 2 3 4]
+    python -m benchmarks.budgets table
+
+Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is, so
+that other work on the machine does not change the results. Every run is planned for its length and measured at its end:
+the distance with the features `judge` and 10,000 samples against the 10,000 test digits, and the shares of the digits
+among 50,000 samples, as the judge reads them. The training learns nothing from that. Results are stored in
+docs/budgets.json after each run, and a stored run is not done again. All of it takes 4.3 hours of two cores.
+
+To search for better settings, change some and store the results elsewhere: --set lr_end=0.1 --results FILE
+"""
+
+import argparse
+import json
+import platform
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from benchmarks.judge_metrics import JudgeMetrics
+from benchmarks.time_to_quality import measure_state, read_results
+from dcgan.data.open import open_images
+from dcgan.presets import configure
+from dcgan.sampling import latents
+from dcgan.sampling.generate import generate_batches
+from dcgan.training.set_up import set_up
+from dcgan.training.snapshot import averaged_generator
+from dcgan.training.state import State
+from dcgan.training.step import train_step
+
+RESULTS_FILE = Path("docs/budgets.json")
+SEEDS_BY_SECONDS = {15: range(5), 60: range(5), 240: range(5), 960: range(3), 3600: range(3)}
+SHARE_SAMPLES, SHARE_SEED = 50_000, 2
+Results = dict[str, dict[str, Any]]
+
+
+def read_budgets(path: Path) -> Results:
+    """Return the stored runs by `SECONDS-SEED`."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def train(seconds: int, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train for as many images as a quiet machine sees in that time, and measure the generator."""
+    speed = read_results()["speed"]
+    steps = round((seconds - speed["fast_seconds_before"]) / speed["fast_seconds_a_step"])
+    state = set_up(configure("fast", seed=seed, steps=steps, device="cpu", **settings))
+    for _ in tqdm(range(steps), desc=f"{seconds} s, seed {seed}", mininterval=10):
+        train_step(state)
+    judge = JudgeMetrics()
+    shares = digit_shares(state, judge)
+    real = open_images("mnist").labels
+    assert real is not None
+    expected = real.bincount(minlength=10) / len(real)
+    return {
+        **measure_state(state, judge),
+        "digit_shares": [round(float(share), 4) for share in shares],
+        "largest_share_error": round(float((shares / expected - 1).abs().max()), 4),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def digit_shares(state: State, judge: JudgeMetrics) -> torch.Tensor:
+    """Return the share of each digit among many samples, (10,)."""
+    generator, counts = averaged_generator(state), torch.zeros(10)
+    z = latents.draw_latents(SHARE_SEED, SHARE_SAMPLES, state.config.z_dim)
+    for pixels in generate_batches(generator, [(z, None)]):
+        scores = judge.extractor.extract(torch.from_numpy(pixels).permute(0, 3, 1, 2))[1]
+        assert scores is not None
+        counts += scores.argmax(1).bincount(minlength=10)
+    return counts / counts.sum()
+
+
+def results_table(results: Results) -> str:
+    """Return the stored runs as Markdown, a row for each length."""
+    lines = [
+        "| planned for | seeds | distance (median) | each | precision, recall | largest error of a digit's share |",
+        "|---|---|---|---|---|---|",
+    ]
+    for seconds in SEEDS_BY_SECONDS:
+        runs = [run for name, run in results.items() if name.startswith(f"{seconds}-")]
+        if not runs:
+            continue
+        distances = [run["frechet"] for run in runs]
+        precision, recall, error = (
+            statistics.median(run[name] for run in runs) for name in ("precision", "recall", "largest_share_error")
+        )
+        each = ", ".join(f"{distance:.3f}" for distance in distances)
+        median = statistics.median(distances)
+        cells = (f"{seconds} s", len(runs), f"{median:.3f}", each, f"{precision:.3f}, {recall:.3f}", f"{error:.1%}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["train", "table"])
+    parser.add_argument("--seconds", type=int, nargs="+", default=list(SEEDS_BY_SECONDS))
+    parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--results", type=Path, default=RESULTS_FILE)
+    args = parser.parse_args()
+    if args.part == "table":
+        print(results_table(read_budgets(args.results)))
+        return
+    settings = {name: json.loads(value) for name, _, value in (text.partition("=") for text in args.set)}
+    for seconds in args.seconds:
+        for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
+            if f"{seconds}-{seed}" not in read_budgets(args.results):
+                run = train(seconds, seed, settings)
+                results = read_budgets(args.results) | {f"{seconds}-{seed}": run}
+                args.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
