@@ -3,8 +3,8 @@
     python -m benchmarks.budgets train [--seconds 15 60 240] [--seeds 0 1 2 3 4]
     python -m benchmarks.budgets table
 
-Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is, so
-that other work on the machine does not change the results. Every run is planned for its length and measured at its end:
+Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is:
+other work on the machine does not change the results. Every run is planned for its length and measured at its end:
 the distance with the features `judge` and 10,000 samples against the 10,000 test digits, and the shares of the digits
 among 50,000 samples, as the judge reads them. The training learns nothing from that. Results are stored in
 docs/budgets.json after each run, and a stored run is not done again. All of it takes 4.3 hours of two cores.
