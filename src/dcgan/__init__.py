@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dcgan.models.dcgan import Discriminator, Generator
     from dcgan.presets import PRESETS
     from dcgan.sampling.model import Model, load
+    from dcgan.studio.show import show_studio
     from dcgan.training.losses import Objective
     from dcgan.training.start import resume, train
 
@@ -31,6 +32,7 @@ _HOME = {
     "evaluate": "evaluation.measure",
     "load": "sampling.model",
     "resume": "training.start",
+    "show_studio": "studio.show",
     "train": "training.start",
 }
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "evaluate",
     "load",
     "resume",
+    "show_studio",
     "train",
 ]
 

@@ -9,7 +9,7 @@ from dcgan.system.install import install_command
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]):
-    monkeypatch.setattr("dcgan.cli.studio.find_spec", lambda name: None)
+    monkeypatch.setattr("dcgan.system.install.find_spec", lambda name: None)
     assert f"the studio needs fastapi and uvicorn: {install_command('studio')}" in refused("studio")
 
 

@@ -246,6 +246,6 @@ def test_mistakes_are_one_line(words: list[str], message: str, refused: Callable
 def test_the_error_says_which_extra_to_install(
     finished_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ):
-    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
+    monkeypatch.setattr("dcgan.system.install.find_spec", lambda name: None)
     line = refused("export", str(finished_run.path), "--out", str(tmp_path / "g.onnx"))
     assert f"an export needs onnx and onnxruntime: {install_command('export')}" in line

@@ -115,16 +115,32 @@ def test_pictures_become_a_new_set_below_the_root(data_client: TestClient, root:
     assert [path.name for path in (root / "uploads" / "mine").iterdir()] == ["a b.png"]
 
 
-def test_a_zip_is_kept_as_it_is(data_client: TestClient, root: Path):
+def make_zip(member: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("../../outside.png", to_png(1))  # is never unpacked
+        archive.writestr(member, to_png(1))
+    return file.getvalue()
+
+
+def test_a_zip_is_kept_as_it_is(data_client: TestClient, root: Path):
+    content = make_zip("folder/a.png")
     name = data_client.post("/api/data/sets", json={"name": "zipped"}).json()["name"]
-    status, answer = send(data_client, name, "set.zip", file.getvalue())
-    assert (status, answer) == (200, {"data": str(root / "uploads" / "zipped" / "set.zip")})
+    assert send(data_client, name, "cut.zip", content[:60])[0] == 400
+    assert not (root / "uploads" / "zipped").exists()
+    assert send(data_client, name, "set.zip", content) == (200, {"data": str(root / "uploads" / "zipped" / "set.zip")})
+    for other, other_content in (("other.zip", content), ("a.png", to_png(1))):
+        status, answer = send(data_client, name, other, other_content)
+        assert (status, answer["detail"]) == (400, "a set is one zip, or pictures: send each zip by itself")
+    assert [path.name for path in (root / "uploads" / "zipped").iterdir()] == ["set.zip"]
+    assert (root / "uploads" / "zipped" / "set.zip").read_bytes() == content
+
+
+def test_a_zip_that_leads_out_of_its_folder_is_not_kept(data_client: TestClient, root: Path):
+    name = data_client.post("/api/data/sets", json={"name": "zipped"}).json()["name"]
+    status, answer = send(data_client, name, "set.zip", make_zip("../../outside.png"))
+    assert (status, "holds an entry that points outside it" in answer["detail"]) == (400, True)
     assert not list(root.parent.rglob("outside.png"))
-    assert send(data_client, name, "cut.zip", file.getvalue()[:60])[0] == 400
-    assert sorted(path.name for path in (root / "uploads" / "zipped").iterdir()) == ["set.zip"]
+    assert not (root / "uploads" / "zipped").exists()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +154,8 @@ def test_a_zip_is_kept_as_it_is(data_client: TestClient, root: Path):
 def test_names_and_types_that_are_refused(data_client: TestClient, root: Path, file: str, content: bytes):
     name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
     assert send(data_client, name, file, content, 1000)[0] == 400
-    assert not list((root / "uploads" / "mine").iterdir())
+    assert not (root / "uploads" / "mine").exists()
+    assert send(data_client, name, "a.png", to_png(1))[0] == 200  # a good file after it makes the set
 
 
 def test_sizes_gaps_and_foreign_sets_are_refused(data_client: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -146,7 +163,7 @@ def test_sizes_gaps_and_foreign_sets_are_refused(data_client: TestClient, root: 
     name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
     status, answer = send(data_client, name, "a.png", to_png(1) + bytes(200))
     assert (status, "at most" in answer["detail"]) == (400, True)
-    assert not list((root / "uploads" / name).iterdir())
+    assert not (root / "uploads" / name).exists()
     name = data_client.post("/api/data/sets", json={"name": "mine"}).json()["name"]
     body = {"file": "b.png", "offset": 7, "content": base64.b64encode(b"x").decode(), "is_last": True}
     assert "in order" in data_client.post(f"/api/data/sets/{name}/files", json=body).json()["detail"]

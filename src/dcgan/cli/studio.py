@@ -1,15 +1,13 @@
 """The command `studio`."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
 from dcgan.cli.result import Result
-from dcgan.errors import UserError
-from dcgan.system.install import install_command
+from dcgan.system.install import check_installed
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,8 @@ class Studio:
     that is printed."""
     port: int = 7860
     """Port that the studio listens on; 0 uses a free one."""
+    token: FlagCreatePairsOff[bool] = False
+    """Ask for the token on this machine too, whose other users could open the page otherwise."""
     data_root: UseAppendAction[tuple[Path, ...]] = ()
     """Folder below which the pages may read data, repeatable; by default the current folder. Sets that have a name,
     such as `mnist`, need none."""
@@ -32,12 +32,17 @@ class Studio:
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
-        missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-        if missing:
-            raise UserError(f"the studio needs {' and '.join(missing)}: {install_command('studio')}")
+        check_installed("the studio", ("fastapi", "uvicorn"), "studio")
         from dcgan.studio.allowed_paths import DataRoots
         from dcgan.studio.serve import serve
 
         data_roots = DataRoots(self.data_root) if self.data_root else None
-        address = serve(self.runs, self.host, self.port, opens_browser=not self.no_browser, data_roots=data_roots)
+        address = serve(
+            self.runs,
+            self.host,
+            self.port,
+            opens_browser=not self.no_browser,
+            data_roots=data_roots,
+            always_token=self.token,
+        )
         return {"address": address}, "the studio has ended; trainings that it started continue"

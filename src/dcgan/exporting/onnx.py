@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from dcgan.files import atomic_file, printable
 from dcgan.images import composite_on_white
 from dcgan.sampling import latents
 from dcgan.sampling.model import Model
-from dcgan.system.install import install_command
+from dcgan.system.install import check_installed
 
 OPSET_VERSION = 18
 """Version of ONNX's operators: every runtime since 2023 knows it."""
@@ -101,9 +100,7 @@ def check_export_extra() -> None:
     Raises:
         UserError: some are missing.
     """
-    missing = [name for name in EXTRA_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise UserError(f"an export needs {' and '.join(missing)}: {install_command('export')}")
+    check_installed("an export", EXTRA_PACKAGES, "export")
 
 
 def _example_inputs(model: Model, n: int) -> tuple[Tensor, ...]:

@@ -220,7 +220,7 @@ def _summary(folder: RunFolder, is_locked: bool, log: LogContent, grids: list[st
         "has_model": (folder.model / "model.safetensors").is_file(),
         "planned": planned_images,
         "last": last,
-        "left": _seconds_left(planned_images, last) if state == "running" else None,
+        "left": _seconds_left(planned_images, config.minutes, last) if state == "running" else None,
         "note": _read_note(folder),
     }
 
@@ -251,11 +251,14 @@ def _latest(log: LogContent, saved: dict[str, int | float]) -> LogEntry | None:
     return {**(last or {}), **position}
 
 
-def _seconds_left(planned_images: int | float | None, last: LogEntry | None) -> float | None:
-    if planned_images is None or last is None or not last["images_seen"] or last.get("seconds") is None:
+def _seconds_left(planned_images: int | float | None, minutes: float | None, last: LogEntry | None) -> float | None:
+    """Return how long a run will still train. The checkpoints know a plan in images late if it was made in minutes."""
+    if last is None or not last["images_seen"] or last.get("seconds") is None:
         return None
-    seconds_left: float = (planned_images - last["images_seen"]) * last["seconds"] / last["images_seen"]
-    return max(0.0, seconds_left)
+    seconds, images_seen = float(last["seconds"]), float(last["images_seen"])
+    if planned_images is not None:
+        return max(0.0, (planned_images - images_seen) * seconds / images_seen)
+    return None if minutes is None else max(0.0, 60 * minutes - seconds)
 
 
 def _grid_names(folder: RunFolder) -> list[str]:

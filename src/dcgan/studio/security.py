@@ -4,6 +4,7 @@ The host is checked here, and not by Starlette's `TrustedHostMiddleware`, becaus
 refusal of the studio is JSON with a `detail`, which the pages show.
 """
 
+import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -22,34 +23,35 @@ TRUSTED_FETCH_SITES = ("same-origin", "none")
 COMPUTED_ROUTES = ("/api/", "/openapi.json")
 """The start of the addresses whose answers are computed. The other addresses are files of the package."""
 MAX_BODY_BYTES = 2**20
-TOKEN_COOKIE = "dcgan-token"
+NO_FRAME = "'none'"
+"""The value of `frame-ancestors` with which no page may show the studio in a frame."""
 SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""Headers of every response."""
+"""Headers of every response, besides the content security policy."""
 
 Refusal = tuple[int, str]
 """The HTTP status of a refused request, and the reason."""
 TOO_LARGE: Refusal = (413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
 
 
-def protect(app: ASGIApp, token: str | None = None, *, hosts: Iterable[str] = ()) -> ASGIApp:
+def protect(
+    app: ASGIApp, token: str | None = None, *, hosts: Iterable[str] | None = (), frame_ancestors: str = NO_FRAME
+) -> ASGIApp:
     """Return an application behind the checks of this module.
 
     Args:
         app: the application.
-        token: what every request must contain where other machines reach the studio. None where only this machine does:
-            the Host header must then name this machine. A page of another site, whose name an attacker has bound to
-            this address (DNS rebinding), fails that check.
-        hosts: names and addresses under which the studio listens, besides those that every machine has for itself.
+        token: what every request must contain; None if none is needed.
+        hosts: names and addresses that the Host header may have, besides those that every machine has for itself. A
+            page of another site, whose name an attacker has bound to this address (DNS rebinding), fails that check.
+            None where other machines reach the studio, by names that it does not know.
+        frame_ancestors: the pages that may show the studio in a frame, as in a content security policy.
     """
-    if token is not None:
-        return SecurityMiddleware(app, token)
-    return SecurityMiddleware(app, hosts=LOOPBACK_HOSTS | {url_host(host) for host in hosts})
+    allowed = None if hosts is None else LOOPBACK_HOSTS | {url_host(host) for host in hosts}
+    return SecurityMiddleware(app, token, allowed, frame_ancestors)
 
 
 def url_host(host: str) -> str:
@@ -65,11 +67,13 @@ class SecurityMiddleware:
         app: the application that gets the other requests.
         token: what every request must contain, in a cookie, a header or the address; None if none is needed.
         hosts: what the Host header may name; None if it may name anything.
+        frame_ancestors: the pages that may show the studio in a frame.
     """
 
     app: ASGIApp
     token: str | None = None
     hosts: frozenset[str] | None = None
+    frame_ancestors: str = NO_FRAME
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,7 +102,7 @@ class SecurityMiddleware:
         return 400, "this is not a name of the studio: open the address that dcgan studio printed"
 
     def _refuse_without_token(self, request: Request) -> Refusal | None:
-        if self.token is None or any(_is_equal(token, self.token) for token in _sent_tokens(request)):
+        if self.token is None or any(_is_equal(sent, self.token) for sent in _sent_tokens(request, self.token)):
             return None
         return 401, "open the address that dcgan studio printed: it contains the token"
 
@@ -109,9 +113,14 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY_HEADERS)
+                headers["content-security-policy"] = (
+                    "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
+                    f"frame-ancestors {self.frame_ancestors}"
+                )
                 if self.token is not None and _token_in_address(request):
                     # From now on the cookie has the token, so that the addresses of the pages do not need it.
-                    headers.append("set-cookie", f"{TOKEN_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/")
+                    cookie = f"{token_cookie(self.token)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+                    headers.append("set-cookie", cookie)
             await send(message)
 
         return send_with_headers
@@ -138,9 +147,14 @@ def _refuse_content_length(request: Request) -> Refusal | None:
     return None if is_number and int(length[:20]) <= MAX_BODY_BYTES else TOO_LARGE
 
 
-def _sent_tokens(request: Request) -> tuple[str, str, str]:
+def _sent_tokens(request: Request, token: str) -> tuple[str, str, str]:
     bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return bearer, request.cookies.get(TOKEN_COOKIE, ""), _token_in_address(request)
+    return bearer, request.cookies.get(token_cookie(token), ""), _token_in_address(request)
+
+
+def token_cookie(token: str) -> str:
+    """Return the name of the cookie with a token: its own for each studio, because cookies do not know ports."""
+    return f"dcgan-token-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def _token_in_address(request: Request) -> str:

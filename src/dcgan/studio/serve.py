@@ -1,12 +1,15 @@
 """Start the studio: its socket, its token and the browser."""
 
+import getpass
 import ipaddress
 import os
 import secrets
+import shlex
 import socket
 import sys
 import threading
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
@@ -15,7 +18,7 @@ from starlette.types import ASGIApp
 from dcgan.errors import UserError
 from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.app import create_app
-from dcgan.studio.security import protect, url_host
+from dcgan.studio.security import NO_FRAME, protect, url_host
 
 SHUTDOWN_TIMEOUT_S = 2
 """How long open connections, such as a page that watches a run, may delay the end."""
@@ -29,7 +32,15 @@ BACKLOG = 256
 TOKEN_BYTES = 24
 
 
-def serve(runs: Path, host: str, port: int, *, opens_browser: bool, data_roots: DataRoots | None = None) -> str:
+def serve(
+    runs: Path,
+    host: str,
+    port: int,
+    *,
+    opens_browser: bool,
+    data_roots: DataRoots | None = None,
+    always_token: bool = False,
+) -> str:
     """Serve the studio until Ctrl-C, and return its address.
 
     Args:
@@ -38,29 +49,63 @@ def serve(runs: Path, host: str, port: int, *, opens_browser: bool, data_roots: 
         port: the port to listen on; 0 takes a free one.
         opens_browser: whether the page opens in a browser.
         data_roots: the folders below which data may be read; by default the current one.
+        always_token: whether a token is needed even if only this machine reaches the studio.
 
     Raises:
         UserError: `runs` or one of the `data_roots` is no folder, or the port cannot be used.
     """
-    listener = _listen(host, port)
+    listener = listen(host, port)
     with listener:
-        app, address = create_protected_app(runs, host, listener.getsockname(), data_roots)
+        bound_address = listener.getsockname()
+        app, address = create_protected_app(runs, host, bound_address, data_roots, always_token=always_token)
         print(f"dcgan studio: {address}  (Ctrl-C ends it; trainings go on)", file=sys.stderr, flush=True)
-        if opens_browser:
+        if is_loopback(bound_address[0]) and (command := tunnel_command(bound_address[1], os.environ)):
+            print(f"on your own computer: {command}  and open {address}", file=sys.stderr, flush=True)
+        elif opens_browser:
             threading.Timer(BROWSER_DELAY_S, webbrowser.open, [address]).start()
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-            limit_concurrency=MAX_CONNECTIONS,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        make_server(app).run(sockets=[listener])
     return address
 
 
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """Return a server with the studio's limits."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+    return uvicorn.Server(config)
+
+
+def tunnel_command(port: int, environment: Mapping[str, str]) -> str:
+    """Return the command that leads a port of the user's own computer to this one; empty if this is not a remote shell.
+
+    Args:
+        port: of the studio.
+        environment: `SSH_CONNECTION` holds the addresses and ports of both ends.
+    """
+    ends = environment.get("SSH_CONNECTION", "").split()
+    if len(ends) != 4:
+        return ""
+    _, _, server, ssh_port = ends
+    options = [] if ssh_port == "22" else ["-p", ssh_port]
+    try:
+        user = getpass.getuser()
+    except OSError:  # a user without a name, as in some containers
+        user = "USER"
+    return shlex.join(["ssh", "-N", "-L", f"{port}:127.0.0.1:{port}", *options, f"{user}@{server}"])
+
+
 def create_protected_app(
-    runs: Path, host: str, bound_address: tuple[str, int], data_roots: DataRoots | None = None
+    runs: Path,
+    host: str,
+    bound_address: tuple[str, int],
+    data_roots: DataRoots | None = None,
+    *,
+    always_token: bool = False,
+    frame_ancestors: str = NO_FRAME,
 ) -> tuple[ASGIApp, str]:
     """Return the studio behind its checks, and the address to open, with a token if other machines can reach it.
 
@@ -69,6 +114,8 @@ def create_protected_app(
         host: the address as the user gave it.
         bound_address: the address and the port that the studio listens on.
         data_roots: the folders below which data may be read; by default the current one.
+        always_token: whether a token is needed even if only this machine reaches the studio.
+        frame_ancestors: the pages that may show the studio in a frame.
 
     Raises:
         UserError: `runs` or one of the `data_roots` is no folder.
@@ -80,10 +127,10 @@ def create_protected_app(
             raise UserError(f"{root} is no folder: --data-root takes a folder below which your data lie")
     app, (bound_host, port) = create_app(runs, data_roots), bound_address[:2]
     address = f"http://{url_host(host)}:{port}/"
-    if is_loopback(bound_host):
-        return protect(app, hosts=(host, bound_host)), address
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    return protect(app, token), f"{address}?token={token}"
+    hosts = (host, bound_host) if is_loopback(bound_host) else None
+    token = secrets.token_urlsafe(TOKEN_BYTES) if always_token or hosts is None else None
+    protected = protect(app, token, hosts=hosts, frame_ancestors=frame_ancestors)
+    return protected, f"{address}?token={token}" if token else address
 
 
 def is_loopback(address: str) -> bool:
@@ -94,7 +141,8 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise UserError if the port cannot be used."""
     if not 0 <= port < 2**16:
         raise UserError(f"--port must be from 0 to 65535, not {port}")
     try:

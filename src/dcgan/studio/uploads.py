@@ -8,9 +8,11 @@ import os
 import re
 import threading
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dcgan.data.passed_over import check_not_outside
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.studio.allowed_paths import DataRoots, data_spec
@@ -109,24 +111,34 @@ class Uploads:
             new_set = self._sets.get(name)
             if new_set is None:
                 raise NotFoundError(f"there is no new set {printable(name)[:MAX_NAME_CHARS]!r}")
-            path = new_set.folder / f".{self._check_name(new_set, file_name)}.part"
             try:
-                self._check_size(new_set, len(content))
-                _append(path, file_name, offset, content)
+                return self._add(new_set, file_name, offset, content, is_last=is_last)
             except UserError:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # a set that still holds nothing leaves nothing behind
+                    new_set.folder.rmdir()
                 raise
-            new_set.bytes_written += len(content)
-            if is_last:
-                self._finish(new_set, path, file_name)
-            is_zip = file_name.lower().endswith(".zip")
-            return data_spec(new_set.folder / file_name if is_zip else new_set.folder)
+
+    def _add(self, new_set: _NewSet, file_name: str, offset: int, content: bytes, *, is_last: bool) -> str:
+        path = new_set.folder / f".{self._check_name(new_set, file_name)}.part"
+        try:
+            self._check_size(new_set, len(content))
+            new_set.folder.mkdir(exist_ok=True)
+            _append(path, file_name, offset, content)
+        except UserError:
+            path.unlink(missing_ok=True)
+            raise
+        new_set.bytes_written += len(content)
+        if is_last:
+            self._finish(new_set, path, file_name)
+        return data_spec(new_set.folder / file_name if _is_zip(file_name) else new_set.folder)
 
     def _check_name(self, new_set: _NewSet, file_name: str) -> str:
         if not FILE_NAME.fullmatch(file_name) or file_name.endswith((" ", ".")):
             raise UserError(f"{printable(file_name)[:MAX_NAME_CHARS]!r} is no name of a file that can be kept")
         if Path(file_name).suffix.lower() not in SIGNATURES:
             raise UserError(f"{file_name}: give pictures ({', '.join(list(SIGNATURES)[:-1])}) or a .zip of pictures")
+        if new_set.files and (_is_zip(file_name) or _is_zip(new_set.files[0])):
+            raise UserError("a set is one zip, or pictures: send each zip by itself")
         if file_name in new_set.files:
             raise UserError(f"the set has a file {file_name} already")
         return file_name
@@ -142,13 +154,17 @@ class Uploads:
 
     def _finish(self, new_set: _NewSet, path: Path, file_name: str) -> None:
         try:
-            if file_name.lower().endswith(".zip"):
+            if _is_zip(file_name):
                 _check_zip(path, file_name)
             os.replace(path, new_set.folder / file_name)
         except UserError:
             path.unlink(missing_ok=True)
             raise
         new_set.files.append(file_name)
+
+
+def _is_zip(file_name: str) -> bool:
+    return file_name.lower().endswith(".zip")
 
 
 def _append(path: Path, file_name: str, offset: int, content: bytes) -> None:
@@ -167,8 +183,11 @@ def _check_zip(path: Path, file_name: str) -> None:
     """Refuse a zip that is damaged or holds too much. It is never unpacked: the data are read from inside it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            total = sum(member.file_size for member in archive.infolist())
+            members = archive.infolist()
+            total = sum(member.file_size for member in members)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         raise UserError(f"{file_name} is no zip that can be read") from None
+    for member in members:
+        check_not_outside(member.filename, file_name, "zip")
     if total > MAX_UNPACKED_BYTES:
         raise UserError(f"{file_name} holds {total >> 30:,} GiB: at most {MAX_UNPACKED_BYTES >> 30} can be used")

@@ -4,7 +4,10 @@ import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
 from pathlib import Path
+
+from dcgan.errors import UserError
 
 SOURCE = "git+https://repository.invalid/dcgan"
 """From where pip, uv and pipx install this package: the only place that says it, and the documentation repeats it.
@@ -33,6 +36,22 @@ def install_command(extra: str) -> str:
     if not packages:
         return f"pip install 'dcgan[{extra}] @ {SOURCE}'"
     return "pip install " + " ".join(f"'{package}'" for package in packages)
+
+
+def check_installed(subject: str, packages: tuple[str, ...], extra: str) -> None:
+    """Check that the packages of an optional part are installed.
+
+    Args:
+        subject: what needs them, as the start of a sentence.
+        packages: the names by which they are imported.
+        extra: the name of the optional part in `pyproject.toml`.
+
+    Raises:
+        UserError: some are missing; the text says how to install them.
+    """
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise UserError(f"{subject} needs {' and '.join(missing)}: {install_command(extra)}")
 
 
 def find_hidden_command() -> tuple[str, str] | None:
