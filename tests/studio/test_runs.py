@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from dcgan.reporting.series import score_chart
 from dcgan.run.folder import RunFolder
-from dcgan.studio.runs import RunStore, thin_out
+from dcgan.run.log import EARLY_EVENT
+from dcgan.studio.runs import RunStore, _seconds_left, thin_out
 
 
 def test_a_run_is_shown(client: TestClient, finished_run: RunFolder):
@@ -18,7 +19,8 @@ def test_a_run_is_shown(client: TestClient, finished_run: RunFolder):
     assert (run["name"], run["state"], run["preset"], run["data"]) == ("small", "done", "dcgan", "mnist")
     assert run["last"]["step"] == 7
     details = client.get("/api/runs/small").json()
-    measurements, (losses, scores) = list(finished_run.log.measurements()), details["charts"]
+    measurements = [m for m in finished_run.log.entries() if m.get("event", EARLY_EVENT) == EARLY_EVENT]
+    losses, scores = details["charts"]
     assert [curve["name"] for curve in losses["curves"]] == ["Loss_D", "Loss_G"]
     for chart, key in ((losses, "loss_d"), (scores, "d_real")):
         points = chart["curves"][0]["points"]
@@ -172,7 +174,7 @@ def test_a_damaged_run_is_shown_as_broken(client: TestClient, runs: Path, damage
 def test_damaged_lines_of_the_log_are_left_out(client: TestClient, runs: Path):
     with (runs / "small" / "metrics.jsonl").open("ab") as log:
         log.write(b'{"step": 1e999}\n\xff\xfe\n{"step":')
-    assert len(client.get("/api/runs/small").json()["charts"][0]["curves"][0]["points"]) == 4
+    assert len(client.get("/api/runs/small").json()["charts"][0]["curves"][0]["points"]) == 5
 
 
 def test_long_runs_are_thinned_out():
@@ -181,3 +183,13 @@ def test_long_runs_are_thinned_out():
         items = thin_out(list(range(n)), 400)
         assert len(items) <= 400
         assert (items[0], items[-1]) == (0, n - 1)
+
+
+@pytest.mark.parametrize(
+    ("planned", "minutes", "left"), [(None, None, None), (None, 2.0, 90.0), (None, 0.1, 0.0), (600, 2.0, 150.0)]
+)
+def test_the_time_left_follows_from_the_plan_in_minutes_until_it_is_one_in_images(
+    planned: int | None, minutes: float | None, left: float | None
+):
+    assert _seconds_left(planned, minutes, {"images_seen": 100, "seconds": 30.0}) == left
+    assert _seconds_left(planned, minutes, None) is None

@@ -47,7 +47,9 @@ class DataRoots:
                 continue
             path = _real_path(os.path.expanduser(spec))
             if not any(path.is_relative_to(_real_path(root)) for root in self.paths):
-                places = " and ".join(["sets that have a name", *(f"what lies below {root}" for root in self.paths)])
+                places = " and ".join(
+                    ["sets that have a name", *(f"what lies below …/{root.absolute().name}" for root in self.paths)]
+                )
                 raise UserError(
                     f"the studio may not read {printable(spec)[:MAX_DATA_CHARS]!r}: it reads {places}; start it with "
                     "--data-root FOLDER to allow the data in another folder"

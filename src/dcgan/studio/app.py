@@ -63,7 +63,7 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
     """
     data_roots = data_roots or default_data_roots()
     store = RunStore(runs)
-    trainings, queue = Trainings(store, data_roots), DrawingQueue(data_roots, lambda: bool(trainings.running_names()))
+    trainings, queue = Trainings(store, data_roots), DrawingQueue(data_roots)
     checks = DataChecks(store, data_roots)
 
     @asynccontextmanager

@@ -1,10 +1,9 @@
-"""A short queue before the one thread that draws pictures, so that a training beside the studio keeps its cores."""
+"""A short queue before the one thread that draws pictures, so that a training beside the studio keeps its core."""
 
 import asyncio
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -22,9 +21,6 @@ NICENESS_INCREASE = 8
 """By how much the drawing thread's niceness is above the process's: beside a training on every core, the thread gets
 about a seventh of one of them."""
 MAX_NICENESS = 19
-THREADS_CHECK_INTERVAL_S = 2.0
-"""How often it is decided anew how many threads of torch draw: one beside a training, otherwise as many as
-torch takes by itself."""
 
 
 class DrawingQueue:
@@ -33,9 +29,8 @@ class DrawingQueue:
     That thread imports torch, so that the first page does not wait for it.
     """
 
-    def __init__(self, data_roots: DataRoots, is_training: Callable[[], bool]) -> None:
-        self._data_roots, self._is_training = data_roots, is_training
-        self._thread_count, self._next_threads_check = 0, 0.0
+    def __init__(self, data_roots: DataRoots) -> None:
+        self._data_roots = data_roots
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drawing")
         self._models: ModelStore | None = None
         self._waiting, self._waiting_lock = 0, threading.Lock()
@@ -70,16 +65,7 @@ class DrawingQueue:
 
             self._models = ModelStore(self._data_roots)
             lower_thread_priority()  # after the import, which would otherwise take several times as long
-        self._choose_thread_count()
         return self._models
-
-    def _choose_thread_count(self) -> None:
-        import torch
-
-        if (now := time.monotonic()) >= self._next_threads_check:
-            self._next_threads_check = now + THREADS_CHECK_INTERVAL_S
-            self._thread_count = self._thread_count or torch.get_num_threads()
-            torch.set_num_threads(1 if self._is_training() else self._thread_count)  # of this thread only
 
     def _count_finished(self, _: object) -> None:
         with self._waiting_lock:

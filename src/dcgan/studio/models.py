@@ -41,6 +41,7 @@ class ModelStore:
 
     def __init__(self, data_roots: DataRoots) -> None:
         self._data_roots = data_roots
+        torch.set_num_threads(1)  # of this thread only
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
         self._start_pools: dict[int, invert_module.SamplePool] = {}
         self._networks: dict[int, SavedGenerator] = {}

@@ -224,7 +224,7 @@ class Trainings:
         training = self.training(name)
         return (training is not None and training.is_alive) or self._store.lock_holder(name) is not None
 
-    def running_names(self) -> set[str]:
+    def _running_names(self) -> set[str]:
         """Return the names of what trains on this computer, whoever started it."""
         names = {name for name, training in self.trainings().items() if training.is_alive}
         for name in self._store.names():
@@ -234,7 +234,7 @@ class Trainings:
         return names
 
     def _check_not_busy(self) -> None:
-        names = self.running_names()
+        names = self._running_names()
         if len(names) >= MAX_TRAININGS:
             raise BusyError(f"{len(names)} trainings are running: stop one first")
 
