@@ -13,10 +13,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     assert f"the studio needs fastapi and uvicorn: {install_command('studio')}" in refused("studio")
 
 
-def test_data_roots_are_given_to_the_studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_flags_are_given_to_the_studio(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     arguments: dict[str, Any] = {}
     monkeypatch.setattr("dcgan.studio.serve.serve", lambda *_, **options: arguments.update(options) or "http://x/")
     assert run(["studio", str(tmp_path), "--no-browser"]) == 0
     assert arguments["data_roots"] is None  # then it is the current folder
+    assert not arguments["always_token"]
+    assert run(["studio", str(tmp_path), "--no-browser", "--token"]) == 0
+    assert arguments["always_token"]
     assert run(["studio", str(tmp_path), "--no-browser", "--data-root", "a", "--data-root", "b c"]) == 0
     assert arguments["data_roots"].paths == (Path("a"), Path("b c"))
