@@ -30,8 +30,9 @@ function makePenFields(channels, background) {
   return { element: h("div", { class: "row" }, ...fields), getPen: () => ({ color: color.value, width: Number(width.value) }) };
 }
 
-export async function drawPage(root, { name: requestedName, signal }) {
-  const picker = await pickModel(root, "draw", requestedName, signal);
+export async function drawPage(root, address) {
+  const { signal } = address;
+  const picker = await pickModel(root, "draw", address);
   if (!picker) return;
   const engine = await serverEngine(picker.name);
   const { shape, classes, fit } = engine.generator;
@@ -124,9 +125,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
 
   const uploadField = h("label", { class: "field" }, h("span", {}, t("orFile")), upload);
   const buttons = h("div", { class: "row" }, searchButton, clearButton);
-  root.replaceChildren(
-    h("h2", {}, t("draw")),
-    picker.element,
+  picker.show(
     h("p", { class: "quiet" }, t(isDigitLike ? "drawHow" : "drawHowAny")),
     makeHelp("inversion"),
     h(

@@ -119,6 +119,7 @@ addTexts({
   lesson: ["Learn", "배우기"],
   readLesson: ["Read the learning page", "배우기 글 읽기"],
   lessonMissing: ["There is no such page here. The documentation has it in a clone of the project:", "여기에는 이 글이 없습니다. 프로젝트를 clone하면 문서에 있습니다:"],
+  lessonUnknown: ["There is no such page here.", "여기에는 이 글이 없습니다."],
   learnPage: ["The documentation says more in", "문서에 더 자세한 설명이 있습니다:"],
   figureGan: ["A GAN in the plane, which trains in this page", "이 페이지에서 학습하는 평면의 GAN"],
   figureConvolution: ["A transposed convolution to play with", "만져 보는 전치 합성곱"],
