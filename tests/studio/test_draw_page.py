@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 import dcgan
 from dcgan.models.store import save_generator
@@ -97,6 +97,71 @@ def test_a_light_picture_is_inverted_for_a_model_on_black(page: Page, server: Se
     page.wait_for_selector("text=The picture was inverted")
     assert _board(page)[5, 5, 0] == 0
     assert _board(page)[140, 140, 0] == 255
+
+
+def test_a_gray_model_is_given_a_gray_picture_and_the_board_shows_it(page: Page, server: Server):
+    picture = Image.new("RGB", (28, 28), (0, 0, 60))
+    picture.paste((255, 0, 0), (10, 4, 18, 24))
+    page.goto(f"{server.address}#/draw/mnist-dcgan")
+    page.wait_for_selector("canvas.board")
+    _upload(page, picture)
+    page.wait_for_selector("[data-found]")
+    board = _board(page)[:, :, :3].astype(int)
+    assert np.ptp(board, axis=2).max() == 0
+    assert board[140, 140, 0] == 76  # the luma of red
+
+
+def _nearest(page: Page) -> str:
+    return page.evaluate("document.querySelector('figure:nth-child(2) canvas').toDataURL()")
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_drawing_and_its_result_stay_in_another_language_and_after_the_page_play(
+    page: Page, server: Server, is_file: bool
+):
+    page.goto(f"{server.address}#/draw/colored")
+    page.wait_for_selector("canvas.board")
+    page.get_by_label("Color", exact=True).fill("#ff0000")
+    page.locator("canvas.board").click()
+    if is_file:
+        _upload(page, Image.new("RGB", (20, 60), (0, 200, 0)))
+    else:
+        page.click("text=Find the nearest")
+    page.wait_for_selector("[data-found]")
+    before, found = _board(page), _nearest(page)
+    page.click("text=한국어")
+    page.wait_for_selector("h2:text-is('그리기')")
+    page.wait_for_selector(".result:has-text('찾았습니다')")
+    assert (_board(page) == before).all()
+    assert _nearest(page) == found
+    assert page.input_value("input[type=color]") == "#ff0000"
+    page.click("text=여기서부터 걸어 보기")
+    page.wait_for_selector("[data-drawn]")
+    page.go_back()
+    page.wait_for_selector(".result:has-text('찾았습니다')")
+    assert (_board(page) == before).all()
+    page.click("text=지우기")
+    page.click("text=English")
+    page.wait_for_selector("h2:text-is('Draw')")
+    page.click("text=Find the nearest")
+    page.wait_for_selector("text=Draw something first.")
+    page.goto(f"{server.address}#/draw/small")  # another model has another board
+    page.wait_for_selector("canvas.board")
+
+
+def test_a_search_that_is_not_answered_begins_again_in_another_language(page: Page, server: Server):
+    waiting: list[Route] = []
+    page.route("**/invert", lambda route: route.continue_() if waiting else waiting.append(route))
+    page.goto(f"{server.address}#/draw/small")
+    page.wait_for_selector("canvas.board")
+    page.locator("canvas.board").click()
+    page.click("text=Find the nearest")
+    wait_for(lambda: not page.wait_for_timeout(100) and waiting)
+    page.click("text=한국어")
+    page.wait_for_selector(".result:has-text('찾았습니다')")
+    waiting[0].abort()
+    page.wait_for_timeout(300)
+    assert "찾았습니다" in page.inner_text(".result")
 
 
 def test_drawing_by_keyboard(page: Page, server: Server):

@@ -42,6 +42,86 @@ def test_other_runs_are_drawn_over_it_and_the_address_says_which(page: Page, ser
     page.wait_for_selector("polyline.other-1.dashed", state="attached")
 
 
+@pytest.fixture
+def lengths(finished_run: RunFolder, server: Server) -> Iterator[None]:
+    """Runs whose losses were measured 3, 30 and 100 times, at every 1,000 images, and once."""
+    for name, count in (("short", 3), ("middle", 30), ("long", 100), ("single", 1)):
+        run = RunFolder(server.runs / name)
+        shutil.copytree(finished_run.path, run.path)
+        run.log.path.write_text("")
+        for i in range(1, count + 1):
+            run.log.append({**_first_entry(), "step": 100 * i, "images_seen": 1000 * i, "loss_d": float(count)})
+    yield
+    for name in ("short", "middle", "long", "single"):
+        shutil.rmtree(server.runs / name)
+
+
+def test_values_of_longer_and_shorter_runs_are_read_where_they_are(page: Page, server: Server, lengths: None):
+    page.goto(f"{server.address}#/watch/middle?with=short,long")
+    page.wait_for_selector("polyline.other-2", state="attached")
+    losses = page.locator(".chart-box", has_text="Losses")
+    legend, plot = losses.locator(".legend"), losses.locator("svg")
+    assert "short: Loss_D 3" in legend.inner_text()  # the last values, as long as nobody points at a place
+    plot.hover(position={"x": plot.bounding_box()["width"] - 1, "y": 20})
+    assert "100,000 images" in legend.inner_text()
+    assert "long: Loss_D 100" in legend.inner_text()
+    assert "short: Loss_D (ended)" in legend.inner_text()
+    assert re.search(r"^Loss_D \(ended\)", legend.inner_text())
+    page.mouse.move(0, 0)
+    plot.focus()
+    page.keyboard.press("ArrowLeft")
+    assert "99,000 images" in legend.inner_text()
+    page.keyboard.press("Home")
+    assert "1,000 images" in legend.inner_text()
+    assert "short: Loss_D 3" in legend.inner_text()
+
+
+def test_the_curves_of_another_run_have_its_color_also_with_one_point(page: Page, server: Server, lengths: None):
+    page.goto(f"{server.address}#/watch/middle?with=single")
+    page.wait_for_selector("circle.other-1", state="attached")
+    losses = page.locator(".chart-box", has_text="Losses")
+    paint = "e => { const s = getComputedStyle(e); return [s.stroke, s.fill] }"
+    swatch = losses.locator(".legend .other-1 i").first
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        stroke, fill = losses.locator("circle.other-1").first.evaluate(paint)
+        assert stroke == swatch.evaluate("e => getComputedStyle(e).backgroundColor")
+        assert fill == "none"
+    pictures = losses.locator(".legend .other-1 i").evaluate_all("all => all.map(e => getComputedStyle(e).background)")
+    assert len(pictures) == len(set(pictures)) == 2  # a solid one and a dashed one, as the curves
+
+
+TEXT_BOXES = """() => [...document.querySelectorAll('svg.chart')].flatMap((plot) => {
+    const boxes = [...plot.querySelectorAll('text')].map((e) => [e.textContent, e.getBoundingClientRect(), e]);
+    const frame = plot.getBoundingClientRect();
+    const small = boxes.filter(([, , e]) => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a < 11);
+    const outside = boxes.filter(([, b]) => b.left < frame.left || b.right > frame.right || b.bottom > frame.bottom);
+    const overlapping = boxes.filter(([, a], i) => boxes.some(([, b], k) => k > i
+        && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3));  // a box has more height than its letters
+    return [...small, ...outside, ...overlapping].map(([text]) => text);
+})"""
+"""Returns the texts of charts that are smaller than 11 pixels of the screen, cut off, or overlap others."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_texts_of_a_chart_are_large_enough_and_apart(page: Page, server: Server, lengths: None, width: int):
+    page.set_viewport_size({"width": 1280 if width == 390 else 390, "height": 844})
+    page.goto(f"{server.address}#/watch/middle?with=long")
+    page.wait_for_selector("polyline.other-1", state="attached")
+    page.set_viewport_size({"width": width, "height": 844})  # a phone is turned
+    scale = "document.querySelector('svg.chart').getScreenCTM().a"
+    wait_for(lambda: abs(page.evaluate(scale) - 1) < 0.01)
+    assert page.locator("svg.chart text").count() >= 12
+    assert page.evaluate(TEXT_BOXES) == []
+    page.get_by_label("Log scale").check()
+    assert page.evaluate(TEXT_BOXES) == []
+    page.click("text=한국어")
+    page.wait_for_selector("svg.chart")
+    wait_for(lambda: abs(page.evaluate(scale) - 1) < 0.01)
+    assert page.evaluate(TEXT_BOXES) == []
+
+
 def test_the_film_is_saved(page: Page, server: Server):
     page.goto(f"{server.address}#/watch/one")
     with page.expect_download() as download:

@@ -7,7 +7,7 @@ import { t } from "./strings.js";
 const MAX_MOVE = 3; // ends of a direction's slider, in standard deviations of z
 const MAX_SLIDERS = 8;
 const MAX_IMAGES = 64; // in one request
-const MAX_SEED = 2 ** 31 - 1;
+export const MAX_SEED = 2 ** 31 - 1;
 const MAX_TRUNCATION = 2;
 const FRAMES_PER_STOP = 12;
 const FRAME_MS = 60;
@@ -28,24 +28,31 @@ export function h(tag, attributes = {}, ...children) {
 const clampMove = (move) => Math.max(-MAX_MOVE, Math.min(MAX_MOVE, move));
 const twoDecimals = (value) => value.toFixed(2);
 
+/** Return a number in the parameters of an address; without one that is allowed, the default. */
+function readNumber(params, name, [low, high], byDefault) {
+  const text = params.get(name)?.trim();
+  return text && Number(text) >= low && Number(text) <= high ? Number(text) : byDefault;
+}
+
+/** Return a whole number in the parameters of an address; without one that is allowed, the default. */
+export function readWholeNumber(params, name, limits, byDefault) {
+  const value = readNumber(params, name, limits, byDefault);
+  return Number.isInteger(value) ? value : byDefault;
+}
+
 /** Return the state that the address holds: seed, n, label (or "every"), truncation (0 is off), moves, chosen. */
-function parseState(params, generator) {
-  const numberParam = (name, low, high, byDefault) => {
-    const value = Number(params.get(name) ?? NaN);
-    return value >= low && value <= high ? value : byDefault;
-  };
+function parseState(params, { classes, directions }) {
   const listParam = (name) => (params.get(name) || "").split(",").filter(Boolean).map(Number);
   const moves = listParam("moves");
-  const label = params.get("label");
   return {
-    seed: Math.floor(numberParam("seed", 0, MAX_SEED, 0)),
-    n: Math.floor(numberParam("n", 1, MAX_IMAGES, 16)),
-    label: label !== null && Number(label) < generator.classes.length ? Number(label) : "every",
-    truncation: numberParam("truncation", 0, MAX_TRUNCATION, 0),
-    moves: generator.directions.slice(0, MAX_SLIDERS).map((_, k) => clampMove(moves[k] || 0)),
-    mix: numberParam("mix", 0, generator.classes.length - 1, ""),
-    share: numberParam("share", 0, 1, 0.5),
-    chosen: new Set(listParam("chosen").filter((i) => i >= 0 && i < MAX_IMAGES)),
+    seed: readWholeNumber(params, "seed", [0, MAX_SEED], 0),
+    n: readWholeNumber(params, "n", [1, MAX_IMAGES], 16),
+    label: readWholeNumber(params, "label", [0, classes.length - 1], "every"),
+    truncation: readNumber(params, "truncation", [0, MAX_TRUNCATION], 0),
+    moves: directions.slice(0, MAX_SLIDERS).map((_, k) => clampMove(moves[k] || 0)),
+    mix: readWholeNumber(params, "mix", [0, classes.length - 1], ""),
+    share: readNumber(params, "share", [0, 1], 0.5),
+    chosen: new Set(listParam("chosen").filter((i) => Number.isInteger(i) && i >= 0 && i < MAX_IMAGES)),
   };
 }
 
@@ -87,7 +94,7 @@ function makeSlider(name, value, [low, high], format, onInput) {
 }
 
 /** Make a field for a whole number; a number that is out of range is replaced by the last valid one. */
-function makeNumberField(name, value, [low, high], onChange) {
+export function makeNumberField(name, value, [low, high], onChange) {
   const input = h("input", { type: "number", min: low, max: high, value });
   let lastValid = value;
   input.addEventListener("change", () => {
@@ -130,6 +137,12 @@ function addPreviews({ row, input }) {
   track.append(input, ends[1]);
   row.classList.add("with-ends");
   return { update: (images) => ends.forEach((canvas, i) => paint(canvas, images[i])) };
+}
+
+/** Keep what gets the focus from being hidden under an element that stays in sight, in the styles of `container`. */
+export function leaveRoomBelow(element, container) {
+  const measure = () => container.style.setProperty("--covered", `${element.offsetHeight}px`);
+  new ResizeObserver(measure).observe(element);
 }
 
 export const isMotionReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -341,9 +354,9 @@ export function showPlayPage(root, engine, options = {}) {
   });
 
   const saveButtons = [
-    makeButton(t("savePng"), async () => downloadFile(await toPng(images), "digits.png")),
+    makeButton(t("savePng"), async () => downloadFile(await toPng(images), "samples.png")),
     makeButton(t("saveGif"), async () => downloadFile(toGif((await drawWalk())[0]), "walk.gif")),
-    makeButton(t("saveNpz"), () => downloadFile(toNpz(images, movedLatents(), labels(images.length)), "digits.npz")),
+    makeButton(t("saveNpz"), () => downloadFile(toNpz(images, movedLatents(), labels(images.length)), "samples.npz")),
   ];
 
   const row = (...children) => h("div", { class: "row" }, ...children);
@@ -379,6 +392,7 @@ export function showPlayPage(root, engine, options = {}) {
       ),
     ),
   );
+  leaveRoomBelow(grid, root);
   pad.moveMark(state.moves);
   redraw();
 }

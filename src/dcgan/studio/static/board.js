@@ -90,11 +90,18 @@ export function makeBoard(width, height, { background, getPen, onStroke }) {
     context.imageSmoothingEnabled = true;
   }
 
+  /** Show what is on another board of this size. */
+  function restore(other) {
+    clear();
+    context.drawImage(other.canvas, 0, 0);
+    isEmpty = other.isEmpty();
+  }
+
   canvas.addEventListener("pointerdown", drawStroke);
   canvas.addEventListener("pointermove", drawStroke);
   canvas.addEventListener("keydown", drawByKey);
   canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && showCursor());
   canvas.addEventListener("blur", () => (cursor.hidden = true));
   clear();
-  return { element, canvas, clear, showPicture, isEmpty: () => isEmpty };
+  return { element, canvas, clear, showPicture, restore, isEmpty: () => isEmpty };
 }

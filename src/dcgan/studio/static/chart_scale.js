@@ -34,6 +34,13 @@ export function logTicks(low, high) {
   return inside.length < MIN_TICKS ? niceTicks(low, high, 4) : inside;
 }
 
+/** Return the ticks whose pixels are at least `gap` apart, from the first one on. */
+export function keepApart(ticks, toPixel, gap) {
+  const kept = [];
+  for (const tick of ticks) if (!kept.length || Math.abs(toPixel(tick) - toPixel(kept.at(-1))) >= gap) kept.push(tick);
+  return kept;
+}
+
 /** Return a number as short text: 25k, 1.2M, 0.02, 3e-5. */
 export function formatTick(value) {
   const size = Math.abs(value);

@@ -1,14 +1,13 @@
 // The page Compare: two models draw from the same latents, and their figures stand beside each other with intervals.
 
 import { paint } from "./web/files.js";
-import { h } from "./web/play.js";
+import { h, makeNumberField, MAX_SEED, readWholeNumber } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson, RefusedError, serverEngine } from "./api.js";
 import { makeHelp } from "./help.js";
-import { listModels, makeSelect } from "./picker.js";
+import { listNames, makeSelect } from "./picker.js";
 
 const SAMPLES = 16;
-const MAX_SEED = 2 ** 31 - 1;
 const NO_FIGURES = { context: {}, metrics: [] };
 
 /** Draw the samples of two engines: from the latents of the first one, if both have latents of one length. */
@@ -77,31 +76,27 @@ function makeFigures(names, evaluations, shipped) {
 
 /** Make the choice of both models and of the seed. `onChange` gets the new address. */
 function makeChoice(models, names, seed, onChange) {
-  const selects = names.map((name) => makeSelect({ ...models }, name));
-  const seedInput = h("input", { type: "number", min: 0, max: MAX_SEED, value: seed });
-  const change = () => {
+  const selects = names.map((name) => makeSelect(models, name));
+  const change = (newSeed) => {
     const [left, right] = selects.map((select) => select.value);
-    onChange(`#/compare/${encodeURIComponent(left)}?${new URLSearchParams({ to: right, seed: Math.max(0, Math.floor(Number(seedInput.value))) })}`);
+    onChange(`#/compare/${encodeURIComponent(left)}?${new URLSearchParams({ to: right, seed: newSeed })}`);
   };
-  for (const input of [...selects, seedInput]) input.addEventListener("change", change);
+  for (const select of selects) select.addEventListener("change", () => change(seed));
+  const seedField = makeNumberField(t("seed"), seed, [0, MAX_SEED], change);
   const another = h("button", { type: "button" }, t("another"));
-  another.addEventListener("click", () => {
-    seedInput.value = Math.floor(Math.random() * 1e6);
-    change();
-  });
+  another.addEventListener("click", () => change(Math.floor(Math.random() * 1e6)));
   const makeField = (text, input) => h("label", { class: "field" }, h("span", {}, text), input);
-  const fields = [makeField(t("left_model"), selects[0]), makeField(t("right_model"), selects[1]), makeField(t("seed"), seedInput)];
-  return h("div", { class: "row" }, ...fields, another);
+  return h("div", { class: "row" }, makeField(t("left_model"), selects[0]), makeField(t("right_model"), selects[1]), seedField.row, another);
 }
 
-export async function comparePage(root, { name: requestedName, params, signal }) {
-  const models = await listModels(signal);
+export async function comparePage(root, address) {
+  const { name: requestedName, params, signal } = address;
+  const { models } = await listNames(address);
   const all = [...models.runs, ...models.shipped];
   const left = requestedName || all[0];
   const right = params.get("to") || all.find((name) => name !== left) || left;
   const names = [left, right];
-  for (const name of names) if (!all.includes(name)) models.runs.unshift(name); // the page says what became of it
-  const seed = Number(params.get("seed")) || 0;
+  const seed = readWholeNumber(params, "seed", [0, MAX_SEED], 0);
   const choice = makeChoice(models, names, seed, (address) => (location.hash = address));
   const body = h("div", {}, h("p", { role: "status" }, t("loading")));
   root.replaceChildren(h("h2", {}, t("compare")), choice, h("p", { class: "quiet" }, t("compareHow")), body);

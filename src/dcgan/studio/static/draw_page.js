@@ -12,6 +12,13 @@ import { pickModel } from "./picker.js";
 const STYLE_SAMPLES = 16; // samples whose borders say what the background is
 const PEN_SHARE = 1 / 13; // of the board
 
+/**
+ * What the visitor has drawn for a model, and what was found: another language, or another page and back, shows it again.
+ * The picture is of a file, in the model's size, and is not moved to the middle.
+ */
+let draft = { key: "", board: null, pen: {}, picture: null, isInverted: false, isSearching: false, inversion: null };
+const NOTHING_DRAWN = draft;
+
 /** Return the background [r, g, b] of what a model draws. */
 async function findBackground(engine) {
   const { classes } = engine.generator;
@@ -21,17 +28,18 @@ async function findBackground(engine) {
 }
 
 /** Make the fields for the pen: its color if the model draws in color, and its width. */
-function makePenFields(channels, background) {
+function makePenFields(channels, background, pen) {
   const contrast = drawing.isDark(background) ? [255, 255, 255] : [0, 0, 0];
-  const color = h("input", { type: "color", value: drawing.toHex(contrast) });
-  const width = h("input", { type: "range", min: 0.03, max: 0.3, step: 0.01, value: PEN_SHARE });
+  const color = h("input", { type: "color", value: pen.color || drawing.toHex(contrast) });
+  const width = h("input", { type: "range", min: 0.03, max: 0.3, step: 0.01, value: pen.width || PEN_SHARE });
   const makeField = (text, input) => h("label", { class: "field" }, h("span", {}, t(text)), input);
   const fields = [...(channels > 1 ? [makeField("penColor", color)] : []), makeField("penWidth", width)];
   return { element: h("div", { class: "row" }, ...fields), getPen: () => ({ color: color.value, width: Number(width.value) }) };
 }
 
-export async function drawPage(root, { name: requestedName, signal }) {
-  const picker = await pickModel(root, "draw", requestedName, signal);
+export async function drawPage(root, address) {
+  const { signal } = address;
+  const picker = await pickModel(root, "draw", address);
   if (!picker) return;
   const engine = await serverEngine(picker.name);
   const { shape, classes, fit } = engine.generator;
@@ -39,9 +47,12 @@ export async function drawPage(root, { name: requestedName, signal }) {
   const background = await findBackground(engine);
   if (signal.aborted) return;
   const isDigitLike = drawing.isDigitLike(shape, background);
-  const pen = makePenFields(channels, background);
-  let filePicture = null; // an uploaded picture in the model's size: it is not moved to the middle
-  const onStroke = () => filePicture && clear();
+  const key = `${picker.name} ${shape}`; // a run of the same name may have another model
+  const before = draft.key === key ? draft : NOTHING_DRAWN;
+  draft = { ...before, key };
+  const pen = makePenFields(channels, background, before.pen);
+  pen.element.addEventListener("input", () => (draft.pen = pen.getPen()));
+  const onStroke = () => draft.picture && clear();
   const board = makeBoard(width, height, { background: drawing.toCss(background), getPen: pen.getPen, onStroke });
   const nearest = h("canvas", { width, height, role: "img", "aria-label": t("nearest") });
   nearest.style.background = drawing.toCss(background); // shown until there is a picture
@@ -61,9 +72,11 @@ export async function drawPage(root, { name: requestedName, signal }) {
     let isInverted = false;
     try {
       const picture = drawing.fitPicture(await createImageBitmap(file), width, height, fit);
+      if (signal.aborted) return;
+      if (channels === 1) drawing.makeGray(picture);
       isInverted = channels === 1 && drawing.invertIfNeeded(picture, background);
       board.showPicture(picture);
-      filePicture = picture;
+      Object.assign(draft, { picture, isInverted });
     } catch {
       status.textContent = t("noPicture");
       return;
@@ -75,7 +88,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
   /** Clear the board and everything that belonged to what was drawn there. */
   function clear() {
     board.clear();
-    filePicture = null;
+    Object.assign(draft, { picture: null, isInverted: false });
     note.textContent = "";
     upload.value = "";
     clearResult();
@@ -83,6 +96,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
 
   function clearResult() {
     searchCount += 1;
+    Object.assign(draft, { inversion: null, isSearching: false });
     nearest.getContext("2d").clearRect(0, 0, width, height);
     status.textContent = "";
     playLink.hidden = true;
@@ -90,6 +104,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
   }
 
   function showInversion({ pixels, z, label, error }) {
+    draft.inversion = { pixels, z, label, error };
     const hasLabel = label !== null;
     paint(nearest, imageFromBytes(pixels, 0, shape));
     status.textContent = t("found", error.toFixed(1)) + (hasLabel ? ` ${t("ofClass", classes[label])}` : "");
@@ -101,7 +116,7 @@ export async function drawPage(root, { name: requestedName, signal }) {
 
   /** Return what is on the board in the model's size, as a canvas; null if it is empty. */
   function readInput() {
-    if (filePicture || board.isEmpty()) return filePicture;
+    if (draft.picture || board.isEmpty()) return draft.picture;
     return isDigitLike ? drawing.centerDrawing(board.canvas, width, height) : drawing.shrink(board.canvas, width, height);
   }
 
@@ -111,22 +126,32 @@ export async function drawPage(root, { name: requestedName, signal }) {
     const number = searchCount;
     if (!input) return void (status.textContent = t("drawFirst"));
     status.textContent = t("searching");
-    searchButton.disabled = true;
+    searchButton.disabled = draft.isSearching = true;
     try {
       const content = { pixels: drawing.readPixels(input, channels) };
       const inversion = await (await post(`models/${picker.name}/invert`, content)).json();
-      if (number === searchCount) showInversion(inversion);
+      if (isShown(number)) showInversion(inversion);
     } catch (error) {
-      if (number === searchCount) status.textContent = t("failed", error.message);
+      if (isShown(number)) status.textContent = t("failed", error.message);
     }
-    if (number === searchCount) searchButton.disabled = false;
+    if (isShown(number)) searchButton.disabled = draft.isSearching = false;
+  }
+
+  /** Return whether the answer to a search is one about what is on this page. */
+  const isShown = (number) => number === searchCount && !signal.aborted;
+
+  /** Show what the visitor has drawn before. A search that was not answered begins again. */
+  function restore() {
+    if (before.board) board.restore(before.board);
+    draft.board = board;
+    note.textContent = draft.isInverted ? t("inverted") : "";
+    if (draft.inversion) showInversion(draft.inversion);
+    else if (draft.isSearching) search();
   }
 
   const uploadField = h("label", { class: "field" }, h("span", {}, t("orFile")), upload);
   const buttons = h("div", { class: "row" }, searchButton, clearButton);
-  root.replaceChildren(
-    h("h2", {}, t("draw")),
-    picker.element,
+  picker.show(
     h("p", { class: "quiet" }, t(isDigitLike ? "drawHow" : "drawHowAny")),
     makeHelp("inversion"),
     h(
@@ -136,4 +161,5 @@ export async function drawPage(root, { name: requestedName, signal }) {
       h("figure", {}, nearest, h("figcaption", {}, status, playLink)),
     ),
   );
+  restore();
 }

@@ -91,6 +91,14 @@ export function fitPicture(bitmap, width, height, fit) {
   return canvas;
 }
 
+/** Make a picture gray, as a model that draws gray pictures gets it. */
+export function makeGray(canvas) {
+  const context = canvas.getContext("2d");
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data.fill(Math.round(luma(pixels.data.subarray(i, i + 3))), i, i + 3);
+  context.putImageData(pixels, 0, 0);
+}
+
 /** Invert a picture whose border is light where the model's is dark, or the other way. Returns whether it did. */
 export function invertIfNeeded(canvas, background) {
   const context = canvas.getContext("2d");

@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { buildFigures } from "./figures.js";
 import { renderMarkdown } from "./markdown.js";
+import { topics } from "./topics.js";
 
 const NAME = /^[\w-]+$/;
 
@@ -33,9 +34,13 @@ export async function lessonPage(root, { name: requestedName, signal }) {
   if (signal.aborted) return;
   const back = h("p", {}, h("a", { href: "#/learn", class: "standalone" }, t("learn")));
   if (text === null) {
-    root.replaceChildren(h("h2", {}, t("learn")), h("p", {}, t("lessonMissing"), " ", h("code", {}, lessonFile(name))), back);
+    const isPage = topics().some(({ page }) => page === name) && !(await hasLessons(signal)); // it is elsewhere
+    const line = isPage ? [t("lessonMissing"), " ", h("code", {}, lessonFile(name))] : [t("lessonUnknown")];
+    root.replaceChildren(h("h2", {}, t("learn")), h("p", {}, ...line), back);
     return;
   }
-  root.replaceChildren(back, h("article", { class: "lesson" }, ...renderMarkdown(text, LINKS)));
+  const article = h("article", { class: "lesson" }, ...renderMarkdown(text, LINKS));
+  root.replaceChildren(back, article);
+  document.title = `${article.querySelector("h2").textContent} · dcgan studio`;
   await buildFigures(root, signal);
 }

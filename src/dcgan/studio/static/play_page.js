@@ -1,7 +1,6 @@
 // The page Play: a model's latent space, drawn by the server.
 
 import { h, showPlayPage } from "./web/play.js";
-import { t } from "./web/strings.js";
 import { serverEngine } from "./api.js";
 import { makeFavourites } from "./favourites.js";
 import { makeHelp } from "./help.js";
@@ -9,19 +8,23 @@ import { makeOpinion } from "./opinion.js";
 import { pickModel } from "./picker.js";
 import { makeStyles } from "./styles_panel.js";
 
+const MAX_COORDINATE = 100; // of a latent that the server draws
+
 /** Return the latent that the page Draw put into the address, or null if there is none that fits the model. */
 function parseStart(text, z_dim) {
-  const start = text ? text.split(",").map(Number) : [];
-  return start.length === z_dim && start.every(Number.isFinite) ? start : null;
+  const parts = text ? text.split(",") : [];
+  const isCoordinate = (part) => part.trim() !== "" && Math.abs(Number(part)) <= MAX_COORDINATE;
+  return parts.length === z_dim && parts.every(isCoordinate) ? parts.map(Number) : null;
 }
 
-export async function playPage(root, { name: requestedName, params, signal }) {
-  const picker = await pickModel(root, "play", requestedName, signal);
+export async function playPage(root, address) {
+  const { params, signal } = address;
+  const picker = await pickModel(root, "play", address);
   if (!picker) return;
   const container = h("div");
-  root.replaceChildren(h("h2", {}, t("play")), picker.element, makeHelp("latents", "truncation"), container);
   const engine = await serverEngine(picker.name);
   if (signal.aborted) return;
+  picker.show(makeHelp("latents", "truncation"), container);
   const startText = params.get("from");
   const onState = (state) => {
     if (startText) state.set("from", startText);

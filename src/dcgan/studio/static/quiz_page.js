@@ -1,6 +1,6 @@
 // The page "Real or fake?": the visitor guesses of some pictures, twenty as a rule, which ones are real.
 
-import { h } from "./web/play.js";
+import { h, leaveRoomBelow, MAX_SEED, readWholeNumber } from "./web/play.js";
 import { paint } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { getJson, imageFromBytes } from "./api.js";
@@ -53,10 +53,11 @@ function revealItem(item, guess, isReal) {
   item.lastChild.replaceChildren(h("strong", {}, `${isRight ? "✓" : "✗"} ${t(isReal ? "real" : "fake")}`));
 }
 
-export async function quizPage(root, { name: requestedName, params, signal }) {
-  const picker = await pickModel(root, "quiz", requestedName, signal);
+export async function quizPage(root, address) {
+  const { params, signal } = address;
+  const picker = await pickModel(root, "quiz", address);
   if (!picker) return;
-  const seed = Number(params.get("seed")) || Math.floor(Math.random() * 1e6) + 1;
+  const seed = readWholeNumber(params, "seed", [0, MAX_SEED], Math.floor(Math.random() * 1e6) + 1);
   const quiz = await getJson(`models/${picker.name}/quiz`, `?seed=${seed}`, signal);
   const letters = params.get(GUESSES_PARAM) || "";
   const guesses = quiz.is_real.map((_, i) => LETTERS[letters[i]] ?? null);
@@ -88,13 +89,8 @@ export async function quizPage(root, { name: requestedName, params, signal }) {
   const status = h("p", { role: "status", class: "result" });
   const nextButton = h("button", { type: "button" }, t("quizAgain"));
   nextButton.addEventListener("click", () => (location.hash = pageUrl(`seed=${seed + 1}`)));
-  root.replaceChildren(
-    h("h2", {}, t("quiz")),
-    picker.element,
-    h("p", { class: "quiet" }, t("quizHow")),
-    makeHelp("quiz"),
-    h("div", { class: "row score" }, status, nextButton),
-    items,
-  );
+  const score = h("div", { class: "row score" }, status, nextButton);
+  picker.show(h("p", { class: "quiet" }, t("quizHow")), makeHelp("quiz"), score, items);
+  leaveRoomBelow(score, root);
   update();
 }

@@ -23,7 +23,10 @@ const TEXT_PAGES = ["learn", "lesson"]; // the name in their address is no run a
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const skipLink = document.getElementById("skip");
+const languageButton = h("button", { type: "button", onclick: switchLanguage });
 let visit = new AbortController();
+
+document.getElementById("tools").append(languageButton);
 
 function decodeName(text) {
   try {
@@ -39,9 +42,7 @@ function parseAddress() {
   return { page: page in PAGES ? page : "runs", name: decodeName(name), params: new URLSearchParams(query) };
 }
 
-function showFrame({ page, name }) {
-  nav.setAttribute("aria-label", t("pages"));
-  skipLink.textContent = t("skip");
+function showLinks({ page, name }) {
   const makeLink = (linkedPage) => {
     const keepsName = name && !["runs", "learn"].includes(linkedPage) && !TEXT_PAGES.includes(page);
     const suffix = keepsName ? `/${encodeURIComponent(name)}` : "";
@@ -49,13 +50,46 @@ function showFrame({ page, name }) {
     return h("a", { href: `#/${linkedPage}${suffix}`, "aria-current": isCurrent }, t(linkedPage));
   };
   nav.replaceChildren(...Object.keys(LINKED_PAGES).map(makeLink));
-  const languageButton = h("button", { type: "button" }, t("language"));
-  languageButton.addEventListener("click", () => {
-    document.documentElement.lang = document.documentElement.lang === "ko" ? "en" : "ko";
-    setLanguage(document.documentElement.lang);
-    showPage();
-  });
-  document.getElementById("tools").replaceChildren(languageButton);
+}
+
+function showFrame(address) {
+  nav.setAttribute("aria-label", t("pages"));
+  skipLink.textContent = t("skip");
+  languageButton.textContent = t("language");
+  showLinks(address);
+}
+
+async function switchLanguage() {
+  const place = readPlace();
+  document.documentElement.lang = document.documentElement.lang === "ko" ? "en" : "ko";
+  setLanguage(document.documentElement.lang);
+  await showPage();
+  goToPlace(place);
+}
+
+/** Return the tops of the headings of the page, and its end, in pixels from the top of the window. */
+function readTops() {
+  const headings = [...main.querySelectorAll("h2, h3, h4")];
+  return [...headings, document.documentElement].map((e, i) => e.getBoundingClientRect()[i < headings.length ? "top" : "bottom"]);
+}
+
+/** Return between which headings the page is scrolled to, and how far: both languages have the same headings. */
+function readPlace() {
+  const tops = readTops();
+  const index = tops.findLastIndex((top) => top <= 0);
+  return { index, count: tops.length, share: index < 0 ? 0 : -tops[index] / (tops[index + 1] - tops[index]) };
+}
+
+function goToPlace({ index, count, share }) {
+  const tops = readTops();
+  if (index >= 0 && tops.length === count) scrollBy(0, tops[index] + share * (tops[index + 1] - tops[index]));
+}
+
+/** Say what went wrong below the heading of the page and its choice of a model, with which the visitor can go on. */
+function showFailure(root, page, error) {
+  for (const element of [...root.children]) if (!element.matches("h2, .picker")) element.remove();
+  if (!root.children.length) root.append(h("h2", {}, t(page)));
+  root.append(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
 }
 
 async function showPage() {
@@ -67,11 +101,11 @@ async function showPage() {
   document.title = `${t(address.page)} · dcgan studio`;
   const root = h("div", {}, h("p", { role: "status" }, t("loading")));
   main.replaceChildren(root);
+  const forgetName = () => showLinks({ ...address, name: "" }); // nothing has this name
   try {
-    await PAGES[address.page](root, { ...address, signal });
+    await PAGES[address.page](root, { ...address, signal, forgetName });
   } catch (error) {
-    if (signal.aborted) return;
-    root.replaceChildren(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
+    if (!signal.aborted) showFailure(root, address.page, error);
   }
 }
 

@@ -64,8 +64,9 @@ function makeRunPanels(root, runName, refresh, overlay) {
   return { element: h("div", { class: "watch" }, left, right), update, isWaiting: notifier.isWaiting };
 }
 
-export async function watchPage(root, { name: requestedName, params, signal }) {
-  const picker = await pickRun(root, "watch", requestedName, signal);
+export async function watchPage(root, address) {
+  const { params, signal } = address;
+  const picker = await pickRun(root, "watch", address);
   if (!picker || signal.aborted) return;
   let refresh = () => {};
   const panels = makeRunPanels(root, picker.name, () => refresh(), {
@@ -96,7 +97,7 @@ export async function watchPage(root, { name: requestedName, params, signal }) {
     return isGone;
   }
 
-  root.replaceChildren(h("h2", {}, t("watch")), picker.element, notice, panels.element);
+  picker.show(notice, panels.element);
   const isWaiting = panels.isWaiting;
   refresh = poll(`runs/${picker.name}`, { intervalMs: REFRESH_INTERVAL_MS, signal, onContent, onError, isWaiting });
 }
