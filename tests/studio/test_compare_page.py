@@ -52,6 +52,20 @@ def test_two_models_draw_from_the_same_latents_and_figures_have_intervals(page: 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_run_without_figures_names_the_command_that_measures_them(
+    page: Page, server: Server, finished_run: RunFolder
+):
+    for name in ("new", "it's new"):
+        shutil.copytree(finished_run.path, server.runs / name)
+    page.goto(f"{server.address}#/compare/new?to=it's%20new")
+    commands = page.locator("main code")
+    commands.nth(1).wait_for()
+    assert commands.all_inner_texts() == ["dcgan evaluate RUNS/new", "dcgan evaluate 'RUNS/it'\\''s new'"]
+    assert "RUNS is the folder of runs" in page.inner_text("main section >> nth=-1")
+    for name in ("new", "it's new"):
+        shutil.rmtree(server.runs / name)
+
+
 def test_each_curve_says_what_it_is_and_leads_to_the_page_learn(page: Page, server: Server):
     page.goto(f"{server.address}#/watch/one")
     page.wait_for_selector("svg.chart")

@@ -90,6 +90,25 @@ def test_styles_of_the_chosen_samples_are_mixed(page: Page, server: Server):
     assert page.locator("text=Mix styles").count() == 0
 
 
+def test_panels_say_when_they_take_only_the_first_of_the_samples(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/styled?n=9&chosen=0,1,2,3,4,5,6,7")
+    page.click("button:text-is('Mix the chosen samples'):enabled")
+    page.wait_for_selector("text=Only the first 6 of the 8 samples are used.")
+    assert page.locator(".styles canvas").count() == 36
+    page.goto(f"{server.address}#/play/small?n=20")
+    page.click("text=Ask it about these samples")
+    page.wait_for_selector("text=Only the first 16 of the 20 samples are used.")
+
+
+def test_files_are_named_after_what_they_hold_and_one_is_no_plural(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/styled?n=1")
+    page.wait_for_selector("text=1 picture in")
+    for button, name in (("Save PNG", "samples.png"), ("Save .npz", "samples.npz")):
+        with page.expect_download() as download:
+            page.click(f".row button:text-is('{button}') >> nth=0")
+        assert download.value.suggested_filename == name
+
+
 def test_classes_are_mixed_and_the_address_says_so(page: Page, server: Server):
     page.goto(f"{server.address}#/play/mnist-cgan?n=4&label=3")
     page.wait_for_selector("[data-drawn]")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from dcgan.presets import PRESET_DESCRIPTIONS
 from tests.conftest import make_picture_folder
 from tests.studio.conftest import Server, wait_for
 
@@ -30,7 +31,7 @@ def test_a_chosen_folder_is_looked_at_and_the_advice_is_used_in_two_languages(pa
     page.click("button:has-text('Use this folder (31 pictures in it)')")
     page.wait_for_selector(".check >> text=Looking at the data")
     page.wait_for_selector("[data-check=done]")
-    assert page.inner_text(".check dt:text-is('Broken') + dd") == "1 files cannot be read"
+    assert page.inner_text(".check dt:text-is('Broken') + dd") == "1 file cannot be read"
     assert "broken.png" in page.inner_text(".check ul.bad")
     assert re.search(r"[\d.]+ min for the whole training", page.inner_text(".check dt:text-is('Takes') + dd"))
     assert page.evaluate("document.querySelector('.sheet').naturalWidth") > 100
@@ -46,6 +47,26 @@ def test_a_chosen_folder_is_looked_at_and_the_advice_is_used_in_two_languages(pa
     page.go_back()
     page.wait_for_selector("[data-check=done]")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_presets_and_refusals_are_in_the_language_of_the_page(page: Page, server: Server):
+    page.goto(server.address)
+    page.click("text=한국어")
+    page.wait_for_selector("form legend:text-is('학습 시작')")
+    select, line = page.locator("form select"), page.locator("form p.quiet").last
+    for name in PRESET_DESCRIPTIONS:
+        select.select_option(name)
+        shown = line.inner_text()
+        assert re.search("[가-힣]", shown), name
+        assert page.locator(f"form option[value={name}]").get_attribute("title") == shown
+    page.fill("form input[type=text]", "/etc")
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status]:has-text('스튜디오가')")
+    assert page.locator("form [role=status] [lang=en]").count() == 0
+    page.route("**/api/runs", lambda route: route.fulfill(status=400, json={"detail": "nobody has translated this"}))
+    page.fill("form input[type=text]", "mnist")
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status] [lang=en]:text-is('nobody has translated this')")
 
 
 def test_data_that_cannot_be_used_say_why_at_once(page: Page, server: Server):

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from dcgan.metrics.results import METRIC_TITLES
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
 from dcgan.run.log import EARLY_EVENT, LogEntry
+from dcgan.studio import manage
 from dcgan.training import health
 from dcgan.training.health import Diagnosis
 from dcgan.training.recovery import FAULTS
@@ -221,7 +223,63 @@ def test_the_measured_quality_is_drawn_above_its_floor(page: Page, server: Serve
     )
     page.click("text=한국어")
     page.wait_for_selector("svg text:text-is('바닥값: 진짜끼리')")
+    page.wait_for_selector(".chart-box h3:text-is('학습 중 품질: 커널 거리(KID) (lite2, train)')")
+    korean = page.locator(".chart-box", has_text="커널 거리")
+    assert korean.locator(".legend").inner_text() == "커널 거리(KID) 0.3333"
+    assert "kernel" not in korean.locator("svg").get_attribute("aria-label")
     shutil.rmtree(run.path)
+
+
+def test_what_is_refused_is_said_in_korean(page: Page, server: Server, finished_run: RunFolder):
+    shutil.copytree(finished_run.path, server.runs / "play")  # this is also a text of the pages
+    page.goto(f"{server.address}#/watch/one")
+    page.click("text=한국어")
+    page.wait_for_selector("summary:text('메모')")
+    page.click("summary:text('메모')")
+    status = page.locator(".manage [role=status]")
+    for name, text in (
+        ("a/b", "이름은 글자, 숫자, . _ + - 로 80자까지이고 글자나 숫자로 시작합니다"),
+        ("play", "play(이)라는 이름이 이미 있습니다"),
+        ("", "이름을 적으세요"),
+    ):
+        page.fill(".manage input", name)
+        page.click("button:text-is('이름 변경')")
+        wait_for(lambda text=text: status.inner_text() == text)
+    page.fill("input[type=number]", "0")
+    page.click("button:text-is('이어서')")
+    page.wait_for_selector("text=분은 0보다 커야 합니다")
+    shutil.rmtree(server.runs / "play")
+
+
+REFUSALS = {
+    "there is no run 'x'": "run 'x'이(가) 없습니다",
+    "small is running: stop it first": "small은(는) 학습 중입니다. 먼저 멈추세요",
+    "2 trainings are running: stop one first": "학습 2개가 진행 중입니다. 먼저 하나를 멈추세요",
+    "an .mp4 needs the package av: pip install 'av>=1'; or write a .gif or a .webp": "pip install 'av>=1'",
+    "the studio may not read '/etc': start it with --data-root FOLDER to allow the data in a folder": "'/etc'을(를)",
+    "small has trained for 5.2 minutes already: give more than that, the minutes count from the run's start": "5.2분",
+}
+
+
+def test_refusals_and_titles_have_a_korean_text_with_the_same_values(page: Page, server: Server):
+    manage_source = Path(manage.__file__).read_text(encoding="utf-8")
+    raised = re.findall(r'raise UserError\(\s*f?"(.+)"\s*\)', manage_source)
+    assert len(raised) >= 4
+    sentences = [*REFUSALS, *(re.sub(r"\{[^}]+\}", "80", text) for text in raised)]
+    sentences += [title for title in METRIC_TITLES.values() if len(title.split()) > 2]
+    page.goto(f"{server.address}#/learn")
+    page.wait_for_selector("[data-figures]")
+    translate = """async (texts) => {
+        const { translateText } = await import('/server_texts.js');
+        const inEnglish = texts.map(translateText);
+        document.documentElement.lang = 'ko';
+        return [inEnglish, texts.map(translateText)];
+    }"""
+    english, korean = page.evaluate(translate, sentences)
+    assert english == sentences
+    for sentence, translated in zip(sentences, korean, strict=True):
+        assert re.search("[가-힣]", translated), sentence
+        assert REFUSALS.get(sentence, "") in translated
 
 
 ALL_CLASSES, ONE_CLASS = {"classes": [8] * 8}, {"classes": [64] + [0] * 7}

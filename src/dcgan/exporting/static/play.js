@@ -2,7 +2,7 @@
 
 import { moveLatent, walkLatents } from "./latents.js";
 import { downloadFile, paint, toGif, toNpz, toPng } from "./files.js";
-import { t } from "./strings.js";
+import { t, tNodes } from "./strings.js";
 
 const MAX_MOVE = 3; // ends of a direction's slider, in standard deviations of z
 const MAX_SLIDERS = 8;
@@ -194,7 +194,7 @@ export function showPlayPage(root, engine, options = {}) {
       await updatePreviews();
       root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
     } catch (error) {
-      status.textContent = t("failed", error.message);
+      status.replaceChildren(...tNodes("failed", error.message));
     }
   });
 

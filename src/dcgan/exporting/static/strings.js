@@ -22,7 +22,7 @@ const TEXTS = {
   sampleOf: ["Sample {0}, class {1}", "샘플 {0}, 클래스 {1}"],
   choose: ["Choose two or more samples to walk between them.", "샘플을 둘 이상 고르면 그 사이를 걸어갑니다."],
   walk: ["Walk between the chosen", "고른 샘플 사이 걷기"],
-  walkShown: ["A walk between {0} samples", "샘플 {0}개 사이의 걷기"],
+  walkShown: ["A walk between {0} {0:sample|samples}", "샘플 {0}개 사이의 걷기"],
   walkPosition: ["Position in the walk", "걷기의 위치"],
   mixWith: ["Mix with class", "섞을 클래스"],
   mixNone: ["none", "없음"],
@@ -31,7 +31,7 @@ const TEXTS = {
   savePng: ["Save PNG", "PNG 저장"],
   saveGif: ["Save GIF", "GIF 저장"],
   saveNpz: ["Save .npz", ".npz 저장"],
-  drawnIn: ["{0} pictures in {1} ms", "이미지 {0}장, {1} ms"],
+  drawnIn: ["{0} {0:picture|pictures} in {1} ms", "이미지 {0}장, {1} ms"],
   pages: ["Pages", "페이지"],
   runs: ["Runs", "run"],
   watch: ["Watch", "지켜보기"],
@@ -75,10 +75,10 @@ const TEXTS = {
   steps: ["Steps", "스텝"],
   step: ["Step", "스텝"],
   images: ["Images seen", "본 이미지"],
-  imagesSeen: ["{0} images", "이미지 {0}장"],
+  imagesSeen: ["{0} {0:image|images}", "이미지 {0}장"],
   trained: ["Training time", "학습 시간"],
   speed: ["Speed", "속도"],
-  imagesASecond: ["{0} images/s", "초당 {0}장"],
+  imagesASecond: ["{0} {0:image|images}/s", "초당 {0}장"],
   left: ["Time left", "남은 시간"],
   seconds: ["{0} s", "{0}초"],
   minutes: ["{0} min", "{0}분"],
@@ -128,7 +128,7 @@ const TEXTS = {
   pictureNo: ["Picture {0}", "이미지 {0}"],
   quizHow: ["Some of these pictures are real, the others are generated. Which ones are real?", "어떤 이미지는 진짜이고 어떤 이미지는 만들어졌습니다. 어느 것일까요?"],
   quizLeft: ["{0} left to guess", "{0}장 남음"],
-  quizScore: ["You were right {0} times of {1} (95% interval {2} to {3}).", "{1}번 중 {0}번 맞혔습니다 (95% 구간 {2}–{3})."],
+  quizScore: ["You were right {0} {0:time|times} of {1} (95% interval {2} to {3}).", "{1}번 중 {0}번 맞혔습니다 (95% 구간 {2}–{3})."],
   quizCritic: ["The discriminator: {0} of {1}.", "판별자: {1}번 중 {0}번."],
   quizAgain: ["Other pictures", "다른 이미지로"],
   moveOn: ["from your drawing", "내가 그린 이미지에서"],
@@ -167,10 +167,23 @@ export function addTexts(texts) {
 /** Return the one of [English, Korean] that is in the language of the page. */
 export const currentText = (texts) => texts[LANGUAGES.indexOf(document.documentElement.lang === "ko" ? "ko" : "en")];
 
-/** Return the text for `key` in the language of the page. */
+/** Return the text for `key` in the language of the page. `{0:file|files}` is the first word if value 0 is 1. */
 export function t(key, ...values) {
-  const text = currentText(TEXTS[key]);
-  return text.replace(/\{(\d)\}/g, (_, i) => values[i]);
+  const fill = (_, i, one, many) => (one === undefined ? values[i] : String(values[i]) === "1" ? one : many);
+  return currentText(TEXTS[key]).replace(/\{(\d)(?::([^|{}]*)\|([^|{}]*))?\}/g, fill);
+}
+
+/** Return a sentence; one that has stayed English on a Korean page as an element that tells screen readers so. */
+export function markedText(text) {
+  const isEnglish = /[a-z].*\s/i.test(text) && !/[가-힣]/.test(text);
+  if (!isEnglish || document.documentElement.lang !== "ko") return text;
+  return Object.assign(document.createElement("span"), { lang: "en", textContent: text });
+}
+
+/** Return the nodes of the text for `key`, whose values are sentences that may have stayed English. */
+export function tNodes(key, ...values) {
+  const parts = t(key, ...values.map((_, i) => `\n${i}\n`)).split("\n"); // no text has more than one line
+  return parts.map((part, k) => (k % 2 ? markedText(values[Number(part)]) : part));
 }
 
 /** Return what a text of the server, which is in English, is called in the language of the page. */

@@ -1,5 +1,7 @@
 // Requests to the studio's server.
 
+import { translateText } from "./server_texts.js";
+
 /** Return the URL of a route, whose parts are separated by `/`. */
 export const apiUrl = (route) => `api/${route.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -15,7 +17,7 @@ export class RefusedError extends Error {
 export async function checkResponse(response) {
   if (response.ok) return response;
   const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new RefusedError(response.status, detail);
+  throw new RefusedError(response.status, translateText(String(detail)));
 }
 
 export const getJson = async (route, query = "", signal = undefined) =>

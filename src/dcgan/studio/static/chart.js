@@ -115,7 +115,7 @@ export function makeChart() {
     const xs = allImages();
     const at = chosenImages === null ? null : xs[nearestIndex(xs, chosenImages)];
     const spans = styledCurves().map(({ name, points, style }) =>
-      h("span", { class: style }, h("i"), `${name} ${valueText(points, at)}`),
+      h("span", { class: style }, h("i"), `${translateText(name)} ${valueText(points, at)}`),
     );
     if (at !== null) {
       const x = scales.toX(at);
@@ -138,8 +138,8 @@ export function makeChart() {
       help = makeHelp(content.key);
       element.append(help);
     }
-    title.textContent = TITLES[content.key] ? t(TITLES[content.key], content.title) : content.title;
-    const names = content.curves.map(({ name, points }) => `${name} ${points.at(-1)[1].toFixed(3)}`);
+    title.textContent = TITLES[content.key] ? t(TITLES[content.key], translateText(content.title)) : translateText(content.title);
+    const names = content.curves.map(({ name, points }) => `${translateText(name)} ${points.at(-1)[1].toFixed(3)}`);
     const { reference } = content;
     const label = [`${title.textContent}: ${names.join(", ")}`, ...(reference ? [translateText(reference.name)] : [])];
     plot.setAttribute("aria-label", label.join("; "));

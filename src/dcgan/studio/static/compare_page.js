@@ -6,6 +6,7 @@ import { t } from "./web/strings.js";
 import { getJson, RefusedError, serverEngine } from "./api.js";
 import { makeHelp } from "./help.js";
 import { listNames, makeSelect } from "./picker.js";
+import { serverText, withServerTexts } from "./server_texts.js";
 
 const SAMPLES = 16;
 const NO_FIGURES = { context: {}, metrics: [] };
@@ -40,7 +41,12 @@ function verdict(left, right) {
   return t(left.low > right.high || right.low > left.high ? "intervalsApart" : "intervalsOverlap");
 }
 
-const describeContext = ({ context }) => Object.entries(context).map(([key, value]) => `${key} ${value}`).join(", ");
+const CONTEXT_TEXTS = { features: "contextFeatures", split: "contextSplit", n: "contextSamples", reference: "contextReference" };
+const contextName = (key) => (CONTEXT_TEXTS[key] ? t(CONTEXT_TEXTS[key]) : key);
+const describeContext = ({ context }) => Object.entries(context).map(([key, value]) => `${contextName(key)} ${value}`).join(", ");
+
+/** Return the command that measures the figures of a run: a shell takes a name with other characters in quotes only. */
+const evaluateCommand = (name) => `dcgan evaluate ${/^[\p{L}\p{N}_.+-]+$/u.test(name) ? `RUNS/${name}` : `'RUNS/${name.replaceAll("'", "'\\''")}'`}`;
 
 /** Return the figures of a run. */
 async function readEvaluation(name, signal) {
@@ -55,8 +61,9 @@ async function readEvaluation(name, signal) {
 /** Make the table of the figures. Models that are `shipped` with the package have none here. */
 function makeFigures(names, evaluations, shipped) {
   const missing = names.filter((_, i) => !evaluations[i].metrics.length);
-  const describe = (name) => t(shipped.includes(name) ? "shippedFigures" : "notEvaluated", name);
-  const notes = [...new Set(missing)].map((name) => h("p", { class: "quiet" }, describe(name)));
+  const describe = (name) =>
+    shipped.includes(name) ? [t("shippedFigures", name)] : [t("notEvaluated", name), " ", h("code", {}, evaluateCommand(name))];
+  const notes = [...new Set(missing)].map((name) => h("p", { class: "quiet" }, ...describe(name)));
   if (missing.length === names.length) return notes;
   const contexts = evaluations.map(describeContext);
   if (!missing.length && contexts[0] !== contexts[1])
@@ -66,7 +73,7 @@ function makeFigures(names, evaluations, shipped) {
     const [left, right] = evaluations.map(({ metrics }) => metrics.find((row) => row.key === key));
     const { title, floor } = left || right;
     const cells = [formatInterval(left), formatInterval(right), floor === null ? "–" : format(floor), verdict(left, right)];
-    return h("tr", {}, h("th", { scope: "row" }, title), ...cells.map((text) => h("td", {}, text)));
+    return h("tr", {}, h("th", { scope: "row" }, serverText(title)), ...cells.map((text) => h("td", {}, text)));
   });
   const titles = [t("figure"), ...names, t("floor"), t("figureHead")];
   const head = h("tr", {}, ...titles.map((text) => h("th", { scope: "col" }, text)));
@@ -117,6 +124,6 @@ export async function comparePage(root, address) {
     body.replaceChildren(h("p", { role: "status", class: "quiet" }, text), columns, figures);
     root.dataset.compared = String(seed);
   } catch (error) {
-    if (!signal.aborted) body.replaceChildren(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
+    if (!signal.aborted) body.replaceChildren(h("p", { class: "bad", role: "alert" }, ...withServerTexts("failed", error.message)));
   }
 }

@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson } from "./api.js";
 import { makeChart } from "./chart.js";
+import { translateText } from "./server_texts.js";
 
 const MAX_OTHERS = 3;
 
@@ -12,7 +13,7 @@ function otherCurves(others, key) {
   return others.flatMap(({ name, charts }, i) => {
     const chart = charts.find((chart) => chart.key === key);
     const drawable = chart ? chart.curves.filter(({ points }) => points.length) : [];
-    return drawable.map((curve, k) => ({ ...curve, name: `${name}: ${curve.name}`, style: `other-${i + 1}${k ? " dashed" : ""}` }));
+    return drawable.map((curve, k) => ({ ...curve, name: `${name}: ${translateText(curve.name)}`, style: `other-${i + 1}${k ? " dashed" : ""}` }));
   });
 }
 

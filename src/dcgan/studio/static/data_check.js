@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { apiUrl, getJson, post } from "./api.js";
 import { makeDescriptionList } from "./run_view.js";
+import { withServerTexts } from "./server_texts.js";
 
 const POLL_INTERVAL_MS = 500;
 const MAX_LISTED = 10;
@@ -68,7 +69,7 @@ export function makeDataCheck(signal, onAdvice) {
     element.hidden = false;
     const { state, error, report } = last.answer;
     status.className = state === "failed" ? "bad" : "quiet";
-    status.textContent = state === "failed" ? t("checkFailed", error) : "";
+    status.replaceChildren(...(state === "failed" ? withServerTexts("checkFailed", error) : []));
     status.hidden = state === "done";
     result.replaceChildren(...(report ? [makeReport(last, onAdvice)] : []));
     element.dataset.check = state;

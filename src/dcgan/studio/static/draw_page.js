@@ -8,6 +8,7 @@ import { makeBoard } from "./board.js";
 import * as drawing from "./drawing.js";
 import { makeHelp } from "./help.js";
 import { pickModel } from "./picker.js";
+import { withServerTexts } from "./server_texts.js";
 
 const STYLE_SAMPLES = 16; // samples whose borders say what the background is
 const PEN_SHARE = 1 / 13; // of the board
@@ -132,7 +133,7 @@ export async function drawPage(root, address) {
       const inversion = await (await post(`models/${picker.name}/invert`, content)).json();
       if (isShown(number)) showInversion(inversion);
     } catch (error) {
-      if (isShown(number)) status.textContent = t("failed", error.message);
+      if (isShown(number)) status.replaceChildren(...withServerTexts("failed", error.message));
     }
     if (isShown(number)) searchButton.disabled = draft.isSearching = false;
   }

@@ -4,6 +4,7 @@ import { downloadFile, paint, toGif, toNpz, toPng } from "./web/files.js";
 import { walkLatents } from "./web/latents.js";
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
+import { withServerTexts } from "./server_texts.js";
 
 const MAX_FAVOURITES = 64; // pictures in one request
 const FRAMES_PER_STOP = 12;
@@ -58,7 +59,7 @@ export function makeFavourites(name, engine, shown) {
     try {
       images = favourites.length ? await drawAll(favourites) : [];
     } catch (error) {
-      return void (status.textContent = t("failed", error.message));
+      return status.replaceChildren(...withServerTexts("failed", error.message));
     }
     status.textContent = favourites.length ? "" : t("keepHow");
     list.replaceChildren(...images.map(makeItem));

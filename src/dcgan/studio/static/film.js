@@ -3,6 +3,7 @@
 import { downloadFile } from "./web/files.js";
 import { t } from "./web/strings.js";
 import { apiUrl, checkResponse } from "./api.js";
+import { serverText } from "./server_texts.js";
 
 /** Save the film of a run as a .gif or an .mp4; `status` says what comes of it. */
 export async function downloadFilm(runName, kind, status) {
@@ -12,6 +13,7 @@ export async function downloadFilm(runName, kind, status) {
     downloadFile(await response.blob(), `${runName}.${kind}`);
     status.textContent = "";
   } catch (error) {
-    [status.className, status.textContent] = ["bad", error.message];
+    status.className = "bad";
+    status.replaceChildren(serverText(error.message));
   }
 }

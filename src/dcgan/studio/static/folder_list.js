@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson } from "./api.js";
+import { serverText } from "./server_texts.js";
 
 /** Make the list, closed at first. `onChoose` gets what the server calls the chosen data. */
 export function makeFolderList(onChoose) {
@@ -39,7 +40,7 @@ export function makeFolderList(onChoose) {
         ...makeSets(sets),
       );
     } catch (error) {
-      list.replaceChildren(h("p", { class: "bad", role: "alert" }, error.message));
+      list.replaceChildren(h("p", { class: "bad", role: "alert" }, serverText(error.message)));
     }
   }
 

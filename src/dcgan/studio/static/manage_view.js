@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { post } from "./api.js";
+import { serverText } from "./server_texts.js";
 
 const MAX_NOTE_CHARS = 2000;
 
@@ -24,7 +25,8 @@ export function makeManageForm(name, { onRenamed, onDeleted }) {
       status.textContent = t("changed");
       onDone();
     } catch (error) {
-      [status.className, status.textContent] = ["bad", error.message];
+      status.className = "bad";
+      status.replaceChildren(serverText(error.message));
     }
   }
 

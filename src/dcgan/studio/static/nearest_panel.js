@@ -5,6 +5,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson, imageFromBytes } from "./api.js";
 import { makeHelp } from "./help.js";
+import { serverText } from "./server_texts.js";
 
 function makePair({ shape, samples, nearest, distances }, i) {
   const text = t("nearestPair", i + 1, distances[i]);
@@ -27,7 +28,8 @@ export function makeNearestPanel(runName) {
       list.replaceChildren(...pairs.samples.map((_, i) => makePair(pairs, i)));
       [status.className, status.textContent] = ["quiet", t("nearestHow")];
     } catch (error) {
-      [status.className, status.textContent] = ["bad", error.message];
+      status.className = "bad";
+      status.replaceChildren(serverText(error.message));
     }
     button.disabled = false;
   }

@@ -4,6 +4,7 @@ import { paint, toImageData } from "./web/files.js";
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { makeHelp } from "./help.js";
+import { withServerTexts } from "./server_texts.js";
 
 const MAX_SHOWN = 16;
 const DIM = 0.45; // brightness of the picture under its map
@@ -45,16 +46,17 @@ export function makeOpinion(engine, shown) {
     const own = ++number;
     const chosen = shown.getChosen();
     const images = shown.getImages();
-    const rows = (chosen.length ? chosen : [...images.keys()]).slice(0, MAX_SHOWN);
+    const asked = chosen.length ? chosen : [...images.keys()];
+    const rows = asked.slice(0, MAX_SHOWN);
     const [z, labels] = [shown.getLatents(), shown.getLabels()];
     try {
       const answer = await engine.scoreImages(rows.map((i) => z[i]), labels && rows.map((i) => labels[i]), shown.getMix());
       if (own !== number) return;
       const { kind, scores, maps } = answer;
       list.replaceChildren(...rows.map((i, k) => makeItem(i, images[i], kind, scores[k], maps[k])));
-      status.textContent = t("opinionHow");
+      status.textContent = asked.length > MAX_SHOWN ? t("firstOf", MAX_SHOWN, asked.length) : t("opinionHow");
     } catch (error) {
-      if (own === number) status.textContent = t("failed", error.message);
+      if (own === number) status.replaceChildren(...withServerTexts("failed", error.message));
     }
   }
 

@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { post } from "./api.js";
+import { serverText, withServerTexts } from "./server_texts.js";
 
 const EXTRA_MINUTES = 3; // how much longer than until now a resumed run trains by default
 
@@ -21,7 +22,7 @@ export const makeBadge = (run) => h("span", { class: `badge ${run.state}` }, t(`
 
 /** Make what says how far a run is, or what is wrong with its files. */
 export function makeProgress(run) {
-  if (run.state === "broken") return h("p", { class: "bad" }, run.problem);
+  if (run.state === "broken") return h("p", { class: "bad" }, serverText(run.problem));
   if (run.state === "loading" && !run.last) return h("p", { class: "quiet" }, t("loadingHow"));
   if (!run.last) return h("p", { class: "quiet" }, t(run.state === "failed" ? "failedHow" : "noLines"));
   const { step, images_seen: imagesSeen, seconds } = run.last;
@@ -49,7 +50,7 @@ function makeActionButton(name, action, status, onDone, getContent = () => ({}))
       status.textContent = t(`${action}_sent`);
     } catch (error) {
       status.className = "bad";
-      status.textContent = error.message;
+      status.replaceChildren(serverText(error.message));
     }
     button.disabled = false;
     onDone();
@@ -62,7 +63,7 @@ export function makeFailure(name, message, onDone) {
   const status = h("span", { role: "status" });
   const button = makeActionButton(name, "dismiss", status, onDone);
   button.setAttribute("aria-label", `${t("dismiss")}: ${name}`);
-  return h("div", { class: "failure" }, h("p", { class: "bad" }, t("trainingFailed", name, message)), button, status);
+  return h("div", { class: "failure" }, h("p", { class: "bad" }, ...withServerTexts("trainingFailed", name, message)), button, status);
 }
 
 /**

@@ -5,6 +5,7 @@ import { t } from "./web/strings.js";
 import { apiUrl } from "./api.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
+import { withServerTexts } from "./server_texts.js";
 import { makeStartForm } from "./start_form.js";
 
 const REFRESH_INTERVAL_MS = 3000;
@@ -113,7 +114,7 @@ export async function runsPage(root, { signal }) {
   }
 
   function onError(error) {
-    notice.replaceChildren(...(error ? [h("p", { class: "bad" }, t("unreachable", error.message))] : []));
+    notice.replaceChildren(...(error ? [h("p", { class: "bad" }, ...withServerTexts("unreachable", error.message))] : []));
     if (!isBuilt) root.replaceChildren(h("h2", {}, t("runs")), notice);
   }
 

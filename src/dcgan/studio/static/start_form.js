@@ -5,6 +5,7 @@ import { t } from "./web/strings.js";
 import { getJson, post } from "./api.js";
 import { makeDataCheck } from "./data_check.js";
 import { makeFolderList } from "./folder_list.js";
+import { serverText, translateText, withServerTexts } from "./server_texts.js";
 import { makeDropZone } from "./upload.js";
 
 const DEFAULT_MINUTES = 3;
@@ -17,11 +18,11 @@ const makeField = (label, input, name = "field") => h("label", { class: name }, 
 
 /** Make the select of presets, and the line that describes the selected one. */
 function makePresetSelect(presets, defaultPreset) {
-  const makeOption = ([name, description]) => h("option", { value: name, title: description }, name);
+  const makeOption = ([name, description]) => h("option", { value: name, title: translateText(description) }, name);
   const automatic = h("option", { value: "" }, t("automatic"));
   const select = h("select", {}, automatic, ...Object.entries(presets).map(makeOption));
   const line = h("p", { class: "quiet" });
-  const describe = () => (line.textContent = select.value ? presets[select.value] : t("automaticHow", defaultPreset));
+  const describe = () => line.replaceChildren(select.value ? serverText(presets[select.value]) : t("automaticHow", defaultPreset));
   select.value = draft.preset;
   describe();
   select.addEventListener("change", describe);
@@ -35,7 +36,7 @@ async function followStart(name, show, signal) {
   const link = () => [" ", h("a", { href: address }, t("phaseWatch"))];
   while (!signal.aborted) {
     const run = await getJson(`runs/${name}`, "", signal);
-    if (run.failure) return show("bad", t("trainingFailed", name, run.failure));
+    if (run.failure) return show("bad", ...withServerTexts("trainingFailed", name, run.failure));
     if (run.state !== "loading") {
       show("quiet", t("phaseTraining"));
       return void (location.hash = address);
@@ -90,7 +91,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
       refresh();
       await followStart(name, show, signal);
     } catch (error) {
-      if (!signal.aborted) show("bad", error.message);
+      if (!signal.aborted) show("bad", serverText(error.message));
     }
     button.disabled = false;
     refresh();

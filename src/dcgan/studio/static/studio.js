@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { language, setLanguage, t } from "./web/strings.js";
 import "./texts.js";
+import { withServerTexts } from "./server_texts.js";
 import { runsPage } from "./runs_page.js";
 import { watchPage } from "./watch_page.js";
 import { playPage } from "./play_page.js";
@@ -89,7 +90,7 @@ function goToPlace({ index, count, share }) {
 function showFailure(root, page, error) {
   for (const element of [...root.children]) if (!element.matches("h2, .picker")) element.remove();
   if (!root.children.length) root.append(h("h2", {}, t(page)));
-  root.append(h("p", { class: "bad", role: "alert" }, t("failed", error.message)));
+  root.append(h("p", { class: "bad", role: "alert" }, ...withServerTexts("failed", error.message)));
 }
 
 async function showPage() {

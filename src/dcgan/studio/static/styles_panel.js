@@ -4,6 +4,7 @@ import { paint } from "./web/files.js";
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { makeHelp } from "./help.js";
+import { withServerTexts } from "./server_texts.js";
 
 const MAX_SAMPLES = 6;
 const FIRST_LEVEL = 2; // from the first one on, parts of the shape change too
@@ -26,7 +27,8 @@ export function makeStyles(engine, shown) {
 
   async function mix() {
     const own = ++number;
-    const rows = shown.getChosen().slice(0, MAX_SAMPLES);
+    const chosen = shown.getChosen();
+    const rows = chosen.slice(0, MAX_SAMPLES);
     const [z, labels] = [shown.getLatents(), shown.getLabels()];
     try {
       const images = await engine.mixStyles(rows.map((i) => z[i]), labels && rows.map((i) => labels[i]), Number(select.value));
@@ -36,9 +38,9 @@ export function makeStyles(engine, shown) {
       );
       table.style.setProperty("--columns", rows.length);
       table.replaceChildren(...cells);
-      status.textContent = t("stylesHow");
+      status.textContent = chosen.length > MAX_SAMPLES ? t("firstOf", MAX_SAMPLES, chosen.length) : t("stylesHow");
     } catch (error) {
-      if (own === number) status.textContent = t("failed", error.message);
+      if (own === number) status.replaceChildren(...withServerTexts("failed", error.message));
     }
   }
 

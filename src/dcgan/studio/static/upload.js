@@ -3,6 +3,7 @@
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { post } from "./api.js";
+import { serverText } from "./server_texts.js";
 
 const PART_BYTES = 2 ** 19; // of a file in one request, which may have 1 MiB
 const TYPES = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.zip";
@@ -56,7 +57,8 @@ export function makeDropZone(onSet, signal) {
       status.textContent = t("sentAll", files.length, name);
       onSet(data);
     } catch (error) {
-      [status.className, status.textContent] = ["bad", error.message];
+      status.className = "bad";
+      status.replaceChildren(serverText(error.message));
     }
     [input.disabled, input.value] = [false, ""];
   }

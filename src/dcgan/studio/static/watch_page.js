@@ -13,6 +13,7 @@ import { makeNotifier } from "./notify.js";
 import { pickRun } from "./picker.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
+import { withServerTexts } from "./server_texts.js";
 
 const REFRESH_INTERVAL_MS = 1000;
 const NOT_FOUND = 404;
@@ -90,8 +91,8 @@ export async function watchPage(root, address) {
   function onError(error) {
     const isGone = error instanceof RefusedError && error.status === NOT_FOUND;
     if (!error) return void notice.replaceChildren();
-    const text = isGone ? t("gone", picker.name) : t("unreachable", error.message);
-    notice.replaceChildren(h("p", { class: "bad" }, text, " ", h("a", { href: "#/runs" }, t("runs"))));
+    const text = isGone ? [t("gone", picker.name)] : withServerTexts("unreachable", error.message);
+    notice.replaceChildren(h("p", { class: "bad" }, ...text, " ", h("a", { href: "#/runs" }, t("runs"))));
     root.dataset.state = isGone ? "gone" : "unreachable";
     if (isGone) panels.element.remove(); // it would show what is no longer so
     return isGone;
