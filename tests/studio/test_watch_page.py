@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from dcgan.errors import UserError
 from dcgan.metrics.results import METRIC_TITLES
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
 from dcgan.run.log import EARLY_EVENT, LogEntry
 from dcgan.studio import manage
+from dcgan.studio.allowed_paths import DataRoots
 from dcgan.training import health
 from dcgan.training.health import Diagnosis
 from dcgan.training.recovery import FAULTS
@@ -256,7 +258,7 @@ REFUSALS = {
     "small is running: stop it first": "small은(는) 학습 중입니다. 먼저 멈추세요",
     "2 trainings are running: stop one first": "학습 2개가 진행 중입니다. 먼저 하나를 멈추세요",
     "an .mp4 needs the package av: pip install 'av>=1'; or write a .gif or a .webp": "pip install 'av>=1'",
-    "the studio may not read '/etc': start it with --data-root FOLDER to allow the data in a folder": "'/etc'을(를)",
+    "a set is one zip, or pictures: send each zip by itself": "zip 하나이거나",
     "small has trained for 5.2 minutes already: give more than that, the minutes count from the run's start": "5.2분",
 }
 
@@ -265,7 +267,9 @@ def test_refusals_and_titles_have_a_korean_text_with_the_same_values(page: Page,
     manage_source = Path(manage.__file__).read_text(encoding="utf-8")
     raised = re.findall(r'raise UserError\(\s*f?"(.+)"\s*\)', manage_source)
     assert len(raised) >= 4
-    sentences = [*REFUSALS, *(re.sub(r"\{[^}]+\}", "80", text) for text in raised)]
+    with pytest.raises(UserError) as refusal:
+        DataRoots((server.runs,)).check("/etc")
+    sentences = [str(refusal.value), *REFUSALS, *(re.sub(r"\{[^}]+\}", "80", text) for text in raised)]
     sentences += [title for title in METRIC_TITLES.values() if len(title.split()) > 2]
     page.goto(f"{server.address}#/learn")
     page.wait_for_selector("[data-figures]")

@@ -47,12 +47,11 @@ class DataRoots:
                 continue
             path = _real_path(os.path.expanduser(spec))
             if not any(path.is_relative_to(_real_path(root)) for root in self.paths):
-                places = " and ".join(
-                    ["sets that have a name", *(f"what lies below …/{root.absolute().name}" for root in self.paths)]
-                )
+                roots = " and ".join(f"…/{root.absolute().name}" for root in self.paths) or "no folder"
+                shown = printable(spec)[:MAX_DATA_CHARS]
                 raise UserError(
-                    f"the studio may not read {printable(spec)[:MAX_DATA_CHARS]!r}: it reads {places}; start it with "
-                    "--data-root FOLDER to allow the data in another folder"
+                    f"the studio may not read {shown!r}: it reads sets that have a name, and what lies below {roots}; "
+                    "start it with --data-root FOLDER to allow another folder"
                 )
 
 

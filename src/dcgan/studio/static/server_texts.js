@@ -79,7 +79,7 @@ const NAMING_TEXTS = [
   ["minutes: Input should be greater than 0", "분은 0보다 커야 합니다"],
   ["minutes: Input should be less than or equal to {0}", "분은 {0} 이하여야 합니다"],
   ["minutes: Input should be a valid number", "분에 수를 적으세요"],
-  ["the studio may not read {0}: start it with --data-root FOLDER to allow the data in a folder", "스튜디오가 {0}을(를) 읽을 수 없습니다. 폴더의 데이터를 허용하려면 --data-root FOLDER로 시작하세요"],
+  ["the studio may not read {0}: it reads sets that have a name, and what lies below {1}; start it with --data-root FOLDER to allow another folder", "스튜디오가 {0}을(를) 읽을 수 없습니다. 이름이 있는 데이터와 {1} 아래의 데이터만 읽습니다. 다른 폴더를 허용하려면 --data-root FOLDER로 시작하세요"],
   ["the studio may not write data anywhere: start it with --data-root FOLDER", "스튜디오가 데이터를 저장할 곳이 없습니다. --data-root FOLDER로 시작하세요"],
   ["there is no data {0}", "데이터 {0}이(가) 없습니다"],
   ["an .mp4 needs the package av: {0}; or write a .gif or a .webp", ".mp4에는 패키지 av가 필요합니다: {0}. 아니면 GIF로 저장하세요"],
@@ -87,6 +87,8 @@ const NAMING_TEXTS = [
   ["busy: too many pictures are waiting to be drawn; try again in a moment", "그릴 이미지가 너무 많이 밀려 있습니다. 잠시 뒤에 다시 해 보세요"],
   ["{0}: give pictures ({1}) or a .zip of pictures", "{0}: 이미지({1})나 이미지의 .zip을 주세요"],
   ["{0} is not what its ending says: it is damaged, or of another type", "{0}의 내용이 확장자와 다릅니다. 망가졌거나 다른 종류의 파일입니다"],
+  ["{0} holds an entry that points outside it: {1}; make the zip again", "{0}에 밖을 가리키는 항목이 있습니다: {1}. zip을 다시 만드세요"],
+  ["a set is one zip, or pictures: send each zip by itself", "데이터는 zip 하나이거나 이미지들입니다. zip은 하나씩 보내세요"],
   ["the set has a file {0} already", "데이터에 파일 {0}이(가) 이미 있습니다"],
 ];
 
