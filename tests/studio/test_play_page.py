@@ -96,6 +96,7 @@ def test_panels_say_when_they_take_only_the_first_of_the_samples(page: Page, ser
     page.wait_for_selector("text=Only the first 6 of the 8 samples are used.")
     assert page.locator(".styles canvas").count() == 36
     page.goto(f"{server.address}#/play/small?n=20")
+    page.wait_for_selector(".sample >> nth=19")  # until then, the page still has the other model
     page.click("text=Ask it about these samples")
     page.wait_for_selector("text=Only the first 16 of the 20 samples are used.")
 
