@@ -13,6 +13,7 @@ import torch
 import dcgan
 from dcgan import UserError
 from dcgan.comparison import jobs
+from dcgan.comparison.plan import make_plan
 
 SAMPLE_COUNT = 300
 OPTIONS = {"presets": ("vanilla",), "n": SAMPLE_COUNT}
@@ -30,22 +31,34 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_runs_at_once_are_the_same_runs_and_are_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    options = OPTIONS | {"seeds": (0, 1), "steps": 2}
-    each = [dcgan.compare(tmp_path / str(n), **options, jobs=n).outcome.metrics["vanilla"] for n in (1, 2)]
-    for runs in each:
-        for metrics in runs.values():
-            assert metrics.pop("seconds") > 0
-    assert each[0] == each[1]
+    options = OPTIONS | {"steps": 1}
+    one = dcgan.compare(tmp_path / "one", **options, seeds=(0,)).outcome.metrics["vanilla"]["0"]
+    two = dcgan.compare(tmp_path / "two", **options, seeds=(0, 1), jobs=2).outcome.metrics["vanilla"]["0"]
+    for metrics in (one, two):
+        assert metrics.pop("seconds") > 0
+    assert one == two
     monkeypatch.setattr(jobs, "_start", None)
-    dcgan.compare(tmp_path / "1", **options, jobs=2)
+    dcgan.compare(tmp_path / "two", **options, seeds=(0, 1), jobs=2)
+
+
+@pytest.fixture
+def plans_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Comparisons write their plan and do nothing."""
+    with monkeypatch.context() as context:
+        for name in ("finish_run", "finish_runs_at_once", "gather_outcome"):
+            context.setattr(f"dcgan.comparison.comparison.{name}", lambda *_: None)
+        for name in ("write_tables", "draw_comparison_curves", "draw_grids"):
+            context.setattr(f"dcgan.comparison.comparison.{name}", lambda *_: None)
+        yield
 
 
 def test_an_error_of_one_run_ends_all(tmp_path: Path):
-    dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0,), steps=2)
+    (tmp_path / "c").mkdir()
+    plan = make_plan(("vanilla",), (0, 1, 2), {"steps": 1}, "mnist", 28, SAMPLE_COUNT, jobs=2)
     (tmp_path / "c" / "vanilla-1" / "checkpoint").mkdir(parents=True)
     (tmp_path / "c" / "vanilla-1" / "other.txt").touch()
     with pytest.raises(UserError, match="vanilla-1"):
-        dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0, 1, 2), steps=2, jobs=2)
+        jobs.finish_runs_at_once(plan, tmp_path / "c", lambda *_: None)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
@@ -79,23 +92,19 @@ def test_a_process_that_dies_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(
         UserError, match=r"the process of vanilla-\d died \(SIGKILL\); the same command again continues"
     ):
-        dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0, 1), steps=2, jobs=2)
+        dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0, 1), steps=1, jobs=2)
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path):
     script = tmp_path / "script.py"
-    script.write_text("import dcgan\ndcgan.compare('c', presets=('vanilla',), seeds=(0, 1), steps=2, jobs=2)\n")
+    script.write_text("import dcgan\ndcgan.compare('c', presets=('vanilla',), seeds=(0, 1), steps=1, jobs=2)\n")
     process = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert "--jobs need" in process.stderr
     assert '`if __name__ == "__main__":`' in process.stderr
 
 
-def test_minutes_are_those_of_as_many_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dcgan.comparison.comparison.finish_run", lambda *_: None)
-    monkeypatch.setattr("dcgan.comparison.comparison.finish_runs_at_once", lambda *_: None)
-    monkeypatch.setattr("dcgan.comparison.comparison.gather_outcome", lambda *_: None)
-    for name in ("write_tables", "draw_comparison_curves", "draw_grids"):
-        monkeypatch.setattr(f"dcgan.comparison.comparison.{name}", lambda *_: None)
+@pytest.mark.usefixtures("plans_only")
+def test_minutes_are_those_of_as_many_jobs(tmp_path: Path):
     for unit in ("minutes", "steps"):
         dcgan.compare(tmp_path / unit, **OPTIONS, seeds=(0,), **{unit: 2})
     with pytest.raises(UserError, match="was started with jobs 1, not 2"):
@@ -105,4 +114,4 @@ def test_minutes_are_those_of_as_many_jobs(tmp_path: Path, monkeypatch: pytest.M
 
 def test_no_jobs_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match="--jobs must be at least 1, not 0"):
-        dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0,), steps=2, jobs=0)
+        dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0,), steps=1, jobs=0)
