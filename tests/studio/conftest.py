@@ -100,6 +100,17 @@ class Server:
         assert self.process.returncode == 130
 
 
+@pytest.fixture(scope="module")
+def server_of_two_runs(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A studio over two copies of the same run, `one` and `two`."""
+    runs = tmp_path_factory.mktemp("studio")
+    for name in ("one", "two"):
+        shutil.copytree(finished_run.path, runs / name)
+    server = Server(runs)
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     """A phone that looks at the `server` of the file, in English.

@@ -1,23 +1,14 @@
 """What pages do with addresses: names that nothing has, values that are none, other languages."""
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page
 
-from dcgan.run.folder import RunFolder
 from tests.studio.conftest import Server, wait_for
 
 
 @pytest.fixture(scope="module")
-def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    runs = tmp_path_factory.mktemp("studio")
-    for name in ("one", "two"):
-        shutil.copytree(finished_run.path, runs / name)
-    server = Server(runs)
-    yield server
-    server.stop()
+def server(server_of_two_runs: Server) -> Server:
+    return server_of_two_runs
 
 
 @pytest.mark.parametrize("name", ["watch", "play", "draw", "quiz", "compare"])

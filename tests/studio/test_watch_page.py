@@ -25,13 +25,8 @@ from tests.training.test_health import measurements, pictures
 
 
 @pytest.fixture(scope="module")
-def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    runs = tmp_path_factory.mktemp("studio")
-    for name in ("one", "two"):
-        shutil.copytree(finished_run.path, runs / name)
-    server = Server(runs)
-    yield server
-    server.stop()
+def server(server_of_two_runs: Server) -> Server:
+    return server_of_two_runs
 
 
 def test_other_runs_are_drawn_over_it_and_the_address_says_which(page: Page, server: Server):
@@ -253,6 +248,13 @@ def test_what_is_refused_is_said_in_korean(page: Page, server: Server, finished_
     shutil.rmtree(server.runs / "play")
 
 
+TRANSLATE = """async (texts) => {
+    const { translateText } = await import('/server_texts.js');
+    const inEnglish = texts.map(translateText);
+    document.documentElement.lang = 'ko';
+    return [inEnglish, texts.map(translateText)];
+}"""
+"""Returns texts of the server as an English page shows them, and as a Korean one does."""
 REFUSALS = {
     "there is no run 'x'": "run 'x'이(가) 없습니다",
     "small is running: stop it first": "small은(는) 학습 중입니다. 먼저 멈추세요",
@@ -273,13 +275,7 @@ def test_refusals_and_titles_have_a_korean_text_with_the_same_values(page: Page,
     sentences += [title for title in METRIC_TITLES.values() if len(title.split()) > 2]
     page.goto(f"{server.address}#/learn")
     page.wait_for_selector("[data-figures]")
-    translate = """async (texts) => {
-        const { translateText } = await import('/server_texts.js');
-        const inEnglish = texts.map(translateText);
-        document.documentElement.lang = 'ko';
-        return [inEnglish, texts.map(translateText)];
-    }"""
-    english, korean = page.evaluate(translate, sentences)
+    english, korean = page.evaluate(TRANSLATE, sentences)
     assert english == sentences
     for sentence, translated in zip(sentences, korean, strict=True):
         assert re.search("[가-힣]", translated), sentence
@@ -308,13 +304,7 @@ def test_everything_that_a_training_finds_is_said_in_korean(page: Page, server: 
     sentences = {text for finding in FINDINGS for text in (finding.evidence, finding.advice)}
     page.goto(f"{server.address}#/learn")
     page.wait_for_selector("[data-figures]")
-    translate = """async (texts) => {
-        const { translateText } = await import('/server_texts.js');
-        const inEnglish = texts.map(translateText);
-        document.documentElement.lang = 'ko';
-        return [inEnglish, texts.map(translateText)];
-    }"""
-    english, korean = page.evaluate(translate, sorted(sentences))
+    english, korean = page.evaluate(TRANSLATE, sorted(sentences))
     assert english == sorted(sentences)
     for sentence, translated in zip(english, korean, strict=True):
         words = re.findall(r"[A-Za-z]{3,}", re.sub(r"--[a-z-]+( [\w+.-]+)*|r3gan|run", "", translated))
