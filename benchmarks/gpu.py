@@ -71,18 +71,22 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count_operations(state: State) -> int:
-    """Do one step and return its floating-point operations."""
-    counter = OperationCounter()
+    """Do one step and return its floating-point operations. A recorded step would show none."""
+    counter, recorder = OperationCounter(), state.recorder
+    state.recorder = None
     with counter:
         train_step(state)
+    state.recorder = recorder
     return int(counter.total)
 
 
-def measure_preset(settings: dict[str, Any], steps: int, matrix_rate: float) -> dict[str, Any]:
-    """Return one line of the table, for the settings of a training."""
+def measure_preset(settings: dict[str, Any], steps: int, matrix_rate: float, *, records: bool) -> dict[str, Any]:
+    """Return one line of the table, for the settings of a training. `records`: see `dcgan.training.recording`."""
     line = dict(settings)
     try:
         state = set_up(configure(device="cuda", **settings))
+        if not records:
+            state.recorder = None
         for _ in range(WARM_UP_STEPS):
             train_step(state)
         operations, step_s = count_operations(state), gpu_seconds_per_call(lambda: train_step(state), steps)
@@ -105,6 +109,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=list(DTYPES), default="32")
     parser.add_argument("--image-size", help="by default that of the preset on MNIST")
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--no-recording", action="store_true", help="start every kernel from Python")
     args = parser.parse_args()
     if not torch.cuda.is_available():
         print(json.dumps({"measured": False, "why": "there is no CUDA device here"}))
@@ -115,7 +120,7 @@ def main() -> None:
             torch.cuda.reset_peak_memory_stats()
             settings = {"preset": preset, "batch_size": batch_size, "precision": args.precision}
             settings |= {"image_size": args.image_size} if args.image_size else {}
-            lines.append(measure_preset(settings, args.steps, matrix_rate))
+            lines.append(measure_preset(settings, args.steps, matrix_rate, records=not args.no_recording))
     machine = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "precision": args.precision}
     print(json.dumps({"measured": True, **machine, "matrix_tflops": matrix_rate / 1e12, "lines": lines}, indent=2))
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import dcgan
 from dcgan.devices.connect import can_compile
 from dcgan.metrics.nearest import CopySearch
 from dcgan.presets import configure
+from dcgan.training.history import History
+from dcgan.training.recovery import copy_healthy_state, roll_back
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
@@ -37,10 +40,71 @@ def _default_debug_mode() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_default_debug_mode")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_no_step_waits_for_the_device(state: State):
     torch.cuda.set_sync_debug_mode("error")  # only now: setting up a training waits
     for _ in range(3):
         train_step(state)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"preset": "fast"},
+        {"preset": "fast", "augment": "flip+diffaugment"},
+        {"preset": "dcgan"},
+        {"preset": "dcgan", "share_z": True, "precision": "bf16"},
+        {"preset": "wgan-gp"},
+        {"preset": "cgan"},
+        {"preset": "r3gan", "burn_in": 0},
+        {"preset": "vanilla"},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_a_recorded_step_does_what_the_step_does(settings: dict[str, Any]):
+    recorded, plain = (set_up(configure(**(SMALL | settings))) for _ in range(2))
+    plain.recorder = None
+    for _ in range(5):
+        train_step(recorded)
+        train_step(plain)
+    assert recorded.recorder is not None
+    assert recorded.recorder._recording is not None
+    assert recorded.progress == plain.progress
+    # Sums over many numbers have no fixed order on a GPU, and Adam's first steps are as large for small gradients.
+    assert torch.allclose(recorded.sums.totals, plain.sums.totals, rtol=1e-2, atol=1e-2)
+    for ours, theirs in zip(recorded.ema.network.parameters(), plain.ema.network.parameters(), strict=True):
+        assert (ours - theirs).norm() <= 0.02 * theirs.norm() + 1e-3
+
+
+def test_a_recording_is_given_other_pictures_latents_and_rates_at_each_step():
+    state = set_up(configure("dcgan", lr_end=0.01, steps=10, **SMALL))
+    changes = []
+    for _ in range(10):
+        before = [weight.clone() for weight in state.generator.parameters()]
+        means = state.sums.totals.clone()
+        train_step(state)
+        size = sum(
+            float((weight - old).abs().sum()) for weight, old in zip(state.generator.parameters(), before, strict=True)
+        )
+        changes.append((size, float((state.sums.totals - means)[0])))
+    assert len({loss for _, loss in changes}) == 10
+    assert changes[-1][0] < 0.2 * changes[3][0]
+
+
+def test_a_run_that_goes_back_records_again():
+    state = set_up(configure("dcgan", **SMALL))
+    for _ in range(4):
+        train_step(state)
+    healthy = copy_healthy_state(state, History(None, []))
+    train_step(state)
+    state.sums.fault.fill_(1)
+    roll_back(state, History(None, []), healthy, "the discriminator's loss")
+    before = [weight.clone() for weight in state.generator.parameters()]
+    for _ in range(4):
+        train_step(state)
+    assert not state.sums.fault
+    assert all(bool(weight.isfinite().all()) for weight in state.generator.parameters())
+    assert any(not torch.equal(w, old) for w, old in zip(state.generator.parameters(), before, strict=True))
 
 
 def test_the_images_are_on_the_device(state: State):

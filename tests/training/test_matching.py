@@ -46,8 +46,8 @@ def make_matcher(groups: Tensor) -> Matcher:
     return matcher
 
 
-def random_source(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def random_source(seed: int = 0) -> sliced.SlicedRandom:
+    return sliced.SlicedRandom.seeded(seed, torch.device("cpu"))
 
 
 def whole_batch(size: int) -> Batch:

@@ -28,7 +28,7 @@ from dcgan.images import composite_on_white, to_float
 from dcgan.models.lite import LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
 from dcgan.system.resources import check_memory
-from dcgan.training.sliced import EPSILON, patch_distance, random_normal, reduced, small_pictures, sorted_distance
+from dcgan.training.sliced import EPSILON, SlicedRandom, patch_distance, reduced, small_pictures, sorted_distance
 
 FEATURES = "lite0"
 """The frozen network."""
@@ -131,7 +131,7 @@ class Matcher(nn.Module):
         return Goals(rows, allowed, nearest.indices[:, 0])
 
     def gradient(
-        self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals, generator: torch.Generator
+        self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals, random: SlicedRandom
     ) -> tuple[Tensor, Tensor]:
         """Return the gradient at this device's samples, of their shape, and the loss of the drifting.
 
@@ -142,7 +142,7 @@ class Matcher(nn.Module):
             samples: this device's, (N, C, H, W) in [-1, 1]. Their graph is not used.
             reals: as many real pictures as the batch has, those that were drawn as the batch.
             goals: what attracts the samples of the batch.
-            generator: of the random filters and directions.
+            random: of the filters and directions.
         """
         samples = samples.detach().requires_grad_()
         spaces = [batch.gather(space) for space in space_vectors(samples, self._network(samples))]
@@ -152,9 +152,9 @@ class Matcher(nn.Module):
         whole = batch.gather(samples.detach()).requires_grad_()
         goal_pictures = to_float(self._pixels[goals.nearest])
         distances = (
-            (PATCH_SHARE, patch_distance(whole, reals, generator, by_picture=False)),
-            (OWN_PATCH_SHARE, patch_distance(whole, goal_pictures, generator, by_picture=True)),
-            (SMALL_PICTURE_SHARE, self._small_picture_distance(whole, reals, generator)),
+            (PATCH_SHARE, patch_distance(whole, reals, random, by_picture=False)),
+            (OWN_PATCH_SHARE, patch_distance(whole, goal_pictures, random, by_picture=True)),
+            (SMALL_PICTURE_SHARE, self._small_picture_distance(whole, reals, random)),
         )
         rows = batch.own_rows
         for share, distance in distances:
@@ -163,14 +163,14 @@ class Matcher(nn.Module):
             gradient[: rows.stop - rows.start] += factor * slope[rows]
         return gradient, loss.detach()
 
-    def _small_picture_distance(self, samples: Tensor, reals: Tensor, generator: torch.Generator) -> Tensor:
+    def _small_picture_distance(self, samples: Tensor, reals: Tensor, random: SlicedRandom) -> Tensor:
         """Return the sliced distance of small versions of the batch and of recent samples to those of real pictures."""
         parts, real_parts = small_pictures(samples), small_pictures(reals)
         sizes = [part.shape[1] for part in parts]
         recent = zip(torch.split(self.recent_samples, sizes, 1), torch.split(self.recent_reals, sizes, 1), strict=True)
         distances = []
         for part, real_part, (recent_part, recent_real_part) in zip(parts, real_parts, recent, strict=True):
-            directions = random_normal(generator, part.shape[1], DIRECTION_COUNT)
+            directions = random.normal(part.shape[1], DIRECTION_COUNT)
             directions = F.normalize(directions, dim=0)
             values = torch.cat([part, recent_part]) @ directions
             real_values = torch.cat([real_part, recent_real_part]) @ directions

@@ -117,6 +117,8 @@ def roll_back(state: State, history: History, healthy: HealthyState, fault: str)
     progress, position = state.progress, healthy.position
     failed_step = progress.step
     load_tensors(state.saved_parts(), healthy.tensors)
+    if state.recorder is not None:
+        state.recorder.forget()  # the optimizers have other tensors now
     progress.step, progress.images_seen = position.step, position.images_seen
     state.sums.set_totals(position.totals)
     state.sums.fault.zero_()

@@ -13,6 +13,7 @@ from dcgan.data.location import absolute_path, public_data_name, public_name
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.parts import WHOLE, Part
 from dcgan.data.rules import CURRENT_RULES
+from dcgan.data.sampler import next_batch_indices
 from dcgan.devices.connect import (
     COMPILE_BACKEND,
     Devices,
@@ -35,6 +36,7 @@ from dcgan.training.networks import NO_CUSTOM_PARTS, ChosenNetworks, CustomParts
 from dcgan.training.optimizer import Adam
 from dcgan.training.parts import combine_parts
 from dcgan.training.progress import Progress
+from dcgan.training.recording import StepRecorder
 from dcgan.training.schedule import schedule_at
 from dcgan.training.state import SUM_NAMES, State, StepSums
 
@@ -117,7 +119,30 @@ def set_up(
     )
     if custom.generator or custom.discriminator:
         _try_custom_networks(state)
+    if custom == NO_CUSTOM_PARTS and _can_record(state):
+        state.recorder = _make_recorder(state)
     return state
+
+
+def _can_record(state: State) -> bool:
+    """Return whether the steps can be recorded: on one GPU that holds the pictures, and with a discriminator.
+
+    What a step without a discriminator computes depends on how many different pictures attract its samples.
+    """
+    fabric = state.fabric
+    is_one_gpu = fabric.device.type == "cuda" and fabric.world_size == 1
+    is_compiled = state.config.compile
+    return is_one_gpu and state.data.pixels.device.type == "cuda" and state.matcher is None and not is_compiled
+
+
+def _make_recorder(state: State) -> StepRecorder:
+    config, device = state.config, state.fabric.device
+
+    def find_indices(images_seen: int) -> Tensor:
+        return next_batch_indices(state.picture_count, config.batch_size, images_seen, config.seed, device)
+
+    optimizers = [optimizer for optimizer in (state.optimizer_g, state.optimizer_d) if optimizer is not None]
+    return StepRecorder(config.seed, device, optimizers, find_indices)
 
 
 def _share_conditions(chosen: ChosenNetworks, data: ImageSet, fabric: Devices) -> Tensor | None:
@@ -256,7 +281,9 @@ def _set_up_network(network: nn.Module, lr: float, config: Config, fabric: Devic
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = synchronize_batchnorm(network.to(memory_format=torch.channels_last), fabric)
     is_fused = fabric.device.type in ("cpu", "cuda")
-    optimizer = Adam(network.parameters(), lr=lr, betas=config.betas, fused=is_fused)
+    # A recorded step reads the learning rate from where it was recorded: see `recording`.
+    rate = torch.tensor(lr, device=fabric.device) if fabric.device.type == "cuda" else lr
+    optimizer = Adam(network.parameters(), lr=rate, betas=config.betas, fused=is_fused)
     return cast(tuple[nn.Module, Optimizer], fabric.setup(network, optimizer))
 
 

@@ -5,7 +5,11 @@ Each random projection turns patches, or whole pictures, into numbers, and sorte
 Neural Texture Synthesis", 2021).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +24,34 @@ EPSILON = 1e-6
 """What a divisor is at least, or is added below a root."""
 
 
-def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *, by_picture: bool) -> Tensor:
+@dataclass(frozen=True)
+class SlicedRandom:
+    """Random numbers of the distances.
+
+    Attributes:
+        numbers: draws filters and directions, on the device.
+        choices: draws what Python has to know, on the CPU, so that no step waits for a GPU.
+    """
+
+    numbers: torch.Generator
+    choices: torch.Generator
+
+    @classmethod
+    def seeded(cls, seed: int, device: torch.device) -> SlicedRandom:
+        """Return generators with a seed. On a CPU they are one generator."""
+        numbers = torch.Generator(device).manual_seed(seed)
+        return cls(numbers, numbers if device.type == "cpu" else torch.Generator().manual_seed(seed))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return normal numbers on the device."""
+        return torch.randn(shape, generator=self.numbers, device=self.numbers.device)
+
+    def choice(self, options: Sequence[int]) -> int:
+        """Return one of some options."""
+        return options[int(torch.randint(len(options), (), generator=self.choices))]
+
+
+def patch_distance(samples: Tensor, reals: Tensor, random: SlicedRandom, *, by_picture: bool) -> Tensor:
     """Return a sliced Wasserstein distance between patches of samples and of as many real pictures, a scalar.
 
     Each of some random filters turns every patch into a number, at one scale and with one side of the filters, both by
@@ -30,16 +61,16 @@ def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *
     Args:
         samples: (N, C, H, W) in [-1, 1].
         reals: (N, C, H, W).
-        generator: of the filters.
+        random: of the filters.
         by_picture: compare the patches of each sample with those of the real picture of the same row, instead of the
             patches of all with those of all.
     """
-    scale, side = _random_choice(generator, FILTER_SCALES), _random_choice(generator, FILTER_SIDES)
+    scale, side = random.choice(FILTER_SCALES), random.choice(FILTER_SIDES)
     images = torch.cat([samples, reals])
     images = F.avg_pool2d(images, scale) if scale > 1 and min(images.shape[2:]) >= scale * side else images
     stride = max(1, FILTER_STRIDE // scale)
-    top, left = (_random_choice(generator, range(stride)) for _ in range(2))
-    filters = random_filters(generator, images.shape[1], side)
+    top, left = (random.choice(range(stride)) for _ in range(2))
+    filters = random_filters(random, images.shape[1], side)
     numbers = F.conv2d(images[:, :, top:, left:], filters, stride=stride)
     real_numbers = numbers[len(samples) :]
     numbers = numbers / real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
@@ -49,17 +80,17 @@ def patch_distance(samples: Tensor, reals: Tensor, generator: torch.Generator, *
     return sorted_distance(own.transpose(0, 1).flatten(1), real.transpose(0, 1).flatten(1))
 
 
-def random_filters(generator: torch.Generator, channels: int, side: int) -> Tensor:
+def random_filters(random: SlicedRandom, channels: int, side: int) -> Tensor:
     """Return filters (F, C, side, side) of length 1 of four kinds, a quarter of each.
 
     They are one random form with a random color, the color of one pixel, products of a low and a high pass, which
     notice the finest stripes and checkers, and free random numbers. All but colors have a mean of 0 in each channel.
     """
-    filters = random_normal(generator, FILTER_COUNT, channels, side, side)
+    filters = random.normal(FILTER_COUNT, channels, side, side)
     count, center = FILTER_COUNT // 4, side // 2
-    colors = [random_normal(generator, count, channels, 1, 1) for _ in range(3)]
+    colors = [random.normal(count, channels, 1, 1) for _ in range(3)]
     filters[::4] = filters[::4, :1] * colors[0]
-    filters[2::4] = _band_filters(side).to(filters.device).repeat(count, 1, 1)[:count, None] * colors[1]
+    filters[2::4] = _band_filters(side, filters.device).repeat(count, 1, 1)[:count, None] * colors[1]
     filters = filters - filters.mean((2, 3), keepdim=True)
     filters[1::4] = 0
     filters[1::4, :, center, center] = colors[2][..., 0, 0]
@@ -67,14 +98,15 @@ def random_filters(generator: torch.Generator, channels: int, side: int) -> Tens
     return filters / lengths
 
 
-def _band_filters(side: int) -> Tensor:
+@lru_cache  # so that no step copies it to a GPU again
+def _band_filters(side: int, device: torch.device) -> Tensor:
     """Return products of binomial low and high passes, (3, side, side): for stripes of two directions, and checkers."""
     low, high = (1.0, 4.0, 6.0, 4.0, 1.0), (1.0, -4.0, 6.0, -4.0, 1.0)
     if side < len(low):
         low, high = (1.0, 2.0, 1.0), (-1.0, 2.0, -1.0)  # type: ignore[assignment]
     rows, columns = torch.tensor([low, high, high]), torch.tensor([high, low, high])
     margin = (side - len(low)) // 2
-    return F.pad(rows[:, :, None] * columns[:, None], (margin,) * 4)
+    return F.pad(rows[:, :, None] * columns[:, None], (margin,) * 4).to(device)
 
 
 def small_pictures(images: Tensor) -> list[Tensor]:
@@ -94,12 +126,3 @@ def reduced(images: Tensor, side: int) -> Tensor:
     """Return images (N, C, H, W), reduced to at most `side` pixels a side, as vectors."""
     size = min(side, images.shape[2]), min(side, images.shape[3])
     return F.adaptive_avg_pool2d(images, size).flatten(1)
-
-
-def random_normal(generator: torch.Generator, *shape: int) -> Tensor:
-    """Return random normal numbers on the device of their generator."""
-    return torch.randn(shape, generator=generator, device=generator.device)
-
-
-def _random_choice(generator: torch.Generator, options: Sequence[int]) -> int:
-    return options[int(torch.randint(len(options), (), generator=generator, device=generator.device))]

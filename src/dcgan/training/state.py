@@ -21,6 +21,7 @@ from dcgan.training.ema import Ema
 from dcgan.training.losses import Objective
 from dcgan.training.matching import Matcher
 from dcgan.training.progress import CheckpointRecord, Progress
+from dcgan.training.recording import StepRecorder
 
 SUM_NAMES = ("loss_d", "loss_g", "d_real", "d_fake", "d_right", "grad_d", "grad_g")
 """What is summed over the steps between two measurements. The count of discriminator updates comes last."""
@@ -82,6 +83,7 @@ class State:
         progress: how far the run is.
         notice: a line about the groups for the user; empty if there is nothing to say.
         part_sizes: the training pictures that each process holds, if `split_data` divides them; otherwise none.
+        recorder: records the steps on a GPU, where they can be recorded.
     """
 
     config: Config
@@ -100,6 +102,7 @@ class State:
     progress: Progress
     notice: str = ""
     part_sizes: tuple[int, ...] = ()
+    recorder: StepRecorder | None = None
 
     @property
     def picture_count(self) -> int:

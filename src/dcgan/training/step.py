@@ -1,6 +1,7 @@
 """One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from dcgan.training import losses
 from dcgan.training.augment import apply_augmentations, find_augmentations
 from dcgan.training.matching import Matcher
 from dcgan.training.schedule import ScheduledSettings, schedule_at
+from dcgan.training.sliced import SlicedRandom
 from dcgan.training.state import State
 
 Condition = tuple[Tensor, ...]
@@ -41,13 +43,22 @@ def train_step(state: State) -> None:
     schedule = schedule_at(state.config, progress.images_seen, progress.first_plan)
     _set_learning_rates(state, schedule)
     first = progress.images_seen
-    if state.matcher is None:
-        _adversarial_updates(state, schedule)
-    else:
+    if state.matcher is not None:
         _matching_update(state, state.matcher)
+    elif state.recorder is not None and _has_whole_batches(state):
+        kind = (schedule.beta2, schedule.penalty_scale)
+        state.recorder.run(kind, progress, partial(_adversarial_updates, state, schedule))
+    else:
+        _adversarial_updates(state, schedule)
     new_images = progress.images_seen - first
     state.ema.update(state.generator, progress.images_seen, new_images, schedule.half_life)
     progress.step += 1
+
+
+def _has_whole_batches(state: State) -> bool:
+    """Return whether no batch of the next step, nor the one after it, is shortened by the end of the epoch."""
+    n, config = state.picture_count, state.config
+    return state.progress.images_seen % n + (config.n_critic + 1) * config.batch_size <= n
 
 
 def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
@@ -81,8 +92,8 @@ def _matching_update(state: State, matcher: Matcher) -> None:
         positions = cast(Any, state.generator).appearance(z, groups)
         goals = matcher.find_goals(batch.gather(positions), batch.gather(groups))
     seed = derive_separate_seed(state.config.seed, SeparatePurpose.MATCHING_FILTERS, state.progress.images_seen)
-    generator = torch.Generator(state.fabric.device).manual_seed(seed)
-    gradient, loss = matcher.gradient(batch, samples, batch.gather(reals), goals, generator)
+    random = SlicedRandom.seeded(seed, state.fabric.device)
+    gradient, loss = matcher.gradient(batch, samples, batch.gather(reals), goals, random)
     state.optimizer_g.zero_grad()
     # The gradients of the weights become the mean over the devices, and those of the samples add up to the batch's.
     state.fabric.backward(samples, gradient * state.fabric.world_size)
@@ -96,7 +107,11 @@ def _matching_update(state: State, matcher: Matcher) -> None:
 def _set_learning_rates(state: State, schedule: ScheduledSettings) -> None:
     for optimizer, lr in ((state.optimizer_g, schedule.lr), (state.optimizer_d, schedule.d_lr)):
         for group in optimizer.param_groups if optimizer is not None else ():
-            group["lr"], group["betas"] = lr * state.progress.lr_scale, (state.config.betas[0], schedule.beta2)
+            group["betas"] = (state.config.betas[0], schedule.beta2)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr * state.progress.lr_scale)
+            else:
+                group["lr"] = lr * state.progress.lr_scale
 
 
 def update_discriminator(
@@ -223,11 +238,19 @@ def next_reals(state: State) -> tuple[Tensor, Condition]:
         rank = state.fabric.global_rank
         indices = next_part_indices(state.part_sizes, batch.size, seen, config.seed, rank, device)
     else:
-        indices = next_batch_indices(state.picture_count, config.batch_size, seen, config.seed, device)[batch.part]
+        indices = _next_indices(state)[batch.part]
     images = load_reals(state, indices)
     if _is_augmented(state, only_reals=True):
         images = apply_augmentations(config.augment, images, _random(state, batch, RandomPurpose.FLIP), only_reals=True)
     return images, () if state.conditions is None else (state.conditions[indices].to(state.fabric.device),)
+
+
+def _next_indices(state: State) -> Tensor:
+    """Return the indices of the next batch over all devices."""
+    config, seen = state.config, state.progress.images_seen
+    if state.recorder is not None:
+        return state.recorder.indices(seen)
+    return next_batch_indices(state.picture_count, config.batch_size, seen, config.seed, state.data.pixels.device)
 
 
 def load_reals(state: State, indices: Tensor) -> Tensor:
@@ -256,6 +279,8 @@ def _latents(state: State, batch: Batch, purpose: RandomPurpose) -> Tensor:
 
 def _random(state: State, batch: Batch, purpose: RandomPurpose) -> RandomSource:
     """Return random numbers that follow from (seed, purpose, images seen): a resumed run draws the same ones."""
-    seed = derive_seed(state.config.seed, purpose, state.progress.images_seen)
-    generator = torch.Generator(state.fabric.device).manual_seed(seed)
-    return RandomSource(generator, batch.size, batch.part)
+    seen = state.progress.images_seen
+    if state.recorder is not None:
+        return RandomSource(state.recorder.generator(purpose, seen), batch.size, batch.part)
+    seed = derive_seed(state.config.seed, purpose, seen)
+    return RandomSource(torch.Generator(state.fabric.device).manual_seed(seed), batch.size, batch.part)

@@ -1,0 +1,152 @@
+"""Steps on a GPU that do not wait for Python: the updates of a step are recorded once as a CUDA graph, then replayed.
+
+A step consists of hundreds of small kernels. Python needs longer to start them one by one than a large GPU needs to
+compute them; a recording starts them all at once. It does the same operations in the same order as the step that was
+recorded. What changes from step to step is written into its inputs before: the seeds of the random numbers, the indices
+of the real pictures and the learning rates.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.training.progress import Progress
+
+
+@dataclass
+class StepInputs:
+    """What the updates of a step are given, in the order in which they ask for it.
+
+    Attributes:
+        purposes: what random numbers are drawn for, each with the images seen since the beginning of the step.
+        batches: where batches of real pictures begin, in images since the beginning of the step.
+    """
+
+    purposes: list[tuple[RandomPurpose, int]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Recording:
+    """The recorded updates of a step.
+
+    Attributes:
+        graph: what replays them.
+        inputs: what they were given.
+        generators: of the random numbers, one for each of `inputs.purposes`.
+        indices: of the real pictures, one tensor for each of `inputs.batches`.
+        images: by how much a step raises the images seen.
+    """
+
+    graph: torch.cuda.CUDAGraph
+    inputs: StepInputs
+    generators: list[torch.Generator]
+    indices: list[Tensor]
+    images: int = 0
+
+
+class StepRecorder:
+    """Does the updates of steps, and records them where they repeat.
+
+    The first step of a kind is done as usual, and what it asks for is noted. The second one is recorded and replayed,
+    and all further ones are replayed, until a step is of another kind.
+
+    Args:
+        seed: of the run.
+        device: a CUDA device.
+        optimizers: those that the updates use.
+        find_indices: gives the indices of the batch of real pictures that follows some number of images.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        device: torch.device,
+        optimizers: Sequence[Optimizer],
+        find_indices: Callable[[int], Tensor],
+    ) -> None:
+        self._seed, self._device, self._find_indices = seed, device, find_indices
+        self._optimizers: list[Any] = [getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers]
+        self._kind: Hashable = None
+        self._inputs: StepInputs | None = None
+        self._is_noting = False
+        self._recording: Recording | None = None
+        self._start = 0
+        self._handed_out: tuple[Iterator[torch.Generator], Iterator[Tensor]] | None = None
+
+    def forget(self) -> None:
+        """Discard the recording, whose tensors are about to be replaced by others."""
+        self._kind = self._inputs = self._recording = None
+
+    def generator(self, purpose: RandomPurpose, images_seen: int) -> torch.Generator:
+        """Return the generator of the random numbers for a purpose."""
+        if self._handed_out:
+            return next(self._handed_out[0])
+        if self._is_noting and self._inputs:
+            self._inputs.purposes.append((purpose, images_seen - self._start))
+        return torch.Generator(self._device).manual_seed(derive_seed(self._seed, purpose, images_seen))
+
+    def indices(self, images_seen: int) -> Tensor:
+        """Return the indices of the batch of real pictures that follows `images_seen` images."""
+        if self._handed_out:
+            return next(self._handed_out[1])
+        if self._is_noting and self._inputs:
+            self._inputs.batches.append(images_seen - self._start)
+        return self._find_indices(images_seen)
+
+    def run(self, kind: Hashable, progress: Progress, updates: Callable[[], None]) -> None:
+        """Do the updates of a step.
+
+        Args:
+            kind: of the step. Those of one kind differ only in what a recording is given: see `StepInputs`.
+            progress: how far the run is; the images of the step are added.
+            updates: does the updates without a recording. It asks this object for random numbers and real pictures.
+        """
+        self._start = progress.images_seen
+        if kind != self._kind or self._inputs is None:
+            self.forget()
+            self._kind, self._inputs, self._is_noting = kind, StepInputs(), True
+            updates()
+            self._is_noting = False
+            return
+        if self._recording is None:
+            self._recording = self._record(self._inputs, progress, updates)
+        self._replay(self._recording, progress)
+
+    def _record(self, inputs: StepInputs, progress: Progress, updates: Callable[[], None]) -> Recording:
+        """Record the updates. They are not done, but what they do to Python's objects is: images are counted."""
+        generators = [torch.Generator(self._device) for _ in inputs.purposes]
+        indices = [self._find_indices(self._start + offset).clone() for offset in inputs.batches]
+        recording = Recording(torch.cuda.CUDAGraph(), inputs, generators, indices)
+        for generator in generators:
+            recording.graph.register_generator_state(generator)
+        self._handed_out = iter(generators), iter(indices)
+        self._set_capturable(True)
+        try:
+            with torch.cuda.graph(recording.graph):
+                updates()
+        finally:
+            self._handed_out = None
+            self._set_capturable(False)
+        recording.images = progress.images_seen - self._start
+        progress.images_seen = self._start
+        return recording
+
+    def _replay(self, recording: Recording, progress: Progress) -> None:
+        for generator, (purpose, offset) in zip(recording.generators, recording.inputs.purposes, strict=True):
+            generator.manual_seed(derive_seed(self._seed, purpose, self._start + offset))
+        for indices, offset in zip(recording.indices, recording.inputs.batches, strict=True):
+            indices.copy_(self._find_indices(self._start + offset))
+        recording.graph.replay()
+        progress.images_seen += recording.images
+
+    def _set_capturable(self, is_capturable: bool) -> None:
+        """Tell torch's optimizers that they are recorded. A fused Adam does nothing else then."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["capturable"] = is_capturable
