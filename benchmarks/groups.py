@@ -94,7 +94,7 @@ def print_purities(name: str, pixels: Tensor, labels: Tensor, options: argparse.
         count = wanted or choose_group_count(len(pixels), preset.groups, preset.z_dim)
         cells, by_chance = [], []
         for values in points.values():
-            groups = [find_groups(values, count, seed) for seed in range(options.seeds)]
+            groups = [find_groups(values.__getitem__, len(values), count, seed) for seed in range(options.seeds)]
             purities = [purity(g, labels) for g in groups]
             cells.append(f"{np.mean(purities):.3f} ({min(purities):.3f} to {max(purities):.3f})")
             by_chance += [purity(g, shuffled) for g in groups]

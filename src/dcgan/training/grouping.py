@@ -1,7 +1,9 @@
-"""The groups of similar pictures of a new training: sorted by features of a trained network, or by pixels.
+"""The groups of similar pictures of a new training: sorted by features, by the directions of edges, or by pixels.
 
-Features sort color pictures better (docs/experiments.md). They take milliseconds for each picture, so pixels sort large
-sets. They sort gray pictures too, as they always did. Where a package that the features need is missing, pixels serve.
+Features of a trained network sort color pictures better than pixels (docs/experiments.md). They take milliseconds for
+each picture, so pixels sort large sets. Where a package that the features need is missing, pixels serve. Gray pictures
+are sorted by the directions of their edges: by pixels, fours and nines come into the same groups, and a generator
+learns only the more frequent kind of a mixed group.
 """
 
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ def sort_pictures(config: Config, data: ImageSet, generator: GroupedGenerator, *
     labels = data.labels if generator.classes else None
     if is_initial:
         return SortedPictures(generator.fit_vote_offsets(data.pixels, labels))
+    if data.pixels.shape[1] < MIN_COLOR_CHANNELS:
+        return SortedPictures(_sort_by_edges(config, data, generator, labels))
     notice = ""
     if has_features(data) and generator.groups > max(1, generator.classes):
         try:
@@ -65,6 +69,17 @@ def has_features(data: ImageSet) -> bool:
     return data.pixels.shape[1] >= MIN_COLOR_CHANNELS and len(data) <= MAX_PICTURES
 
 
+def _sort_by_edges(config: Config, data: ImageSet, generator: GroupedGenerator, labels: Tensor | None) -> Tensor:
+    """Return the group of each picture, int64 (N,), by the directions of its edges."""
+
+    def describe(rows: Tensor) -> Tensor:
+        return groups.describe_edges(data.pixels[rows])
+
+    found = groups.find_groups(describe, len(data), generator.groups, config.seed, labels, generator.classes)
+    generator.set_groups(data.pixels, found)
+    return found
+
+
 def _sort_by_features(config: Config, data: ImageSet, generator: GroupedGenerator, labels: Tensor | None) -> Tensor:
     """Return the group of each picture, int64 (N,), by features that are kept in the cache.
 
@@ -73,6 +88,8 @@ def _sort_by_features(config: Config, data: ImageSet, generator: GroupedGenerato
     """
     in_order = choose_rows(len(data), len(data)).argsort()  # the rows of the features are shuffled
     features = extract_reference(data, "train", open_extractor(FEATURES), len(data)).features[in_order]
-    found = groups.find_groups(features, generator.groups, config.seed, labels, generator.classes)
+    found = groups.find_groups(
+        features.__getitem__, len(data), generator.groups, config.seed, labels, generator.classes
+    )
     generator.set_groups(data.pixels, found)
     return found

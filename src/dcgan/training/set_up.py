@@ -189,7 +189,8 @@ def _make_matcher(
         positions = matcher.positions.cpu()
         if isinstance(generator, GroupedGenerator) and config.init is None:
             labels = data.labels if generator.classes else None
-            conditions = find_groups(positions, generator.groups, config.seed, labels, generator.classes)
+            describe = positions.__getitem__
+            conditions = find_groups(describe, len(positions), generator.groups, config.seed, labels, generator.classes)
             conditions = fabric.broadcast(conditions)
             generator.set_groups(data.pixels, conditions)
         if conditions is not None:
