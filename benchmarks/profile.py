@@ -41,7 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
 WARM_UP_STEPS, PROFILED_STEPS, TIMED_STEPS, TIMINGS = 5, 10, 20, 3
 MATRIX_SIDE, MATRIX_PRODUCTS = 2048, 10
 """Rows and columns of the matrices whose product gives the rate of the machine, and how often it is computed."""
-SHOWN_ROWS = 12
+SHOWN_ROWS = 8
 """Rows of the table for each case; the others are added up."""
 OUTSIDE = {"adam": "Adam", "lerp": "averages", "randn": "latents", "index": "data, or rows of features"}
 """What operations outside the networks are for, by a part of their names."""

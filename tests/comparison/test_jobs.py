@@ -52,6 +52,7 @@ def plans_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_an_error_of_one_run_ends_all(tmp_path: Path):
     (tmp_path / "c").mkdir()
     plan = make_plan(("vanilla",), (0, 1, 2), {"steps": 1}, "mnist", 28, SAMPLE_COUNT, jobs=2)
@@ -61,7 +62,7 @@ def test_an_error_of_one_run_ends_all(tmp_path: Path):
         jobs.finish_runs_at_once(plan, tmp_path / "c", lambda *_: None)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_all_runs_and_the_same_command_continues(tmp_path: Path, sent: signal.Signals):
     words = [sys.executable, "-m", "dcgan", "compare", *FLAGS, "--seeds", "0", "1", "--steps", "100000", "--jobs", "2"]
     command = subprocess.Popen([*words, "--out", "c"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
@@ -80,6 +81,7 @@ def test_a_signal_saves_all_runs_and_the_same_command_continues(tmp_path: Path, 
     assert [json.loads(path.read_text())["step"] for path in checkpoints] > before
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     start = jobs._start
 

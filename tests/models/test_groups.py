@@ -61,3 +61,33 @@ def test_groups_of_classes_with_few_pictures():
     assigned = groups.assign_groups(pixels, groups.find_group_centers(pixels, 9, 0, labels, 3), labels, 3)
     assert torch.equal(assigned // 3, labels)
     assert [groups.choose_group_count(60_000, 128, 192, n) for n in (0, 10, 64, 65, 1000)] == [128, 120, 128, 0, 0]
+
+
+def draw_bar(*, row: int = 4, column: int = 4, height: int, width: int, level: int = 255) -> torch.Tensor:
+    """Return a picture with a bar, uint8 (1, 28, 28)."""
+    picture = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    picture[:, row : row + height, column : column + width] = level
+    return picture
+
+
+def test_edges_tell_directions_apart_and_not_contrast_or_a_pixel_of_translation():
+    upright, lying = draw_bar(height=20, width=4, column=12), draw_bar(height=4, width=20, row=12)
+    moved, faint = draw_bar(height=20, width=4, column=13), draw_bar(height=20, width=4, column=12, level=170)
+    edges = groups.describe_edges(torch.stack([upright, lying, moved, faint]))
+    other, near, same = (float(distance) for distance in (edges[1:] - edges[0]).norm(dim=1))
+    assert same < 0.25 * other
+    assert near < 0.5 * other
+    assert edges[:, : groups.EDGE_DIRECTIONS * groups.EDGE_CELLS**2].norm(dim=1) == pytest.approx([1.0] * 4)
+
+
+def test_edges_of_flat_pictures_are_none_and_their_brightness_counts():
+    pixels = torch.tensor([0, 128, 255], dtype=torch.uint8)[:, None, None, None].expand(3, 1, 16, 24)
+    edges = groups.describe_edges(pixels)
+    assert (edges[:, : groups.EDGE_DIRECTIONS * groups.EDGE_CELLS**2] == 0).all()
+    assert edges.diff(dim=0).norm(dim=1).min() > 0.3
+
+
+def test_edges_do_not_depend_on_the_batch():
+    pixels = torch.randint(0, 256, (groups.EDGE_BATCH + 3, 1, 40, 20), dtype=torch.uint8)
+    together = groups.describe_edges(pixels)
+    assert torch.allclose(together[-1:], groups.describe_edges(pixels[-1:]), atol=1e-6)

@@ -200,9 +200,10 @@ def describe_edges(pixels: Tensor) -> Tensor:
 
 def _edges_of_batch(pixels: Tensor, angles: Tensor) -> Tensor:
     images = to_float(pixels).mean(1, keepdim=True)
-    height, width = (min(side, EDGE_SIDE) for side in images.shape[2:])
-    images = F.adaptive_avg_pool2d(images, (height, width))
-    brightness = BRIGHTNESS_WEIGHT * F.adaptive_avg_pool2d(images, BRIGHTNESS_CELLS).flatten(1)
+    if max(images.shape[2:]) > EDGE_SIDE:
+        height, width = (min(side, EDGE_SIDE) for side in images.shape[2:])
+        images = F.adaptive_avg_pool2d(images, (height, width))
+    brightness = BRIGHTNESS_WEIGHT * _cell_means(images, BRIGHTNESS_CELLS)
     images = F.pad(images, (1, 1, 1, 1), mode="replicate")
     right = images[:, :, 1:-1, 2:] - images[:, :, 1:-1, :-2]
     down = images[:, :, 2:, 1:-1] - images[:, :, :-2, 1:-1]
@@ -210,14 +211,16 @@ def _edges_of_batch(pixels: Tensor, angles: Tensor) -> Tensor:
     squared_strength = (right.square() + down.square()).clamp(min=EPSILON)
     along = torch.addcmul(right * angles.cos(), down, angles.sin()).clamp(min=0)
     edges = along.square().mul_(along).div_(squared_strength)
-    rows, columns = (_cell_means(side, images.device) for side in (height, width))
-    cells = (rows.T @ (edges @ columns)).flatten(1)
-    return torch.cat([F.normalize(cells, dim=1, eps=MIN_EDGE_STRENGTH), brightness], 1)
+    return torch.cat([F.normalize(_cell_means(edges, EDGE_CELLS), dim=1, eps=MIN_EDGE_STRENGTH), brightness], 1)
 
 
-def _cell_means(side: int, device: torch.device) -> Tensor:
-    """Return what gives the means over the cells of a side as a product of matrices, (side, cells)."""
-    return F.adaptive_avg_pool1d(torch.eye(side, device=device), EDGE_CELLS)
+def _cell_means(images: Tensor, cells: int) -> Tensor:
+    """Return the means over `cells` times `cells` parts of images (N, C, H, W), flat.
+
+    This is `adaptive_avg_pool2d` as products of matrices, which take a tenth of its time.
+    """
+    rows, columns = (F.adaptive_avg_pool1d(torch.eye(side, device=images.device), cells) for side in images.shape[2:])
+    return (rows.T @ (images @ columns)).flatten(1)
 
 
 def _labels_or_one_class(pixels: Tensor, labels: Tensor | None, classes: int) -> tuple[Tensor, int]:
