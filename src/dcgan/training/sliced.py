@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,15 +67,19 @@ def patch_distance(samples: Tensor, reals: Tensor, random: SlicedRandom, *, by_p
             patches of all with those of all.
     """
     scale, side = random.choice(FILTER_SCALES), random.choice(FILTER_SIDES)
-    images = torch.cat([samples, reals])
-    images = F.avg_pool2d(images, scale) if scale > 1 and min(images.shape[2:]) >= scale * side else images
     stride = max(1, FILTER_STRIDE // scale)
     top, left = (random.choice(range(stride)) for _ in range(2))
-    filters = random_filters(random, images.shape[1], side)
-    numbers = F.conv2d(images[:, :, top:, left:], filters, stride=stride)
-    real_numbers = numbers[len(samples) :]
-    numbers = numbers / real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
-    own, real = numbers.flatten(2).chunk(2)
+    filters = random_filters(random, samples.shape[1], side)
+
+    def apply_filters(images: Tensor) -> Tensor:
+        images = F.avg_pool2d(images, scale) if scale > 1 and min(images.shape[2:]) >= scale * side else images
+        return F.conv2d(images[:, :, top:, left:], filters, stride=stride)
+
+    with torch.no_grad():
+        real_numbers = apply_filters(reals)
+        spread = real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
+        real = (real_numbers / spread).flatten(2)
+    own = (apply_filters(samples) / spread).flatten(2)
     if by_picture:
         return sorted_distance(own, real)
     return sorted_distance(own.transpose(0, 1).flatten(1), real.transpose(0, 1).flatten(1))
@@ -119,7 +124,17 @@ def small_pictures(images: Tensor) -> list[Tensor]:
 
 def sorted_distance(values: Tensor, real_values: Tensor) -> Tensor:
     """Return the mean difference of sorted numbers (..., N) from as many others: a Wasserstein distance, a scalar."""
-    return (values.sort(-1).values - real_values.sort(-1).values).abs().mean()
+    return (_sorted(values) - _sorted(real_values)).abs().mean()
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Return numbers (..., N) in their order. NumPy needs a third to a thirteenth of torch's time on a CPU."""
+    if values.device.type != "cpu":
+        return values.sort(-1).values
+    if not values.requires_grad:
+        return torch.from_numpy(np.sort(values.numpy(), axis=-1))
+    order = torch.from_numpy(np.argsort(values.detach().numpy(), axis=-1))
+    return values.gather(-1, order)
 
 
 def reduced(images: Tensor, side: int) -> Tensor:
