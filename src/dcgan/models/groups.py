@@ -3,10 +3,10 @@
 Pictures are sorted into groups by k-means once, before training: on their edges, on features of another network, or
 on their pixels (`training.grouping`). During training, both networks are given the group as if it were a class. The
 trained generator is not given a group: the first numbers of z choose it (see `grouped_generator`). So every kind of
-picture is drawn from the start, as often as it occurs in the data. Sage et al., "Logo Synthesis and Manipulation with Clustered Generative
-Adversarial Networks" (2018); Liu et al., "Diverse Image Generation via Self-Conditioned GANs" (2020). They cluster
-features of networks; for small gray pictures, the directions of their edges are enough (Dalal and Triggs, "Histograms
-of Oriented Gradients for Human Detection", 2005).
+picture is drawn from the start, as often as it occurs in the data. Sage et al., "Logo Synthesis and Manipulation with
+Clustered Generative Adversarial Networks" (2018); Liu et al., "Diverse Image Generation via Self-Conditioned GANs"
+(2020). They cluster features of networks; for small gray pictures, the directions of their edges are enough (Dalal and
+Triggs, "Histograms of Oriented Gradients for Human Detection", 2005).
 
 If there are classes, the pictures of each class are sorted into as many groups, and the groups of the first class come
 first. Without labels, all pictures are treated as one class here.
