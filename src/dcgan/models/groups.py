@@ -215,10 +215,7 @@ def _edges_of_batch(pixels: Tensor, angles: Tensor) -> Tensor:
 
 
 def _cell_means(images: Tensor, cells: int) -> Tensor:
-    """Return the means over `cells` times `cells` parts of images (N, C, H, W), flat.
-
-    This is `adaptive_avg_pool2d` as products of matrices, which take a tenth of its time.
-    """
+    """Return the means over `cells` times `cells` parts of images (N, C, H, W), flat, as products of matrices."""
     rows, columns = (F.adaptive_avg_pool1d(torch.eye(side, device=images.device), cells) for side in images.shape[2:])
     return (rows.T @ (images @ columns)).flatten(1)
 

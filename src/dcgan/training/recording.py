@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from dcgan.files import printable
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.system.console import print_message
 from dcgan.training.progress import Progress
 
 
@@ -74,7 +76,7 @@ class StepRecorder:
         self._optimizers: list[Any] = [getattr(optimizer, "optimizer", optimizer) for optimizer in optimizers]
         self._kind: Hashable = None
         self._inputs: StepInputs | None = None
-        self._is_noting = False
+        self._is_noting = self._has_failed = False
         self._recording: Recording | None = None
         self._start = 0
         self._handed_out: tuple[Iterator[torch.Generator], Iterator[Tensor]] | None = None
@@ -108,6 +110,9 @@ class StepRecorder:
             updates: does the updates without a recording. It asks this object for random numbers and real pictures.
         """
         self._start = progress.images_seen
+        if self._has_failed:
+            updates()
+            return
         if kind != self._kind or self._inputs is None:
             self.forget()
             self._kind, self._inputs, self._is_noting = kind, StepInputs(), True
@@ -115,7 +120,19 @@ class StepRecorder:
             self._is_noting = False
             return
         if self._recording is None:
-            self._recording = self._record(self._inputs, progress, updates)
+            try:
+                self._recording = self._record(self._inputs, progress, updates)
+            except (
+                RuntimeError
+            ) as error:  # what torch raises if something cannot be recorded; nothing has been done yet
+                self._has_failed = True
+                progress.images_seen = self._start
+                reason = printable(" ".join(str(error).split())[:200])
+                print_message(
+                    f"the steps cannot be recorded here, so Python starts every kernel, more slowly ({reason})"
+                )
+                updates()
+                return
         self._replay(self._recording, progress)
 
     def _record(self, inputs: StepInputs, progress: Progress, updates: Callable[[], None]) -> Recording:

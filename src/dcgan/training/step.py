@@ -1,11 +1,12 @@
 """One step of training, the same for every GAN: what differs between them is in the settings and the objective."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dcgan.data.sampler import next_batch_indices, next_part_indices, part_share, rank_share
@@ -179,21 +180,29 @@ def update_generator(state: State, batch: Batch, reals: Tensor, fakes: Tensor, c
         condition: what the networks are given besides.
     """
     discriminator, _ = state.adversary
-    # Frozen, D passes gradients on to the fakes without computing those of its own weights, which nobody needs.
-    discriminator.requires_grad_(False)
-    scores = [discriminator(_augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_G_FAKES), *condition)]
-    if state.objective.is_paired:
-        augmented_reals = _augmented(state, batch, reals.detach(), RandomPurpose.DIFFAUGMENT_REALS)
-        scores.append(discriminator(augmented_reals, *condition))
-    loss = state.objective.generator(*scores)
-    (loss_g,) = _means_over_devices(state, batch, loss)
-    state.optimizer_g.zero_grad()
-    state.fabric.backward(loss * batch.weight)
+    with _frozen(discriminator):
+        scores = [discriminator(_augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_G_FAKES), *condition)]
+        if state.objective.is_paired:
+            augmented_reals = _augmented(state, batch, reals.detach(), RandomPurpose.DIFFAUGMENT_REALS)
+            scores.append(discriminator(augmented_reals, *condition))
+        loss = state.objective.generator(*scores)
+        (loss_g,) = _means_over_devices(state, batch, loss)
+        state.optimizer_g.zero_grad()
+        state.fabric.backward(loss * batch.weight)
     norm = _step_if_finite(state, state.optimizer_g, loss_g, G_LOSS_FAULT)
-    discriminator.requires_grad_(True)
     # Weighted by the number of discriminator updates, so that every column of the totals has the same divisor.
     state.sums.totals[LOSS_G_COLUMN] += loss_g * state.config.n_critic
     state.sums.totals[GRAD_G_COLUMN] += norm * state.config.n_critic
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """Freeze a network: it passes gradients on without computing those of its own weights, which nobody needs."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
 
 
 def _means_over_devices(state: State, batch: Batch, *means: Tensor) -> list[Tensor]:
