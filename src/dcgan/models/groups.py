@@ -194,7 +194,8 @@ def describe_edges(pixels: Tensor) -> Tensor:
     Returns:
         (N, F).
     """
-    angles = torch.arange(EDGE_DIRECTIONS, device=pixels.device)[:, None, None] * (2 * math.pi / EDGE_DIRECTIONS)
+    half_turn = torch.arange(EDGE_DIRECTIONS // 2, device=pixels.device)[:, None, None]
+    angles = half_turn * (2 * math.pi / EDGE_DIRECTIONS)
     return torch.cat([_edges_of_batch(batch, angles) for batch in torch.split(pixels, EDGE_BATCH)])
 
 
@@ -207,11 +208,14 @@ def _edges_of_batch(pixels: Tensor, angles: Tensor) -> Tensor:
     images = F.pad(images, (1, 1, 1, 1), mode="replicate")
     right = images[:, :, 1:-1, 2:] - images[:, :, 1:-1, :-2]
     down = images[:, :, 2:, 1:-1] - images[:, :, :-2, 1:-1]
-    # An edge of strength s at an angle t from a direction counts s cos(t)^3 there, and `along` is s cos(t).
+    # An edge of strength s at an angle t from a direction counts s cos(t)^3 there, and `along` is s cos(t). Where that
+    # is negative, the edge counts for the opposite direction.
     squared_strength = (right.square() + down.square()).clamp(min=EPSILON)
-    along = torch.addcmul(right * angles.cos(), down, angles.sin()).clamp(min=0)
+    along = torch.addcmul(right * angles.cos(), down, angles.sin())
     edges = along.square().mul_(along).div_(squared_strength)
-    return torch.cat([F.normalize(_cell_means(edges, EDGE_CELLS), dim=1, eps=MIN_EDGE_STRENGTH), brightness], 1)
+    difference, ahead = _cell_means(edges, EDGE_CELLS), _cell_means(edges.clamp_(min=0), EDGE_CELLS)
+    cells = torch.cat([ahead, ahead - difference], 1)
+    return torch.cat([F.normalize(cells, dim=1, eps=MIN_EDGE_STRENGTH), brightness], 1)
 
 
 def _cell_means(images: Tensor, cells: int) -> Tensor:
