@@ -5,7 +5,6 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from dcgan.data.sampler import next_batch_indices
 from dcgan.presets import configure
 from dcgan.rng import RandomPurpose
 from dcgan.training.recording import StepRecorder
@@ -31,13 +30,9 @@ def refuse(graph: UnusableGraph):
 def make_state(*, has_recorder: bool) -> State:
     state = set_up(configure("fast", **SMALL))
     if has_recorder:
-
-        def find_indices(images_seen: int) -> torch.Tensor:
-            return next_batch_indices(state.picture_count, state.config.batch_size, images_seen, state.config.seed)
-
         assert state.optimizer_d is not None
         state.recorder = StepRecorder(
-            state.config.seed, state.fabric.device, [state.optimizer_g, state.optimizer_d], find_indices
+            state.config.seed, state.fabric.device, [state.optimizer_g, state.optimizer_d], state.batch_indices
         )
     return state
 

@@ -75,9 +75,7 @@ def _sort_by_edges(config: Config, data: ImageSet, generator: GroupedGenerator, 
     def describe(rows: Tensor) -> Tensor:
         return groups.describe_edges(data.pixels[rows])
 
-    found = groups.find_groups(describe, len(data), generator.groups, config.seed, labels, generator.classes)
-    generator.set_groups(data.pixels, found)
-    return found
+    return _sort_by(describe, config, data, generator, labels)
 
 
 def _sort_by_features(config: Config, data: ImageSet, generator: GroupedGenerator, labels: Tensor | None) -> Tensor:
@@ -88,8 +86,13 @@ def _sort_by_features(config: Config, data: ImageSet, generator: GroupedGenerato
     """
     in_order = choose_rows(len(data), len(data)).argsort()  # the rows of the features are shuffled
     features = extract_reference(data, "train", open_extractor(FEATURES), len(data)).features[in_order]
-    found = groups.find_groups(
-        features.__getitem__, len(data), generator.groups, config.seed, labels, generator.classes
-    )
+    return _sort_by(features.__getitem__, config, data, generator, labels)
+
+
+def _sort_by(
+    describe: groups.Describe, config: Config, data: ImageSet, generator: GroupedGenerator, labels: Tensor | None
+) -> Tensor:
+    """Return the group of each picture, int64 (N,), by what describes it, and fit the generator to them."""
+    found = groups.find_groups(describe, len(data), generator.groups, config.seed, labels, generator.classes)
     generator.set_groups(data.pixels, found)
     return found

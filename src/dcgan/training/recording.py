@@ -163,7 +163,7 @@ class StepRecorder:
         progress.images_seen += recording.images
 
     def _set_capturable(self, is_capturable: bool) -> None:
-        """Tell torch's optimizers that they are recorded. A fused Adam does nothing else then."""
+        """Tell torch's optimizers that they are recorded, without which they refuse. A fused Adam computes the same."""
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["capturable"] = is_capturable

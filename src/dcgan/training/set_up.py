@@ -13,7 +13,6 @@ from dcgan.data.location import absolute_path, public_data_name, public_name
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.parts import WHOLE, Part
 from dcgan.data.rules import CURRENT_RULES
-from dcgan.data.sampler import next_batch_indices
 from dcgan.devices.connect import (
     COMPILE_BACKEND,
     Devices,
@@ -136,13 +135,8 @@ def _can_record(state: State) -> bool:
 
 
 def _make_recorder(state: State) -> StepRecorder:
-    config, device = state.config, state.fabric.device
-
-    def find_indices(images_seen: int) -> Tensor:
-        return next_batch_indices(state.picture_count, config.batch_size, images_seen, config.seed, device)
-
     optimizers = [optimizer for optimizer in (state.optimizer_g, state.optimizer_d) if optimizer is not None]
-    return StepRecorder(config.seed, device, optimizers, find_indices)
+    return StepRecorder(state.config.seed, state.fabric.device, optimizers, state.batch_indices)
 
 
 def _share_conditions(chosen: ChosenNetworks, data: ImageSet, fabric: Devices) -> Tensor | None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from dcgan.config import DURATIONS, Config, config_to_json
 from dcgan.data.location import absolute_path
 from dcgan.data.open import ImageSet
+from dcgan.data.sampler import next_batch_indices
 from dcgan.devices.connect import (
     Devices,
 )
@@ -108,6 +109,11 @@ class State:
     def picture_count(self) -> int:
         """The pictures that are trained on, of all processes together."""
         return sum(self.part_sizes) or len(self.data)
+
+    def batch_indices(self, images_seen: int) -> Tensor:
+        """Return the indices of the batch over all devices that follows `images_seen` images, int64 (B,)."""
+        device = self.data.pixels.device
+        return next_batch_indices(self.picture_count, self.config.batch_size, images_seen, self.config.seed, device)
 
     @property
     def part_count(self) -> int | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dcgan.data.sampler import next_batch_indices, next_part_indices, part_share, rank_share
+from dcgan.data.sampler import next_part_indices, part_share, rank_share
 from dcgan.devices.batch import Batch
 from dcgan.devices.connect import mean_over_ranks
 from dcgan.images import to_float
@@ -247,19 +247,12 @@ def next_reals(state: State) -> tuple[Tensor, Condition]:
         rank = state.fabric.global_rank
         indices = next_part_indices(state.part_sizes, batch.size, seen, config.seed, rank, device)
     else:
-        indices = _next_indices(state)[batch.part]
+        find_indices = state.batch_indices if state.recorder is None else state.recorder.indices
+        indices = find_indices(seen)[batch.part]
     images = load_reals(state, indices)
     if _is_augmented(state, only_reals=True):
         images = apply_augmentations(config.augment, images, _random(state, batch, RandomPurpose.FLIP), only_reals=True)
     return images, () if state.conditions is None else (state.conditions[indices].to(state.fabric.device),)
-
-
-def _next_indices(state: State) -> Tensor:
-    """Return the indices of the next batch over all devices."""
-    config, seen = state.config, state.progress.images_seen
-    if state.recorder is not None:
-        return state.recorder.indices(seen)
-    return next_batch_indices(state.picture_count, config.batch_size, seen, config.seed, state.data.pixels.device)
 
 
 def load_reals(state: State, indices: Tensor) -> Tensor:
