@@ -4,7 +4,9 @@
     python -m benchmarks.budgets table
 
 Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is:
-other work on the machine does not change the results. Every run is planned for its length and measured at its end:
+other work on the machine does not change the results. Every run is planned for its length, as a user plans it who names
+no preset, and measured at its end. Runs of several lengths with the same settings and seed are the same run up to the
+shorter one's end, since nothing else depends on the length: they are trained once. Measured are
 the distance with the features `judge` and 10,000 samples against the 10,000 test digits, and the shares of the digits
 among 50,000 samples, as the judge reads them. The training learns nothing from that. Results are stored in
 docs/budgets.json after each run, and a stored run is not done again. All of it takes 4.3 hours of two cores.
@@ -16,6 +18,8 @@ import argparse
 import json
 import platform
 import statistics
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +28,11 @@ from tqdm import tqdm
 
 from benchmarks.judge_metrics import JudgeMetrics
 from benchmarks.time_to_quality import measure_state, read_results
+from dcgan.config import Config
 from dcgan.data.open import open_images
-from dcgan.presets import configure
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_batches
+from dcgan.training.recipe import choose_recipe
 from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
 from dcgan.training.state import State
@@ -44,26 +49,52 @@ def read_budgets(path: Path) -> Results:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def train(seconds: int, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train for as many images as a quiet machine sees in that time, and measure the generator."""
+def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
+    """Return the settings of a run of as many images as `fast` sees in that time on a quiet machine.
+
+    A long run has larger batches, with which the machine sees a seventh more images; they are not counted.
+    """
     speed = read_results()["speed"]
     steps = round((seconds - speed["fast_seconds_before"]) / speed["fast_seconds_a_step"])
-    state = set_up(configure("fast", seed=seed, steps=steps, device="cpu", **settings))
-    for _ in tqdm(range(steps), desc=f"{seconds} s, seed {seed}", mininterval=10):
-        train_step(state)
-    judge = JudgeMetrics()
-    shares = digit_shares(state, judge)
+    images = steps * speed["fast_batch"]
+    return choose_recipe({"seed": seed, "images": images, "device": "cpu", **settings}).config
+
+
+def train(configs: dict[int, Config]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Train a run that is planned for several lengths, and measure the generator at the end of each.
+
+    Args:
+        configs: the settings by planned seconds, equal but for their length.
+
+    Yields:
+        The seconds, and what was measured.
+    """
+    lengths = sorted(configs)
+    state, judge = set_up(configs[lengths[-1]]), JudgeMetrics()
     real = open_images("mnist").labels
     assert real is not None
     expected = real.bincount(minlength=10) / len(real)
-    return {
-        **measure_state(state, judge),
-        "digit_shares": [round(float(share), 4) for share in shares],
-        "largest_share_error": round(float((shares / expected - 1).abs().max()), 4),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+    for seconds in lengths:
+        images = configs[seconds].images
+        assert images is not None
+        bar = tqdm(total=images, desc=f"{seconds} s, seed {state.config.seed}", mininterval=10)
+        while state.progress.images_seen < images:
+            train_step(state)
+            bar.update(state.progress.images_seen - bar.n)
+        shares = digit_shares(state, judge)
+        yield (
+            seconds,
+            {
+                **measure_state(state, judge),
+                "digit_shares": [round(float(share), 4) for share in shares],
+                "largest_share_error": round(float((shares / expected - 1).abs().max()), 4),
+                "groups": state.config.groups,
+                "batch_size": state.config.batch_size,
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        )
 
 
 def digit_shares(state: State, judge: JudgeMetrics) -> torch.Tensor:
@@ -110,12 +141,16 @@ def main() -> None:
         print(results_table(read_budgets(args.results)))
         return
     settings = {name: json.loads(value) for name, _, value in (text.partition("=") for text in args.set)}
+    todo: dict[tuple[int, Config], dict[int, Config]] = {}
     for seconds in args.seconds:
         for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
             if f"{seconds}-{seed}" not in read_budgets(args.results):
-                run = train(seconds, seed, settings)
-                results = read_budgets(args.results) | {f"{seconds}-{seed}": run}
-                args.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                config = plan(seconds, seed, settings)
+                todo.setdefault((seed, replace(config, images=None)), {})[seconds] = config
+    for (seed, _), configs in todo.items():
+        for seconds, run in train(configs):
+            results = read_budgets(args.results) | {f"{seconds}-{seed}": run}
+            args.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

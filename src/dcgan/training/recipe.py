@@ -1,7 +1,10 @@
-"""Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided."""
+"""Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
+
+A run that is planned to be long takes more groups, a longer z and larger batches than the preset has for minutes.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +17,29 @@ from dcgan.devices.connect import with_launcher_devices
 from dcgan.errors import UserError
 from dcgan.models import build, groups
 from dcgan.models.lite import MissingWeightsError, check_installed
-from dcgan.presets import COLOR_PRESET, DEFAULT_PRESET, MAX_MATCHED_PICTURES, MIN_MATCHED_PICTURES, configure
+from dcgan.presets import (
+    COLOR_PRESET,
+    DEFAULT_PRESET,
+    IMAGES_PER_MINUTE,
+    LONG_RUN_IMAGES,
+    LONG_RUN_PICTURES,
+    LONG_RUN_SETTINGS,
+    MAX_MATCHED_PICTURES,
+    MIN_MATCHED_PICTURES,
+    configure,
+)
 from dcgan.training import losses, networks
 from dcgan.training.matching import FEATURES
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
-from dcgan.training.set_up import open_data
+from dcgan.training.set_up import open_data, planned_images
 
 RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of its own") | dict.fromkeys(
     ("d_width", "d_norm"), "needs a discriminator"
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
+NAMED_SET_PICTURES = 60_000
+"""How many pictures a set has that is opened by a name, before it is opened: as many as MNIST."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +67,29 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
     """
     default = configure(DEFAULT_PRESET, **settings)
     if is_named_set(default.data):
-        return Recipe(default, NAMED_SET_REASON)
+        return _follow_length(Recipe(default, NAMED_SET_REASON), settings, custom, NAMED_SET_PICTURES)
     if obstacle := _find_obstacle(settings, custom):
         return Recipe(default, f"{COLOR_PRESET}, the recipe for color pictures, cannot be used: {obstacle}")
     data = open_data(default, default.data, CURRENT_RULES)
     preset, reason = choose_preset(data)
-    return Recipe(configure(preset, **settings), reason)
+    return _follow_length(Recipe(configure(preset, **settings), reason), settings, custom, len(data))
+
+
+def _follow_length(recipe: Recipe, settings: Mapping[str, Any], custom: CustomParts, picture_count: int) -> Recipe:
+    """Return the recipe with what suits its planned length, as far as the user leaves it open.
+
+    Steps are updates of the networks, so a length in steps keeps the batch size.
+    """
+    config = recipe.config
+    is_suited = config.preset == DEFAULT_PRESET and picture_count >= LONG_RUN_PICTURES
+    is_plain = not (config.conditional or custom.names or {"groups", "z_dim"} & set(settings))
+    planned = planned_images(config, picture_count) or IMAGES_PER_MINUTE * (config.minutes or 0)
+    if not (is_suited and is_plain and planned >= LONG_RUN_IMAGES):
+        return recipe
+    kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
+    changes = {name: value for name, value in LONG_RUN_SETTINGS.items() if name not in kept}
+    words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
+    return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
 
 
 def choose_preset(data: ImageSet) -> tuple[str, str]:
