@@ -1,13 +1,25 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dcgan
+from dcgan.images import make_grid, save_png
 from dcgan.reporting.series import DISTANCE
 from dcgan.run.folder import RunFolder
-from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
-from dcgan.training.progress_bar import ProgressBar, summarize_measurement
+from dcgan.training import progress_bar
+from dcgan.training.callbacks import (
+    EndEvent,
+    EvaluateEvent,
+    LogEvent,
+    MessageEvent,
+    SnapshotEvent,
+    StartEvent,
+    StepEvent,
+)
+from dcgan.training.progress_bar import ProgressBar, first_samples, summarize_measurement
 from tests.conftest import SMALL
 
 RUN = RunFolder(Path("runs/small-1"))
@@ -98,3 +110,45 @@ def test_a_training_shows_a_bar_on_standard_error(tmp_path: Path, capsys: pytest
     assert "small-7:" in err
     assert "100%" in err
     assert "D(G(z))" in err
+
+
+def snapshots(bar: ProgressBar, first_step: int, grid: Path) -> None:
+    bar.on_start(StartEvent(RUN, first_step, 16 * first_step, None, "raw"))
+    for step in (0, 10, 20):
+        if step >= first_step:
+            bar.on_snapshot(SnapshotEvent(step, 16 * step, grid, Path("model")))
+    bar.on_end(EndEvent(RUN, 20, 320, "finished"))
+
+
+def test_a_new_run_says_once_where_its_pictures_are(capsys: pytest.CaptureFixture[str]):
+    snapshots(ProgressBar(), 0, Path("samples/1.png"))
+    err = capsys.readouterr().err
+    assert err.count("step 10, after 0 s: the first pictures are in samples/1.png") == 1
+    assert "step 20, after" not in err
+    assert "\x1b[38" not in err  # this is no terminal
+
+
+def test_a_resumed_run_does_not_say_it_again(capsys: pytest.CaptureFixture[str]):
+    snapshots(ProgressBar(), 10, Path("samples/1.png"))
+    assert "first pictures" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "columns"), [((28, 28), 8), ((16, 24), 10)])
+def test_a_terminal_shows_the_first_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], columns: int
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (8 * columns, *size, 1), np.uint8)
+    save_png(make_grid(pixels, columns=8), tmp_path / "grid.png")
+    shown: list[Any] = []
+    monkeypatch.setattr(progress_bar, "shows_pictures", lambda stream: True)
+    monkeypatch.setattr(progress_bar, "show_picture", lambda image, stream: shown.append(image))
+    monkeypatch.setattr(RunFolder, "config", lambda self: SimpleNamespace(size=size))
+    snapshots(ProgressBar(), 0, tmp_path / "grid.png")
+    (image,) = shown
+    assert np.array_equal(np.asarray(image)[..., 0], make_grid(pixels[:4], columns=4)[..., 0])
+
+
+def test_samples_with_transparency_are_drawn_on_white(tmp_path: Path):
+    save_png(make_grid(np.full((64, 16, 16, 4), (9, 9, 9, 0), np.uint8)), tmp_path / "grid.png")
+    image = first_samples(tmp_path / "grid.png", (16, 16))
+    assert (image.mode, image.getpixel((8, 8))) == ("RGB", (255, 255, 255))

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,52 @@ def test_mnist_keeps_the_default(start_run):
     )
     assert choose_recipe({}).config == configure("fast")
     assert folder.config().images == configure("fast").images
+
+
+LONG = {"groups": 256, "z_dim": 384, "batch_size": 128}
+LONG_UPDATES = {"groups": 256, "z_dim": 384}
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes"),
+    [
+        ({"images": 499_999}, {}),
+        ({"images": 500_000}, LONG),
+        ({"minutes": 4.9}, {}),
+        ({"minutes": 5}, LONG),
+        ({"epochs": 8}, {}),
+        ({"epochs": 9}, LONG),
+        ({"steps": 7000}, {}),
+        ({"steps": 8000}, LONG_UPDATES),  # as many updates as the user asks for, each of as many pictures as before
+        ({"images": 10**6, "batch_size": 64}, LONG_UPDATES),
+        ({"images": 10**6, "groups": 128}, {}),
+        ({"images": 10**6, "z_dim": 192}, {}),
+        ({"images": 10**6, "conditional": True}, {}),
+    ],
+)
+def test_a_long_run_has_more_groups(settings: dict, changes: dict):
+    chosen = choose_recipe(settings)
+    assert chosen.config == replace(configure("fast", **settings), **changes)
+    if changes:
+        words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
+        assert chosen.reason.endswith(f"; it is planned to be long, so with {words}")
+
+
+@pytest.mark.parametrize(("picture_count", "is_long"), [(25_599, False), (25_600, True)])
+def test_more_groups_need_many_pictures(monkeypatch: pytest.MonkeyPatch, picture_count: int, is_long: bool):
+    monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("letters", picture_count, 1))
+    config = choose_recipe({"data": "letters", "images": 10**6}).config
+    assert (config.groups, config.batch_size) == ((256, 128) if is_long else (128, 64))
+
+
+def test_a_long_run_of_a_named_preset_is_what_its_name_says(tmp_path: Path, start_run):
+    folder, _ = start_run("mnist", preset="fast", steps=None, images=10**6, g_width=32)
+    assert folder.config() == configure("fast", images=10**6, image_size=28, augment="none")
+
+
+def test_a_long_run_on_parts_of_ones_own_keeps_its_settings():
+    custom = recipe.CustomParts(discriminator=torch.nn.Flatten())
+    assert choose_recipe({"images": 10**6}, custom).config == configure("fast", images=10**6)
 
 
 def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):

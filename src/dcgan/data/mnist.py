@@ -29,12 +29,13 @@ def read_mnist(split: str) -> tuple["Tensor", "Tensor"]:
 
 
 def unpack_in_background(data: str) -> None:
-    """Start to unpack what a training on MNIST needs first, if `data` is `mnist`.
+    """Start to unpack what a training on MNIST needs first, if `data` is `mnist` and it has not been started yet.
 
     lzma works without holding the interpreter, so this runs while torch is being imported and saves half a second.
     """
     if data == "mnist":
-        _unpacking.update({name: _executor().submit(_unpack, name) for name in TRAINING_FILES})
+        new = [name for name in TRAINING_FILES if name not in _unpacking]
+        _unpacking.update({name: _executor().submit(_unpack, name) for name in new})
 
 
 def _read_tensor(name: str) -> "Tensor":

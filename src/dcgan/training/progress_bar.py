@@ -1,27 +1,52 @@
 """The progress bar of a training, and the lines that a training prints. It is a callback like any other."""
 
 import os
+import time
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
 from dcgan.files import printable
+from dcgan.images import GRID_GAP, draw_on_white
 from dcgan.reporting.series import MEASURE_TITLES
+from dcgan.run.folder import RunFolder
+from dcgan.sampling.output import GRID_COLUMNS
 from dcgan.system.console import standard_error
-from dcgan.training.callbacks import EndEvent, EvaluateEvent, LogEvent, MessageEvent, StartEvent, StepEvent
+from dcgan.system.terminal_picture import show_picture, shows_pictures
+from dcgan.training.callbacks import (
+    EndEvent,
+    EvaluateEvent,
+    LogEvent,
+    MessageEvent,
+    SnapshotEvent,
+    StartEvent,
+    StepEvent,
+)
 
 TERMINAL_INTERVAL_S, FILE_INTERVAL_S = 0.5, 10.0
 """Time between two updates of the bar: short on a terminal, long in a log file, where every update is a line."""
 
 
+TERMINAL_SAMPLES = 4
+"""Samples that are drawn on a terminal, side by side."""
+
+
 class ProgressBar:
-    """Shows on standard error how many images have been seen, the losses and scores, and every message."""
+    """Shows on standard error how many images have been seen, the losses and scores, and every message.
+
+    It says where the first pictures of a new run are, and draws some of them on a terminal.
+    """
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._new_run: tuple[RunFolder, float] | None = None
+        """A run without pictures yet, and when it began."""
 
     def on_start(self, event: StartEvent) -> None:
         """Show the bar."""
+        self._new_run = (event.run, time.monotonic()) if event.step == 0 else None
         self._bar = tqdm(
             total=event.planned_images,
             initial=event.images_seen,
@@ -54,6 +79,17 @@ class ProgressBar:
             text += f"; {event.near_training:.0%} of the samples look like copies of training pictures"
         tqdm.write(text, file=standard_error())
 
+    def on_snapshot(self, event: SnapshotEvent) -> None:
+        """Say where the first pictures of a trained generator are, and draw some of them on a terminal."""
+        if event.step == 0 or self._new_run is None:
+            return
+        (run, start), self._new_run = self._new_run, None
+        text = f"step {event.step:,}, after {time.monotonic() - start:.0f} s: the first pictures are in {event.grid}"
+        tqdm.write(printable(text), file=standard_error())
+        if shows_pictures(standard_error()):
+            with tqdm.external_write_mode(file=standard_error()):
+                show_picture(first_samples(event.grid, run.config().size), standard_error())
+
     def on_message(self, event: MessageEvent) -> None:
         """Print the message above the bar."""
         tqdm.write(printable(event.text), file=standard_error())
@@ -62,6 +98,20 @@ class ProgressBar:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+def first_samples(grid: Path, size: tuple[int, int] | None) -> Image.Image:
+    """Return the first samples of a grid, as RGB.
+
+    Args:
+        grid: path of the grid, a PNG.
+        size: height and width of a sample; None means those of a square grid.
+    """
+    with Image.open(grid) as image:
+        side = (image.width - GRID_GAP) // GRID_COLUMNS - GRID_GAP
+        height, width = size or (side, side)
+        right = TERMINAL_SAMPLES * (width + GRID_GAP)
+        return draw_on_white(image.crop((0, 0, right + GRID_GAP, height + 2 * GRID_GAP)).convert("RGBA"))
 
 
 def summarize_measurement(event: LogEvent) -> str:
