@@ -1,17 +1,18 @@
-"""Measure which learning rates a preset tolerates: a quarter, a half, once, twice and four times its own, over seeds.
+"""Measure which learning rates presets and objectives tolerate, from a quarter to four times their own, over seeds.
 
-    python -m benchmarks.stability [--presets fast wgan-gp r3gan] [--seeds 0 1 2]
+    python -m benchmarks.stability [--cases fast wgan-gp r3gan ...] [--seeds 0 1 2]
 
-Each run sees as many images as its preset does in a few minutes on one core. Five times during the run, the Fréchet
-distance (judge features, 5,000 samples of the averaged generator, test digits) and the share of the rarest digit are
-measured; the training learns nothing from that. The results are stored in docs/stability.json run by run, and a second
-call continues where the first one stopped. Prints a table.
+A hundred short runs: each sees as many images as its preset does in a minute or a few on one core. Five times during the
+run, the Fréchet distance (judge features, 5,000 samples of the averaged generator, test digits) and the share of the
+rarest digit are measured; the training learns nothing from that. The results are stored in docs/stability.json run by
+run, and a stored run is not done again. Prints a table.
 """
 
 import argparse
 import json
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,46 +27,79 @@ from dcgan.training.state import State
 from dcgan.training.step import train_step
 
 RESULTS_FILE = Path("docs/stability.json")
-IMAGES = {"fast": 100_000, "wgan-gp": 100_000, "r3gan": 45_000}
-"""Images that a run of each preset sees."""
-LR_FACTORS = (0.25, 0.5, 1, 2, 4)
 MEASUREMENT_COUNT = 5
 """Measurements in a run."""
 SAMPLE_COUNT = 5000
 SAMPLE_SEED = 54321
 MIN_DIGIT_SHARE = 0.005
 """A run has collapsed if a digit is rarer than this at its end."""
+ALL_FACTORS, NEAR_FACTORS = (0.25, 0.5, 1, 2, 4), (0.5, 1, 2)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Runs that differ in their learning rate and seed.
+
+    Attributes:
+        preset: the preset.
+        images: images that a run sees.
+        factors: factors on the preset's learning rate.
+        settings: other settings.
+    """
+
+    preset: str
+    images: int
+    factors: tuple[float, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "fast": Case("fast", 100_000, ALL_FACTORS),
+    "wgan-gp": Case("wgan-gp", 100_000, ALL_FACTORS),
+    "r3gan": Case("r3gan", 45_000, ALL_FACTORS),
+    "vanilla": Case("vanilla", 100_000, NEAR_FACTORS),
+    "cgan": Case("cgan", 60_000, ALL_FACTORS),
+    "fast, minimax": Case("fast", 30_000, NEAR_FACTORS, {"loss": "minimax"}),
+    "fast, least-squares": Case("fast", 30_000, NEAR_FACTORS, {"loss": "least-squares"}),
+    "fast, hinge": Case("fast", 30_000, NEAR_FACTORS, {"loss": "hinge"}),
+    "fast, relativistic": Case("fast", 30_000, NEAR_FACTORS, {"loss": "relativistic"}),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", nargs="+", default=list(IMAGES))
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
-    results: dict[str, Any] = json.loads(RESULTS_FILE.read_text(encoding="utf-8")) if RESULTS_FILE.exists() else {}
     for seed in args.seeds:
-        for preset in args.presets:
-            for factor in LR_FACTORS:
-                name = f"{preset} x{factor:g} seed {seed}"
-                if name not in results:
-                    results[name] = train_and_measure(preset, factor, seed)
+        for case_name in args.cases:
+            for factor in CASES[case_name].factors:
+                name = f"{case_name} x{factor:g} seed {seed}"
+                if name not in read_results():
+                    run = train_and_measure(CASES[case_name], factor, seed)
+                    results = read_results() | {name: {"case": case_name} | run}
                     RESULTS_FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
                     print(name, results[name]["notes"][-1], file=sys.stderr, flush=True)
-    print(results_table(results))
+    print(results_table(read_results()))
 
 
-def train_and_measure(preset: str, factor: float, seed: int) -> dict[str, Any]:
+def read_results() -> dict[str, Any]:
+    """Return the stored runs by name."""
+    return json.loads(RESULTS_FILE.read_text(encoding="utf-8")) if RESULTS_FILE.exists() else {}
+
+
+def train_and_measure(case: Case, factor: float, seed: int) -> dict[str, Any]:
     """Train one run, and return what was measured during it."""
-    lr = configure(preset).lr * factor
-    state, judge = set_up(configure(preset, lr=lr, seed=seed, device="cpu")), JudgeMetrics()
+    lr = configure(case.preset).lr * factor
+    state, judge = set_up(configure(case.preset, lr=lr, seed=seed, device="cpu", **case.settings)), JudgeMetrics()
     measurements: list[dict[str, float]] = []
     while len(measurements) < MEASUREMENT_COUNT and not state.sums.fault:
-        next_images = IMAGES[preset] * (len(measurements) + 1) / MEASUREMENT_COUNT
+        next_images = case.images * (len(measurements) + 1) / MEASUREMENT_COUNT
         while state.progress.images_seen < next_images and not state.sums.fault:
             train_step(state)
         measurements.append(measure_state(state, judge))
     return {
-        "preset": preset,
+        "preset": case.preset,
         "factor": factor,
         "lr": lr,
         "seed": seed,
@@ -87,12 +121,12 @@ def measure_state(state: State, judge: JudgeMetrics) -> dict[str, float]:
 def results_table(results: dict[str, Any]) -> str:
     """Return the table of docs/results.md."""
     lines = [
-        "| preset | rate | diverged | collapsed | distance at the end, each seed | of the run's best |",
+        "| preset, objective | rate | diverged | collapsed | distance at the end, each seed | of the run's best |",
         "|---|---|---|---|---|---|",
     ]
-    for preset in IMAGES:
-        for factor in LR_FACTORS:
-            runs = [run for run in results.values() if (run["preset"], run["factor"]) == (preset, factor)]
+    for name, case in CASES.items():
+        for factor in case.factors:
+            runs = [run for run in results.values() if (run["case"], run["factor"]) == (name, factor)]
             if runs:
                 lines.append(f"| {' | '.join(_table_cells(runs))} |")
     return "\n".join(lines)
@@ -105,7 +139,7 @@ def _table_cells(runs: list[dict[str, Any]]) -> list[str]:
     diverged = sum(run["diverged"] for run in runs)
     collapsed = sum(end["rarest_digit"] < MIN_DIGIT_SHARE for end in ends)
     return [
-        f"`{runs[0]['preset']}`",
+        f"`{runs[0]['case']}`",
         f"{runs[0]['lr']:g} (x{runs[0]['factor']:g})",
         f"{diverged} of {len(runs)}",
         f"{collapsed}",
