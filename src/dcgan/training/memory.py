@@ -21,7 +21,7 @@ from dcgan.training.step import train_step
 SMALL_BATCHES = (8, 32)
 """The numbers of pictures in the batches that are tried first. A larger one follows: half of the whole batch."""
 OTHER_BYTES = 100 * 10**6
-"""What grids, curves and the report need besides a step, matplotlib above all: measured by `benchmarks.memory`."""
+"""What grids, curves and the report need besides a step, matplotlib above all: measured by `benchmarks.costs`."""
 PAGE_BYTES = 4096
 ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
