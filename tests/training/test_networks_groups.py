@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import dcgan
 from dcgan import UserError
+from dcgan.cache import cache_folder
 from dcgan.exporting import onnx
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.models import groups
@@ -122,6 +124,40 @@ def test_a_run_with_groups_resumes_to_the_bit(tmp_path: Path, shades: Path, monk
     monkeypatch.setattr(groups, "find_group_centers", None)  # a resumed run has its groups in its state
     dcgan.resume(part, steps=6)
     assert checkpoint_content(whole) == checkpoint_content(part)
+
+
+def group_entries() -> list[Path]:
+    return sorted(cache_folder().glob(f"*/{grouping.GROUPS_FILE}"))
+
+
+def test_groups_of_gray_pictures_are_kept_in_the_cache(shades: Path, monkeypatch: pytest.MonkeyPatch):
+    config = configure("fast", data=str(shades), device="cpu", groups=2, z_dim=24)
+    first = set_up(config)
+    (entry,) = group_entries()
+    set_up(replace(config, seed=1))
+    assert len(group_entries()) == 2
+    monkeypatch.setattr(groups, "find_groups", lambda *args: pytest.fail("the groups were searched again"))
+    second = set_up(config)
+    assert torch.equal(first.conditions, second.conditions)
+    for name, buffer in first.generator.named_buffers():
+        assert torch.equal(buffer, second.generator.get_buffer(name))
+    content = entry.read_bytes()
+    for damaged in (content[:-9], content[:60] + b"?" + content[61:], b""):
+        entry.write_bytes(damaged)
+        with pytest.raises(pytest.fail.Exception):
+            set_up(config)
+
+
+def test_without_a_cache_the_groups_are_searched_each_time(shades: Path, monkeypatch: pytest.MonkeyPatch):
+    config = configure("fast", data=str(shades), device="cpu", groups=2, z_dim=24)
+    first = set_up(config)
+    group_entries()[0].unlink()
+    monkeypatch.setattr(grouping, "new_cache_entry", cannot_write)
+    assert torch.equal(first.conditions, set_up(config).conditions)
+
+
+def cannot_write(name: str) -> NoReturn:
+    raise UserError("cannot write the cache")
 
 
 def test_a_run_keeps_the_groups_of_its_initial_model(tmp_path: Path, shades: Path):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.models.families import FAMILIES
-from dcgan.models.groups import MAX_FEATURE_SIDE, assign_groups, mean_features
+from dcgan.models.groups import MAX_FEATURE_SIDE, assign_groups
 from dcgan.models.saved import SavedGenerator
 
 VOTE_SHARPNESS = 100.0
@@ -110,14 +110,14 @@ class GroupedGenerator(SavedGenerator):
         return groups
 
     @torch.no_grad()
-    def set_groups(self, pixels: Tensor, groups: Tensor) -> None:
+    def set_groups(self, groups: Tensor, centers: Tensor) -> None:
         """Take groups that were found by other means than the pixels, and let each win as often as it occurs.
 
         Args:
-            pixels: the training pictures, uint8 (N, C, H, W).
-            groups: the group of each, int64 (N,).
+            groups: the group of each training picture, int64 (N,).
+            centers: the mean features of the groups, (K, F), see `groups.mean_features`.
         """
-        self.centres.copy_(mean_features(pixels, groups, self.groups))
+        self.centres.copy_(centers)
         self._fit_votes(groups)
 
     def _fit_votes(self, groups: Tensor) -> None:

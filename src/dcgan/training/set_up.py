@@ -26,7 +26,7 @@ from dcgan.files import printable
 from dcgan.images import to_float
 from dcgan.models import build
 from dcgan.models.grouped_generator import GroupedGenerator
-from dcgan.models.groups import find_groups
+from dcgan.models.groups import find_groups, mean_features
 from dcgan.sampling import latents
 from dcgan.training import networks
 from dcgan.training.ema import Ema
@@ -186,7 +186,7 @@ def _make_matcher(
             describe = positions.__getitem__
             conditions = find_groups(describe, len(positions), generator.groups, config.seed, labels, generator.classes)
             conditions = fabric.broadcast(conditions)
-            generator.set_groups(data.pixels, conditions)
+            generator.set_groups(conditions, mean_features(data.pixels, conditions, generator.groups))
         if conditions is not None:
             matcher.groups.copy_(conditions)
         generator.fit_appearance(positions, matcher.groups)
