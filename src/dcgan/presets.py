@@ -71,13 +71,13 @@ PRESETS: dict[str, Config] = {
         lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=350,
     ),
 }  # fmt: skip
-LONG_RUN_IMAGES, IMAGES_PER_MINUTE = 500_000, 100_000
-"""Planned images from which a run of the default preset is long, and for how many images a planned minute counts. Two
-cores see 115,000 to 160,000 digits in a minute."""
+LONG_RUN_IMAGES, IMAGES_PER_MINUTE = 1_000_000, 100_000
+"""Planned images from which a run of the default preset is long, and for how many images of 28x28 a planned minute
+counts. Two cores see 77,000 to 160,000 in a minute."""
 LONG_RUN_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
-"""What such a run does differently: worse for a minute, better from some minutes on (docs/experiments.md)."""
+"""What such a run does differently: worse for a minute, better after a quarter of an hour (docs/results.md)."""
 LONG_RUN_PICTURES = 25_600
-"""For how many pictures to train on: 100 in each group."""
+"""The least number of pictures to train on: 100 in each group."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {

@@ -1,5 +1,4 @@
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 
 import dcgan
 from dcgan.images import make_grid, save_png
+from dcgan.presets import configure
 from dcgan.reporting.series import DISTANCE
 from dcgan.run.folder import RunFolder
 from dcgan.training import progress_bar
@@ -120,10 +120,14 @@ def snapshots(bar: ProgressBar, first_step: int, grid: Path) -> None:
     bar.on_end(EndEvent(RUN, 20, 320, "finished"))
 
 
-def test_a_new_run_says_once_where_its_pictures_are(capsys: pytest.CaptureFixture[str]):
-    snapshots(ProgressBar(), 0, Path("samples/1.png"))
+def test_a_new_run_says_once_where_its_pictures_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    save_png(make_grid(np.zeros((64, 16, 16, 1), np.uint8)), tmp_path / "1.png")
+    monkeypatch.setattr(RunFolder, "config", lambda self: configure("fast", image_size=16))
+    snapshots(ProgressBar(), 0, tmp_path / "1.png")
     err = capsys.readouterr().err
-    assert err.count("step 10, after 0 s: the first pictures are in samples/1.png") == 1
+    assert err.count(f"step 10, after 0 s: the first pictures are in {tmp_path / '1.png'}") == 1
     assert "step 20, after" not in err
     assert "\x1b[38" not in err  # this is no terminal
 
@@ -133,22 +137,35 @@ def test_a_resumed_run_does_not_say_it_again(capsys: pytest.CaptureFixture[str])
     assert "first pictures" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("size", "columns"), [((28, 28), 8), ((16, 24), 10)])
-def test_a_terminal_shows_the_first_samples(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], columns: int
+@pytest.mark.parametrize(
+    ("size", "rows", "conditional"),
+    [((28, 28), 8, False), ((16, 24), 8, False), ((28, 28), 10, True)],
+)
+def test_some_samples_of_the_grid_are_shown(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    rows: int,
+    conditional: bool,
 ):
-    pixels = np.random.default_rng(0).integers(0, 256, (8 * columns, *size, 1), np.uint8)
-    save_png(make_grid(pixels, columns=8), tmp_path / "grid.png")
-    shown: list[Any] = []
-    monkeypatch.setattr(progress_bar, "shows_pictures", lambda stream: True)
-    monkeypatch.setattr(progress_bar, "show_picture", lambda image, stream: shown.append(image))
-    monkeypatch.setattr(RunFolder, "config", lambda self: SimpleNamespace(size=size))
-    snapshots(ProgressBar(), 0, tmp_path / "grid.png")
-    (image,) = shown
-    assert np.array_equal(np.asarray(image)[..., 0], make_grid(pixels[:4], columns=4)[..., 0])
+    pixels = np.random.default_rng(0).integers(0, 256, (8 * rows, *size, 1), np.uint8)
+    # With classes, the rows of a grid are classes, so sample i is in row i; without, it is in column i.
+    grid = make_grid(pixels, rows=rows) if conditional else make_grid(pixels, columns=8)
+    save_png(grid, tmp_path / "g.png")
+    images: list[Any] = []
+    monkeypatch.setattr(progress_bar, "show_picture", lambda image, stream: images.append(image))
+    config = configure("fast", image_size=f"{size[0]}x{size[1]}", conditional=conditional)
+    monkeypatch.setattr(RunFolder, "config", lambda self: config)
+    snapshots(ProgressBar(), 0, tmp_path / "g.png")
+    assert np.array_equal(np.asarray(images[0])[..., 0], make_grid(pixels[:4], columns=4)[..., 0])
+
+
+def test_a_grid_that_cannot_be_read_ends_no_training(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RunFolder, "config", lambda self: configure("fast"))
+    snapshots(ProgressBar(), 0, Path("nowhere.png"))
 
 
 def test_samples_with_transparency_are_drawn_on_white(tmp_path: Path):
     save_png(make_grid(np.full((64, 16, 16, 4), (9, 9, 9, 0), np.uint8)), tmp_path / "grid.png")
-    image = first_samples(tmp_path / "grid.png", (16, 16))
+    image = first_samples(tmp_path / "grid.png", configure("fast", image_size=16))
     assert (image.mode, image.getpixel((8, 8))) == ("RGB", (255, 255, 255))

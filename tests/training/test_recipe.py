@@ -158,18 +158,24 @@ LONG_UPDATES = {"groups": 256, "z_dim": 384}
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({"images": 499_999}, {}),
-        ({"images": 500_000}, LONG),
-        ({"minutes": 4.9}, {}),
-        ({"minutes": 5}, LONG),
-        ({"epochs": 8}, {}),
-        ({"epochs": 9}, LONG),
-        ({"steps": 7000}, {}),
-        ({"steps": 8000}, LONG_UPDATES),  # as many updates as the user asks for, each of as many pictures as before
+        ({"images": 999_999}, {}),
+        ({"images": 1_000_000}, LONG),
+        ({"minutes": 9.9}, {}),
+        ({"minutes": 10}, LONG),
+        ({"minutes": 30, "image_size": 56}, {}),  # four times the pixels
+        ({"minutes": 40, "image_size": 56}, LONG),
+        ({"epochs": 16}, {}),
+        ({"epochs": 17}, LONG),
+        ({"steps": 15_000}, {}),
+        ({"steps": 16_000}, LONG_UPDATES),  # as many updates as the user asks for, each of as many pictures as before
         ({"images": 10**6, "batch_size": 64}, LONG_UPDATES),
+        ({"images": 10**6, "lr": 1e-3}, LONG),
         ({"images": 10**6, "groups": 128}, {}),
         ({"images": 10**6, "z_dim": 192}, {}),
         ({"images": 10**6, "conditional": True}, {}),
+        ({"images": 10**6, "loss": "hinge"}, {}),
+        ({"images": 10**6, "network": "resnet"}, {}),
+        ({"images": 10**6, "init": "mnist"}, {}),
     ],
 )
 def test_a_long_run_has_more_groups(settings: dict, changes: dict):
@@ -185,6 +191,17 @@ def test_more_groups_need_many_pictures(monkeypatch: pytest.MonkeyPatch, picture
     monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("letters", picture_count, 1))
     config = choose_recipe({"data": "letters", "images": 10**6}).config
     assert (config.groups, config.batch_size) == ((256, 128) if is_long else (128, 64))
+
+
+def test_gray_folders_are_treated_alike_whatever_rules_out_match(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("letters", 30_000, 1))
+    for settings in ({}, {"augment": "none"}, {"n_critic": 2}):
+        assert choose_recipe({"data": "letters", "images": 10**6} | settings).config.groups == 256
+
+
+def test_color_pictures_have_more_groups_only_with_fast(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("photos", 15_000, 3))
+    assert choose_recipe({"data": "photos", "images": 10**6}).config == configure("match", data="photos", images=10**6)
 
 
 def test_a_long_run_of_a_named_preset_is_what_its_name_says(tmp_path: Path, start_run):

@@ -6,37 +6,34 @@ a terminal shows them, a program must read its answer from the keyboard.
 
 import codecs
 import os
-import shutil
+from contextlib import suppress
 from typing import TextIO
 
 from PIL import Image
 
 MAX_COLUMNS, MIN_COLUMNS = 80, 40
 """Characters of a line that a picture takes at most, and below which it is not shown."""
-
-
-def shows_pictures(stream: TextIO) -> bool:
-    """Return whether a stream is a terminal with colors, UTF-8 and lines that are long enough.
-
-    The variables `NO_COLOR` and `TERM=dumb` say that colors are not wanted.
-    """
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "", "dumb"):
-        return False
-    is_utf8 = codecs.lookup(stream.encoding or "ascii").name == "utf-8"
-    return is_utf8 and shutil.get_terminal_size().columns >= MIN_COLUMNS
+MAX_LINES = 20
 
 
 def show_picture(image: Image.Image, stream: TextIO) -> None:
-    """Draw a picture over the width of a terminal, at most `MAX_COLUMNS` pixels.
+    """Draw a picture on a stream if that is a terminal with colors, UTF-8 and lines that are long enough.
+
+    Nothing is drawn if `NO_COLOR` is set, if `TERM` is `dumb` or not set, as in consoles of Windows, or if a package is
+    missing.
 
     Args:
-        image: RGB, with at least two rows.
-        stream: the terminal, see `shows_pictures`.
+        image: RGB.
+        stream: where to draw.
     """
-    from rich.console import Console  # slow to import, and only a terminal needs them
-    from rich_pixels import Pixels
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "", "dumb"):
+        return
+    with suppress(ImportError):
+        from rich.console import Console  # slow to import, and only a terminal needs them
+        from rich_pixels import Pixels
 
-    columns = min(MAX_COLUMNS, shutil.get_terminal_size().columns)
-    rows = max(2, round(image.height * columns / image.width / 2) * 2)
-    small = image.resize((columns, rows), Image.Resampling.BOX)
-    Console(file=stream).print(Pixels.from_image(small))
+        console = Console(file=stream)
+        if codecs.lookup(console.encoding).name == "utf-8" and console.width >= MIN_COLUMNS:
+            scale = min(min(MAX_COLUMNS, console.width) / image.width, 2 * MAX_LINES / image.height)
+            size = max(1, round(image.width * scale)), max(2, 2 * round(image.height * scale / 2))
+            console.print(Pixels.from_image(image.resize(size, Image.Resampling.BOX)))

@@ -2,19 +2,21 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
+from dcgan.config import Config
 from dcgan.files import printable
 from dcgan.images import GRID_GAP, draw_on_white
 from dcgan.reporting.series import MEASURE_TITLES
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.output import GRID_COLUMNS
 from dcgan.system.console import standard_error
-from dcgan.system.terminal_picture import show_picture, shows_pictures
+from dcgan.system.terminal_picture import show_picture
 from dcgan.training.callbacks import (
     EndEvent,
     EvaluateEvent,
@@ -86,9 +88,8 @@ class ProgressBar:
         (run, start), self._new_run = self._new_run, None
         text = f"step {event.step:,}, after {time.monotonic() - start:.0f} s: the first pictures are in {event.grid}"
         tqdm.write(printable(text), file=standard_error())
-        if shows_pictures(standard_error()):
-            with tqdm.external_write_mode(file=standard_error()):
-                show_picture(first_samples(event.grid, run.config().size), standard_error())
+        with suppress(OSError), tqdm.external_write_mode(file=standard_error()):
+            show_picture(first_samples(event.grid, run.config()), standard_error())
 
     def on_message(self, event: MessageEvent) -> None:
         """Print the message above the bar."""
@@ -100,18 +101,23 @@ class ProgressBar:
             self._bar.close()
 
 
-def first_samples(grid: Path, size: tuple[int, int] | None) -> Image.Image:
-    """Return the first samples of a grid, as RGB.
+def first_samples(grid: Path, config: Config) -> Image.Image:
+    """Return some samples of a grid side by side, as RGB.
 
     Args:
         grid: path of the grid, a PNG.
-        size: height and width of a sample; None means those of a square grid.
+        config: the settings of its run. With classes, the rows of a grid are classes, and one of each is shown.
     """
     with Image.open(grid) as image:
         side = (image.width - GRID_GAP) // GRID_COLUMNS - GRID_GAP
-        height, width = size or (side, side)
-        right = TERMINAL_SAMPLES * (width + GRID_GAP)
-        return draw_on_white(image.crop((0, 0, right + GRID_GAP, height + 2 * GRID_GAP)).convert("RGBA"))
+        height, width = config.size or (side, side)
+        row = Image.new(image.mode, (TERMINAL_SAMPLES * (width + GRID_GAP) + GRID_GAP, height + 2 * GRID_GAP))
+        for i in range(TERMINAL_SAMPLES):
+            line, column = (i, 0) if config.conditional else (0, i)
+            left, top = GRID_GAP + column * (width + GRID_GAP), GRID_GAP + line * (height + GRID_GAP)
+            sample = image.crop((left, top, left + width, top + height))
+            row.paste(sample, (GRID_GAP + i * (width + GRID_GAP), GRID_GAP))
+        return draw_on_white(row.convert("RGBA"))
 
 
 def summarize_measurement(event: LogEvent) -> str:

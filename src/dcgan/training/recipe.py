@@ -3,6 +3,7 @@
 A run that is planned to be long takes more groups, a longer z and larger batches than the preset has for minutes.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,8 +39,9 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-NAMED_SET_PICTURES = 60_000
-"""How many pictures a set has that is opened by a name, before it is opened: as many as MNIST."""
+FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim"}
+"""Settings with which a run has the same settings whatever its length is."""
+MNIST_SHAPE = (60_000, 1, 28, 28)
 
 
 @dataclass(frozen=True)
@@ -65,31 +67,51 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
     Raises:
         UserError: a setting that cannot work, or data that cannot be used.
     """
+    recipe = _choose_by_data(settings, custom)
+    is_plain = not (recipe.config.conditional or custom.names or FIXED_LENGTH_SETTINGS & set(settings))
+    return _follow_length(recipe, settings) if is_plain and recipe.config.preset == DEFAULT_PRESET else recipe
+
+
+def _choose_by_data(settings: Mapping[str, Any], custom: CustomParts) -> Recipe:
+    """Return the recipe that suits the data, with the settings of its preset."""
     default = configure(DEFAULT_PRESET, **settings)
     if is_named_set(default.data):
-        return _follow_length(Recipe(default, NAMED_SET_REASON), settings, custom, NAMED_SET_PICTURES)
+        return Recipe(default, NAMED_SET_REASON)
     if obstacle := _find_obstacle(settings, custom):
         return Recipe(default, f"{COLOR_PRESET}, the recipe for color pictures, cannot be used: {obstacle}")
     data = open_data(default, default.data, CURRENT_RULES)
     preset, reason = choose_preset(data)
-    return _follow_length(Recipe(configure(preset, **settings), reason), settings, custom, len(data))
+    return Recipe(configure(preset, **settings), reason)
 
 
-def _follow_length(recipe: Recipe, settings: Mapping[str, Any], custom: CustomParts, picture_count: int) -> Recipe:
+def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """Return the recipe with what suits its planned length, as far as the user leaves it open.
 
     Steps are updates of the networks, so a length in steps keeps the batch size.
     """
     config = recipe.config
-    is_suited = config.preset == DEFAULT_PRESET and picture_count >= LONG_RUN_PICTURES
-    is_plain = not (config.conditional or custom.names or {"groups", "z_dim"} & set(settings))
-    planned = planned_images(config, picture_count) or IMAGES_PER_MINUTE * (config.minutes or 0)
-    if not (is_suited and is_plain and planned >= LONG_RUN_IMAGES):
+    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < LONG_RUN_IMAGES:
+        return recipe  # without opening the data
+    data = open_data(config, config.data, CURRENT_RULES)
+    planned = _images_of_length(config, tuple(data.pixels.shape))
+    if planned < LONG_RUN_IMAGES or len(data) < LONG_RUN_PICTURES:
         return recipe
     kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
     changes = {name: value for name, value in LONG_RUN_SETTINGS.items() if name not in kept}
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
     return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
+
+
+def _images_of_length(config: Config, shape: tuple[int, ...]) -> float:
+    """Return how many images a run sees on pictures (N, C, H, W); for a duration in minutes, as many as two cores do.
+
+    The time of an image grows with its pixels.
+    """
+    count, (height, width) = shape[0], shape[-2:]
+    if config.minutes is None:
+        return planned_images(config, count) or 0
+    scale = min(1, math.prod(MNIST_SHAPE[-2:]) / (height * width))
+    return config.minutes * IMAGES_PER_MINUTE * scale
 
 
 def choose_preset(data: ImageSet) -> tuple[str, str]:
