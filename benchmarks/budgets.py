@@ -6,10 +6,10 @@
 Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is:
 other work on the machine does not change the results. Every run is planned for its length, as a user plans it who names
 no preset, and measured at its end. Runs of several lengths with the same settings and seed are the same run up to the
-shorter one's end, since nothing else depends on the length: they are trained once. Measured are
+shorter one's end, if their rates stay constant: they are trained once. Measured are
 the distance with the features `judge` and 10,000 samples against the 10,000 test digits, and the shares of the digits
 among 50,000 samples, as the judge reads them. The training learns nothing from that. Results are stored in
-docs/budgets.json after each run, and a stored run is not done again. All of it takes 4.3 hours of two cores.
+docs/budgets.json after each run, and a stored run is not done again. All of it takes about three hours of two cores.
 
 To search for better settings, change some and store the results elsewhere: --set lr_end=0.1 --results FILE
 """
@@ -52,7 +52,7 @@ def read_budgets(path: Path) -> Results:
 def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
     """Return the settings of a run of as many images as `fast` sees in that time on a quiet machine.
 
-    A long run has larger batches, with which the machine sees a seventh more images; they are not counted.
+    A long run has larger batches, with which the machine sees a tenth to a quarter more images; they are not counted.
     """
     speed = read_results()["speed"]
     steps = round((seconds - speed["fast_seconds_before"]) / speed["fast_seconds_a_step"])
@@ -111,8 +111,8 @@ def digit_shares(state: State, judge: JudgeMetrics) -> torch.Tensor:
 def results_table(results: Results) -> str:
     """Return the stored runs as Markdown, a row for each length."""
     lines = [
-        "| planned for | seeds | distance (median) | each | precision, recall | largest error of a digit's share |",
-        "|---|---|---|---|---|---|",
+        "| planned for | groups | seeds | distance (median) | each | precision, recall | largest error of a share |",
+        "|---|---|---|---|---|---|---|",
     ]
     for seconds in SEEDS_BY_SECONDS:
         runs = [run for name, run in results.items() if name.startswith(f"{seconds}-")]
@@ -124,7 +124,9 @@ def results_table(results: Results) -> str:
         )
         each = ", ".join(f"{distance:.3f}" for distance in distances)
         median = statistics.median(distances)
-        cells = (f"{seconds} s", len(runs), f"{median:.3f}", each, f"{precision:.3f}, {recall:.3f}", f"{error:.1%}")
+        groups = ", ".join(map(str, dict.fromkeys(run["groups"] for run in runs)))
+        quality = (f"{median:.3f}", each, f"{precision:.3f}, {recall:.3f}", f"{error:.1%}")
+        cells = (f"{seconds} s", groups, len(runs), *quality)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -146,7 +148,8 @@ def main() -> None:
         for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
             if f"{seconds}-{seed}" not in read_budgets(args.results):
                 config = plan(seconds, seed, settings)
-                todo.setdefault((seed, replace(config, images=None)), {})[seconds] = config
+                same_run = replace(config, images=None) if config.lr_end == 1 else config
+                todo.setdefault((seed, same_run), {})[seconds] = config
     for (seed, _), configs in todo.items():
         for seconds, run in train(configs):
             results = read_budgets(args.results) | {f"{seconds}-{seed}": run}

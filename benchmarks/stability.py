@@ -2,10 +2,10 @@
 
     python -m benchmarks.stability [--cases fast wgan-gp r3gan ...] [--seeds 0 1 2]
 
-A hundred short runs, each of as many images as its preset sees in a minute or a few on one core. Five times during
-a run, the Fréchet distance (judge features, 5,000 samples of the averaged generator, test digits) and the share of the
-rarest digit are measured; the training learns nothing from that. The results are stored in docs/stability.json run by
-run, and a stored run is not done again. Prints a table.
+A hundred short runs, each of as many images as its preset sees in half a minute to a few minutes on one core. Five
+times during a run, the Fréchet distance (judge features, 5,000 samples of the averaged generator, test digits) and the
+share of the rarest digit are measured; the training learns nothing from that. The results are stored in
+docs/stability.json run by run, and a stored run is not done again. Prints a table.
 """
 
 import argparse
