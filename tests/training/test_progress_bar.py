@@ -139,7 +139,7 @@ def test_a_resumed_run_does_not_say_it_again(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("size", "rows", "conditional"),
-    [((28, 28), 8, False), ((16, 24), 8, False), ((28, 28), 10, True)],
+    [((28, 28), 8, False), ((16, 24), 8, False), ((28, 28), 10, True), ((28, 28), 2, True)],
 )
 def test_some_samples_of_the_grid_are_shown(
     tmp_path: Path,

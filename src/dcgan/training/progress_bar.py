@@ -29,8 +29,6 @@ from dcgan.training.callbacks import (
 
 TERMINAL_INTERVAL_S, FILE_INTERVAL_S = 0.5, 10.0
 """Time between two updates of the bar: short on a terminal, long in a log file, where every update is a line."""
-
-
 TERMINAL_SAMPLES = 4
 """Samples that are drawn on a terminal, side by side."""
 
@@ -106,14 +104,15 @@ def first_samples(grid: Path, config: Config) -> Image.Image:
 
     Args:
         grid: path of the grid, a PNG.
-        config: the settings of its run. With classes, the rows of a grid are classes, and one of each is shown.
+        config: the settings of its run. With classes, the rows of a grid are classes, and samples of several are shown.
     """
     with Image.open(grid) as image:
         side = (image.width - GRID_GAP) // GRID_COLUMNS - GRID_GAP
         height, width = config.size or (side, side)
+        rows = (image.height - GRID_GAP) // (height + GRID_GAP)
         row = Image.new(image.mode, (TERMINAL_SAMPLES * (width + GRID_GAP) + GRID_GAP, height + 2 * GRID_GAP))
         for i in range(TERMINAL_SAMPLES):
-            line, column = (i, 0) if config.conditional else (0, i)
+            line, column = (i % rows, i // rows) if config.conditional else (0, i)
             left, top = GRID_GAP + column * (width + GRID_GAP), GRID_GAP + line * (height + GRID_GAP)
             sample = image.crop((left, top, left + width, top + height))
             row.paste(sample, (GRID_GAP + i * (width + GRID_GAP), GRID_GAP))

@@ -39,7 +39,7 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim"}
+FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim", "split_data"}
 """Settings with which a run has the same settings whatever its length is."""
 MNIST_SHAPE = (60_000, 1, 28, 28)
 
