@@ -108,7 +108,7 @@ def _cache_name(config: Config, data: ImageSet, generator: GroupedGenerator) -> 
 def _read_groups(name: str, count: int, generator: GroupedGenerator) -> tuple[Tensor, Tensor] | None:
     """Return the groups of a cache entry, int64 (count,), and their centers; None if it is missing or damaged."""
     try:
-        with (cache_folder() / name / GROUPS_FILE).open("rb") as file, np.load(file) as arrays:
+        with (cache_folder() / name / GROUPS_FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found, centers = (torch.from_numpy(arrays[part]) for part in ("groups", "centers"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # it has checksums
         return None
