@@ -160,7 +160,7 @@ def draw_picture(path: Path, seed: int = 0) -> None:
         axes.imshow(np.concatenate(list(pixels), 1), cmap="gray", vmin=0, vmax=255)
         axes.set_ylabel(ROWS[name].text.replace("`", ""), rotation=0, ha="right", va="center", fontsize=8)
         axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
 
 
 def read_ablation() -> Results:
