@@ -1,7 +1,7 @@
 """Measure images per second on a GPU: presets over batch sizes, and their share of the rate of a matrix product there.
 
     python -m benchmarks.gpu [--presets dcgan dcgan64 r3gan] [--batches 128 512 2048 8192] [--precision bf16]
-    python -m benchmarks.gpu --presets match --image-size 128 --batches 32 64 128
+    python -m benchmarks.gpu --presets match --data SETS/icons --image-size 128 --batches 32 64 128
 
 Prints JSON with the name of the device; without a GPU, it prints that nothing was measured and why. torch counts the
 floating-point operations of a step while the step is done: matrix products and convolutions, double backward included.
@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["dcgan", "dcgan64", "r3gan"])
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 512, 2048, 8192])
     parser.add_argument("--precision", choices=list(DTYPES), default="32")
-    parser.add_argument("--image-size", help="by default that of the preset on MNIST")
+    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--image-size", help="by default that of the preset with these data")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--no-recording", action="store_true", help="start every kernel from Python")
     args = parser.parse_args()
@@ -119,7 +120,7 @@ def main() -> None:
         for batch_size in args.batches:
             torch.cuda.reset_peak_memory_stats()
             settings = {"preset": preset, "batch_size": batch_size, "precision": args.precision}
-            settings |= {"image_size": args.image_size} if args.image_size else {}
+            settings |= {"data": args.data} | ({"image_size": args.image_size} if args.image_size else {})
             lines.append(measure_preset(settings, args.steps, matrix_rate, records=not args.no_recording))
     machine = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "precision": args.precision}
     print(json.dumps({"measured": True, **machine, "matrix_tflops": matrix_rate / 1e12, "lines": lines}, indent=2))

@@ -43,9 +43,9 @@ class JudgeMetrics:
         self.real_features = self.extractor.extract(open_images("mnist", "test").pixels)[0]
         self._real_statistics = fidelity.gaussian_statistics(self.real_features)
 
-    def measure(self, generator: nn.Module, z: torch.Tensor) -> Measurement:
-        """Draw a sample from each latent (N, z_dim) and measure the samples."""
-        pixels = torch.from_numpy(generate_pixels(generator, z)).permute(0, 3, 1, 2)
+    def measure(self, generator: nn.Module, z: torch.Tensor, labels: torch.Tensor | None = None) -> Measurement:
+        """Draw a sample from each latent (N, z_dim), with its label (N,) if there are classes; measure the samples."""
+        pixels = torch.from_numpy(generate_pixels(generator, z, labels)).permute(0, 3, 1, 2)
         features, scores = self.extractor.extract(pixels)
         assert scores is not None
         distance = fidelity.frechet_distance(fidelity.gaussian_statistics(features), self._real_statistics)

@@ -114,7 +114,8 @@ def train_and_measure(case: Case, factor: float, seed: int) -> dict[str, Any]:
 def measure_state(state: State, judge: JudgeMetrics) -> dict[str, float]:
     """Return the metrics of the averaged generator at this step."""
     z = latents.draw_latents(SAMPLE_SEED, SAMPLE_COUNT, state.config.z_dim)
-    metrics = judge.measure(averaged_generator(state), z).metrics
+    labels = torch.arange(SAMPLE_COUNT) % state.class_count if state.class_count else None
+    metrics = judge.measure(averaged_generator(state), z, labels).metrics
     return {"step": state.progress.step, "images_seen": state.progress.images_seen} | metrics
 
 

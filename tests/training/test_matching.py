@@ -17,7 +17,7 @@ from dcgan.errors import UserError
 from dcgan.presets import configure
 from dcgan.training import matching, sliced, start
 from dcgan.training.checkpoint import TENSORS_NAME
-from dcgan.training.matching import Matcher
+from dcgan.training.matching import Goals, Matcher
 from dcgan.training.verify import verify_resume
 
 TINY = {"image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24, "batch_size": 8, "log_every": 2, "save_every": 2}
@@ -58,6 +58,11 @@ def scaled(pixels: Tensor) -> Tensor:
     return pixels / 127.5 - 1
 
 
+def goals_of(allowed: Tensor) -> Goals:
+    count = allowed.shape[1]
+    return Goals(torch.arange(count), torch.ones(count, dtype=torch.bool), allowed, torch.zeros(len(allowed)))
+
+
 def test_goals_are_the_nearest_pictures_of_the_own_group():
     groups = torch.arange(24) % 3
     matcher = make_matcher(groups)
@@ -65,6 +70,8 @@ def test_goals_are_the_nearest_pictures_of_the_own_group():
     goals = matcher.find_goals(matcher.positions[rows] + 1e-4, groups[rows])
     assert goals.nearest.tolist() == rows.tolist()
     assert (goals.allowed.sum(1) == matching.GOAL_COUNT).all()
+    assert goals.is_first.all()
+    assert goals.rows.tolist() == sorted(set(goals.rows.tolist()))
     for allowed, group in zip(goals.allowed, groups[rows], strict=True):
         assert (groups[goals.rows[allowed]] == group).all()
 
@@ -78,16 +85,32 @@ def test_a_group_of_one_picture_has_one_goal():
 def test_samples_are_moved_towards_the_real_pictures_that_are_allowed():
     start, reals = torch.zeros(2, 8), torch.stack([torch.full((8,), 1.0), torch.full((8,), -1.0)])
     vectors = start.clone().requires_grad_()
-    matching.drifting_loss([vectors], [reals], torch.eye(2, dtype=torch.bool)).backward()
+    matching.drifting_loss([vectors], [reals], goals_of(torch.eye(2, dtype=torch.bool))).backward()
     moved = -vectors.grad
     assert (moved[0] > 0).all()
     assert (moved[1] < 0).all()
 
 
+def test_a_real_picture_that_is_there_twice_counts_once():
+    generator = torch.Generator().manual_seed(0)
+    samples, reals = (torch.randn(n, 8, generator=generator) for n in (4, 5))
+    allowed = torch.rand(4, 5, generator=generator) < 0.5
+    rows = torch.tensor([0, 1, 1, 2, 3, 3, 3, 4])  # as on a GPU, where all steps have the same shapes
+    is_first = torch.tensor([True, True, False, True, True, False, False, True])
+    padded = Goals(rows, is_first, allowed[:, rows] & is_first, torch.zeros(4))
+    results = []
+    for some_reals, goals in ((reals, goals_of(allowed)), (reals[rows], padded)):
+        own = samples.clone().requires_grad_()
+        loss = matching.drifting_loss([own], [some_reals], goals)
+        loss.backward()
+        results.append((loss.detach(), own.grad))
+    torch.testing.assert_close(*results)
+
+
 def test_other_samples_repel():
     vectors = torch.tensor([[0.0, 0.0], [0.0, 0.1]], requires_grad=True)
     reals = torch.tensor([[5.0, 0.0], [5.0, 0.1]])
-    matching.drifting_loss([vectors], [reals], torch.ones(2, 2, dtype=torch.bool)).backward()
+    matching.drifting_loss([vectors], [reals], goals_of(torch.ones(2, 2, dtype=torch.bool))).backward()
     moved = -vectors.grad
     assert (moved[:, 0] > 0).all()
     assert moved[1, 1] > moved[0, 1]  # away from each other
@@ -137,11 +160,14 @@ def test_gradients_are_finite_and_follow_from_the_seed(channels: int, sample: st
     for _ in range(2):
         matcher = Matcher(pixels)
         goals = matcher.find_goals(matcher.positions[:4], torch.zeros(4, dtype=torch.int64))
-        gradient, loss = matcher.gradient(whole_batch(4), samples, scaled(pixels[:4]), goals, random_source())
-        assert gradient.isfinite().all()
-        assert gradient.norm() > 0
-        assert loss.isfinite()
-        gradients.append(gradient)
+        matched = matcher.compare_features(whole_batch(4), samples, scaled(pixels[:4]), goals)
+        drifting = matched.gradient.clone()
+        matcher.compare_pixels(whole_batch(4), matched, random_source())
+        assert matched.gradient.isfinite().all()
+        assert (matched.gradient - drifting).norm() > 0
+        assert drifting.norm() > 0
+        assert matched.loss.isfinite()
+        gradients.append(matched.gradient)
     assert torch.equal(*gradients)
 
 
@@ -149,10 +175,9 @@ def test_equal_pictures_are_possible():
     pixels = torch.full((8, 3, 16, 16), 200, dtype=torch.uint8)
     matcher = Matcher(pixels)
     goals = matcher.find_goals(torch.zeros(2, matching.APPEARANCE_DIM), torch.zeros(2, dtype=torch.int64))
-    gradient, _ = matcher.gradient(
-        whole_batch(2), torch.zeros(2, 3, 16, 16), scaled(pixels[:2]), goals, random_source()
-    )
-    assert gradient.isfinite().all()
+    matched = matcher.compare_features(whole_batch(2), torch.zeros(2, 3, 16, 16), scaled(pixels[:2]), goals)
+    matcher.compare_pixels(whole_batch(2), matched, random_source())
+    assert matched.gradient.isfinite().all()
 
 
 def test_more_pictures_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,10 @@
 """What can be tested of recorded steps without a GPU; the rest is in tests/test_gpu.py."""
 
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,26 +30,32 @@ def refuse(graph: UnusableGraph):
     yield
 
 
-def make_state(*, has_recorder: bool) -> State:
-    state = set_up(configure("fast", **SMALL))
+def make_state(*, has_recorder: bool, preset: str = "fast", **settings: Any) -> State:
+    state = set_up(configure(preset, **(SMALL | settings)))
     if has_recorder:
-        assert state.optimizer_d is not None
-        state.recorder = StepRecorder(
-            state.config.seed, state.fabric.device, [state.optimizer_g, state.optimizer_d], state.batch_indices
-        )
+        optimizers = [optimizer for optimizer in (state.optimizer_g, state.optimizer_d) if optimizer is not None]
+        state.recorder = StepRecorder(state.config.seed, state.fabric.device, optimizers, state.batch_indices)
     return state
+
+
+def save_few_pictures(folder: Path) -> dict[str, Any]:
+    """Save color pictures; return the settings of a small training on them."""
+    np.save(folder / "pictures.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8))
+    return {"data": str(folder / "pictures.npy"), "image_size": 16, "z_dim": 24, "groups": 2, "batch_size": 8}
 
 
 def test_there_is_no_recorder_on_a_cpu():
     assert make_state(has_recorder=False).recorder is None
 
 
+@pytest.mark.parametrize("preset", ["fast", "match"])
 def test_a_training_goes_on_if_its_steps_cannot_be_recorded(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", UnusableGraph)
     monkeypatch.setattr(torch.cuda, "graph", refuse)
-    recorded, plain = make_state(has_recorder=True), make_state(has_recorder=False)
+    settings = save_few_pictures(tmp_path) if preset == "match" else {}
+    recorded, plain = (make_state(has_recorder=r, preset=preset, **settings) for r in (True, False))
     for _ in range(4):
         train_step(recorded)
         train_step(plain)
@@ -68,3 +77,13 @@ def test_what_a_step_asks_for_is_noted():
     assert inputs.batches == [0]
     assert next(purpose for purpose, offset in inputs.purposes if offset == 0) == RandomPurpose.D_LATENTS
     assert inputs.purposes[-1] == (RandomPurpose.G_LATENTS, state.config.batch_size)
+
+
+def test_what_a_step_without_a_discriminator_asks_for_is_noted(tmp_path: Path):
+    state = make_state(has_recorder=True, preset="match", **save_few_pictures(tmp_path))
+    train_step(state)
+    assert state.recorder is not None
+    inputs = state.recorder._inputs
+    assert inputs is not None
+    assert inputs.batches == [0]
+    assert inputs.purposes == [(RandomPurpose.G_LATENTS, 0)]

@@ -63,14 +63,38 @@ class Goals:
     """What attracts the samples of a batch.
 
     Attributes:
-        rows: real pictures that attract any of them, int64 (M,).
+        rows: real pictures that attract any of them, int64 (M,), in order. On a GPU, where all steps shall have the
+            same shapes, one that attracts several samples is there several times.
+        is_first: of each of these, whether it is there for the first time, bool (M,). The others do not count.
         allowed: which of these attract each sample, bool (N, M).
         nearest: the real picture that is nearest to each sample's position, int64 (N,).
     """
 
     rows: Tensor
+    is_first: Tensor
     allowed: Tensor
     nearest: Tensor
+
+
+@dataclass
+class MatchedSamples:
+    """Samples, and where they are drawn to.
+
+    Attributes:
+        samples: this device's, (N, C, H, W) in [-1, 1], with their graph.
+        gradient: at these samples, of their shape.
+        length: of the gradient of the drifting at the samples of all devices, a scalar.
+        loss: of the drifting, a scalar without a graph.
+        reals: as many real pictures as the batch has, those that were drawn as the batch.
+        goal_pictures: for each sample of the batch, the real picture that is nearest to its position.
+    """
+
+    samples: Tensor
+    gradient: Tensor
+    length: Tensor
+    loss: Tensor
+    reals: Tensor
+    goal_pictures: Tensor
 
 
 class Matcher(nn.Module):
@@ -125,43 +149,51 @@ class Matcher(nn.Module):
         is_other = self.groups[None] != groups[:, None]
         distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR_DISTANCE)
         nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
-        rows, allowed_columns = torch.unique(nearest.indices, return_inverse=True)
-        allowed = torch.zeros(len(positions), len(rows), dtype=torch.bool, device=rows.device)
-        allowed.scatter_(1, allowed_columns, nearest.values < FAR_DISTANCE)
-        return Goals(rows, allowed, nearest.indices[:, 0])
+        rows = nearest.indices.flatten().sort().values
+        is_first = F.pad(rows[1:] != rows[:-1], (1, 0), value=True)
+        if rows.device.type == "cpu":
+            rows, is_first = rows[is_first], is_first[is_first]
+        is_near = (nearest.values < FAR_DISTANCE)[..., None] & (nearest.indices[..., None] == rows)  # (N, goals, M)
+        return Goals(rows, is_first, is_near.any(1) & is_first, nearest.indices[:, 0])
 
-    def gradient(
-        self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals, random: SlicedRandom
-    ) -> tuple[Tensor, Tensor]:
-        """Return the gradient at this device's samples, of their shape, and the loss of the drifting.
+    def compare_features(self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals) -> MatchedSamples:
+        """Return samples with the gradient of the drifting. `compare_pixels` adds the others.
 
         Each device sends its own samples through the frozen network, and all compare the samples of the whole batch.
 
         Args:
             batch: the batch, and which of its samples are this device's.
-            samples: this device's, (N, C, H, W) in [-1, 1]. Their graph is not used.
+            samples: this device's, (N, C, H, W) in [-1, 1], with their graph.
             reals: as many real pictures as the batch has, those that were drawn as the batch.
             goals: what attracts the samples of the batch.
+        """
+        points = samples.detach().requires_grad_()
+        spaces = [batch.gather(space) for space in space_vectors(points, self._network(points))]
+        loss = drifting_loss(spaces, [space[goals.rows] for space in self._spaces], goals)
+        (gradient,) = torch.autograd.grad(loss, points)
+        length = sum_over_ranks(batch.fabric, gradient.square().sum()).sqrt()
+        goal_pictures = to_float(self._pixels[goals.nearest])
+        return MatchedSamples(samples, gradient, length, loss.detach(), reals, goal_pictures)
+
+    def compare_pixels(self, batch: Batch, matched: MatchedSamples, random: SlicedRandom) -> None:
+        """Add the gradients of the sliced distances to that of the drifting.
+
+        Args:
+            batch: the batch, and which of its samples are this device's.
+            matched: the samples.
             random: of the filters and directions.
         """
-        samples = samples.detach().requires_grad_()
-        spaces = [batch.gather(space) for space in space_vectors(samples, self._network(samples))]
-        loss = drifting_loss(spaces, [space[goals.rows] for space in self._spaces], goals.allowed)
-        (gradient,) = torch.autograd.grad(loss, samples)
-        length = sum_over_ranks(batch.fabric, gradient.square().sum()).sqrt()
-        whole = batch.gather(samples.detach()).requires_grad_()
-        goal_pictures = to_float(self._pixels[goals.nearest])
+        whole = batch.gather(matched.samples.detach()).requires_grad_()
         distances = (
-            (PATCH_SHARE, patch_distance(whole, reals, random, by_picture=False)),
-            (OWN_PATCH_SHARE, patch_distance(whole, goal_pictures, random, by_picture=True)),
-            (SMALL_PICTURE_SHARE, self._small_picture_distance(whole, reals, random)),
+            (PATCH_SHARE, patch_distance(whole, matched.reals, random, by_picture=False)),
+            (OWN_PATCH_SHARE, patch_distance(whole, matched.goal_pictures, random, by_picture=True)),
+            (SMALL_PICTURE_SHARE, self._small_picture_distance(whole, matched.reals, random)),
         )
         rows = batch.own_rows
         for share, distance in distances:
             (slope,) = torch.autograd.grad(distance, whole)
-            factor = share * length / slope.norm().clamp(min=EPSILON**2)
-            gradient[: rows.stop - rows.start] += factor * slope[rows]
-        return gradient, loss.detach()
+            factor = share * matched.length / slope.norm().clamp(min=EPSILON**2)
+            matched.gradient[: rows.stop - rows.start] += factor * slope[rows]
 
     def _small_picture_distance(self, samples: Tensor, reals: Tensor, random: SlicedRandom) -> Tensor:
         """Return the sliced distance of small versions of the batch and of recent samples to those of real pictures."""
@@ -251,7 +283,7 @@ def find_positions(features: Tensor, small_images: Tensor) -> Tensor:
     return positions
 
 
-def drifting_loss(samples: list[Tensor], reals: list[Tensor], allowed: Tensor) -> Tensor:
+def drifting_loss(samples: list[Tensor], reals: list[Tensor], goals: Goals) -> Tensor:
     """Return the mean squared length of the field that moves samples towards real pictures, over all spaces.
 
     Its gradient at the samples is the field: its target, where the field moves a sample, has no graph.
@@ -259,14 +291,15 @@ def drifting_loss(samples: list[Tensor], reals: list[Tensor], allowed: Tensor) -
     Args:
         samples: vectors of each space, (N, D), with a graph.
         reals: the same of real pictures, (M, D).
-        allowed: which of these attract each sample, bool (N, M).
+        goals: which of these attract each sample.
     """
-    real_count = allowed.shape[1]
+    real_count = len(goals.rows)
     points = [torch.cat([real, own.detach()]) for own, real in zip(samples, reals, strict=True)]
     # In as few operations as possible: a GPU needs longer to be told of one than to do it.
     distances = torch.stack([torch.cdist(space[real_count:], space) for space in points])  # (S, N, M + N)
-    scales = distances[..., :real_count].mean((1, 2), keepdim=True).clamp(min=EPSILON)
-    weights = drifting_weights(distances / scales, allowed)
+    to_reals = (distances[..., :real_count] * goals.is_first).sum((1, 2), keepdim=True)
+    scales = (to_reals / (goals.is_first.sum() * len(goals.allowed))).clamp(min=EPSILON)
+    weights = drifting_weights(distances / scales, goals.allowed)
     losses = [
         ((vectors - (space[real_count:] + scale * drifting_field(own_weights, space))) / scale).square().sum(1).mean()
         for vectors, space, scale, own_weights in zip(samples, points, scales, weights, strict=True)

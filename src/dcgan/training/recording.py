@@ -3,12 +3,13 @@
 A step consists of hundreds of small kernels. Python needs longer to start them one by one than a large GPU needs to
 compute them; a recording starts them all at once. It does the same operations in the same order as the step that was
 recorded. What changes from step to step is written into its inputs before: the seeds of the random numbers, the indices
-of the real pictures and the learning rates.
+of the real pictures and the learning rates. Operations whose shapes change by chance cannot be recorded. They are done
+between two recorded parts of the step.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,31 @@ from dcgan.files import printable
 from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.system.console import print_message
 from dcgan.training.progress import Progress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StepParts(Generic[T]):
+    """The updates of a step in up to three parts. They ask the recorder for random numbers and real pictures.
+
+    Attributes:
+        begin: the first part. What it returns is given to the others.
+        between: what is done anew in each step, with operations that need not be the same each time. It asks the
+            recorder for nothing.
+        end: the last part, without random numbers.
+    """
+
+    begin: Callable[[], T]
+    between: Callable[[T], None] | None = None
+    end: Callable[[T], None] | None = None
+
+    def run(self) -> None:
+        """Do all parts without a recording."""
+        value = self.begin()
+        for part in (self.between, self.end):
+            if part is not None:
+                part(value)
 
 
 @dataclass
@@ -38,17 +64,19 @@ class Recording:
     """The recorded updates of a step.
 
     Attributes:
-        graph: what replays them.
+        graphs: what replays the first part and the last one, if there is one.
+        value: what the first part has returned. Each replay writes into its tensors.
         inputs: what they were given.
         generators: of the random numbers, one for each of `inputs.purposes`.
         indices: of the real pictures, one tensor for each of `inputs.batches`.
         images: by how much a step raises the images seen.
     """
 
-    graph: torch.cuda.CUDAGraph
+    graphs: list[torch.cuda.CUDAGraph]
     inputs: StepInputs
     generators: list[torch.Generator]
     indices: list[Tensor]
+    value: Any = None
     images: int = 0
 
 
@@ -101,27 +129,27 @@ class StepRecorder:
             self._inputs.batches.append(images_seen - self._start)
         return self._find_indices(images_seen)
 
-    def run(self, kind: Hashable, progress: Progress, updates: Callable[[], None]) -> None:
+    def run(self, kind: Hashable, progress: Progress, parts: StepParts[Any]) -> None:
         """Do the updates of a step.
 
         Args:
             kind: of the step. Those of one kind differ only in what a recording is given: see `StepInputs`.
             progress: how far the run is; the images of the step are added.
-            updates: does the updates without a recording. It asks this object for random numbers and real pictures.
+            parts: the updates.
         """
         self._start = progress.images_seen
         if self._has_failed:
-            updates()
+            parts.run()
             return
         if kind != self._kind or self._inputs is None:
             self.forget()
             self._kind, self._inputs, self._is_noting = kind, StepInputs(), True
-            updates()
+            parts.run()
             self._is_noting = False
             return
         if self._recording is None:
             try:
-                self._recording = self._record(self._inputs, progress, updates)
+                self._recording = self._record(self._inputs, progress, parts)
             except (
                 RuntimeError
             ) as error:  # what torch raises if something cannot be recorded; nothing has been done yet
@@ -131,22 +159,28 @@ class StepRecorder:
                 print_message(
                     f"the steps cannot be recorded here, so Python starts every kernel, more slowly ({reason})"
                 )
-                updates()
+                parts.run()
                 return
-        self._replay(self._recording, progress)
+        self._replay(self._recording, progress, parts)
 
-    def _record(self, inputs: StepInputs, progress: Progress, updates: Callable[[], None]) -> Recording:
+    def _record(self, inputs: StepInputs, progress: Progress, parts: StepParts[Any]) -> Recording:
         """Record the updates. They are not done, but what they do to Python's objects is: images are counted."""
         generators = [torch.Generator(self._device) for _ in inputs.purposes]
         indices = [self._find_indices(self._start + offset).clone() for offset in inputs.batches]
-        recording = Recording(torch.cuda.CUDAGraph(), inputs, generators, indices)
+        first = torch.cuda.CUDAGraph()
+        recording = Recording([first], inputs, generators, indices)
         for generator in generators:
-            recording.graph.register_generator_state(generator)
+            first.register_generator_state(generator)
         self._handed_out = iter(generators), iter(indices)
         self._set_capturable(True)
         try:
-            with torch.cuda.graph(recording.graph):
-                updates()
+            with torch.cuda.graph(first):
+                recording.value = parts.begin()
+            if parts.end is not None:
+                # With the memory of the first part, in which the graph of its gradients lies.
+                recording.graphs.append(torch.cuda.CUDAGraph())
+                with torch.cuda.graph(recording.graphs[1], pool=first.pool()):
+                    parts.end(recording.value)
         finally:
             self._handed_out = None
             self._set_capturable(False)
@@ -154,12 +188,17 @@ class StepRecorder:
         progress.images_seen = self._start
         return recording
 
-    def _replay(self, recording: Recording, progress: Progress) -> None:
+    def _replay(self, recording: Recording, progress: Progress, parts: StepParts[Any]) -> None:
         for generator, (purpose, offset) in zip(recording.generators, recording.inputs.purposes, strict=True):
             generator.manual_seed(derive_seed(self._seed, purpose, self._start + offset))
         for indices, offset in zip(recording.indices, recording.inputs.batches, strict=True):
             indices.copy_(self._find_indices(self._start + offset))
-        recording.graph.replay()
+        first, *last = recording.graphs
+        first.replay()
+        if parts.between is not None:
+            parts.between(recording.value)
+        for graph in last:
+            graph.replay()
         progress.images_seen += recording.images
 
     def _set_capturable(self, is_capturable: bool) -> None:

@@ -124,14 +124,11 @@ def set_up(
 
 
 def _can_record(state: State) -> bool:
-    """Return whether the steps can be recorded: on one GPU that holds the pictures, and with a discriminator.
-
-    What a step without a discriminator computes depends on how many different pictures attract its samples.
-    """
+    """Return whether the steps can be recorded: on one GPU that holds the pictures."""
     fabric = state.fabric
     is_one_gpu = fabric.device.type == "cuda" and fabric.world_size == 1
     is_compiled = state.config.compile
-    return is_one_gpu and state.data.pixels.device.type == "cuda" and state.matcher is None and not is_compiled
+    return is_one_gpu and state.data.pixels.device.type == "cuda" and not is_compiled
 
 
 def _make_recorder(state: State) -> StepRecorder:

@@ -16,7 +16,8 @@ from dcgan.images import to_float
 from dcgan.rng import RandomPurpose, RandomSource, SeparatePurpose, derive_seed, derive_separate_seed
 from dcgan.training import losses
 from dcgan.training.augment import apply_augmentations, find_augmentations
-from dcgan.training.matching import Matcher
+from dcgan.training.matching import MatchedSamples, Matcher
+from dcgan.training.recording import StepParts
 from dcgan.training.schedule import ScheduledSettings, schedule_at
 from dcgan.training.sliced import SlicedRandom
 from dcgan.training.state import State
@@ -44,13 +45,14 @@ def train_step(state: State) -> None:
     schedule = schedule_at(state.config, progress.images_seen, progress.first_plan)
     _set_learning_rates(state, schedule)
     first = progress.images_seen
-    if state.matcher is not None:
-        _matching_update(state, state.matcher)
-    elif state.recorder is not None and _has_whole_batches(state):
-        kind = (schedule.beta2, schedule.penalty_scale)
-        state.recorder.run(kind, progress, partial(_adversarial_updates, state, schedule))
+    if state.matcher is None:
+        parts: StepParts[Any] = StepParts(partial(_adversarial_updates, state, schedule))
     else:
-        _adversarial_updates(state, schedule)
+        parts = _matching_parts(state, state.matcher)
+    if state.recorder is not None and _has_whole_batches(state):
+        state.recorder.run((schedule.beta2, schedule.penalty_scale), progress, parts)
+    else:
+        parts.run()
     new_images = progress.images_seen - first
     state.ema.update(state.generator, progress.images_seen, new_images, schedule.half_life)
     progress.step += 1
@@ -82,27 +84,36 @@ def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
     update_generator(state, batch, reals, fakes, condition)
 
 
-def _matching_update(state: State, matcher: Matcher) -> None:
-    """Do one generator update without a discriminator: see `matching`."""
+def _matching_parts(state: State, matcher: Matcher) -> StepParts[MatchedSamples]:
+    """Return one generator update without a discriminator: see `matching`."""
     batch = next_batch(state)
-    reals, condition = next_reals(state)
-    z = _latents(state, batch, RandomPurpose.G_LATENTS)
-    samples = state.generator(z, *condition)
-    groups = condition[0] if condition else torch.zeros(len(z), dtype=torch.int64, device=z.device)
-    with torch.no_grad():
-        positions = cast(Any, state.generator).appearance(z, groups)
-        goals = matcher.find_goals(batch.gather(positions), batch.gather(groups))
-    seed = derive_separate_seed(state.config.seed, SeparatePurpose.MATCHING_FILTERS, state.progress.images_seen)
-    random = SlicedRandom.seeded(seed, state.fabric.device)
-    gradient, loss = matcher.gradient(batch, samples, batch.gather(reals), goals, random)
-    state.optimizer_g.zero_grad()
-    # The gradients of the weights become the mean over the devices, and those of the samples add up to the batch's.
-    state.fabric.backward(samples, gradient * state.fabric.world_size)
-    norm = _step_if_finite(state, state.optimizer_g, loss, G_LOSS_FAULT)
-    state.sums.totals[LOSS_G_COLUMN] += loss
-    state.sums.totals[GRAD_G_COLUMN] += norm
-    state.sums.totals[-1] += 1
-    state.progress.images_seen += batch.size
+
+    def draw() -> MatchedSamples:
+        reals, condition = next_reals(state)
+        z = _latents(state, batch, RandomPurpose.G_LATENTS)
+        samples = state.generator(z, *condition)
+        groups = condition[0] if condition else torch.zeros(len(z), dtype=torch.int64, device=z.device)
+        with torch.no_grad():
+            positions = cast(Any, state.generator).appearance(z, groups)
+            goals = matcher.find_goals(batch.gather(positions), batch.gather(groups))
+        return matcher.compare_features(batch, samples, batch.gather(reals), goals)
+
+    def compare_pixels(matched: MatchedSamples) -> None:
+        seed = derive_separate_seed(state.config.seed, SeparatePurpose.MATCHING_FILTERS, state.progress.images_seen)
+        matcher.compare_pixels(batch, matched, SlicedRandom.seeded(seed, state.fabric.device))
+
+    def update(matched: MatchedSamples) -> None:
+        state.optimizer_g.zero_grad()
+        # The gradients of the weights become the mean over the devices, and those of the samples add up to the batch's.
+        state.fabric.backward(matched.samples, matched.gradient * state.fabric.world_size)
+        matched.samples = matched.samples.detach()  # a recording keeps them, and shall not keep their graph
+        norm = _step_if_finite(state, state.optimizer_g, matched.loss, G_LOSS_FAULT)
+        state.sums.totals[LOSS_G_COLUMN] += matched.loss
+        state.sums.totals[GRAD_G_COLUMN] += norm
+        state.sums.totals[-1] += 1
+        state.progress.images_seen += batch.size
+
+    return StepParts(draw, compare_pixels, update)
 
 
 def _set_learning_rates(state: State, schedule: ScheduledSettings) -> None:
