@@ -178,7 +178,7 @@ def train_and_evaluate(name: str, seconds: int, seed: int, sets: Path, out: Path
 
 def table_rows(results: dict[str, Any]) -> Iterator[str]:
     """Give the lines of the table."""
-    yield "| set | trained on, test | images | seed | KID `random` (floor) | precision, recall (floors) | power at (π,π) |"
+    yield "| set | trained on, test | images | seed | KID `random` (floor) | precision, recall (floors) | power (π,π) |"
     yield "|---|---|---|---|---|---|---|"
     for name, run in results.items():
         distance, precision, recall = (

@@ -1,0 +1,20 @@
+"""The benchmark of learning rates measures generators with and without classes."""
+
+import pytest
+
+from benchmarks import stability
+from benchmarks.judge_metrics import JudgeMetrics
+from dcgan.presets import configure
+from dcgan.training.set_up import set_up
+from dcgan.training.step import train_step
+
+
+@pytest.mark.parametrize("preset", ["cgan", "fast"])
+def test_a_generator_is_measured(preset: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(stability, "SAMPLE_COUNT", 50)
+    state = set_up(configure(preset, device="cpu", batch_size=8, g_width=4, d_width=4))
+    train_step(state)
+    measured = stability.measure_state(state, JudgeMetrics())
+    assert measured["images_seen"] == 8
+    assert measured["frechet"] > 0
+    assert 0 <= measured["rarest_digit"] <= 0.1
