@@ -226,6 +226,8 @@ def trial_rows(results: dict[str, Any]) -> Iterator[str]:
         power = ", ".join(f"{value:.2f}" for value in result["power"].values())
         length = f"{trial.minutes} ({result['images_seen']:,})"
         place = "CPU" if "cpu" in result["arithmetic"] else "GPU"
+        if "pictures" in result:  # where a run had only a part of the pictures to train on
+            place += f", {result['pictures']:,} pictures"
         cells = (trial.set, f"`{trial.recipe}`", length, str(trial.seed), *kid, fidelity, near, power, place)
         yield f"| {' | '.join(cells)} |"
 

@@ -5,7 +5,7 @@
     python -m benchmarks.gray_sets table                  # the stored results, as Markdown
 
 A run is `dcgan train --data SETS/NAME --images N`, where N is what `fast` sees in those seconds on a quiet machine. The
-figures are of 2,000 samples against the test part, whose characters are not trained on. Results are stored in
+figures are of 2,000 samples against the test part; no picture of its characters is trained on. Results are stored in
 docs/gray_sets.json, and a stored run is not done again. With one thread, a run of 240 seconds takes 4 to 6 minutes.
 
 KMNIST and EMNIST, for those who have a network, are not run here: `dcgan train --data kmnist`, `--data emnist`
@@ -182,12 +182,16 @@ def table_rows(results: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for name, run in results.items():
         distance, precision, recall = (
-            f"{run['random'][key]['mean']:.3f} ({run['random'][key]['floor']['mean']:.3f})"
-            for key in ("kernel_inception_distance_mean", "precision", "recall")
+            _text(run["random"][key]) for key in ("kernel_inception_distance_mean", "precision", "recall")
         )
         set_name, _, seed = name.rsplit("-", 2)
         cells = (set_name, f"{run['train']:,}, {run['test']:,}", f"{run['images']:,}", seed, distance)
         yield f"| {' | '.join(cells)} | {precision}, {recall} | {run['power']['(π,π)']:.2f} |"
+
+
+def _text(estimate: dict[str, Any]) -> str:
+    floor = estimate["floor"]  # none where there are too few real pictures
+    return f"{estimate['mean']:.4f} ({floor['mean']:.4f})" if floor else f"{estimate['mean']:.4f}"
 
 
 def main() -> None:

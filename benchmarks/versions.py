@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
+    if args.part == "minute" and args.work is None:
+        parser.error("minute needs WORK, a folder for the runs")
     result: Any = (
         compare_speed(args.old, args) if args.part == "speed" else compare_minutes(args.old, args.work, args.seeds)
     )

@@ -90,15 +90,16 @@ def test_no_recorded_step_of_the_recipe_of_color_pictures_waits_for_the_device(s
     ids=lambda settings: "-".join(map(str, settings.values())),
 )
 def test_a_recorded_step_does_what_the_step_does(settings: dict[str, Any], shapes: Path):
-    # Steps are recorded as long as two batches are left of the epoch.
-    data = {"data": str(shapes), "batch_size": 32} if settings["preset"] == "match" else {}
+    data = {"data": str(shapes)} if settings["preset"] == "match" else {}
     state = set_up(configure(**(SMALL | settings | data)))
     train_step(state)
     healthy = copy_healthy_state(state, History(None, []))
+    before = state.matcher.recent_samples.clone() if state.matcher else torch.empty(0)
     train_step(state)
     assert state.recorder is not None
     assert state.recorder._recording is not None
     recorded, weights = state.sums.totals.clone(), copy_weights(state)
+    recent = state.matcher.recent_samples.clone() if state.matcher else torch.empty(0)
     roll_back(state, History(None, []), healthy, "a loss")
     state.recorder, state.progress.lr_scale = None, 1.0
     train_step(state)
@@ -106,6 +107,9 @@ def test_a_recorded_step_does_what_the_step_does(settings: dict[str, Any], shape
     assert torch.allclose(recorded, state.sums.totals, rtol=1e-2, atol=1e-2)
     for ours, theirs in zip(weights, copy_weights(state), strict=True):
         assert (ours - theirs).norm() <= 0.02 * theirs.norm() + 1e-3
+    if state.matcher is not None:  # the step writes them between the two recorded parts
+        assert not torch.equal(recent, before)
+        assert torch.allclose(recent, state.matcher.recent_samples, atol=1e-2)
 
 
 def copy_weights(state: State) -> list[torch.Tensor]:

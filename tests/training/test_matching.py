@@ -91,6 +91,20 @@ def test_samples_are_moved_towards_the_real_pictures_that_are_allowed():
     assert (moved[1] < 0).all()
 
 
+def test_goals_with_repeats_draw_samples_to_the_same_place(monkeypatch: pytest.MonkeyPatch):
+    matcher, groups = make_matcher(torch.arange(24) % 3), torch.tensor([0, 0, 0, 1, 2])
+    positions, samples = matcher.positions[groups] + 1e-4, scaled(make_pictures())[5:10]
+    matched = []
+    for keeps_repeats in (False, True):
+        monkeypatch.setattr(matching, "_keeps_repeats", lambda device, keeps=keeps_repeats: keeps)
+        goals = matcher.find_goals(positions, groups)
+        assert len(goals.rows) == (10 if keeps_repeats else len(set(goals.rows.tolist())))
+        assert int(goals.is_first.sum()) == len(set(goals.rows.tolist())) < 10
+        matched.append(matcher.compare_features(whole_batch(5), samples, samples, goals))
+    torch.testing.assert_close(matched[0].loss, matched[1].loss)
+    torch.testing.assert_close(matched[0].gradient, matched[1].gradient, rtol=1e-4, atol=1e-7)
+
+
 def test_a_real_picture_that_is_there_twice_counts_once():
     generator = torch.Generator().manual_seed(0)
     samples, reals = (torch.randn(n, 8, generator=generator) for n in (4, 5))

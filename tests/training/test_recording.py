@@ -1,16 +1,19 @@
 """What can be tested of recorded steps without a GPU; the rest is in tests/test_gpu.py."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from dcgan.presets import configure
 from dcgan.rng import RandomPurpose
-from dcgan.training.recording import StepRecorder
+from dcgan.training.progress import Progress
+from dcgan.training.recording import StepParts, StepRecorder
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
@@ -66,6 +69,54 @@ def test_a_training_goes_on_if_its_steps_cannot_be_recorded(
     assert message.count("the steps cannot be recorded here") == 1
     assert "operation not permitted" in message
     assert not any(group["capturable"] for group in recorded.optimizer_g.param_groups)
+
+
+class NotedGraph:
+    """A graph that notes when it is replayed."""
+
+    replayed: ClassVar[list[str]] = []
+
+    def __init__(self) -> None:
+        self.name = "begin"
+
+    def register_generator_state(self, generator: torch.Generator) -> None: ...
+
+    def pool(self) -> str:
+        return "the memory of the first part"
+
+    def replay(self) -> None:
+        self.replayed.append(self.name)
+
+
+def test_what_is_between_two_recorded_parts_is_done_between_them(monkeypatch: pytest.MonkeyPatch):
+    @contextmanager
+    def record(graph: NotedGraph, pool: str | None = None) -> Iterator[None]:
+        graph.name = "end" if pool else "begin"
+        yield
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", NotedGraph)
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    order, progress = NotedGraph.replayed, Progress(planned_images=100, first_plan=100)
+    recorder = StepRecorder(0, torch.device("cpu"), [], lambda seen: torch.arange(4) + seen)
+
+    def begin() -> Tensor:
+        order.append("draws")
+        return recorder.indices(progress.images_seen)
+
+    def end(indices: Tensor) -> None:
+        order.append("updates")
+        progress.images_seen += len(indices)
+
+    def between(indices: Tensor) -> None:
+        order.append(f"compares {indices.tolist()}")
+
+    for step in range(3):
+        order.clear()
+        recorder.run("a kind", progress, StepParts(begin, between, end))
+        compares = f"compares {[4 * step + i for i in range(4)]}"
+        replayed = ["begin", compares, "end"]
+        assert order == [["draws", compares, "updates"], ["draws", "updates", *replayed], replayed][step]
+        assert progress.images_seen == 4 * (step + 1)
 
 
 def test_what_a_step_asks_for_is_noted():

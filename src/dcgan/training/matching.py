@@ -151,7 +151,7 @@ class Matcher(nn.Module):
         nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
         rows = nearest.indices.flatten().sort().values
         is_first = F.pad(rows[1:] != rows[:-1], (1, 0), value=True)
-        if rows.device.type == "cpu":
+        if not _keeps_repeats(rows.device):
             rows, is_first = rows[is_first], is_first[is_first]
         is_near = (nearest.values < FAR_DISTANCE)[..., None] & (nearest.indices[..., None] == rows)  # (N, goals, M)
         return Goals(rows, is_first, is_near.any(1) & is_first, nearest.indices[:, 0])
@@ -212,6 +212,11 @@ class Matcher(nn.Module):
             self.recent_samples.copy_(torch.cat([torch.cat(parts, 1), self.recent_samples])[:RECENT_COUNT])
             self.recent_reals.copy_(torch.cat([torch.cat(real_parts, 1), self.recent_reals])[:RECENT_COUNT])
         return torch.stack(distances).mean()
+
+
+def _keeps_repeats(device: torch.device) -> bool:
+    """Return whether a real picture that attracts several samples stays there several times: see `Goals.rows`."""
+    return device.type != "cpu"
 
 
 class FrozenMaps(nn.Module):

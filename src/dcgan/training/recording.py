@@ -25,13 +25,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StepParts(Generic[T]):
-    """The updates of a step in up to three parts. They ask the recorder for random numbers and real pictures.
+    """The updates of a step in up to three parts.
 
     Attributes:
-        begin: the first part. What it returns is given to the others.
-        between: what is done anew in each step, with operations that need not be the same each time. It asks the
-            recorder for nothing.
-        end: the last part, without random numbers.
+        begin: the first part, which may ask the recorder for random numbers and real pictures. What it returns is given
+            to the others.
+        between: what is done anew in each step, with operations that need not be the same each time.
+        end: the last part. Like `between`, it may ask the recorder for nothing: only the recording of the first part
+            knows generators of random numbers.
     """
 
     begin: Callable[[], T]
@@ -135,7 +136,7 @@ class StepRecorder:
         Args:
             kind: of the step. Those of one kind differ only in what a recording is given: see `StepInputs`.
             progress: how far the run is; the images of the step are added.
-            parts: the updates.
+            parts: the updates. Without a recording, they are done one after the other.
         """
         self._start = progress.images_seen
         if self._has_failed:

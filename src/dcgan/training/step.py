@@ -59,9 +59,13 @@ def train_step(state: State) -> None:
 
 
 def _has_whole_batches(state: State) -> bool:
-    """Return whether no batch of the next step, nor the one after it, is shortened by the end of the epoch."""
+    """Return whether the end of the epoch shortens no batch of the next step.
+
+    With a discriminator, the batch after it counts too: a paired objective takes it for the generator's update.
+    """
     n, config = state.picture_count, state.config
-    return state.progress.images_seen % n + (config.n_critic + 1) * config.batch_size <= n
+    batches = 1 if state.matcher is not None else config.n_critic + 1
+    return state.progress.images_seen % n + batches * config.batch_size <= n
 
 
 def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
