@@ -12,7 +12,6 @@ picture are stored in build/ablation. All 57 runs took 55 minutes of two cores t
 """
 
 import argparse
-import json
 import platform
 import statistics
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from benchmarks.judge_metrics import JudgeMetrics
+from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.time_to_quality import measure_state
 from dcgan.models.blocks import ConditionalNorm
 from dcgan.presets import configure, train_command
@@ -37,7 +37,6 @@ from dcgan.training.step import train_step
 RESULTS_FILE, SAMPLES_FOLDER = Path("docs/ablation.json"), Path("build/ablation")
 IMAGES = 60_000
 SHOWN_SAMPLES, SHOWN_SEED = 12, 1
-Results = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _draw_scales(state: State, mean: float) -> None:
     state.ema.network.load_state_dict(state.generator.state_dict())
 
 
-def results_table(results: Results) -> str:
+def results_table(results: Runs) -> str:
     """Return the stored runs as Markdown, a table for each road."""
     lines: list[str] = []
     for title, rows in ROADS.items():
@@ -163,11 +162,6 @@ def draw_picture(path: Path, seed: int = 0) -> None:
     figure.savefig(path, dpi=100, bbox_inches="tight")
 
 
-def read_ablation() -> Results:
-    """Return the stored runs by `ROW/SEED`."""
-    return json.loads(RESULTS_FILE.read_text(encoding="utf-8")) if RESULTS_FILE.exists() else {}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["train", "table", "picture"])
@@ -176,16 +170,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
     if args.part == "table":
-        print(results_table(read_ablation()))
+        print(results_table(read_runs(RESULTS_FILE)))
     elif args.part == "picture":
         draw_picture(args.out)
     else:
         for seed in args.seeds:
             for name in args.rows:
-                if f"{name}/{seed}" not in read_ablation():
-                    run = train(name, seed)
-                    results = read_ablation() | {f"{name}/{seed}": run}
-                    RESULTS_FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                if f"{name}/{seed}" not in read_runs(RESULTS_FILE):
+                    store_run(RESULTS_FILE, f"{name}/{seed}", train(name, seed))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.judge_metrics import JudgeMetrics
+from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.time_to_quality import measure_state, read_results
 from dcgan.config import Config
 from dcgan.data.open import open_images
@@ -42,12 +43,6 @@ from dcgan.training.step import train_step
 RESULTS_FILE = Path("docs/budgets.json")
 SEEDS_BY_SECONDS = {15: range(5), 60: range(5), 240: range(5), 960: range(3), 3600: range(3)}
 SHARE_SAMPLES, SHARE_SEED = 50_000, 2
-Results = dict[str, dict[str, Any]]
-
-
-def read_budgets(path: Path) -> Results:
-    """Return the stored runs by `SECONDS-SEED`."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
@@ -109,14 +104,15 @@ def digit_shares(state: State, judge: JudgeMetrics) -> torch.Tensor:
     return counts / counts.sum()
 
 
-def results_table(results: Results) -> str:
-    """Return the stored runs as Markdown, a row for each length."""
+def results_table(results: Runs) -> str:
+    """Return the stored runs, by `SECONDS-SEED`, as Markdown, a row for each length."""
     lines = [
-        "| planned for | groups | seeds | distance (median) | each | precision, recall | largest error of a share |",
+        "| planned for | groups | seeds | distance (median) | each | precision, recall "
+        "| largest error of a digit's share |",
         "|---|---|---|---|---|---|---|",
     ]
     for seconds in SEEDS_BY_SECONDS:
-        runs = [run for name, run in results.items() if name.startswith(f"{seconds}-")]
+        runs = [run for name, run in sorted(results.items()) if name.startswith(f"{seconds}-")]
         if not runs:
             continue
         distances = [run["frechet"] for run in runs]
@@ -141,20 +137,19 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS_FILE)
     args = parser.parse_args()
     if args.part == "table":
-        print(results_table(read_budgets(args.results)))
+        print(results_table(read_runs(args.results)))
         return
     settings = {name: json.loads(value) for name, _, value in (text.partition("=") for text in args.set)}
     todo: dict[tuple[int, Config], dict[int, Config]] = {}
     for seconds in args.seconds:
         for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
-            if f"{seconds}-{seed}" not in read_budgets(args.results):
+            if f"{seconds}-{seed}" not in read_runs(args.results):
                 config = plan(seconds, seed, settings)
                 same_run = replace(config, images=None) if config.lr_end == 1 else config
                 todo.setdefault((seed, same_run), {})[seconds] = config
     for (seed, _), configs in todo.items():
         for seconds, run in train(configs):
-            results = read_budgets(args.results) | {f"{seconds}-{seed}": run}
-            args.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            store_run(args.results, f"{seconds}-{seed}", run)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -163,6 +164,23 @@ def split_pictures(pictures: Sequence[Image.Image]) -> tuple[list[int], list[int
     return [row for row in order if groups[row] not in test], [row for row in order if groups[row] in test]
 
 
+class Described(Protocol):
+    """A set of pictures that says where it comes from, and under which licence."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def licence(self) -> str: ...
+
+
+def write_licence(described: Described, downloads: Path, out: Path) -> None:
+    """Write what a set says of itself, and the copyright files of the packages that were downloaded for it."""
+    paths = sorted(downloads.rglob("copyright")) + sorted(downloads.glob("package/LICENSE*"))
+    texts = [path.read_text(errors="replace") for path in paths if path.is_file()]
+    out.write_text("\n\n".join([f"{described.source}\n{described.licence}", *texts]))
+
+
 def write_set(name: str, folder: Path) -> None:
     """Write a set; pictures that are the same to the pixel are written once."""
     picture_set = SETS[name]
@@ -170,16 +188,13 @@ def write_set(name: str, folder: Path) -> None:
         size = picture_set.side, picture_set.side
         resized = (image.resize(size, Image.Resampling.LANCZOS) for image in picture_set.open_pictures(Path(downloads)))
         pictures = list({picture.tobytes(): picture for picture in resized}.values())
-        copyrights = sorted(Path(downloads).rglob("copyright")) + sorted(Path(downloads).glob("package/LICENSE*"))
-        licence = "\n\n".join(path.read_text(errors="replace") for path in copyrights if path.is_file())
+        write_licence(picture_set, Path(downloads), folder / f"{name}.licence.txt")
     shutil.rmtree(folder / name, ignore_errors=True)
     for part, rows in zip(("train", "test"), split_pictures(pictures), strict=True):
         (folder / name / part).mkdir(parents=True)
         for i, row in enumerate(rows):
             pictures[row].save(folder / name / part / f"{i:05d}.png")
         print(f"{name}/{part}: {len(rows):,} pictures")
-    text = f"{picture_set.source}\n{picture_set.licence}\n\n{licence}"
-    (folder / f"{name}.licence.txt").write_text(text)
 
 
 def main() -> None:

@@ -116,7 +116,13 @@ def planned_images(trial: Trial, results: dict[str, Any]) -> int:
 
 
 def train_trial(trial: Trial, sets: Path, out: Path, device: str) -> None:
-    """Train a trial, or go on with one that was interrupted."""
+    """Train a trial, or go on with one that was interrupted.
+
+    Raises:
+        FileNotFoundError: a set without its test part. `dcgan.train` would hold out a tenth of the rest instead.
+    """
+    if not (sets / trial.set / "test").is_dir():
+        raise FileNotFoundError(f"{sets / trial.set} has no test part: see benchmarks.folder_sets")
     if (out / "checkpoint").exists():
         if not is_trained(out, planned_images(trial, read_results())):
             dcgan.resume(out, device=device)
@@ -219,8 +225,8 @@ def trial_rows(results: dict[str, Any]) -> Iterator[str]:
         result = results["trials"].get(trial.name)
         if result is None:
             continue
-        kid = [_text(result[features].get("kernel_inception_distance_mean")) for features in JUDGES]
-        fidelity = ", ".join(_text(result["lite2"].get(name)) for name in ("precision", "recall"))
+        kid = [estimate_text(result[features].get("kernel_inception_distance_mean")) for features in JUDGES]
+        fidelity = ", ".join(estimate_text(result["lite2"].get(name)) for name in ("precision", "recall"))
         copies = result["lite2"].get("copies") or {}
         near = f"{copies['near_share']:.1%} of {copies['unseen_near_share']:.1%}" if copies else "not searched"
         power = ", ".join(f"{value:.2f}" for value in result["power"].values())
@@ -232,11 +238,12 @@ def trial_rows(results: dict[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _text(estimate: dict[str, Any] | None) -> str:
+def estimate_text(estimate: dict[str, Any] | None, digits: int = 3) -> str:
+    """Return an estimate, and in brackets its floor, if there are enough real pictures for one."""
     if estimate is None:
         return "none"
     floor = estimate["floor"]
-    return f"{estimate['mean']:.3f}" + (f" ({floor['mean']:.3f})" if floor else "")
+    return f"{estimate['mean']:.{digits}f}" + (f" ({floor['mean']:.{digits}f})" if floor else "")
 
 
 def list_trials(results: dict[str, Any]) -> None:

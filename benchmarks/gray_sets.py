@@ -6,7 +6,8 @@
 
 A run is `dcgan train --data SETS/NAME --images N`, where N is what `fast` sees in those seconds on a quiet machine. The
 figures are of 2,000 samples against the test part; no picture of its characters is trained on. Results are stored in
-docs/gray_sets.json, and a stored run is not done again. With one thread, a run of 240 seconds takes 4 to 6 minutes.
+docs/gray_sets.json, and a stored run is not done again. The six runs took 50 minutes beside two other trainings on two
+cores.
 
 KMNIST and EMNIST, for those who have a network, are not run here: `dcgan train --data kmnist`, `--data emnist`
 (see docs/data.md for where their files come from).
@@ -35,8 +36,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 import dcgan
 from benchmarks.budgets import plan
-from benchmarks.folder_sets import unpack_debian
-from benchmarks.folders import compare_power, summarize
+from benchmarks.folder_sets import unpack_debian, write_licence
+from benchmarks.folders import compare_power, estimate_text, summarize
+from benchmarks.stored_runs import Runs, read_runs, store_run
 from dcgan.data.open import open_images
 from dcgan.images import make_grid, save_png
 
@@ -147,15 +149,8 @@ def write_set(name: str, folder: Path) -> None:
             share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") / 2**32
             part = "test" if share < TEST_SHARE else "train"
             picture.save(folder / name / part / f"{len(seen):06d}.png")
-        paths = sorted(Path(downloads).rglob("copyright"))
-        licence = "\n\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
-    (folder / f"{name}.licence.txt").write_text(f"{GRAY_SETS[name].source}\n{GRAY_SETS[name].licence}\n\n{licence}")
+        write_licence(GRAY_SETS[name], Path(downloads), folder / f"{name}.licence.txt")
     print(f"{name}: {len(seen):,} pictures")
-
-
-def read_results() -> dict[str, Any]:
-    """Return the stored results by run."""
-    return json.loads(RESULTS_FILE.read_text()) if RESULTS_FILE.exists() else {}
 
 
 def train_and_evaluate(name: str, seconds: int, seed: int, sets: Path, out: Path) -> dict[str, Any]:
@@ -176,22 +171,18 @@ def train_and_evaluate(name: str, seconds: int, seed: int, sets: Path, out: Path
     return {**counts, **chosen, "random": summarize(evaluation.as_json()), "power": power, **where}
 
 
-def table_rows(results: dict[str, Any]) -> Iterator[str]:
+def table_rows(results: Runs) -> Iterator[str]:
     """Give the lines of the table."""
     yield "| set | trained on, test | images | seed | KID `random` (floor) | precision, recall (floors) | power (π,π) |"
     yield "|---|---|---|---|---|---|---|"
     for name, run in results.items():
         distance, precision, recall = (
-            _text(run["random"][key]) for key in ("kernel_inception_distance_mean", "precision", "recall")
+            estimate_text(run["random"][key], digits=4)
+            for key in ("kernel_inception_distance_mean", "precision", "recall")
         )
         set_name, _, seed = name.rsplit("-", 2)
         cells = (set_name, f"{run['train']:,}, {run['test']:,}", f"{run['images']:,}", seed, distance)
         yield f"| {' | '.join(cells)} | {precision}, {recall} | {run['power']['(π,π)']:.2f} |"
-
-
-def _text(estimate: dict[str, Any]) -> str:
-    floor = estimate["floor"]  # none where there are too few real pictures
-    return f"{estimate['mean']:.4f} ({floor['mean']:.4f})" if floor else f"{estimate['mean']:.4f}"
 
 
 def main() -> None:
@@ -206,15 +197,14 @@ def main() -> None:
         for name in args.sets:
             write_set(name, *args.folders)
     elif args.part == "table":
-        print("\n".join(table_rows(read_results())))
+        print("\n".join(table_rows(read_runs(RESULTS_FILE))))
     else:
         sets, work = args.folders
         runs = [(name, seconds, seed) for name in args.sets for seconds in args.seconds for seed in args.seeds]
         for name, seconds, seed in runs:
             key = f"{name}-{seconds}s-{seed}"
-            if key not in read_results():
-                result = train_and_evaluate(name, seconds, seed, sets, work / key)
-                RESULTS_FILE.write_text(json.dumps(read_results() | {key: result}, indent=1) + "\n")
+            if key not in read_runs(RESULTS_FILE):
+                store_run(RESULTS_FILE, key, train_and_evaluate(name, seconds, seed, sets, work / key))
 
 
 if __name__ == "__main__":

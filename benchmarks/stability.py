@@ -9,7 +9,6 @@ docs/stability.json run by run, and a stored run is not done again. Prints a tab
 """
 
 import argparse
-import json
 import os
 import sys
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.judge_metrics import JudgeMetrics
+from benchmarks.stored_runs import Runs, read_runs, store_run
 from dcgan.presets import configure
 from dcgan.sampling import latents
 from dcgan.training.set_up import set_up
@@ -75,17 +75,11 @@ def main() -> None:
         for case_name in args.cases:
             for factor in CASES[case_name].factors:
                 name = f"{case_name} x{factor:g} seed {seed}"
-                if name not in read_results():
+                if name not in read_runs(RESULTS_FILE):
                     run = train_and_measure(CASES[case_name], factor, seed)
-                    results = read_results() | {name: {"case": case_name} | run}
-                    RESULTS_FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-                    print(name, results[name]["notes"][-1], file=sys.stderr, flush=True)
-    print(results_table(read_results()))
-
-
-def read_results() -> dict[str, Any]:
-    """Return the stored runs by name."""
-    return json.loads(RESULTS_FILE.read_text(encoding="utf-8")) if RESULTS_FILE.exists() else {}
+                    store_run(RESULTS_FILE, name, {"case": case_name} | run)
+                    print(name, run["notes"][-1], file=sys.stderr, flush=True)
+    print(results_table(read_runs(RESULTS_FILE)))
 
 
 def train_and_measure(case: Case, factor: float, seed: int) -> dict[str, Any]:
@@ -119,7 +113,7 @@ def measure_state(state: State, judge: JudgeMetrics) -> dict[str, float]:
     return {"step": state.progress.step, "images_seen": state.progress.images_seen} | metrics
 
 
-def results_table(results: dict[str, Any]) -> str:
+def results_table(results: Runs) -> str:
     """Return the table of docs/results.md."""
     lines = [
         "| preset, objective | rate | diverged | collapsed | distance at the end, each seed | of the run's best |",

@@ -1,12 +1,14 @@
 """The figures of the benchmark of folders that the package itself does not compute."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from benchmarks.folder_sets import split_pictures
-from benchmarks.folders import FREQUENCIES, compare_power, protocol
+from benchmarks.folders import FREQUENCIES, Trial, compare_power, protocol, train_trial
 from tests.data.pictures import draw_shapes
 
 
@@ -48,3 +50,10 @@ def test_variants_of_a_picture_are_in_one_part():
 def test_no_trial_is_planned_twice():
     names = [trial.name for trial in protocol()]
     assert len(names) == len(set(names)) == 18 + 20 + 1
+
+
+def test_a_set_without_its_test_part_is_not_trained_on(tmp_path: Path):
+    (tmp_path / "noto64" / "train").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="has no test part"):
+        train_trial(Trial("noto64", "fast", 10, 0), tmp_path, tmp_path / "out", "cpu")
+    assert not (tmp_path / "out").exists()
