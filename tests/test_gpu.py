@@ -70,7 +70,7 @@ def test_no_recorded_step_of_the_recipe_of_color_pictures_waits_for_the_device(s
     assert state.recorder is not None
     assert state.recorder._recording is not None
     torch.cuda.set_sync_debug_mode("error")
-    for _ in range(2):  # up to the end of the epoch, where a step is not recorded
+    for _ in range(2):  # all of this epoch, but for the last step, whose batch is shortened
         train_step(state)
 
 

@@ -59,8 +59,7 @@ def scaled(pixels: Tensor) -> Tensor:
 
 
 def goals_of(allowed: Tensor) -> Goals:
-    count = allowed.shape[1]
-    return Goals(torch.arange(count), torch.ones(count, dtype=torch.bool), allowed, torch.zeros(len(allowed)))
+    return Goals(torch.arange(allowed.shape[1]), allowed, torch.zeros(len(allowed)))
 
 
 def test_goals_are_the_nearest_pictures_of_the_own_group():
@@ -111,7 +110,8 @@ def test_a_real_picture_that_is_there_twice_counts_once():
     allowed = torch.rand(4, 5, generator=generator) < 0.5
     rows = torch.tensor([0, 1, 1, 2, 3, 3, 3, 4])  # as on a GPU, where all steps have the same shapes
     is_first = torch.tensor([True, True, False, True, True, False, False, True])
-    padded = Goals(rows, is_first, allowed[:, rows] & is_first, torch.zeros(4))
+    padded = Goals(rows, allowed[:, rows] & is_first, torch.zeros(4))
+    assert padded.is_first.tolist() == is_first.tolist()
     results = []
     for some_reals, goals in ((reals, goals_of(allowed)), (reals[rows], padded)):
         own = samples.clone().requires_grad_()

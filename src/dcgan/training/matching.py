@@ -65,15 +65,18 @@ class Goals:
     Attributes:
         rows: real pictures that attract any of them, int64 (M,), in order. On a GPU, where all steps shall have the
             same shapes, one that attracts several samples is there several times.
-        is_first: of each of these, whether it is there for the first time, bool (M,). The others do not count.
         allowed: which of these attract each sample, bool (N, M).
         nearest: the real picture that is nearest to each sample's position, int64 (N,).
     """
 
     rows: Tensor
-    is_first: Tensor
     allowed: Tensor
     nearest: Tensor
+
+    @property
+    def is_first(self) -> Tensor:
+        """Whether each of the rows is there for the first time, bool (M,). The others do not count."""
+        return is_first_of_equals(self.rows)
 
 
 @dataclass
@@ -150,11 +153,10 @@ class Matcher(nn.Module):
         distances = torch.cdist(positions, self.positions).masked_fill(is_other, FAR_DISTANCE)
         nearest = distances.topk(min(GOAL_COUNT, distances.shape[1]), largest=False)
         rows = nearest.indices.flatten().sort().values
-        is_first = F.pad(rows[1:] != rows[:-1], (1, 0), value=True)
         if not _keeps_repeats(rows.device):
-            rows, is_first = rows[is_first], is_first[is_first]
+            rows = rows[is_first_of_equals(rows)]
         is_near = (nearest.values < FAR_DISTANCE)[..., None] & (nearest.indices[..., None] == rows)  # (N, goals, M)
-        return Goals(rows, is_first, is_near.any(1) & is_first, nearest.indices[:, 0])
+        return Goals(rows, is_near.any(1) & is_first_of_equals(rows), nearest.indices[:, 0])
 
     def compare_features(self, batch: Batch, samples: Tensor, reals: Tensor, goals: Goals) -> MatchedSamples:
         """Return samples with the gradient of the drifting. `compare_pixels` adds the others.
@@ -212,6 +214,11 @@ class Matcher(nn.Module):
             self.recent_samples.copy_(torch.cat([torch.cat(parts, 1), self.recent_samples])[:RECENT_COUNT])
             self.recent_reals.copy_(torch.cat([torch.cat(real_parts, 1), self.recent_reals])[:RECENT_COUNT])
         return torch.stack(distances).mean()
+
+
+def is_first_of_equals(ordered: Tensor) -> Tensor:
+    """Return of each of some numbers in order, (M,), whether the one before it is another."""
+    return F.pad(ordered[1:] != ordered[:-1], (1, 0), value=True)
 
 
 def _keeps_repeats(device: torch.device) -> bool:
@@ -302,8 +309,9 @@ def drifting_loss(samples: list[Tensor], reals: list[Tensor], goals: Goals) -> T
     points = [torch.cat([real, own.detach()]) for own, real in zip(samples, reals, strict=True)]
     # In as few operations as possible: a GPU needs longer to be told of one than to do it.
     distances = torch.stack([torch.cdist(space[real_count:], space) for space in points])  # (S, N, M + N)
-    to_reals = (distances[..., :real_count] * goals.is_first).sum((1, 2), keepdim=True)
-    scales = (to_reals / (goals.is_first.sum() * len(goals.allowed))).clamp(min=EPSILON)
+    is_first = goals.is_first
+    to_reals = (distances[..., :real_count] * is_first).sum((1, 2), keepdim=True)
+    scales = (to_reals / (is_first.sum() * len(goals.allowed))).clamp(min=EPSILON)
     weights = drifting_weights(distances / scales, goals.allowed)
     losses = [
         ((vectors - (space[real_count:] + scale * drifting_field(own_weights, space))) / scale).square().sum(1).mean()
