@@ -43,7 +43,11 @@ def set_distances(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
 
 
 def origin(folder: RunFolder) -> dict:
-    return json.loads((folder.model / "config.json").read_text())["trained"]
+    return origin_of(folder.model)
+
+
+def origin_of(model: Path) -> dict:
+    return json.loads((model / "config.json").read_text())["trained"]
 
 
 def saved_record(folder: RunFolder) -> dict:
@@ -130,6 +134,57 @@ def test_a_last_step_whose_samples_are_copies_is_not_kept(tmp_path: Path, draw_c
 def test_what_other_samples_do_not_confirm_is_chance(tmp_path: Path, draw_copies: Callable[..., dict]):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=4, **draw_copies(first_copies=0, confirmed=False))
     assert [event["copies"] for event in evaluations(folder)] == ["cannot say", "cannot say"]
+
+
+@pytest.fixture
+def draw_some_copies(draw_copies: Callable[..., dict], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict]:
+    """The same with samples some of which are training pictures, and with distances, both by step."""
+
+    def settings(copies: dict[int, float], distances: dict[int, float]) -> dict:
+        settings = draw_copies(first_copies=0)
+        draw_all = validate._draw_samples
+
+        def draw(state, network, start, stop):
+            [training] = draw_all(state, network, start, stop)
+            is_copy = torch.arange(len(training)) < copies[state.progress.step] * len(training)
+            noise = torch.randint(0, 256, training.shape).byte()
+            return iter([torch.where(is_copy[:, None, None, None], training, noise)])
+
+        monkeypatch.setattr(validate, "_draw_samples", draw)
+        monkeypatch.setattr(validate, "sample_distance", lambda state, *_: distances[state.progress.step])
+        return settings
+
+    return settings
+
+
+def test_what_was_kept_while_the_samples_became_copies_is_given_up(
+    tmp_path: Path, draw_some_copies: Callable[..., dict], capsys
+):
+    shares = {2: 0, 4: 0, 6: 0.09, 8: 0.09, 10: 1}  # 5% are near without copies
+    settings = draw_some_copies(shares, {2: 3, 4: 2, 6: 1.5, 8: 1, 10: 0.5})
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=8, **settings)
+    assert [event["copies"] for event in evaluations(folder)][-1] == "no sign of copying"
+    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (8, 4)
+    before = (folder.earlier_model / "model.safetensors").read_bytes()
+    dcgan.resume(folder, steps=20, show_progress=True)
+    assert (origin(folder)["step"], saved_record(folder)["best_step"], saved_record(folder)["best"]) == (4, 4, 2)
+    assert (folder.model / "model.safetensors").read_bytes() == before
+    assert not folder.earlier_model.exists()
+    assert f"Training ends here; {folder.model} stays that of step 4" in capsys.readouterr().err
+
+
+def test_the_best_model_without_suspicion_is_kept_beside_a_better_one(
+    tmp_path: Path, draw_some_copies: Callable[..., dict]
+):
+    shares = {2: 0, 4: 0.09, 6: 0, 8: 0, 10: 0}
+    settings = draw_some_copies(shares, {2: 3, 4: 1, 6: 4, 8: 2, 10: 0.5})
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=6, **settings)
+    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (4, 2)
+    dcgan.resume(folder, steps=8)
+    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (4, 8)
+    dcgan.resume(folder, steps=10)
+    assert origin(folder)["step"] == 10
+    assert not folder.earlier_model.exists()
 
 
 def test_few_training_pictures_are_not_searched():

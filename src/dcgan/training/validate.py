@@ -1,9 +1,9 @@
 """Evaluation while training: the averaged generator against the validation part, by a rule that is fixed beforehand.
 
 The rule is the least distance of a measure that the objective fixes: see `FRECHET` and `KERNEL`. The judge's features
-and the test part stay unused, so that nothing that is reported with them was selected by them. A model whose samples
-are copies of training pictures is not kept if there is an earlier one, and the training ends there. Besides, the
-training itself changes only in when it stops: the samples have seeds of their own.
+and the test part stay unused, so that nothing that is reported with them was selected by them. Where samples are copies
+of training pictures, the training ends: see `best_model`. Besides, the training itself changes only in when it stops:
+the samples have seeds of their own.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,20 +16,18 @@ from torch import Tensor, nn
 
 from dcgan.data.open import ImageSet, open_images
 from dcgan.devices.connect import max_over_ranks
-from dcgan.errors import UserError
-from dcgan.files import printable, read_json
 from dcgan.metrics import fidelity
 from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopyVerdict, judge_copies
 from dcgan.metrics.features import FeatureExtractor, open_extractor
 from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, choose_rows, extract_reference
-from dcgan.models.store import save_generator
 from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
+from dcgan.training.best_model import forget_other_features, keep_if_best
 from dcgan.training.callbacks import EvaluateEvent
-from dcgan.training.snapshot import RunWriter, averaged_generator, training_origin
+from dcgan.training.snapshot import RunWriter, averaged_generator
 from dcgan.training.state import State
 
 COPY_SAMPLES, CONFIRMING_SAMPLES, MAX_WATCHED = 500, 1_000, 20_000
@@ -211,14 +209,8 @@ def _evaluate(
         result |= {"near_training_expected": verdict.unseen_near_share, "near_training_searched": verdict.searched}
         if verdict.verdict == COPIES:
             progress.copies_step = progress.step
-    _forget_other_features(state, writer, reference)
-    progress.evaluations_since_best += 1
-    is_better = progress.best_distance is None or distance < progress.best_distance
-    # Copies are kept only if there is nothing but the networks of the start.
-    if is_better and (progress.copies_step is None or not _read_trained(writer.folder).get("step")):
-        progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
-        origin = training_origin(state, writer.custom_names) | {"measured": result}
-        save_generator(network, writer.folder.model, origin)
+    forget_other_features(state, writer, reference.features_name)
+    keep_if_best(state, writer, network, reference.measure.metric, result)
     step, images_seen = progress.step, progress.images_seen
     log({"event": "measured", "step": step, "images_seen": images_seen, **result})
     writer.callbacks.on_evaluate(
@@ -249,35 +241,6 @@ def _copies_message(state: State, folder: RunFolder, verdict: CopyVerdict) -> st
     return (
         f"step {step:,}: the samples become copies of training pictures: {verdict.reason}. Training ends here; {kept}"
     )
-
-
-def _forget_other_features(state: State, writer: RunWriter, reference: ValidationReference) -> None:
-    """Forget the best distance if it was measured with other features, as version 0.1.0 did with larger pictures."""
-    if state.progress.best_distance is None:
-        return
-    features_name = _read_features_name(writer.folder)
-    if features_name is not None and features_name != reference.features_name:
-        state.progress.best_distance = None
-        writer.callbacks.on_message(
-            f"the model was measured with features {printable(features_name)}, and this version measures with "
-            f"{reference.features_name}: the best model is now the best one from here on"
-        )
-
-
-def _read_features_name(folder: RunFolder) -> str | None:
-    """Return the features that the model was measured with, or None if the model does not say it."""
-    measured = _read_trained(folder).get("measured")
-    name = measured.get("features") if isinstance(measured, dict) else None
-    return name if isinstance(name, str) else None
-
-
-def _read_trained(folder: RunFolder) -> dict[str, Any]:
-    """Return what the model says of its training; nothing if the user has removed or changed it."""
-    try:
-        trained = read_json(folder.model / "config.json").get("trained")
-    except UserError:
-        return {}
-    return trained if isinstance(trained, dict) else {}
 
 
 def sample_distance(state: State, network: nn.Module, reference: ValidationReference) -> float:
