@@ -72,13 +72,15 @@ PRESETS: dict[str, Config] = {
         lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=350,
     ),
 }  # fmt: skip
-LONG_RUN_IMAGES, IMAGES_PER_MINUTE = 1_000_000, 100_000
-"""Planned images from which a run of the default preset is long, and for how many images of 28x28 a planned minute
-counts. Two cores see 77,000 to 160,000 in a minute."""
+IMAGES_PER_MINUTE = 100_000
+"""For how many images of 28x28 a planned minute counts. Two cores see 77,000 to 160,000 in a minute."""
+LONGER_RUN_IMAGES, LONGER_RUN_SETTINGS = 400_000, {"d_norm": "none"}
+"""Planned images from which a run of the default preset has a discriminator without BatchNorm, which is worse in the
+first quarter of a minute, and better after four (docs/results.md)."""
+LONG_RUN_IMAGES, LONG_RUN_PICTURES = 1_000_000, 25_600
+"""Planned images from which, and pictures to train on with which, it has more groups too. 25,600 are 100 in each."""
 LONG_RUN_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
 """What such a run does differently: worse for a minute, better after a quarter of an hour (docs/results.md)."""
-LONG_RUN_PICTURES = 25_600
-"""The least number of pictures to train on: 100 in each group."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {

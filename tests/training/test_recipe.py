@@ -151,27 +151,37 @@ def test_mnist_keeps_the_default(start_run):
     assert folder.config().images == configure("fast").images
 
 
-LONG = {"groups": 256, "z_dim": 384, "batch_size": 128}
-LONG_UPDATES = {"groups": 256, "z_dim": 384}
+LONGER = {"d_norm": "none"}
+LONG_GROUPS = {"groups": 256, "z_dim": 384, "batch_size": 128}
+LONG = LONGER | LONG_GROUPS
+LONG_UPDATES = LONGER | {"groups": 256, "z_dim": 384}
 
 
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({"images": 999_999}, {}),
+        ({"images": 399_999}, {}),
+        ({"images": 400_000}, LONGER),
+        ({"images": 999_999}, LONGER),
         ({"images": 1_000_000}, LONG),
-        ({"minutes": 9.9}, {}),
+        ({"minutes": 3.9}, {}),
+        ({"minutes": 4}, LONGER),
         ({"minutes": 10}, LONG),
-        ({"minutes": 30, "image_size": 56}, {}),  # four times the pixels
+        ({"minutes": 15, "image_size": 56}, {}),  # four times the pixels
+        ({"minutes": 30, "image_size": 56}, LONGER),
         ({"minutes": 40, "image_size": 56}, LONG),
-        ({"epochs": 16}, {}),
+        ({"epochs": 6}, {}),
+        ({"epochs": 7}, LONGER),
         ({"epochs": 17}, LONG),
-        ({"steps": 15_000}, {}),
+        ({"steps": 6_000}, {}),
+        ({"steps": 15_000}, LONGER),
         ({"steps": 16_000}, LONG_UPDATES),  # as many updates as the user asks for, each of as many pictures as before
         ({"images": 10**6, "batch_size": 64}, LONG_UPDATES),
         ({"images": 10**6, "lr": 1e-3}, LONG),
-        ({"images": 10**6, "groups": 128}, {}),
-        ({"images": 10**6, "z_dim": 192}, {}),
+        ({"images": 10**6, "groups": 128}, LONGER),
+        ({"images": 10**6, "z_dim": 192}, LONGER),
+        ({"images": 10**6, "d_norm": "layer"}, LONG_GROUPS),
+        ({"images": 500_000, "d_norm": "layer"}, {}),
         ({"images": 10**6, "conditional": True}, {}),
         ({"images": 10**6, "loss": "hinge"}, {}),
         ({"images": 10**6, "network": "resnet"}, {}),
@@ -179,19 +189,20 @@ LONG_UPDATES = {"groups": 256, "z_dim": 384}
         ({"images": 10**6, "split_data": True}, {}),  # such a set is not opened as a whole
     ],
 )
-def test_a_long_run_has_more_groups(settings: dict, changes: dict):
+def test_what_suits_the_planned_length(settings: dict, changes: dict):
     chosen = choose_recipe(settings)
     assert chosen.config == replace(configure("fast", **settings), **changes)
     if changes:
         words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
-        assert chosen.reason.endswith(f"; it is planned to be long, so with {words}")
+        length = "long" if "groups" in changes else "longer than the preset is made for"
+        assert chosen.reason.endswith(f"; it is planned to be {length}, so with {words}")
 
 
 @pytest.mark.parametrize(("picture_count", "is_long"), [(25_599, False), (25_600, True)])
 def test_more_groups_need_many_pictures(monkeypatch: pytest.MonkeyPatch, picture_count: int, is_long: bool):
     monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("letters", picture_count, 1))
     config = choose_recipe({"data": "letters", "images": 10**6}).config
-    assert (config.groups, config.batch_size) == ((256, 128) if is_long else (128, 64))
+    assert (config.d_norm, config.groups, config.batch_size) == ("none", *((256, 128) if is_long else (128, 64)))
 
 
 def test_gray_folders_are_treated_alike_whatever_rules_out_match(monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
 
-A run that is planned to be long takes more groups, a longer z and larger batches than the preset has for minutes.
+A run that is planned to be longer than the preset is made for has no BatchNorm in its discriminator. A long one has more
+groups, a longer z and larger batches too.
 """
 
 import math
@@ -25,6 +26,8 @@ from dcgan.presets import (
     LONG_RUN_IMAGES,
     LONG_RUN_PICTURES,
     LONG_RUN_SETTINGS,
+    LONGER_RUN_IMAGES,
+    LONGER_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
     configure,
@@ -39,8 +42,10 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim", "split_data"}
+FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "split_data"}
 """Settings with which a run has the same settings whatever its length is."""
+GROUP_SETTINGS = {"groups", "z_dim"}
+"""Settings with which a long run has the groups, the z and the batches of the preset."""
 MNIST_SHAPE = (60_000, 1, 28, 28)
 
 
@@ -90,16 +95,21 @@ def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     Steps are updates of the networks, so a length in steps keeps the batch size.
     """
     config = recipe.config
-    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < LONG_RUN_IMAGES:
+    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < LONGER_RUN_IMAGES:
         return recipe  # without opening the data
     data = open_data(config, config.data, CURRENT_RULES)
     planned = _images_of_length(config, tuple(data.pixels.shape))
-    if planned < LONG_RUN_IMAGES or len(data) < LONG_RUN_PICTURES:
+    if planned < LONGER_RUN_IMAGES:
         return recipe
-    kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
-    changes = {name: value for name, value in LONG_RUN_SETTINGS.items() if name not in kept}
+    is_long = planned >= LONG_RUN_IMAGES and len(data) >= LONG_RUN_PICTURES and not GROUP_SETTINGS & set(settings)
+    kept = set(settings) | ({"batch_size"} if config.steps is not None else set())
+    suitable = LONGER_RUN_SETTINGS | (LONG_RUN_SETTINGS if is_long else {})
+    changes = {name: value for name, value in suitable.items() if name not in kept}
+    if not changes:
+        return recipe
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
-    return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
+    length = "long" if is_long else "longer than the preset is made for"
+    return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be {length}, so with {words}")
 
 
 def _images_of_length(config: Config, shape: tuple[int, ...]) -> float:
