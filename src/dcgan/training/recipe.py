@@ -1,7 +1,7 @@
 """Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
 
-A run that is planned to be longer than the preset is made for has no BatchNorm in its discriminator. A long one has more
-groups, a longer z and larger batches too.
+A run that is planned to be longer than the preset is made for has no BatchNorm in its discriminator. A long one has
+more groups, a longer z and larger batches too.
 """
 
 import math
