@@ -183,7 +183,7 @@ LONG_UPDATES = LONGER | {"groups": 256, "z_dim": 384}
         ({"images": 10**6, "d_norm": "layer"}, LONG_GROUPS),
         ({"images": 500_000, "d_norm": "layer"}, {}),
         ({"images": 10**6, "conditional": True}, {}),
-        ({"images": 10**6, "loss": "hinge"}, {}),
+        ({"images": 10**6, "loss": "non-saturating"}, LONG),
         ({"images": 10**6, "network": "resnet"}, {}),
         ({"images": 10**6, "init": "mnist"}, {}),
         ({"images": 10**6, "split_data": True}, {}),  # such a set is not opened as a whole
@@ -196,6 +196,16 @@ def test_what_suits_the_planned_length(settings: dict, changes: dict):
         words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
         length = "long" if "groups" in changes else "longer than the preset is made for"
         assert chosen.reason.endswith(f"; it is planned to be {length}, so with {words}")
+
+
+@pytest.mark.parametrize("images", [300_000, 10**6])
+def test_other_objectives_have_no_batchnorm_in_the_discriminator(images: int):
+    settings = {"images": images, "loss": "hinge"}
+    chosen = choose_recipe(settings)
+    assert chosen.config == configure("fast", **settings, d_norm="none")
+    assert chosen.reason.endswith("; with --d-norm none, since hinge may never begin to draw with BatchNorm")
+    assert choose_recipe(settings | {"d_norm": "batch"}).config == configure("fast", **settings, d_norm="batch")
+    assert choose_recipe({"loss": "drifting"}).config == configure("fast", loss="drifting")
 
 
 @pytest.mark.parametrize(("picture_count", "is_long"), [(25_599, False), (25_600, True)])
@@ -235,7 +245,7 @@ def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
     ("settings", "reason"),
     [
         ({"network": "dcgan64"}, "--network names a recipe of its own"),
-        ({"loss": "hinge"}, "--loss names a recipe of its own"),
+        ({"loss": "drifting"}, "--loss names a recipe of its own"),
         ({"init": "mnist"}, "--init names a recipe of its own"),
         ({"d_norm": "batch"}, "--d-norm needs a discriminator"),
         ({"d_width": 16}, "--d-width needs a discriminator"),

@@ -30,6 +30,7 @@ from dcgan.presets import (
     LONGER_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
+    PRESETS,
     configure,
 )
 from dcgan.training import losses, networks
@@ -42,8 +43,8 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "split_data"}
-"""Settings with which a run has the same settings whatever its length is."""
+FIXED_SETTINGS = {"network", "init", "split_data"}
+"""Settings with which a run has those of the preset, whatever its length and its objective are."""
 GROUP_SETTINGS = {"groups", "z_dim"}
 """Settings with which a long run has the groups, the z and the batches of the preset."""
 MNIST_SHAPE = (60_000, 1, 28, 28)
@@ -73,8 +74,15 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
         UserError: a setting that cannot work, or data that cannot be used.
     """
     recipe = _choose_by_data(settings, custom)
-    is_plain = not (recipe.config.conditional or custom.names or FIXED_LENGTH_SETTINGS & set(settings))
-    return _follow_length(recipe, settings) if is_plain and recipe.config.preset == DEFAULT_PRESET else recipe
+    config = recipe.config
+    if config.preset != DEFAULT_PRESET or config.conditional or custom.names or FIXED_SETTINGS & set(settings):
+        return recipe
+    if config.loss == PRESETS[DEFAULT_PRESET].loss:
+        return _follow_length(recipe, settings)
+    if "d_norm" in settings or not losses.find_objective(config.loss).has_discriminator:
+        return recipe
+    reason = f"{recipe.reason}; with --d-norm none, since {config.loss} may never begin to draw with BatchNorm"
+    return Recipe(replace(config, d_norm="none"), reason)
 
 
 def _choose_by_data(settings: Mapping[str, Any], custom: CustomParts) -> Recipe:
