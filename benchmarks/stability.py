@@ -86,7 +86,9 @@ def main() -> None:
 def train_and_measure(case: Case, factor: float, seed: int) -> dict[str, Any]:
     """Train one run, and return what was measured during it."""
     settings = {"seed": seed, "device": "cpu"} | case.settings
-    config = configure(case.preset, **settings) if case.preset else choose_recipe(settings).config
+    config = (
+        configure(case.preset, **settings) if case.preset else choose_recipe(settings | {"images": case.images}).config
+    )
     config = replace(config, lr=config.lr * factor)
     state, judge = set_up(config), JudgeMetrics()
     measurements: list[dict[str, float]] = []

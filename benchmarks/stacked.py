@@ -1,7 +1,7 @@
 """Stacked digits: are all thousand triples drawn, and each as often as the others? The protocol is that of PacGAN.
 
     python -m benchmarks.stacked speed                                      # a minute, on a quiet machine
-    python -m benchmarks.stacked train WORK [--seconds 3600 14400] [--seeds 0 1 2]
+    python -m benchmarks.stacked train [WORK] [--seconds 3600 14400] [--seeds 0 1 2]
     python -m benchmarks.stacked table
 
 A run is `dcgan train --data stacked-mnist --images N` without a preset. N is what the quiet machine sees in those
@@ -24,14 +24,14 @@ from benchmarks.folders import is_trained
 from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.timing import seconds_per_call
 from dcgan.images import make_grid, save_png
-from dcgan.presets import LONG_RUN_IMAGES
+from dcgan.presets import MORE_GROUPS_IMAGES
 from dcgan.run.folder import RunFolder
 from dcgan.training.recipe import choose_recipe
 from dcgan.training.set_up import set_up
 from dcgan.training.step import train_step
 
 DATA = "stacked-mnist"
-RESULTS_FILE, GRID_FILE = Path("docs/stacked.json"), Path("docs/images/stacked.png")
+RESULTS_FILE, GRID_FOLDER = Path("docs/stacked.json"), Path("docs/images/stacked")
 SPEED = "speed"
 """The entry of the results that is no run."""
 WARM_UP_STEPS, TIMED_STEPS = 5, 100
@@ -43,7 +43,7 @@ DIGITS = {"modes_covered": 1, "kl_to_uniform": 4, "precision": 3, "recall": 3}
 
 def measure_speed() -> dict[str, Any]:
     """Return how many images a second a long run trains on, with all threads."""
-    state = set_up(choose_recipe({"data": DATA, "images": LONG_RUN_IMAGES}).config)
+    state = set_up(choose_recipe({"data": DATA, "images": MORE_GROUPS_IMAGES, "device": "cpu"}).config)
     seconds = seconds_per_call(lambda: train_step(state), TIMED_STEPS, WARM_UP_STEPS)
     speed = state.progress.images_seen / state.progress.step / seconds
     return {"images_per_second": round(speed, 1), "threads": torch.get_num_threads(), "torch": torch.__version__}
@@ -56,7 +56,9 @@ def train_and_evaluate(images: int, seed: int, out: Path) -> dict[str, Any]:
         dcgan.resume(out) if has_begun else dcgan.train(data=DATA, images=images, seed=seed, device="cpu", out=out)
     run = RunFolder(out)
     metrics = dcgan.evaluate(run, split="test").as_json()["metrics"]
-    save_png(make_grid(np.asarray(dcgan.load(run).sample(GRID_COUNT, seed=SAMPLE_SEED))), GRID_FILE)
+    GRID_FOLDER.mkdir(parents=True, exist_ok=True)
+    samples = np.asarray(dcgan.load(run).sample(GRID_COUNT, seed=SAMPLE_SEED))
+    save_png(make_grid(samples), GRID_FOLDER / f"{out.name}.png")
     where = {"threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version()}
     return {"images": images, **{name: metrics[name] for name in DIGITS}, **where}
 
@@ -81,7 +83,7 @@ def _range_text(estimate: dict[str, Any], digits: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["speed", "train", "table"])
-    parser.add_argument("work", nargs="?", type=Path)
+    parser.add_argument("work", nargs="?", type=Path, default=Path("runs/stacked"))
     parser.add_argument("--seconds", type=int, nargs="+", default=list(SEEDS_BY_SECONDS))
     parser.add_argument("--seeds", type=int, nargs="+")
     args = parser.parse_args()
@@ -91,7 +93,7 @@ def main() -> None:
         print("\n".join(table_rows(read_runs(RESULTS_FILE))))
     else:
         for seconds in args.seconds:
-            for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
+            for seed in args.seeds or SEEDS_BY_SECONDS.get(seconds, [0]):
                 results, name = read_runs(RESULTS_FILE), f"{seconds}-{seed}"
                 if name not in results:
                     images = round(seconds * results[SPEED]["images_per_second"])

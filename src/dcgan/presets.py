@@ -74,13 +74,14 @@ PRESETS: dict[str, Config] = {
 }  # fmt: skip
 IMAGES_PER_MINUTE = 100_000
 """For how many images of 28x28 a planned minute counts. Two cores see 77,000 to 160,000 in a minute."""
-LONGER_RUN_IMAGES, LONGER_RUN_SETTINGS = 400_000, {"d_norm": "none"}
-"""Planned images from which a run of the default preset has a discriminator without BatchNorm, which is worse in the
-first quarter of a minute, and better after four (docs/results.md)."""
-LONG_RUN_IMAGES, LONG_RUN_PICTURES = 1_000_000, 25_600
-"""Planned images from which, and pictures to train on with which, it has more groups too. 25,600 are 100 in each."""
-LONG_RUN_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
-"""What such a run does differently: worse for a minute, better after a quarter of an hour (docs/results.md)."""
+NO_BATCHNORM_IMAGES = 400_000
+"""Planned images from which the discriminator of the default preset has no BatchNorm."""
+NO_BATCHNORM_SETTINGS: dict[str, Any] = {"d_norm": "none"}
+"""The setting of such a run. It is worse after 20,000 images, and better after 450,000 (docs/experiments.md)."""
+MORE_GROUPS_IMAGES, MORE_GROUPS_PICTURES = 1_000_000, 25_600
+"""Planned images, and pictures to train on (100 in a group), from which the default preset also has more groups."""
+MORE_GROUPS_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
+"""The settings of such a run: worse for a minute, and better for a quarter of an hour (docs/experiments.md)."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {

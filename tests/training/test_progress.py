@@ -37,6 +37,7 @@ RECORD = CheckpointRecord(
     arithmetic="1 x cpu",
     settings={"lr": 1e-3},
     healthy={"step": 6},
+    unsuspected={"step": 4, "images_seen": 64, "measured": {"features": "random"}},
 )
 """A record in which no field has its default value."""
 

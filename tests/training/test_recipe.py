@@ -194,18 +194,38 @@ def test_what_suits_the_planned_length(settings: dict, changes: dict):
     assert chosen.config == replace(configure("fast", **settings), **changes)
     if changes:
         words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
-        length = "long" if "groups" in changes else "longer than the preset is made for"
-        assert chosen.reason.endswith(f"; it is planned to be {length}, so with {words}")
+        assert chosen.reason.endswith(f"; it is planned to be long, so with {words}")
 
 
-@pytest.mark.parametrize("images", [300_000, 10**6])
-def test_other_objectives_have_no_batchnorm_in_the_discriminator(images: int):
-    settings = {"images": images, "loss": "hinge"}
+@pytest.mark.parametrize(
+    ("settings", "d_norm"),
+    [
+        ({"loss": "hinge"}, "none"),
+        ({"loss": "hinge", "images": 10**6}, "none"),
+        ({"loss": "minimax", "split_data": True}, "none"),
+        ({"loss": "wasserstein", "gp": 10.0}, "none"),
+        ({"loss": "hinge", "d_norm": "batch"}, "batch"),
+        ({"loss": "hinge", "conditional": True}, "batch"),
+        ({"loss": "hinge", "network": "resnet"}, "batch"),
+        ({"loss": "hinge", "init": "mnist"}, "batch"),
+        ({"loss": "drifting"}, "batch"),  # it has no discriminator
+    ],
+)
+def test_other_objectives_have_no_batchnorm_in_the_discriminator(settings: dict, d_norm: str):
     chosen = choose_recipe(settings)
-    assert chosen.config == configure("fast", **settings, d_norm="none")
-    assert chosen.reason.endswith("; with --d-norm none, since hinge may never begin to draw with BatchNorm")
-    assert choose_recipe(settings | {"d_norm": "batch"}).config == configure("fast", **settings, d_norm="batch")
-    assert choose_recipe({"loss": "drifting"}).config == configure("fast", loss="drifting")
+    assert chosen.config == configure("fast", **settings | {"d_norm": d_norm})
+    assert ("some objectives never begin to draw with BatchNorm" in chosen.reason) == (d_norm == "none")
+
+
+def test_an_objective_of_ones_own_keeps_its_settings():
+    custom = recipe.CustomParts(discriminator=torch.nn.Flatten())
+    assert choose_recipe({"loss": "hinge"}, custom).config == configure("fast", loss="hinge")
+
+
+def test_a_setting_that_is_off_is_none_that_is_given():
+    assert choose_recipe({"images": 10**6, "split_data": False, "init": None}).config == replace(
+        configure("fast", images=10**6), **LONG
+    )
 
 
 @pytest.mark.parametrize(("picture_count", "is_long"), [(25_599, False), (25_600, True)])

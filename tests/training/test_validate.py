@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,11 +44,7 @@ def set_distances(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
 
 
 def origin(folder: RunFolder) -> dict:
-    return origin_of(folder.model)
-
-
-def origin_of(model: Path) -> dict:
-    return json.loads((model / "config.json").read_text())["trained"]
+    return json.loads((folder.model / "config.json").read_text())["trained"]
 
 
 def saved_record(folder: RunFolder) -> dict:
@@ -103,7 +100,7 @@ def test_copies_end_a_run_and_are_not_kept(tmp_path: Path, draw_copies: Callable
     error = capsys.readouterr().err
     assert "of the samples look like copies of training pictures" in error
     assert "step 6: the samples become copies of training pictures: " in error
-    assert f"Training ends here; {folder.model} stays that of step {origin(folder)['step']}" in error
+    assert f"Training ends here; {folder.model} is that of step {origin(folder)['step']}" in error
     with pytest.raises(UserError, match=r"is finished: its samples were copies of training pictures at step 6"):
         dcgan.resume(folder, steps=30)
 
@@ -112,7 +109,7 @@ def test_a_run_that_copies_at_once_keeps_its_last_snapshot(tmp_path: Path, draw_
     settings = draw_copies(first_copies=0) | {"evaluate_every": 5}
     folder = dcgan.train("dcgan", out=tmp_path / "r", show_progress=True, steps=20, **settings)
     assert (saved_record(folder)["step"], origin(folder)["step"]) == (5, 3)
-    assert "stays that of the last snapshot" in capsys.readouterr().err
+    assert "is that of the last snapshot" in capsys.readouterr().err
 
 
 def test_a_run_that_copies_before_its_first_snapshot_keeps_what_it_has(
@@ -157,34 +154,62 @@ def draw_some_copies(draw_copies: Callable[..., dict], monkeypatch: pytest.Monke
     return settings
 
 
+COPYING = ({2: 0, 4: 0, 6: 0.09, 8: 0.09, 10: 1}, {2: 3, 4: 2, 6: 1.5, 8: 1, 10: 0.5})
+"""Shares of copies and distances by step. 5% are near without copies."""
+
+
 def test_what_was_kept_while_the_samples_became_copies_is_given_up(
     tmp_path: Path, draw_some_copies: Callable[..., dict], capsys
 ):
-    shares = {2: 0, 4: 0, 6: 0.09, 8: 0.09, 10: 1}  # 5% are near without copies
-    settings = draw_some_copies(shares, {2: 3, 4: 2, 6: 1.5, 8: 1, 10: 0.5})
+    settings = draw_some_copies(*COPYING)
+    clean = dcgan.train("dcgan", out=tmp_path / "s", steps=4, **settings)
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=8, **settings)
-    assert [event["copies"] for event in evaluations(folder)][-1] == "no sign of copying"
-    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (8, 4)
-    before = (folder.earlier_model / "model.safetensors").read_bytes()
+    assert evaluations(folder)[-1]["copies"] == "no sign of copying"
+    assert origin(folder)["step"] == 8
     dcgan.resume(folder, steps=20, show_progress=True)
     assert (origin(folder)["step"], saved_record(folder)["best_step"], saved_record(folder)["best"]) == (4, 4, 2)
-    assert (folder.model / "model.safetensors").read_bytes() == before
-    assert not folder.earlier_model.exists()
-    assert f"Training ends here; {folder.model} stays that of step 4" in capsys.readouterr().err
+    assert (folder.model / "model.safetensors").read_bytes() == (clean.model / "model.safetensors").read_bytes()
+    assert f"Training ends here; {folder.model} is that of step 4" in capsys.readouterr().err
 
 
-def test_the_best_model_without_suspicion_is_kept_beside_a_better_one(
+def test_a_run_that_is_killed_when_copies_are_found_ends_in_the_same_way(
     tmp_path: Path, draw_some_copies: Callable[..., dict]
 ):
-    shares = {2: 0, 4: 0.09, 6: 0, 8: 0, 10: 0}
-    settings = draw_some_copies(shares, {2: 3, 4: 1, 6: 4, 8: 2, 10: 0.5})
-    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=6, **settings)
-    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (4, 2)
-    dcgan.resume(folder, steps=8)
-    assert (origin(folder)["step"], origin_of(folder.earlier_model)["step"]) == (4, 8)
-    dcgan.resume(folder, steps=10)
-    assert origin(folder)["step"] == 10
-    assert not folder.earlier_model.exists()
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=8, **draw_some_copies(*COPYING))
+    shutil.copytree(folder.checkpoint, tmp_path / "before")
+    dcgan.resume(folder, steps=20)
+    ended = saved_record(folder), tensor_bytes(folder)
+    shutil.rmtree(folder.checkpoint)
+    shutil.copytree(tmp_path / "before", folder.checkpoint)
+    dcgan.resume(folder, steps=20)
+    assert (saved_record(folder), tensor_bytes(folder)) == ended
+
+
+def test_a_later_model_without_excess_is_remembered_beside_a_better_one(
+    tmp_path: Path, draw_some_copies: Callable[..., dict]
+):
+    settings = draw_some_copies({2: 0.09, 4: 0, 6: 0, 8: 0, 10: 1}, {2: 1, 4: 1.5, 6: 1.2, 8: 1.4, 10: 0.5})
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=8, **settings)
+    assert origin(folder)["step"] == 2
+    dcgan.resume(folder, steps=20)
+    assert (origin(folder)["step"], saved_record(folder)["best"]) == (6, 1.2)
+
+
+def test_an_extended_run_forgets_the_model_of_its_first_end(tmp_path: Path, draw_some_copies: Callable[..., dict]):
+    shares, distances = COPYING
+    settings = draw_some_copies(shares | {5: 0}, distances | {5: 0.1})
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **settings)
+    assert origin(folder)["step"] == 5
+    dcgan.resume(folder, steps=20)
+    assert (origin(folder)["step"], saved_record(folder)["best_step"]) == (4, 4)
+
+
+def test_copies_at_a_last_step_that_is_not_regular_end_the_run_too(
+    tmp_path: Path, draw_some_copies: Callable[..., dict]
+):
+    settings = draw_some_copies({2: 0, 4: 0.09, 5: 1}, {2: 3, 4: 2, 5: 1})
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **settings)
+    assert (origin(folder)["step"], saved_record(folder)["best_step"], saved_record(folder)["best"]) == (2, 2, 3)
 
 
 def test_few_training_pictures_are_not_searched():

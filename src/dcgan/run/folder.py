@@ -21,9 +21,7 @@ from dcgan.run.log import MetricsLog
 CONFIG_FILE = "config.json"
 SETTINGS_FILES = (CONFIG_FILE, "compare.json")
 """Files of which a run and a comparison have one each."""
-FILES_BEFORE_CHECKPOINT = (
-    *("config.json", "reals.png", "skipped.json", "samples", "model", "earlier_model", "metrics.jsonl", "loggers"),
-)
+FILES_BEFORE_CHECKPOINT = ("config.json", "reals.png", "skipped.json", "samples", "model", "metrics.jsonl", "loggers")
 UNSTARTED_FILES = {
     LOCK_NAME,
     HOLDER_NAME,
@@ -84,11 +82,6 @@ class RunFolder:
     def model(self) -> Path:
         """The averaged generator, as `dcgan.load` reads it."""
         return self.path / "model"
-
-    @property
-    def earlier_model(self) -> Path:
-        """While the samples of the model may be copies: the best one before, see `training.best_model`."""
-        return self.path / "earlier_model"
 
     @property
     def checkpoint(self) -> Path:
@@ -185,7 +178,7 @@ class RunFolder:
 
         Only the process that holds the lock of the run may do this: see `recover_interrupted_folder`.
         """
-        for folder in (self.model, self.earlier_model, self.checkpoint):
+        for folder in (self.model, self.checkpoint):
             recover_interrupted_folder(folder)
 
     def remove_unfinished_files(self) -> None:
@@ -218,8 +211,7 @@ def create_run(
     folder = RunFolder(make_run_folder(out, config))
     try:
         folder.log.path.unlink(missing_ok=True)  # a run that was killed before its first checkpoint may have left one
-        for left in (folder.loggers, folder.earlier_model):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(folder.loggers, ignore_errors=True)
         folder.samples.mkdir(exist_ok=True)
         folder.write_config(config, score_kind, custom_parts)
     except OSError as error:

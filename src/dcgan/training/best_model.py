@@ -1,95 +1,143 @@
 """Which evaluated generator a run keeps as its model: the best one, unless its samples are copies of training pictures.
 
-Samples become copies gradually: more of them than expected are near to a training picture before a search is certain.
-While the best generator is such a one, the best of the others is kept beside it, and takes its place when an evaluation
-is certain.
+Samples become copies gradually: before an evaluation finds copies, more samples than expected are already near to a
+training picture. A run therefore remembers the best generator without such an excess, too. If an evaluation finds
+copies, that one becomes the model.
 """
 
-import math
-import shutil
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, printable, read_json
+from dcgan.files import printable, read_json
 from dcgan.models.store import save_generator
 from dcgan.run.folder import RunFolder
-from dcgan.training.snapshot import RunWriter, training_origin
+from dcgan.training.callbacks import Callbacks
 from dcgan.training.state import State
 
+TENSOR_PREFIX = "unsuspected/"
 
-def keep_if_best(state: State, writer: RunWriter, network: nn.Module, metric: str, measured: dict[str, Any]) -> None:
-    """Keep an evaluated generator as the model if it is the best one so far.
 
-    If `state.progress.copies_step` is set, its samples are copies: it is kept only if there is no earlier one.
+@dataclass(frozen=True)
+class UnsuspectedModel:
+    """A generator of whose samples no more than expected were near to a training picture.
+
+    Attributes:
+        tensors: of the averaged generator, by name.
+        record: its `step`, `images_seen` and what was `measured` of it: the part of a saved model's origin in which the
+            models of a run differ.
+    """
+
+    tensors: dict[str, Tensor]
+    record: dict[str, Any]
+
+    def saved_tensors(self) -> dict[str, Tensor]:
+        """Return its tensors by their names in a checkpoint."""
+        return {TENSOR_PREFIX + name: tensor for name, tensor in self.tensors.items()}
+
+
+def restore_unsuspected_model(
+    record: Mapping[str, Any] | None, tensors: Mapping[str, Tensor]
+) -> UnsuspectedModel | None:
+    """Return the model that a checkpoint holds; None if it holds none, as one of version 0.1.0.
 
     Args:
-        state: what was evaluated.
-        writer: where the model is kept.
-        network: the averaged generator.
-        metric: the key of its distance in `measured`.
-        measured: what the evaluation found, as it is stored in the model.
+        record: `UnsuspectedModel.record`.
+        tensors: tensors of the checkpoint, among others those of the model.
     """
-    progress, folder, kept = state.progress, writer.folder, _read_measured(writer.folder.model)
-    distance, origin = measured[metric], training_origin(state, writer.custom_names) | {"measured": measured}
-    is_suspicious = _is_suspicious(measured)
+    if record is None:
+        return None
+    own = {name.removeprefix(TENSOR_PREFIX): t for name, t in tensors.items() if name.startswith(TENSOR_PREFIX)}
+    return UnsuspectedModel(own, dict(record))
+
+
+def keep_if_best(
+    state: State,
+    folder: RunFolder,
+    network: nn.Module,
+    metric: str,
+    origin: dict[str, Any],
+    unsuspected: UnsuspectedModel | None,
+) -> UnsuspectedModel | None:
+    """Save an evaluated generator as the model of the run if it is the best one so far.
+
+    If `state.progress.copies_step` is set, its samples are copies. The unsuspected model is then saved instead; without
+    one, the saved model stays, if there is one of a later step than 0.
+
+    Args:
+        state: what was evaluated. Its `progress` is told which model is the best.
+        folder: where the model is saved.
+        network: the averaged generator.
+        metric: the key of its distance in `origin["measured"]`.
+        origin: how it was trained and what the evaluation found, as a saved model records it.
+        unsuspected: the best generator without an excess of near samples so far.
+
+    Returns:
+        The best generator without an excess of near samples.
+    """
+    progress, distance = state.progress, origin["measured"][metric]
     progress.evaluations_since_best += 1
-    if progress.copies_step is not None and _read_trained(folder.model).get("step"):
-        _restore_earlier_model(state, folder, metric)
-    elif progress.best_distance is None or distance < progress.best_distance:
+    if progress.copies_step is not None and unsuspected is not None:
+        _save_unsuspected(folder, network, origin, unsuspected)
+        progress.best_distance, progress.best_step = unsuspected.record["measured"][metric], unsuspected.record["step"]
+        return unsuspected
+    is_nearer = unsuspected is None or distance < unsuspected.record["measured"][metric]
+    if is_nearer and not _has_excess(origin["measured"]):
+        record = {name: origin[name] for name in ("step", "images_seen", "measured")}
+        unsuspected = UnsuspectedModel(_copy_tensors(network), record)
+    is_better = progress.best_distance is None or distance < progress.best_distance
+    if is_better and (progress.copies_step is None or not read_trained(folder).get("step")):
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
-        if is_suspicious and metric in kept and not _is_suspicious(kept):
-            _copy_model(folder.model, folder.earlier_model)
         save_generator(network, folder.model, origin)
-        if not is_suspicious:
-            shutil.rmtree(folder.earlier_model, ignore_errors=True)
-    elif not is_suspicious and distance < _read_measured(folder.earlier_model).get(metric, -math.inf):
-        save_generator(network, folder.earlier_model, origin)
+    return unsuspected
 
 
-def _is_suspicious(measured: dict[str, Any]) -> bool:
-    """Return whether more samples were near to a training picture than without copies, be it by chance."""
-    return bool(measured.get("near_training", 0) > measured.get("near_training_expected", 1))
+def _has_excess(measured: Mapping[str, Any]) -> bool:
+    """Return whether more samples than expected were near to a training picture. It can be chance."""
+    return "near_training" in measured and measured["near_training"] > measured["near_training_expected"]
 
 
-def _restore_earlier_model(state: State, folder: RunFolder, metric: str) -> None:
-    """Make the best model that is not suspicious the model of the run, if one is kept beside it."""
-    progress, measured = state.progress, _read_measured(folder.earlier_model)
-    if metric in measured:
-        progress.best_distance, progress.best_step = measured[metric], _read_trained(folder.earlier_model)["step"]
-        _copy_model(folder.earlier_model, folder.model)
-        shutil.rmtree(folder.earlier_model, ignore_errors=True)
+def _save_unsuspected(
+    folder: RunFolder, network: nn.Module, origin: dict[str, Any], unsuspected: UnsuspectedModel
+) -> None:
+    """Save the unsuspected model as that of the run. The network has its own tensors again at the end."""
+    own = _copy_tensors(network)
+    network.load_state_dict(unsuspected.tensors)
+    save_generator(network, folder.model, origin | unsuspected.record)
+    network.load_state_dict(own)
 
 
-def _copy_model(source: Path, target: Path) -> None:
-    with atomic_folder(target) as temporary:
-        shutil.copytree(source, temporary, dirs_exist_ok=True)
+def _copy_tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone().contiguous() for name, tensor in network.state_dict().items()}
 
 
-def forget_other_features(state: State, writer: RunWriter, features_name: str) -> None:
-    """Forget the best distance if it was measured with other features, as version 0.1.0 did with larger pictures."""
-    measured_with = _read_measured(writer.folder.model).get("features")
+def forget_other_features(
+    state: State, folder: RunFolder, callbacks: Callbacks, features_name: str, unsuspected: UnsuspectedModel | None
+) -> UnsuspectedModel | None:
+    """Forget the best distance if it was measured with other features, as version 0.1.0 did with larger pictures.
+
+    Returns:
+        The unsuspected model, if it is not forgotten too.
+    """
+    measured = read_trained(folder).get("measured")
+    measured_with = measured.get("features") if isinstance(measured, dict) else None
     if state.progress.best_distance is None or not isinstance(measured_with, str) or measured_with == features_name:
-        return
+        return unsuspected
     state.progress.best_distance = None
-    writer.callbacks.on_message(
+    callbacks.on_message(
         f"the model was measured with features {printable(measured_with)}, and this version measures with "
         f"{features_name}: the best model is now the best one from here on"
     )
+    return None
 
 
-def _read_trained(model: Path) -> dict[str, Any]:
-    """Return what a saved model says of its training; nothing if the user has removed or changed it."""
+def read_trained(folder: RunFolder) -> dict[str, Any]:
+    """Return what the saved model says of its training; nothing if the user has removed or changed it."""
     try:
-        trained = read_json(model / "config.json").get("trained")
+        trained = read_json(folder.model / "config.json").get("trained")
     except UserError:
         return {}
     return trained if isinstance(trained, dict) else {}
-
-
-def _read_measured(model: Path) -> dict[str, Any]:
-    """Return what the evaluation of a saved model found; nothing if it was not evaluated."""
-    measured = _read_trained(model).get("measured")
-    return measured if isinstance(measured, dict) else {}

@@ -85,7 +85,8 @@ class EvaluateEvent:
             generator that matches features of a frozen network.
         features: name of the feature extractor.
         split: part of the data that the real pictures come from.
-        best_distance: the least distance of the run so far whose samples were no copies; None if there is none.
+        best_distance: the distance of the model that the run keeps: the least one so far, unless copies are found now;
+            None if there is none.
         best_step: the step at which that was measured.
         copies: whether the samples are copies of training pictures: `copies`, `no sign of copying` or `cannot say`;
             None if there are too few training pictures.

@@ -38,11 +38,12 @@ class Progress:
     recoveries_in_a_row: int = saved_as("in_a_row", 0)
     """Recoveries since the last snapshot."""
     best_distance: float | None = saved_as("best", None)
-    """The least distance that an evaluation found; None before the first."""
+    """The least distance that an evaluation found; None before the first. If a run ends because of copies: that of the
+    model that it keeps, see `best_model`."""
     best_step: int | None = None
     """The step of that evaluation."""
     evaluations_since_best: int = saved_as("stale", 0)
-    """Evaluations since then."""
+    """Evaluations since the last one that was better than all before."""
     copies_step: int | None = None
     """The step of the evaluation that found copies of training pictures among the samples; None if none did."""
 
@@ -70,6 +71,8 @@ class CheckpointRecord(Progress):
     """The settings that a run cannot change and still continue as if it had never stopped."""
     healthy: dict[str, Any] = field(default_factory=dict)
     """Position of the last healthy state if that is another one than this; its tensors are named `healthy/...`."""
+    unsuspected: dict[str, Any] | None = None
+    """See `best_model.UnsuspectedModel`; None if there is none. Its tensors are named `unsuspected/...`."""
 
     def progress(self) -> Progress:
         """Return the part that continues to change while training."""

@@ -1,7 +1,7 @@
 """Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
 
-A run that is planned to be longer than the preset is made for has no BatchNorm in its discriminator. A long one has
-more groups, a longer z and larger batches too.
+A run that is planned to be long has no BatchNorm in its discriminator, and from a million images on more groups, a
+longer z and larger batches.
 """
 
 import math
@@ -23,13 +23,13 @@ from dcgan.presets import (
     COLOR_PRESET,
     DEFAULT_PRESET,
     IMAGES_PER_MINUTE,
-    LONG_RUN_IMAGES,
-    LONG_RUN_PICTURES,
-    LONG_RUN_SETTINGS,
-    LONGER_RUN_IMAGES,
-    LONGER_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
+    MORE_GROUPS_IMAGES,
+    MORE_GROUPS_PICTURES,
+    MORE_GROUPS_SETTINGS,
+    NO_BATCHNORM_IMAGES,
+    NO_BATCHNORM_SETTINGS,
     PRESETS,
     configure,
 )
@@ -43,7 +43,7 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_SETTINGS = {"network", "init", "split_data"}
+FIXED_SETTINGS = {"network", "init"}
 """Settings with which a run has those of the preset, whatever its length and its objective are."""
 GROUP_SETTINGS = {"groups", "z_dim"}
 """Settings with which a long run has the groups, the z and the batches of the preset."""
@@ -73,16 +73,17 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
     Raises:
         UserError: a setting that cannot work, or data that cannot be used.
     """
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
     recipe = _choose_by_data(settings, custom)
     config = recipe.config
-    if config.preset != DEFAULT_PRESET or config.conditional or custom.names or FIXED_SETTINGS & set(settings):
+    if config.preset != DEFAULT_PRESET or config.conditional or custom.names or FIXED_SETTINGS & set(given):
         return recipe
     if config.loss == PRESETS[DEFAULT_PRESET].loss:
-        return _follow_length(recipe, settings)
-    if "d_norm" in settings or not losses.find_objective(config.loss).has_discriminator:
+        return recipe if config.split_data else _follow_length(recipe, given)  # such a set is not opened as a whole
+    if "d_norm" in given or not losses.find_objective(config.loss).has_discriminator:
         return recipe
-    reason = f"{recipe.reason}; with --d-norm none, since {config.loss} may never begin to draw with BatchNorm"
-    return Recipe(replace(config, d_norm="none"), reason)
+    reason = f"{recipe.reason}; with --d-norm none, since some objectives never begin to draw with BatchNorm"
+    return Recipe(replace(config, **NO_BATCHNORM_SETTINGS), reason)
 
 
 def _choose_by_data(settings: Mapping[str, Any], custom: CustomParts) -> Recipe:
@@ -103,21 +104,22 @@ def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     Steps are updates of the networks, so a length in steps keeps the batch size.
     """
     config = recipe.config
-    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < LONGER_RUN_IMAGES:
+    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < NO_BATCHNORM_IMAGES:
         return recipe  # without opening the data
     data = open_data(config, config.data, CURRENT_RULES)
     planned = _images_of_length(config, tuple(data.pixels.shape))
-    if planned < LONGER_RUN_IMAGES:
+    if planned < NO_BATCHNORM_IMAGES:
         return recipe
-    is_long = planned >= LONG_RUN_IMAGES and len(data) >= LONG_RUN_PICTURES and not GROUP_SETTINGS & set(settings)
+    has_more_groups = (
+        planned >= MORE_GROUPS_IMAGES and len(data) >= MORE_GROUPS_PICTURES and not GROUP_SETTINGS & set(settings)
+    )
     kept = set(settings) | ({"batch_size"} if config.steps is not None else set())
-    suitable = LONGER_RUN_SETTINGS | (LONG_RUN_SETTINGS if is_long else {})
+    suitable = NO_BATCHNORM_SETTINGS | (MORE_GROUPS_SETTINGS if has_more_groups else {})
     changes = {name: value for name, value in suitable.items() if name not in kept}
     if not changes:
         return recipe
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
-    length = "long" if is_long else "longer than the preset is made for"
-    return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be {length}, so with {words}")
+    return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
 
 
 def _images_of_length(config: Config, shape: tuple[int, ...]) -> float:

@@ -74,11 +74,13 @@ def restore_healthy_state(
         state: the restored state.
         history: the restored metrics log.
         record: what `HealthyState.record` returned.
-        tensors: named `healthy/...`, if the healthy state is another one than the restored one.
+        tensors: tensors of the checkpoint, among others those named `healthy/...`, if the healthy state is another one
+            than the restored one.
     """
     if not record:
         return copy_healthy_state(state, history)
-    copies = {name.removeprefix("healthy/"): tensor for name, tensor in tensors.items()}
+    prefix = "healthy/"
+    copies = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return HealthyState(copies, Position(**{name: record[name] for name in Position.__dataclass_fields__}))
 
 

@@ -17,6 +17,7 @@ from dcgan.files import printable
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.training import networks
+from dcgan.training.best_model import restore_unsuspected_model
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import read_checkpoint, restore_tensors
 from dcgan.training.history import History
@@ -70,6 +71,7 @@ def restore_run(
     saved_groups = other_tensors.pop(GROUPS_NAME, None)
     _restore_progress(state, record, keeps_plan=not duration)
     writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
+    writer.unsuspected = restore_unsuspected_model(record.unsuspected, other_tensors)
     if state.matcher is not None:
         state.conditions = state.matcher.groups if state.config.groups or state.config.conditional else None
     elif networks.uses_groups(state.config, custom):
@@ -179,7 +181,7 @@ def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bo
     if state.progress.copies_step is not None:
         raise UserError(
             f"{folder.path} is finished: its samples were copies of training pictures at step {step}; {folder.model} "
-            "is a model from before"
+            "is the model that it keeps"
         )
     has_used_minutes = state.progress.seconds >= 60 * (state.config.minutes or math.inf)
     if is_finished(state) or (has_new_duration and has_used_minutes):

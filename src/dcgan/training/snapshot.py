@@ -18,6 +18,7 @@ from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.output import grid_sample_count, make_sample_grid
 from dcgan.training import health
+from dcgan.training.best_model import UnsuspectedModel
 from dcgan.training.callbacks import Callbacks, SnapshotEvent
 from dcgan.training.checkpoint import collect_tensors, save_checkpoint
 from dcgan.training.ema import estimate_batchnorm
@@ -41,6 +42,7 @@ class RunWriter:
         callbacks: the callbacks; none on other processes than the first.
         custom_names: which parts are the user's own.
         healthy: the last healthy state; None before the first snapshot.
+        unsuspected: the best evaluated generator without an excess of near samples, see `best_model`.
         picture_watch: what compares the pictures of snapshots.
     """
 
@@ -49,6 +51,7 @@ class RunWriter:
     callbacks: Callbacks
     custom_names: list[str] = field(default_factory=list)
     healthy: HealthyState | None = None
+    unsuspected: UnsuspectedModel | None = None
     picture_watch: PictureWatch = field(default_factory=PictureWatch)
 
 
@@ -116,8 +119,11 @@ def save_state(state: State, writer: RunWriter) -> None:
     healthy_record = writer.healthy.record(state.progress.step)
     if healthy_record:
         tensors |= {f"healthy/{name}": tensor for name, tensor in writer.healthy.tensors.items()}
+    if writer.unsuspected is not None:
+        tensors |= writer.unsuspected.saved_tensors()
     writer.history.fsync()  # the log entries that the checkpoint counts must be on the disk before it is
     record = state.checkpoint_record(len(writer.history.entries), healthy_record)
+    record.unsuspected = None if writer.unsuspected is None else writer.unsuspected.record
     save_checkpoint(writer.folder.checkpoint, tensors, record)
 
 

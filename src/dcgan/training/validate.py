@@ -27,7 +27,7 @@ from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
 from dcgan.training.best_model import forget_other_features, keep_if_best
 from dcgan.training.callbacks import EvaluateEvent
-from dcgan.training.snapshot import RunWriter, averaged_generator
+from dcgan.training.snapshot import RunWriter, averaged_generator, training_origin
 from dcgan.training.state import State
 
 COPY_SAMPLES, CONFIRMING_SAMPLES, MAX_WATCHED = 500, 1_000, 20_000
@@ -183,10 +183,12 @@ def validate(
     """
     progress = state.progress
     best = progress.best_distance, progress.best_step, progress.evaluations_since_best
+    unsuspected = writer.unsuspected
     if reference is not None:
         _evaluate(state, writer, reference, writer.history.add if is_regular else writer.history.last_entries.append)
-    if not is_regular:
+    if not is_regular and progress.copies_step is None:  # a run whose samples are copies cannot be extended
         progress.best_distance, progress.best_step, progress.evaluations_since_best = best
+        writer.unsuspected = unsuspected
     own = (progress.evaluations_since_best, progress.copies_step or 0) if reference is not None else (0, 0)
     progress.evaluations_since_best, copies_step = max_over_ranks(state.fabric, *own)
     progress.copies_step = copies_step or None
@@ -209,8 +211,9 @@ def _evaluate(
         result |= {"near_training_expected": verdict.unseen_near_share, "near_training_searched": verdict.searched}
         if verdict.verdict == COPIES:
             progress.copies_step = progress.step
-    forget_other_features(state, writer, reference.features_name)
-    keep_if_best(state, writer, network, reference.measure.metric, result)
+    origin = training_origin(state, writer.custom_names) | {"measured": result}
+    kept = forget_other_features(state, writer.folder, writer.callbacks, reference.features_name, writer.unsuspected)
+    writer.unsuspected = keep_if_best(state, writer.folder, network, reference.measure.metric, origin, kept)
     step, images_seen = progress.step, progress.images_seen
     log({"event": "measured", "step": step, "images_seen": images_seen, **result})
     writer.callbacks.on_evaluate(
@@ -235,7 +238,7 @@ def _find_copies(state: State, network: nn.Module, watch: CopyWatch) -> CopyVerd
 
 def _copies_message(state: State, folder: RunFolder, verdict: CopyVerdict) -> str:
     step, best_step = state.progress.step, state.progress.best_step
-    kept = f"{folder.model} stays that of {'the last snapshot' if best_step is None else f'step {best_step:,}'}"
+    kept = f"{folder.model} is that of {'the last snapshot' if best_step is None else f'step {best_step:,}'}"
     if best_step == step:
         kept = f"{folder.model} is of this step, since there is no earlier one"
     return (
