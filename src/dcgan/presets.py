@@ -72,16 +72,13 @@ PRESETS: dict[str, Config] = {
         lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=350,
     ),
 }  # fmt: skip
-IMAGES_PER_MINUTE = 100_000
-"""For how many images of 28x28 a planned minute counts. Two cores see 77,000 to 160,000 in a minute."""
-NO_BATCHNORM_IMAGES = 400_000
-"""Planned images from which the discriminator of the default preset has no BatchNorm."""
-NO_BATCHNORM_SETTINGS: dict[str, Any] = {"d_norm": "none"}
-"""The setting of such a run. It is worse after 20,000 images, and better after 450,000 (docs/experiments.md)."""
-MORE_GROUPS_IMAGES, MORE_GROUPS_PICTURES = 1_000_000, 25_600
-"""Planned images, and pictures to train on (100 in a group), from which the default preset also has more groups."""
-MORE_GROUPS_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
-"""The settings of such a run: worse for a minute, and better for a quarter of an hour (docs/experiments.md)."""
+LONG_RUN_IMAGES, IMAGES_PER_MINUTE = 1_000_000, 100_000
+"""Planned images from which a run of the default preset is long, and for how many images of 28x28 a planned minute
+counts. Two cores see 77,000 to 160,000 in a minute."""
+LONG_RUN_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
+"""What such a run does differently: worse for a minute, better after a quarter of an hour (docs/results.md)."""
+LONG_RUN_PICTURES = 25_600
+"""The least number of pictures to train on: 100 in each group."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {

@@ -23,7 +23,7 @@ def test_the_table_leaves_out_the_speed():
 
 def test_an_hour_is_a_long_run_of_stacked_digits():
     config = choose_recipe({"data": stacked.DATA, "images": RUN["images"]}).config
-    assert (config.preset, config.d_norm, config.groups) == ("fast", "none", 256)
+    assert (config.preset, config.groups) == ("fast", 256)
 
 
 def test_a_stored_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):

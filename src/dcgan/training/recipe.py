@@ -1,7 +1,6 @@
 """Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
 
-A run that is planned to be long has no BatchNorm in its discriminator, and from a million images on more groups, a
-longer z and larger batches.
+A run that is planned to be long takes more groups, a longer z and larger batches than the preset has for minutes.
 """
 
 import math
@@ -23,14 +22,11 @@ from dcgan.presets import (
     COLOR_PRESET,
     DEFAULT_PRESET,
     IMAGES_PER_MINUTE,
+    LONG_RUN_IMAGES,
+    LONG_RUN_PICTURES,
+    LONG_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
-    MORE_GROUPS_IMAGES,
-    MORE_GROUPS_PICTURES,
-    MORE_GROUPS_SETTINGS,
-    NO_BATCHNORM_IMAGES,
-    NO_BATCHNORM_SETTINGS,
-    PRESETS,
     configure,
 )
 from dcgan.training import losses, networks
@@ -43,10 +39,8 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_SETTINGS = {"network", "init"}
-"""Settings with which a run has those of the preset, whatever its length and its objective are."""
-GROUP_SETTINGS = {"groups", "z_dim"}
-"""Settings with which a long run has the groups, the z and the batches of the preset."""
+FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim", "split_data"}
+"""Settings with which a run has the same settings whatever its length is."""
 MNIST_SHAPE = (60_000, 1, 28, 28)
 
 
@@ -73,17 +67,9 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
     Raises:
         UserError: a setting that cannot work, or data that cannot be used.
     """
-    given = {name: value for name, value in settings.items() if value is not None and value is not False}
     recipe = _choose_by_data(settings, custom)
-    config = recipe.config
-    if config.preset != DEFAULT_PRESET or config.conditional or custom.names or FIXED_SETTINGS & set(given):
-        return recipe
-    if config.loss == PRESETS[DEFAULT_PRESET].loss:
-        return recipe if config.split_data else _follow_length(recipe, given)  # such a set is not opened as a whole
-    if "d_norm" in given or not losses.find_objective(config.loss).has_discriminator:
-        return recipe
-    reason = f"{recipe.reason}; with --d-norm none, since some objectives never begin to draw with BatchNorm"
-    return Recipe(replace(config, **NO_BATCHNORM_SETTINGS), reason)
+    is_plain = not (recipe.config.conditional or custom.names or FIXED_LENGTH_SETTINGS & set(settings))
+    return _follow_length(recipe, settings) if is_plain and recipe.config.preset == DEFAULT_PRESET else recipe
 
 
 def _choose_by_data(settings: Mapping[str, Any], custom: CustomParts) -> Recipe:
@@ -104,20 +90,14 @@ def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     Steps are updates of the networks, so a length in steps keeps the batch size.
     """
     config = recipe.config
-    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < NO_BATCHNORM_IMAGES:
+    if config.epochs is None and _images_of_length(config, MNIST_SHAPE) < LONG_RUN_IMAGES:
         return recipe  # without opening the data
     data = open_data(config, config.data, CURRENT_RULES)
     planned = _images_of_length(config, tuple(data.pixels.shape))
-    if planned < NO_BATCHNORM_IMAGES:
+    if planned < LONG_RUN_IMAGES or len(data) < LONG_RUN_PICTURES:
         return recipe
-    has_more_groups = (
-        planned >= MORE_GROUPS_IMAGES and len(data) >= MORE_GROUPS_PICTURES and not GROUP_SETTINGS & set(settings)
-    )
-    kept = set(settings) | ({"batch_size"} if config.steps is not None else set())
-    suitable = NO_BATCHNORM_SETTINGS | (MORE_GROUPS_SETTINGS if has_more_groups else {})
-    changes = {name: value for name, value in suitable.items() if name not in kept}
-    if not changes:
-        return recipe
+    kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
+    changes = {name: value for name, value in LONG_RUN_SETTINGS.items() if name not in kept}
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
     return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
 
