@@ -85,7 +85,6 @@ def train(configs: dict[int, Config]) -> Iterator[tuple[int, dict[str, Any]]]:
                 "digit_shares": [round(float(share), 4) for share in shares],
                 "largest_share_error": round(float((shares / expected - 1).abs().max()), 4),
                 "groups": state.config.groups,
-                "d_norm": state.config.d_norm,
                 "batch_size": state.config.batch_size,
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,

@@ -166,7 +166,7 @@ def train_and_evaluate(name: str, seconds: int, seed: int, sets: Path, out: Path
     parts = [open_images(data, part, size=(SIDE, SIDE), channels=1) for part in ("train", "test")]
     power = compare_power(torch.from_numpy(samples).permute(0, 3, 1, 2), torch.cat([part.pixels for part in parts]))
     where = {"threads": torch.get_num_threads(), "torch": torch.__version__, "python": platform.python_version()}
-    chosen = {key: settings[key] for key in ("preset", "groups", "batch_size", "d_norm")}
+    chosen = {key: settings[key] for key in ("preset", "groups", "batch_size")}
     counts = {"images": images, "train": len(parts[0]), "test": len(parts[1])}
     return {**counts, **chosen, "random": summarize(evaluation.as_json()), "power": power, **where}
 

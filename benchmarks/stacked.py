@@ -1,6 +1,6 @@
 """Stacked digits: are all thousand triples drawn, and each as often as the others? The protocol is that of PacGAN.
 
-    python -m benchmarks.stacked speed                                      # a minute, on a quiet machine
+    python -m benchmarks.stacked speed                                        # on a quiet machine
     python -m benchmarks.stacked train [WORK] [--seconds 3600 14400] [--seeds 0 1 2]
     python -m benchmarks.stacked table
 

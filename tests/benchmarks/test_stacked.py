@@ -26,7 +26,7 @@ def test_an_hour_is_a_long_run_of_stacked_digits():
     assert (config.preset, config.groups) == ("fast", 256)
 
 
-def test_a_stored_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_a_stored_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     results = tmp_path / "stacked.json"
     monkeypatch.setattr(stacked, "RESULTS_FILE", results)
     calls = []

@@ -31,7 +31,7 @@ from dcgan.presets import (
     train_command,
 )
 from dcgan.run.folder import name_in_runs
-from dcgan.training.recipe import choose_preset, choose_recipe, too_few_text
+from dcgan.training.recipe import choose_preset, too_few_text
 from dcgan.training.set_up import planned_images, set_up
 from dcgan.training.step import train_step
 
@@ -98,7 +98,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     minutes = recommend_minutes(config, cost["hours"], seconds_per_image)
     if minutes is not None:
         reasons.append(f"--minutes {minutes}: a first result before the whole training, see takes; Ctrl-C saves too")
-    timed = config if minutes is None else _follow_minutes(config, settings, minutes)
+    timed = config if minutes is None else replace(config, **NO_DURATION | {"minutes": minutes})
     advice = {
         "command": train_command(timed),
         "reasons": reasons,
@@ -117,14 +117,6 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
         "contact_sheet": str(sheet),
         "advice": advice,
     }
-
-
-def _follow_minutes(config: Config, settings: Mapping[str, Any], minutes: int) -> Config:
-    """Return recommended settings with a duration, as `dcgan train` would choose them for it."""
-    if config.preset != DEFAULT_PRESET:
-        return replace(config, **NO_DURATION | {"minutes": minutes})
-    own = {name: value for name, value in settings.items() if name != "preset"}
-    return choose_recipe(own | {"data": config.data, "minutes": minutes}).config
 
 
 def _is_below(path: Path, folder: Path) -> bool:

@@ -89,7 +89,7 @@ def keep_if_best(
         record = {name: origin[name] for name in ("step", "images_seen", "measured")}
         unsuspected = UnsuspectedModel(_copy_tensors(network), record)
     is_better = progress.best_distance is None or distance < progress.best_distance
-    if is_better and (progress.copies_step is None or not read_trained(folder).get("step")):
+    if is_better and (progress.copies_step is None or not _read_trained(folder).get("step")):
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
         save_generator(network, folder.model, origin)
     return unsuspected
@@ -122,7 +122,7 @@ def forget_other_features(
     Returns:
         The unsuspected model, if it is not forgotten too.
     """
-    measured = read_trained(folder).get("measured")
+    measured = _read_trained(folder).get("measured")
     measured_with = measured.get("features") if isinstance(measured, dict) else None
     if state.progress.best_distance is None or not isinstance(measured_with, str) or measured_with == features_name:
         return unsuspected
@@ -134,7 +134,7 @@ def forget_other_features(
     return None
 
 
-def read_trained(folder: RunFolder) -> dict[str, Any]:
+def _read_trained(folder: RunFolder) -> dict[str, Any]:
     """Return what the saved model says of its training; nothing if the user has removed or changed it."""
     try:
         trained = read_json(folder.model / "config.json").get("trained")
