@@ -21,3 +21,11 @@ def test_the_score_adds_the_projection_on_the_vector_of_the_class():
     for n, label in enumerate(labels):
         inner = features[n].flatten() @ discriminator.classes.weight[label]
         assert torch.allclose(discriminator(x, labels)[n], unconditional[n] + inner, atol=1e-5)
+
+
+def test_several_classes_of_a_picture_have_the_scores_of_each_alone():
+    discriminator = dcgan64.Discriminator((1, 16, 16), 4, classes=3)
+    x, labels = torch.randn(5, 1, 16, 16), torch.tensor([[0, 1], [2, 2], [1, 0], [0, 2], [2, 1]])
+    expected = torch.cat([discriminator(x, column) for column in labels.T], 1)
+    assert expected.std() > 0
+    assert torch.allclose(discriminator(x, labels), expected, atol=1e-5)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dcgan.models.blocks import ProjectionDiscriminator
 from dcgan.presets import configure
 from dcgan.rng import RandomPurpose
 from dcgan.training import step
@@ -51,6 +52,20 @@ def test_a_share_of_ds_loss_comes_from_real_images_with_a_wrong_class():
     loss = state.objective.discriminator
     expected = 0.75 * loss(real_scores, fake_scores) + 0.25 * loss(real_scores, wrong_scores)
     assert state.sums.totals[0].item() == pytest.approx(expected.item())
+
+
+def test_wrong_classes_are_scored_from_the_same_features(monkeypatch: pytest.MonkeyPatch):
+    losses, calls = [], []
+    for at_once in (True, False):
+        monkeypatch.setattr(ProjectionDiscriminator, "scores_several_classes", at_once)
+        state = set_up(configure("fast", **SMALL | {"groups": 20, "z_dim": 40}, conditional=True))
+        state.discriminator.features.register_forward_hook(lambda *_: calls.append(None))
+        train_step(state)
+        losses.append(state.sums.totals[:2].tolist())
+        calls.append("end")
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert calls.index("end") == 3  # fakes, reals, fakes for the generator
+    assert len(calls) == 3 + 4 + 2
 
 
 @pytest.mark.parametrize("change", [{"mismatch": 0.0}, {"mismatch": 0.0, "conditional": True}, {"mismatch": 0.9}])

@@ -178,6 +178,9 @@ class ProjectionDiscriminator(nn.Module):
         classes: number of classes, 0 for an unconditional discriminator.
     """
 
+    scores_several_classes = True
+    """Whether labels (N, K) are accepted: the features of a picture are then computed once for all its classes."""
+
     def __init__(
         self, padded_size: tuple[int, int], features: nn.Module, score: nn.Module, feature_count: int, classes: int
     ) -> None:
@@ -188,11 +191,16 @@ class ProjectionDiscriminator(nn.Module):
         self.classes = nn.Embedding(classes, feature_count) if classes else None
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Take images (N, C, H, W) in [-1, 1], and labels (N,) if there are classes; return scores (N, 1)."""
+        """Take images (N, C, H, W) in [-1, 1], and labels (N,) or (N, K) if there are classes.
+
+        Returns:
+            Scores (N, 1), or (N, K): those of each picture as K classes.
+        """
         features: Tensor = self.features(center_pad(image, self.padded_size))
         scores: Tensor = self.score(features).view(-1, 1)
-        if self.classes is not None:
-            scores = scores + (features.flatten(1) * self.classes(labels)).sum(1, keepdim=True)
+        if self.classes is not None and labels is not None:
+            vectors = self.classes(labels.view(len(labels), -1))  # (N, K, D * H' * W')
+            scores = scores + (features.flatten(1)[:, None] * vectors).sum(2)
         return scores
 
 

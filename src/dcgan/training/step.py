@@ -149,10 +149,10 @@ def update_discriminator(
     reals = _augmented(state, batch, reals, RandomPurpose.DIFFAUGMENT_REALS)
     reals.requires_grad_(config.r1 > 0)
     fakes.requires_grad_(config.r2 > 0)
-    fake_scores, real_scores = discriminator(fakes, *condition), discriminator(reals, *condition)
+    fake_scores = discriminator(fakes, *condition)
+    real_scores, mismatch_scores = _score_reals(state, batch, reals, condition)
     loss = objective.discriminator(real_scores, fake_scores)
-    if config.mismatch and state.class_count > 1:
-        mismatch_scores = discriminator(reals, _other_classes(state, batch, *condition))
+    if mismatch_scores is not None:
         loss = torch.lerp(loss, objective.discriminator(real_scores, mismatch_scores), config.mismatch)
     if config.r1:
         loss = loss + penalty_scale * config.r1 * losses.zero_centered_penalty(real_scores, reals)
@@ -173,6 +173,22 @@ def update_discriminator(
     norm = _step_if_finite(state, optimizer, loss_d, D_LOSS_FAULT)
     zero = torch.zeros_like(norm)
     state.sums.totals += torch.stack([loss_d, zero, d_real, d_fake, d_right, norm, zero, torch.ones_like(norm)])
+
+
+def _score_reals(state: State, batch: Batch, reals: Tensor, condition: Condition) -> tuple[Tensor, Tensor | None]:
+    """Return the scores of real pictures, (N, 1), and those of the same pictures with wrong classes, if they are used.
+
+    A discriminator that can score a picture as several classes at once computes its features once.
+    """
+    discriminator, _ = state.adversary
+    if not (state.config.mismatch and state.class_count > 1):
+        return discriminator(reals, *condition), None
+    (classes,) = condition
+    others = _other_classes(state, batch, classes)
+    if getattr(discriminator, "scores_several_classes", False):
+        scores = discriminator(reals, torch.stack([classes, others], 1))
+        return scores[:, :1], scores[:, 1:]
+    return discriminator(reals, classes), discriminator(reals, others)
 
 
 def _other_classes(state: State, batch: Batch, conditions: Tensor) -> Tensor:
