@@ -63,7 +63,7 @@ PRESETS: dict[str, Config] = {
     # learning rate, and groups of similar pictures instead of labels.
     "fast": Config(
         preset="fast", image_size=None, network="dcgan64", groups=128, mismatch=0.1, z_dim=192, augment="auto",
-        g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000, save_every=350,
+        g_width=32, d_width=16, lr=2e-3, batch_size=64, images=300_000, save_every=375,
     ),
     # Our own recipe for a folder of color pictures on a CPU (docs/presets.md): no discriminator, which would learn a
     # small set by heart; samples are drawn towards real pictures in the features of a frozen network.

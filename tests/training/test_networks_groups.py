@@ -19,7 +19,7 @@ from dcgan.models.grouped_generator import GroupedGenerator, vote_offsets
 from dcgan.models.lite import MissingWeightsError
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
-from dcgan.training import grouping, networks
+from dcgan.training import grouping, kept_groups, networks
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
@@ -127,7 +127,7 @@ def test_a_run_with_groups_resumes_to_the_bit(tmp_path: Path, shades: Path, monk
 
 
 def group_entries() -> list[Path]:
-    return sorted(cache_folder().glob(f"*/{grouping.GROUPS_FILE}"))
+    return sorted(cache_folder().glob(f"*/{kept_groups.GROUPS_FILE}"))
 
 
 def test_groups_of_gray_pictures_are_kept_in_the_cache(shades: Path, monkeypatch: pytest.MonkeyPatch):
@@ -152,7 +152,7 @@ def test_without_a_cache_the_groups_are_searched_each_time(shades: Path, monkeyp
     config = configure("fast", data=str(shades), device="cpu", groups=2, z_dim=24)
     first = set_up(config)
     group_entries()[0].unlink()
-    monkeypatch.setattr(grouping, "new_cache_entry", cannot_write)
+    monkeypatch.setattr(kept_groups, "new_cache_entry", cannot_write)
     assert torch.equal(first.conditions, set_up(config).conditions)
 
 
@@ -265,3 +265,21 @@ def test_auto_augments_few_pictures(tmp_path: Path, n: int, augment: str):
     np.savez(tmp_path / "a.npz", arr_0=np.zeros((n, 16, 16, 1), np.uint8))
     assert set_up_fast(tmp_path / "a.npz").config.augment == augment
     assert set_up_fast(tmp_path / "a.npz", augment="flip").config.augment == "flip"
+
+
+def test_the_default_training_takes_the_groups_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    config = configure(device="cpu")
+    assert config.data == kept_groups.SHIPPED_DATA
+    monkeypatch.setattr(groups, "find_groups", lambda *args: pytest.fail("the groups were searched"))
+    shipped = set_up(config)
+    assert not group_entries()
+    for other in (replace(config, seed=1), replace(config, groups=64)):
+        with pytest.raises(pytest.fail.Exception):
+            set_up(other)
+    damaged = tmp_path / "damaged.npz"
+    damaged.write_bytes(kept_groups.SHIPPED_FILE.read_bytes()[:-100])
+    monkeypatch.undo()
+    monkeypatch.setattr(kept_groups, "SHIPPED_FILE", damaged)
+    searched = set_up(config)
+    assert (searched.conditions == shipped.conditions).float().mean() > 0.99  # processors round differently
+    assert torch.allclose(searched.generator.centres, shipped.generator.centres, atol=0.05)
