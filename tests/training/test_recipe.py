@@ -176,6 +176,7 @@ LONG_UPDATES = {"groups": 256, "z_dim": 384}
         ({"images": 10**6, "loss": "hinge"}, {}),
         ({"images": 10**6, "network": "resnet"}, {}),
         ({"images": 10**6, "init": "mnist"}, {}),
+        ({"images": 10**6, "split_data": False}, LONG),
         ({"images": 10**6, "split_data": True}, {}),  # such a set is not opened as a whole
     ],
 )
