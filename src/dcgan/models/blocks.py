@@ -198,9 +198,10 @@ class ProjectionDiscriminator(nn.Module):
         """
         features: Tensor = self.features(center_pad(image, self.padded_size))
         scores: Tensor = self.score(features).view(-1, 1)
-        if self.classes is not None and labels is not None:
-            vectors = self.classes(labels.view(len(labels), -1))  # (N, K, D * H' * W')
-            scores = scores + (features.flatten(1)[:, None] * vectors).sum(2)
+        if self.classes is not None:
+            flat = features.flatten(1)[:, None]  # (N, 1, D * H' * W')
+            vectors = self.classes(labels).view(len(flat), -1, flat.shape[2])  # (N, K, D * H' * W')
+            scores = scores + (flat * vectors).sum(2)
         return scores
 
 

@@ -23,7 +23,6 @@ EDGES_VERSION = 1
 GROUPS_FILE = "groups.npz"
 SHIPPED_FILE = Path(__file__).with_name("mnist_groups.npz")
 """The groups of the default training on MNIST. `python -m benchmarks.shipped_groups` writes it."""
-SHIPPED_DATA = "mnist"
 
 
 def read_groups(config: Config, data: ImageSet, generator: GroupedGenerator) -> tuple[Tensor, Tensor] | None:
@@ -34,10 +33,9 @@ def read_groups(config: Config, data: ImageSet, generator: GroupedGenerator) -> 
         data: the training pictures.
         generator: says how many groups there are.
     """
-    if config.data == SHIPPED_DATA and (shipped := _read_file(SHIPPED_FILE, config, data, generator)) is not None:
-        return shipped
     entry = cache_folder() / _entry_name(config, data, generator)
-    return _read_file(entry / GROUPS_FILE, config, data, generator) if data.content_key else None
+    found = (_read_file(path, config, data, generator) for path in (SHIPPED_FILE, entry / GROUPS_FILE))
+    return next((kept for kept in found if kept is not None), None)
 
 
 def keep_groups(config: Config, data: ImageSet, generator: GroupedGenerator, groups: Tensor) -> None:
