@@ -43,9 +43,15 @@ SMALL_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.it
 
 
 @pytest.fixture(autouse=True)
-def _separate_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a cache of its own, so that none reads or writes the user's or another test's."""
-    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+def _separate_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test a cache of its own, so that none reads or writes the user's or another test's.
+
+    It is deleted after the test: the caches of all tests would fill a small disk.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DCGAN_CACHE", str(folder))
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
