@@ -84,6 +84,7 @@ def test_no_recorded_step_of_the_recipe_of_color_pictures_waits_for_the_device(s
         {"preset": "wgan-gp"},
         {"preset": "cgan"},
         {"preset": "r3gan", "burn_in": 0},
+        {"preset": "fast", "d_norm": "none", "r1": 0.1, "penalty_every": 8},
         {"preset": "vanilla"},
         {"preset": "match"},
     ],

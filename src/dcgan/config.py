@@ -113,6 +113,9 @@ class Config:
     """Weight of the R1 penalty: half the squared gradient of the score with respect to real pictures."""
     r2: float = 0.0
     """Weight of the R2 penalty: the same for generated pictures."""
+    penalty_every: int = 1
+    """Steps between two updates with R1 and R2, which then weigh as many times more and cost as many times less time
+    ("lazy regularization", Karras et al. 2020)."""
     n_critic: int = 1
     """Discriminator updates for each generator update."""
     share_z: bool = False
@@ -183,7 +186,7 @@ class Config:
         _check(self.channels in (None, 1, 3, 4), "channels", self.channels, "must be 1, 3 or 4")
         for name in ("z_dim", "g_width", "d_width", "batch_size"):
             _check(0 < getattr(self, name) <= MAX_SIZE, name, getattr(self, name), f"must be from 1 to {MAX_SIZE}")
-        for name in ("n_critic", "lr", "log_every", "save_every", "devices", "num_nodes"):
+        for name in ("n_critic", "penalty_every", "lr", "log_every", "save_every", "devices", "num_nodes"):
             _check(getattr(self, name) > 0, name, getattr(self, name), "must be above 0")
         _check(self.d_lr is None or self.d_lr > 0, "d_lr", self.d_lr, "must be above 0")
         for name in ("groups", "gp", "r1", "r2", "clip", "burn_in", "evaluate_every", "patience", "ema"):

@@ -1,8 +1,9 @@
+import pytest
 import torch
 
 from dcgan.models import dcgan64
 from dcgan.models.build import build_networks
-from dcgan.presets import PRESETS
+from dcgan.presets import PRESETS, configure
 from tests.models.conftest import parameter_count
 
 
@@ -29,3 +30,16 @@ def test_several_classes_of_a_picture_have_the_scores_of_each_alone():
     expected = torch.cat([discriminator(x, column) for column in labels.T], 1)
     assert expected.std() > 0
     assert torch.allclose(discriminator(x, labels), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["none", "spectral"])
+def test_flat_gray_can_get_any_score(norm: str):
+    """Gray is 0 in [-1, 1]. Without biases its score is always 0, so that nothing tells a generator to leave it."""
+    _, discriminator = build_networks(configure("fast", d_norm=norm), (1, 28, 28))
+    gray = torch.zeros(1, 1, 28, 28)
+    assert discriminator(gray) == 0  # at the beginning
+    discriminator(gray).backward()
+    gradients = [p.grad for name, p in discriminator.named_parameters() if name.endswith("bias")]
+    assert gradients
+    assert all(gradient.any() for gradient in gradients)
+    assert "bias" not in " ".join(dcgan64.Discriminator(norm="batch").features[0].state_dict())

@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+import dcgan
 from dcgan.errors import UserError
 from dcgan.training import checkpoint
 from dcgan.training.checkpoint import Part
 from dcgan.training.progress import CheckpointRecord
+from tests.conftest import SMALL
 
 
 def make_parts() -> dict[str, Part]:
@@ -143,3 +146,14 @@ def test_a_reader_does_not_complete_an_interrupted_write(tmp_path: Path):
     (tmp_path / "c").rename(tmp_path / ".c.old")
     assert restore(tmp_path / "c", make_parts()).step == 1
     assert [path.name for path in tmp_path.iterdir()] == [".c.old"]
+
+
+def test_a_run_whose_discriminator_had_no_biases_is_refused(tmp_path: Path):
+    """As an earlier version built it without normalization."""
+    settings = SMALL | {"network": "dcgan64", "d_norm": "none", "image_size": 16}
+    run = dcgan.train("dcgan", out=tmp_path / "run", steps=1, **settings)
+    tensors, record = load_file(run.checkpoint / "state.safetensors"), checkpoint.read_checkpoint(run.checkpoint)
+    kept = {k: t for k, t in tensors.items() if not (k.startswith("discriminator/") and k.endswith(".bias"))}
+    checkpoint.save_checkpoint(run.checkpoint, kept, record)
+    with pytest.raises(UserError, match="an earlier version began it, whose discriminator had no biases"):
+        dcgan.resume(run, steps=2)

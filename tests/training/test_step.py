@@ -107,3 +107,25 @@ def test_a_first_gradient_that_is_not_zero_is_not_shortened():
             p.grad = torch.full_like(p, value)
         step._step_if_finite(state, state.optimizer_g, torch.ones(()), step.G_LOSS_FAULT)
     assert all((p.grad == 1).all() for p in parameters)
+
+
+def test_a_rare_penalty_weighs_as_many_times_more(monkeypatch: pytest.MonkeyPatch):
+    seen: list[bool] = []
+
+    def record(scores: Tensor, images: Tensor) -> Tensor:
+        seen.append(images.requires_grad)
+        return torch.tensor(1.0)
+
+    monkeypatch.setattr(step.losses, "zero_centered_penalty", record)
+    losses_by_step: list[list[float]] = []
+    for settings in ({}, {"r1": 0.1, "penalty_every": 3}):
+        state = set_up(configure("fast", **SMALL | {"d_norm": "none", "lr": 1e-12, **settings}))
+        totals = []
+        for _ in range(7):
+            before = state.sums.totals[0].item()
+            train_step(state)
+            totals.append(state.sums.totals[0].item() - before)
+        losses_by_step.append(totals)
+    differences = [round(b - a, 3) for a, b in zip(*losses_by_step, strict=True)]
+    assert differences == [0.3, 0, 0, 0.3, 0, 0, 0.3]
+    assert seen == [True] * 3

@@ -84,7 +84,8 @@ class Discriminator(ProjectionDiscriminator):
     Args:
         picture_shape: (C, H, W) of the pictures.
         width: channels after the first layer.
-        norm: normalization of the hidden layers except the first, which the paper does not normalize.
+        norm: normalization of the hidden layers except the first, which the paper does not normalize. For `none` and
+            `spectral` the hidden layers have biases.
         classes: number of classes, 0 for an unconditional discriminator.
     """
 
@@ -97,9 +98,11 @@ class Discriminator(ProjectionDiscriminator):
     ) -> None:
         doublings, end = count_doublings(check_picture_shape(picture_shape)[1:])
         widths = doubling_widths(width, doublings)
+        # Without them such a discriminator gives flat gray, which is 0, the score 0 whatever it has learned.
+        has_bias = norm in ("none", "spectral")
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(zip([picture_shape[0], *widths], widths, strict=False)):
-            layers.append(normalize_weight(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), norm))
+            layers.append(normalize_weight(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=has_bias), norm))
             layers += [make_norm(norm, outputs)] if i else []
             layers.append(nn.LeakyReLU(0.2, inplace=True))
         score = normalize_weight(nn.Conv2d(widths[-1], 1, end, bias=False), norm)
@@ -116,9 +119,11 @@ def build(config: Config, shape: ImageShape, classes: int) -> tuple[Generator, D
 def init(layer: nn.Module) -> None:
     """Initialize a layer as in the paper: convolutions from N(0, 0.02), BatchNorm scales from N(1, 0.02).
 
-    The vectors of classes, which the paper does not have, are drawn from N(0, 0.02).
+    The vectors of classes, which the paper does not have, are drawn from N(0, 0.02), and biases are 0.
     """
     init_weights(layer)
+    if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     if isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
     if isinstance(layer, Discriminator) and layer.classes is not None:

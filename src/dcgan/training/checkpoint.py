@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -80,6 +80,16 @@ def restore_tensors(folder: Path, parts: Mapping[str, Part]) -> dict[str, Tensor
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{folder / TENSORS_NAME} does not fit this run: {reason}") from None
     return {name: tensor for name, tensor in saved.items() if name.partition("/")[0] not in parts}
+
+
+def read_tensor_names(folder: Path) -> set[str]:
+    """Return the names of the tensors of a checkpoint."""
+
+    def read(current: Path) -> set[str]:
+        with safe_open(current / TENSORS_NAME, "pt") as tensors:
+            return set(tensors.keys())
+
+    return read_atomic_folder(folder, read)
 
 
 def collect_tensors(parts: Mapping[str, Part]) -> dict[str, Tensor]:

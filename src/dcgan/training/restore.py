@@ -19,7 +19,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.training import networks
 from dcgan.training.best_model import restore_unsuspected_model
 from dcgan.training.callbacks import Callbacks
-from dcgan.training.checkpoint import read_checkpoint, restore_tensors
+from dcgan.training.checkpoint import collect_tensors, read_checkpoint, read_tensor_names, restore_tensors
 from dcgan.training.history import History
 from dcgan.training.loop import is_finished, is_out_of_patience
 from dcgan.training.networks import CustomParts
@@ -67,6 +67,7 @@ def restore_run(
     _check_same_pictures(folder, state, record)
     entries = list(folder.log.entries())[: record.log_entries]
     writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
+    _check_biases(folder, state)
     other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
     saved_groups = other_tensors.pop(GROUPS_NAME, None)
     _restore_progress(state, record, keeps_plan=not duration)
@@ -85,6 +86,17 @@ def restore_run(
             "is not the same to the bit"
         )
     return state, writer
+
+
+def _check_biases(folder: RunFolder, state: State) -> None:
+    """Refuse a run whose discriminator has no biases, as without normalization it had none in earlier versions."""
+    parts = {"discriminator": state.discriminator} if state.discriminator is not None else {}
+    missing = collect_tensors(parts).keys() - read_tensor_names(folder.checkpoint)
+    if missing and all(name.endswith(".bias") for name in missing):
+        raise UserError(
+            f"{folder.path} cannot be resumed: an earlier version began it, whose discriminator had no biases with "
+            f"--d-norm {state.config.d_norm}; train a new run (--init takes this run's generator)"
+        )
 
 
 def _groups_of_pictures(state: State, saved: Tensor | None) -> Tensor:

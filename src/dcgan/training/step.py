@@ -49,7 +49,7 @@ def train_step(state: State) -> None:
         parts: StepParts[Any] = StepParts(partial(_adversarial_updates, state, schedule))
     else:
         parts = _matching_parts(state, state.matcher)
-    if state.recorder is not None and _has_whole_batches(state):
+    if state.recorder is not None and _has_whole_batches(state) and not _is_rare(state):
         state.recorder.run((schedule.beta2, schedule.penalty_scale), progress, parts)
     else:
         parts.run()
@@ -68,9 +68,20 @@ def _has_whole_batches(state: State) -> bool:
     return state.progress.images_seen % n + batches * config.batch_size <= n
 
 
+def _is_rare(state: State) -> bool:
+    """Return whether the next step has penalties that most steps do not have."""
+    return state.config.penalty_every > 1 and _has_penalties(state)
+
+
+def _has_penalties(state: State) -> bool:
+    """Return whether R1 and R2, where they have a weight, are added in the next step."""
+    return state.progress.step % state.config.penalty_every == 0
+
+
 def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
     """Do `n_critic` discriminator updates, then one generator update."""
     config, progress = state.config, state.progress
+    penalty_scale = schedule.penalty_scale * config.penalty_every if _has_penalties(state) else 0.0
     for k in range(config.n_critic):
         batch = next_batch(state)
         reals, condition = next_reals(state)
@@ -78,7 +89,7 @@ def _adversarial_updates(state: State, schedule: ScheduledSettings) -> None:
         keeps_graph = config.share_z and k == config.n_critic - 1
         with nullcontext() if keeps_graph else torch.no_grad():
             fakes = state.generator(_latents(state, batch, RandomPurpose.D_LATENTS), *condition)
-        update_discriminator(state, batch, reals, fakes.detach(), condition, schedule.penalty_scale)
+        update_discriminator(state, batch, reals, fakes.detach(), condition, penalty_scale)
         progress.images_seen += batch.size
     if not config.share_z:
         if state.objective.is_paired:  # new reals for new fakes: the batch that the discriminator sees next
@@ -144,20 +155,21 @@ def update_discriminator(
         penalty_scale: factor on the weights of R1 and R2.
     """
     config, objective = state.config, state.objective
+    r1, r2 = penalty_scale * config.r1, penalty_scale * config.r2
     discriminator, optimizer = state.adversary
     fakes = _augmented(state, batch, fakes, RandomPurpose.DIFFAUGMENT_D_FAKES)
     reals = _augmented(state, batch, reals, RandomPurpose.DIFFAUGMENT_REALS)
-    reals.requires_grad_(config.r1 > 0)
-    fakes.requires_grad_(config.r2 > 0)
+    reals.requires_grad_(r1 > 0)
+    fakes.requires_grad_(r2 > 0)
     fake_scores = discriminator(fakes, *condition)
     real_scores, mismatch_scores = _score_reals(state, batch, reals, condition)
     loss = objective.discriminator(real_scores, fake_scores)
     if mismatch_scores is not None:
         loss = torch.lerp(loss, objective.discriminator(real_scores, mismatch_scores), config.mismatch)
-    if config.r1:
-        loss = loss + penalty_scale * config.r1 * losses.zero_centered_penalty(real_scores, reals)
-    if config.r2:
-        loss = loss + penalty_scale * config.r2 * losses.zero_centered_penalty(fake_scores, fakes)
+    if r1:
+        loss = loss + r1 * losses.zero_centered_penalty(real_scores, reals)
+    if r2:
+        loss = loss + r2 * losses.zero_centered_penalty(fake_scores, fakes)
     if config.gp:
         share = _random(state, batch, RandomPurpose.GRADIENT_PENALTY).uniform(len(reals), 1, 1, 1)
         loss = loss + config.gp * losses.gradient_penalty(
