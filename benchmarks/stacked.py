@@ -24,7 +24,7 @@ from benchmarks.folders import is_trained
 from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.timing import seconds_per_call
 from dcgan.images import make_grid, save_png
-from dcgan.presets import LONG_RUN_IMAGES
+from dcgan.presets import VERY_LONG_RUN_IMAGES
 from dcgan.run.folder import RunFolder
 from dcgan.training.recipe import choose_recipe
 from dcgan.training.set_up import set_up
@@ -43,7 +43,7 @@ DIGITS = {"modes_covered": 1, "kl_to_uniform": 4, "precision": 3, "recall": 3}
 
 def measure_speed() -> dict[str, Any]:
     """Return how many images a second a long run trains on, with all threads."""
-    state = set_up(choose_recipe({"data": DATA, "images": LONG_RUN_IMAGES, "device": "cpu"}).config)
+    state = set_up(choose_recipe({"data": DATA, "images": VERY_LONG_RUN_IMAGES, "device": "cpu"}).config)
     seconds = seconds_per_call(lambda: train_step(state), TIMED_STEPS, WARM_UP_STEPS)
     speed = state.progress.images_seen / state.progress.step / seconds
     return {"images_per_second": round(speed, 1), "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -51,8 +51,8 @@ class Config:
     preset: str = "dcgan"
     """The preset to start from: one of the list above, or the path of a run's config.json. Without it, `dcgan train`
     chooses by the data: `match` for 20 to 20,000 color pictures to train on, if it takes the other flags, otherwise
-    `fast`. The defaults below are those of the preset, or of `fast` without one; without one, a run of a million images
-    and more has more groups, see docs/presets.md."""
+    `fast`. The defaults below are those of the preset, or of `fast` without one; without one, a run of 400,000
+    images and more has others, see docs/presets.md."""
     data: str = "mnist"
     """The pictures to train on: `mnist` or `stacked-mnist`, a name of torchvision's such as `fashion-mnist`, a folder
     of pictures, of .parquet or .tar shards or of IDX files, a .zip, .tar, .parquet, .npz or .npy, or `hf:USER/NAME` of

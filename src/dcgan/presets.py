@@ -72,13 +72,16 @@ PRESETS: dict[str, Config] = {
         lr=1e-3, lr_end=0.1, betas=(0.0, 0.99), ema=10_000, batch_size=32, images=100_000, evaluate_every=350,
     ),
 }  # fmt: skip
-LONG_RUN_IMAGES, IMAGES_PER_MINUTE = 1_000_000, 100_000
-"""Planned images from which a run of the default preset is long, and for how many images of 28x28 a planned minute
-counts. Two cores see 77,000 to 160,000 in a minute."""
-LONG_RUN_SETTINGS: dict[str, Any] = {"groups": 256, "z_dim": 384, "batch_size": 128}
-"""What such a run does differently: worse for a minute, better after a quarter of an hour (docs/results.md)."""
+IMAGES_PER_MINUTE = 100_000
+"""For how many images of 28x28 a planned minute counts. Two cores see 77,000 to 160,000 in a minute."""
+LONG_RUN_IMAGES, VERY_LONG_RUN_IMAGES = 400_000, 1_000_000
+"""Planned images from which a run of the default preset is long, and very long, and has other settings."""
+LONG_RUN_SETTINGS: dict[str, Any] = {"d_norm": "none", "r1": 0.1, "penalty_every": 8}
+"""Those of a long run: worse for a minute, better after four (docs/experiments.md)."""
+VERY_LONG_RUN_SETTINGS = LONG_RUN_SETTINGS | {"groups": 256, "z_dim": 384, "batch_size": 128}
+"""Those of a very long one: better after a quarter of an hour."""
 LONG_RUN_PICTURES = 25_600
-"""The least number of pictures to train on: 100 in each group."""
+"""The least number of pictures to train on for both: 100 in each of the groups."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
 """What `dcgan compare` compares by default: the recipes that the study's document names, and two more."""
 PRESET_DESCRIPTIONS = {

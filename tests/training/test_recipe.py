@@ -151,36 +151,46 @@ def test_mnist_keeps_the_default(start_run):
     assert folder.config().images == configure("fast").images
 
 
-LONG = {"groups": 256, "z_dim": 384, "batch_size": 128}
-LONG_UPDATES = {"groups": 256, "z_dim": 384}
+LONG = {"d_norm": "none", "r1": 0.1, "penalty_every": 8}
+VERY_LONG_UPDATES = LONG | {"groups": 256, "z_dim": 384}
+VERY_LONG = VERY_LONG_UPDATES | {"batch_size": 128}
 
 
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({"images": 999_999}, {}),
-        ({"images": 1_000_000}, LONG),
-        ({"minutes": 9.9}, {}),
-        ({"minutes": 10}, LONG),
-        ({"minutes": 30, "image_size": 56}, {}),  # four times the pixels
-        ({"minutes": 40, "image_size": 56}, LONG),
-        ({"epochs": 16}, {}),
-        ({"epochs": 17}, LONG),
-        ({"steps": 15_000}, {}),
-        ({"steps": 16_000}, LONG_UPDATES),  # as many updates as the user asks for, each of as many pictures as before
-        ({"images": 10**6, "batch_size": 64}, LONG_UPDATES),
-        ({"images": 10**6, "lr": 1e-3}, LONG),
+        ({"images": 399_999}, {}),
+        ({"images": 400_000}, LONG),
+        ({"images": 999_999}, LONG),
+        ({"images": 1_000_000}, VERY_LONG),
+        ({"minutes": 3.9}, {}),
+        ({"minutes": 4}, LONG),
+        ({"minutes": 10}, VERY_LONG),
+        ({"minutes": 15, "image_size": 56}, {}),  # four times the pixels
+        ({"minutes": 30, "image_size": 56}, LONG),
+        ({"minutes": 40, "image_size": 56}, VERY_LONG),
+        ({"epochs": 6}, {}),
+        ({"epochs": 7}, LONG),
+        ({"epochs": 17}, VERY_LONG),
+        ({"steps": 6_000}, {}),
+        ({"steps": 15_000}, LONG),
+        ({"steps": 16_000}, VERY_LONG_UPDATES),  # as many updates as the user asks for, of as many pictures
+        ({"images": 10**6, "batch_size": 64}, VERY_LONG_UPDATES),
+        ({"images": 500_000, "batch_size": 32}, LONG),
+        ({"images": 10**6, "lr": 1e-3}, VERY_LONG),
+        ({"images": 10**6, "d_norm": "batch"}, {}),
+        ({"images": 10**6, "r1": 0.2}, {}),
         ({"images": 10**6, "groups": 128}, {}),
         ({"images": 10**6, "z_dim": 192}, {}),
         ({"images": 10**6, "conditional": True}, {}),
         ({"images": 10**6, "loss": "hinge"}, {}),
         ({"images": 10**6, "network": "resnet"}, {}),
         ({"images": 10**6, "init": "mnist"}, {}),
-        ({"images": 10**6, "split_data": False}, LONG),
+        ({"images": 10**6, "split_data": False}, VERY_LONG),
         ({"images": 10**6, "split_data": True}, {}),  # such a set is not opened as a whole
     ],
 )
-def test_a_long_run_has_more_groups(settings: dict, changes: dict):
+def test_what_suits_the_planned_length(settings: dict, changes: dict):
     chosen = choose_recipe(settings)
     assert chosen.config == replace(configure("fast", **settings), **changes)
     if changes:
@@ -189,10 +199,10 @@ def test_a_long_run_has_more_groups(settings: dict, changes: dict):
 
 
 @pytest.mark.parametrize(("picture_count", "is_long"), [(25_599, False), (25_600, True)])
-def test_more_groups_need_many_pictures(monkeypatch: pytest.MonkeyPatch, picture_count: int, is_long: bool):
+def test_long_runs_need_many_pictures(monkeypatch: pytest.MonkeyPatch, picture_count: int, is_long: bool):
     monkeypatch.setattr(recipe, "open_data", lambda *args: make_set("letters", picture_count, 1))
     config = choose_recipe({"data": "letters", "images": 10**6}).config
-    assert (config.groups, config.batch_size) == ((256, 128) if is_long else (128, 64))
+    assert (config.d_norm, config.groups) == (("none", 256) if is_long else ("batch", 128))
 
 
 def test_gray_folders_are_treated_alike_whatever_rules_out_match(monkeypatch: pytest.MonkeyPatch):

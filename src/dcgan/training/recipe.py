@@ -1,6 +1,6 @@
 """Which recipe a new run trains if the user names none: the data decide, unless a setting already has decided.
 
-A run that is planned to be long takes more groups, a longer z and larger batches than the preset has for minutes.
+A run that is planned for more than the few minutes of the preset takes other settings, too.
 """
 
 import math
@@ -27,6 +27,8 @@ from dcgan.presets import (
     LONG_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
+    VERY_LONG_RUN_IMAGES,
+    VERY_LONG_RUN_SETTINGS,
     configure,
 )
 from dcgan.training import losses, networks
@@ -39,7 +41,7 @@ RECIPE_SETTINGS = dict.fromkeys(("network", "loss", "init"), "names a recipe of 
 )
 """Settings that mean another recipe, whatever their value, and why."""
 NAMED_SET_REASON = "it is the default for sets that are opened by a name"
-FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "groups", "z_dim", "split_data"}
+FIXED_LENGTH_SETTINGS = {"network", "loss", "init", "split_data", "gp", "r2", *VERY_LONG_RUN_SETTINGS} - {"batch_size"}
 """Settings with which a run has the same settings whatever its length is."""
 MNIST_SHAPE = (60_000, 1, 28, 28)
 
@@ -97,8 +99,9 @@ def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     planned = _images_of_length(config, tuple(data.pixels.shape))
     if planned < LONG_RUN_IMAGES or len(data) < LONG_RUN_PICTURES:
         return recipe
+    suitable = LONG_RUN_SETTINGS if planned < VERY_LONG_RUN_IMAGES else VERY_LONG_RUN_SETTINGS
     kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
-    changes = {name: value for name, value in LONG_RUN_SETTINGS.items() if name not in kept}
+    changes = {name: value for name, value in suitable.items() if name not in kept}
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
     return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
 

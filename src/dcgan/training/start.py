@@ -58,8 +58,8 @@ def train(
 
     Args:
         preset: a name in `PRESETS`, or the path of a run's `config.json`. Without it, the data decide: `match` for 20
-            to 20,000 color pictures to train on, if it takes the settings, otherwise `fast`, with more groups for a run
-            of a million images and more.
+            to 20,000 color pictures to train on, if it takes the settings, otherwise `fast`, with other settings for
+            a run of 400,000 images and more.
         out: the run folder; by default the next free one in `runs/`.
         generator: a network of your own, (N, z_dim) -> (N, C, H, W) in [-1, 1], instead of the preset's. Its `z_dim` is
             its attribute of that name, or the setting (192 in `fast`). It is trained in place.

@@ -89,8 +89,8 @@ const TEXTS = {
   scoresOf: ["Scores of the discriminator", "판별자의 점수"],
   automatic: ["automatic", "자동"],
   automaticHow: [
-    "Chosen by the data: match for 20 to 20,000 color pictures, otherwise {0}, with more groups for long runs.",
-    "데이터에 따라 고릅니다. 컬러 이미지 20~20,000장이면 match, 아니면 {0}이고, 길게 학습하면 그룹을 늘립니다.",
+    "Chosen by the data: match for 20 to 20,000 color pictures, otherwise {0}, with other settings for long runs.",
+    "데이터에 따라 고릅니다. 컬러 이미지 20~20,000장이면 match, 아니면 {0}이고, 길게 학습하면 설정을 바꿉니다.",
   ],
   manage: ["Note, rename, delete", "메모, 이름 변경, 삭제"],
   note: ["Note", "메모"],
