@@ -95,6 +95,8 @@ def test_the_command_names_the_settings_that_differ_from_the_preset():
         ({"d_lr": 0.0}, "--d-lr must be above 0"),
         ({"gp": -1.0}, "--gp must be 0 (off) or above"),
         ({"r1": float("inf")}, "--r1 must be a number"),
+        ({"penalty_every": 0, "r1": 0.1}, "--penalty-every must be above 0, not 0"),
+        ({"penalty_every": 8}, "--penalty-every says how often R1 and R2 are added: give --r1 or --r2 too"),
         ({"lr_end": 0.0}, "--lr-end must be above 0 and at most 1"),
         ({"label_smoothing": 1.0}, "--label-smoothing must be from 0 to below 1"),
         ({"clip": -1.0}, "--clip must be 0 (off) or above"),

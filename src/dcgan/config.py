@@ -204,6 +204,8 @@ class Config:
         _check(all(0 <= b < 1 for b in self.betas), "betas", self.betas, "must be two numbers, each from 0 to below 1")
         if self.patience and not self.evaluate_every:
             raise UserError("--patience counts evaluations: give --evaluate-every too")
+        if self.penalty_every > 1 and not (self.r1 or self.r2):
+            raise UserError("--penalty-every says how often R1 and R2 are added: give --r1 or --r2 too")
         given = [f"--{name}" for name in DURATIONS if getattr(self, name) is not None]
         if len(given) > 1:
             raise UserError(f"{' and '.join(given)} all say how long to train: give one of them")
