@@ -43,14 +43,16 @@ SMALL_FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.it
 
 
 @pytest.fixture(autouse=True)
-def _separate_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _separate_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Give each test a cache of its own, so that none reads or writes the user's or another test's.
 
-    It is deleted after the test: the caches of all tests would fill a small disk.
+    It is deleted after the test: the caches of all tests would fill a small disk. By then, what the test has changed
+    with its own `monkeypatch` is as it was, because this fixture is set up first.
     """
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("DCGAN_CACHE", str(folder))
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCGAN_CACHE", str(folder))
+        yield
     shutil.rmtree(folder, ignore_errors=True)
 
 

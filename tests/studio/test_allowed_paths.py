@@ -35,9 +35,10 @@ def test_data_below_the_roots_and_sets_with_a_name_are_read(roots: DataRoots, da
     ],
 )
 def test_other_data_are_refused_without_being_looked_at(roots: DataRoots, data: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("it was looked at"))
-    with pytest.raises(UserError, match="--data-root") as caught:
-        roots.check(data)
+    with monkeypatch.context() as patch:  # undone before the folders of the test are deleted
+        patch.setattr(os, "scandir", lambda path: pytest.fail("it was looked at"))
+        with pytest.raises(UserError, match="--data-root") as caught:
+            roots.check(data)
     assert "\n" not in str(caught.value)
     assert str(roots.paths[0]) not in str(caught.value)
 
