@@ -157,3 +157,12 @@ def test_a_run_whose_discriminator_had_no_biases_is_refused(tmp_path: Path):
     checkpoint.save_checkpoint(run.checkpoint, kept, record)
     with pytest.raises(UserError, match="an earlier version began it, whose discriminator had no biases"):
         dcgan.resume(run, steps=2)
+
+
+def test_a_discriminator_of_ones_own_that_has_got_a_bias_is_no_earlier_version(tmp_path: Path):
+    def make(has_bias: bool) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 1, 28, bias=has_bias), nn.Flatten())
+
+    run = dcgan.train("dcgan", out=tmp_path / "run", steps=1, discriminator=make(False), **SMALL)
+    with pytest.raises(UserError, match="does not fit this run"):
+        dcgan.resume(run, steps=2, discriminator=make(True))

@@ -36,7 +36,7 @@ class CustomParts:
         return [name for name in ("generator", "discriminator", "loss") if getattr(self, name) is not None]
 
 
-DISCRIMINATOR_SETTINGS = ("d_lr", "n_critic", "share_z", "gp", "r1", "r2", "penalty_every", "mismatch", "augment")
+DISCRIMINATOR_SETTINGS = ("d_lr", "n_critic", "share_z", "gp", "r1", "r2", "mismatch", "augment")
 """Settings that change nothing without a discriminator."""
 NO_DISCRIMINATOR = Config()
 """The values that they have if nobody sets them."""

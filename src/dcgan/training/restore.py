@@ -67,7 +67,8 @@ def restore_run(
     _check_same_pictures(folder, state, record)
     entries = list(folder.log.entries())[: record.log_entries]
     writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
-    _check_biases(folder, state)
+    if custom.discriminator is None:
+        _check_biases(folder, state)
     other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
     saved_groups = other_tensors.pop(GROUPS_NAME, None)
     _restore_progress(state, record, keeps_plan=not duration)
