@@ -77,9 +77,9 @@ IMAGES_PER_MINUTE = 100_000
 LONG_RUN_IMAGES, VERY_LONG_RUN_IMAGES = 400_000, 1_000_000
 """Planned images from which a run of the default preset is long, and very long, and has other settings."""
 LONG_RUN_SETTINGS: dict[str, Any] = {"d_norm": "none", "r1": 0.1, "penalty_every": 8}
-"""Those of a long run: worse for a minute, better after four (docs/experiments.md)."""
+"""Those of a long run: as good after a minute, better after four (docs/experiments.md)."""
 VERY_LONG_RUN_SETTINGS = LONG_RUN_SETTINGS | {"groups": 256, "z_dim": 384, "batch_size": 128}
-"""Those of a very long one: better after a quarter of an hour."""
+"""Those of a very long one: the groups are worse for a minute, and better after a quarter of an hour."""
 LONG_RUN_PICTURES = 25_600
 """The least number of pictures to train on for both: 100 in each of the groups."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
