@@ -1,6 +1,6 @@
 """Is longer better? The preset `fast` on MNIST, planned for 15 seconds to an hour.
 
-    python -m benchmarks.budgets train [--seconds 15 60 240] [--seeds 0 1 2 3 4]
+    python -m benchmarks.budgets train [WORK] [--seconds 15 60 240] [--seeds 0 1 2 3 4]
     python -m benchmarks.budgets table
 
 Seconds are training time on the quiet machine of docs/time_to_quality.json, whose speed says how many images that is:
@@ -9,8 +9,9 @@ no preset, and measured at its end. Runs of several lengths with the same settin
 shorter one's end, if their rates stay constant: they are trained once. Measured are
 the distance with the features `judge` and 10,000 samples against the 10,000 test digits, and the shares of the digits
 among 50,000 samples, as the judge reads them. The training learns nothing from that. Results are stored in
-docs/budgets.json after each run, and a stored run is not done again. A run of
-3600 s took an hour and a half of one core of a Xeon with AVX-512.
+docs/budgets.json after each run, and a stored run is not done again; one that was interrupted goes on from its last
+checkpoint in WORK (runs/budgets), which is at most five minutes old. A run of 3600 s took an hour and a half of one
+core of a Xeon with AVX-512.
 
 To search for better settings, change some and store the results elsewhere: --set lr_end=0.1 --results FILE
 """
@@ -18,7 +19,9 @@ To search for better settings, change some and store the results elsewhere: --se
 import argparse
 import json
 import platform
+import shutil
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,17 +35,20 @@ from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.time_to_quality import measure_state, read_results
 from dcgan.config import Config
 from dcgan.data.open import open_images
+from dcgan.errors import UserError
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_batches
+from dcgan.training.checkpoint import collect_tensors, read_checkpoint, restore_tensors, save_checkpoint
 from dcgan.training.recipe import choose_recipe
 from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State
+from dcgan.training.state import State, fixed_settings
 from dcgan.training.step import train_step
 
 RESULTS_FILE = Path("docs/budgets.json")
 SEEDS_BY_SECONDS = {15: range(5), 60: range(5), 240: range(5), 960: range(3), 3600: range(3)}
 SHARE_SAMPLES, SHARE_SEED = 50_000, 2
+CHECKPOINT_SECONDS = 300
 
 
 def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
@@ -56,11 +62,33 @@ def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
     return choose_recipe({"seed": seed, "images": images, "device": "cpu", **settings}).config
 
 
-def train(configs: dict[int, Config]) -> Iterator[tuple[int, dict[str, Any]]]:
+def restore(state: State, checkpoint: Path) -> None:
+    """Continue from a checkpoint, if there is one.
+
+    Raises:
+        UserError: it is one of a run with other settings.
+    """
+    if not checkpoint.exists():
+        return
+    record = read_checkpoint(checkpoint)
+    if record.settings != fixed_settings(state.config):
+        raise UserError(f"{checkpoint} is of a run with other settings: name another folder for the checkpoints")
+    restore_tensors(checkpoint, state.saved_parts())
+    state.progress = record.progress()
+
+
+def save(state: State, checkpoint: Path) -> None:
+    """Write a checkpoint that `restore` reads. The groups are not in it: they are chosen alike each time."""
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(checkpoint, collect_tensors(state.saved_parts()), state.checkpoint_record(0, {}))
+
+
+def train(configs: dict[int, Config], checkpoint: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Train a run that is planned for several lengths, and measure the generator at the end of each.
 
     Args:
         configs: the settings by planned seconds, equal but for their length.
+        checkpoint: where the state is saved every five minutes; training goes on from there, if it exists.
 
     Yields:
         The seconds, and what was measured.
@@ -70,13 +98,19 @@ def train(configs: dict[int, Config]) -> Iterator[tuple[int, dict[str, Any]]]:
     real = open_images("mnist").labels
     assert real is not None
     expected = real.bincount(minlength=10) / len(real)
+    restore(state, checkpoint)
+    saved_at = time.monotonic()
     for seconds in lengths:
         images = configs[seconds].images
         assert images is not None
-        bar = tqdm(total=images, desc=f"{seconds} s, seed {state.config.seed}", mininterval=10)
+        seen = state.progress.images_seen
+        bar = tqdm(total=images, initial=seen, desc=f"{seconds} s, seed {state.config.seed}", mininterval=10)
         while state.progress.images_seen < images:
             train_step(state)
             bar.update(state.progress.images_seen - bar.n)
+            if time.monotonic() > saved_at + CHECKPOINT_SECONDS:
+                save(state, checkpoint)
+                saved_at = time.monotonic()
         shares = digit_shares(state, judge)
         yield (
             seconds,
@@ -131,6 +165,7 @@ def results_table(results: Runs) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["train", "table"])
+    parser.add_argument("work", type=Path, nargs="?", default=Path("runs/budgets"))
     parser.add_argument("--seconds", type=int, nargs="+", default=list(SEEDS_BY_SECONDS))
     parser.add_argument("--seeds", type=int, nargs="+")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER")
@@ -148,8 +183,10 @@ def main() -> None:
                 same_run = replace(config, images=None) if config.lr_end == 1 else config
                 todo.setdefault((seed, same_run), {})[seconds] = config
     for (seed, _), configs in todo.items():
-        for seconds, run in train(configs):
+        checkpoint = args.work / f"{max(configs)}-{seed}"
+        for seconds, run in train(configs, checkpoint):
             store_run(args.results, f"{seconds}-{seed}", run)
+        shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 if __name__ == "__main__":
