@@ -1,4 +1,5 @@
 import json
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -6,6 +7,8 @@ import numpy as np
 import pytest
 
 from dcgan import config
+from dcgan.cli.main import _parse_settings
+from dcgan.cli.train import Train
 from dcgan.config import Config, is_joined, join_specs, short_name, split_specs
 from dcgan.errors import UserError
 from dcgan.models.families import FAMILIES
@@ -68,6 +71,32 @@ def test_the_command_names_the_settings_that_differ_from_the_preset():
     assert train_command(PRESETS["dcgan"]) == "dcgan train --preset dcgan"
     c = configure("dcgan", data="a b", betas=(0.0, 0.9), share_z=True, minutes=2.0)
     assert train_command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
+
+
+R1 = {"d_norm": "none", "r1": 0.1, "penalty_every": 8}
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "changes"),
+    [
+        ("fast", {"loss": "minimax"}, R1),
+        ("fast", {"loss": "least-squares"}, R1),
+        ("fast", {"loss": "hinge"}, {}),
+        ("fast", {}, {}),
+        ("cgan", {"loss": "minimax"}, {}),
+        ("fast", {"loss": "minimax", "d_norm": "batch"}, {}),
+        ("fast", {"loss": "minimax", "r1": 0.0}, {}),
+        ("fast", {"loss": "least-squares", "d_norm": "spectral"}, {}),
+    ],
+)
+def test_objectives_that_do_not_begin_with_batch_norm_have_r1(preset: str, settings: dict, changes: dict):
+    expected = replace(PRESETS[preset], **settings, **changes)
+    assert configure(preset, **settings) == expected
+    words = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    given = _parse_settings("train", Train, ["--preset", preset, *words, "--images", "300"])
+    assert given.config == configure(preset, **settings, images=300)
+    command = shlex.split(train_command(given.config))[2:]
+    assert _parse_settings("train", Train, command).config == given.config
 
 
 @pytest.mark.parametrize(

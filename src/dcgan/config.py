@@ -104,7 +104,8 @@ class Config:
     """Normalisation of the discriminator's layers. `batch` makes a score depend on the whole batch, so it cannot be
     used with --gp, --r1 or --r2."""
     loss: str = "non-saturating"
-    """The objective of the two networks, one of the list above."""
+    """The objective of the two networks, one of the list above. With minimax and least-squares, the discriminator of
+    fast has R1 instead of BatchNorm: d_norm none, r1 0.1, penalty_every 8."""
     label_smoothing: float = 0.0
     """The discriminator's target for a real picture is 1 minus this; only for objectives whose scores are logits."""
     gp: float = 0.0

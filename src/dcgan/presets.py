@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,12 @@ LONG_RUN_SETTINGS: dict[str, Any] = {"d_norm": "none", "r1": 0.1, "penalty_every
 """Those of a long run: as good after a minute, better after four (docs/experiments.md)."""
 VERY_LONG_RUN_SETTINGS = LONG_RUN_SETTINGS | {"groups": 256, "z_dim": 384, "batch_size": 128}
 """Those of a very long one: the groups are worse for a minute, and better after a quarter of an hour."""
+R1_LOSSES = ("minimax", "least-squares")
+"""Objectives with which `fast` has the settings of a long run whatever its length is: with BatchNorm in the
+discriminator some runs with them never begin (docs/results.md, "Other learning rates")."""
+STEEPNESS_SETTINGS = {"gp", "r2", *LONG_RUN_SETTINGS}
+"""Settings that decide how steep the discriminator becomes: if the user gives one of them, none is changed."""
+NOTHING_GIVEN: Mapping[str, Any] = {}
 LONG_RUN_PICTURES = 25_600
 """The least number of pictures to train on for both: 100 in each of the groups."""
 COMPARED_PRESETS = ("vanilla", "dcgan", "wgan-gp", "cgan", "r3gan", "fast")
@@ -110,17 +117,24 @@ def configure(preset: str | os.PathLike[str] = DEFAULT_PRESET, **settings: Any) 
     unknown = [name for name in settings if name not in Config.__dataclass_fields__]
     if unknown:
         raise UserError(f"there is no setting {unknown[0]!r}{did_you_mean(unknown[0], Config.__dataclass_fields__)}")
-    base = preset_config(os.fspath(preset))
+    base = preset_config(os.fspath(preset), settings)
     settings = {name: plain_value(value) for name, value in settings.items()}
     if any(settings.get(name) is not None for name in DURATIONS):
         base = replace(base, **NO_DURATION)
     return replace(base, **settings)
 
 
-def preset_config(preset: str) -> Config:
-    """Return the settings that a preset's name, or the path of a `config.json`, stands for."""
+def preset_config(preset: str, given: Mapping[str, Any] = NOTHING_GIVEN) -> Config:
+    """Return the settings that a preset's name, or the path of a `config.json`, stands for.
+
+    Args:
+        preset: the name or the path.
+        given: settings that will replace some of the preset's. With a loss of `R1_LOSSES`, and nothing else that
+            decides how steep the discriminator becomes, `fast` has R1.
+    """
     if preset in PRESETS:
-        return PRESETS[preset]
+        needs_r1 = preset == DEFAULT_PRESET and given.get("loss") in R1_LOSSES and not STEEPNESS_SETTINGS & given.keys()
+        return replace(PRESETS[preset], **LONG_RUN_SETTINGS) if needs_r1 else PRESETS[preset]
     if preset.endswith(".json"):
         if custom_parts := read_json(Path(preset)).get("own"):
             name = custom_parts[0]
@@ -145,9 +159,11 @@ def train_command(config: Config) -> str:
     """Return the shell command that trains with exactly these settings."""
     preset = config.preset if config.preset in PRESETS else "dcgan"
     base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
+    stated = LONG_RUN_SETTINGS.keys() if preset == DEFAULT_PRESET and config.loss in R1_LOSSES else ()
     for field in fields(config):
         value = getattr(config, field.name)
-        if field.name == "preset" or value == getattr(base, field.name) or value is None:
+        is_default = value == getattr(base, field.name) and field.name not in stated
+        if field.name == "preset" or is_default or value is None:
             continue
         flag = "--" + field.name.replace("_", "-")
         if isinstance(value, bool):

@@ -17,7 +17,7 @@ from dcgan import UserError
 from dcgan.cli.main import parse, run
 from dcgan.cli.train import Train, TrainByData
 from dcgan.data.open import ImageSet
-from dcgan.presets import configure
+from dcgan.presets import PRESETS, configure
 from dcgan.run.folder import RunFolder
 from dcgan.training import recipe, start
 from dcgan.training.callbacks import MessageEvent
@@ -229,6 +229,23 @@ def test_a_long_run_on_parts_of_ones_own_keeps_its_settings():
 def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
     _, first_line = start_run(str(save_pictures(tmp_path / "pictures", 60, sides=(10,))), preset="fast")
     assert "resized" in first_line
+
+
+def test_what_the_objective_changes_is_said(start_run):
+    folder, first_line = start_run("mnist", preset="fast", loss="minimax")
+    config = folder.config()
+    assert first_line.startswith(
+        "--loss minimax: the discriminator has d_norm none, r1 0.1 and penalty_every 8, because"
+    )
+    assert (config.d_norm, config.r1, config.penalty_every) == ("none", 0.1, 8)
+    assert recipe.objective_notices(configure("fast", loss="minimax", d_norm="batch")) == []
+
+
+def test_a_discriminator_of_ones_own_is_the_same_with_every_objective(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(start, "train_config", lambda config, *_, **__: config)
+    for preset in (None, "fast", "r3gan"):
+        config = start.train(preset, discriminator=torch.nn.Flatten(), loss="minimax", data="mnist")
+        assert config == replace(PRESETS[preset or "fast"], loss="minimax")
 
 
 @pytest.mark.parametrize(

@@ -110,12 +110,14 @@ def _check_no_empty_words(words: list[str]) -> None:
 def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) -> Any:
     """Parse the flags of a command that has every setting as a flag.
 
-    The preset decides the defaults of the other flags, so it is read first. A duration that the user gives replaces the
-    preset's, so the preset's is not a default here.
+    The preset and the objective decide the defaults of the other flags, so they are read first. A duration that the
+    user gives replaces the preset's, so the preset's is not a default here.
     """
     named = _last_value(words, "--preset")
     preset = DEFAULT_PRESET if named is None else named
-    defaults = dataclasses.replace(preset_config(preset), **NO_DURATION)
+    given_names = _given_settings(words)
+    given_loss = {**dict.fromkeys(given_names), "loss": _last_value(words, "--loss")}
+    defaults = dataclasses.replace(preset_config(preset, given_loss), **NO_DURATION)
     if command is Train and named is None:  # only the help shows this value
         defaults = dataclasses.replace(defaults, preset=CHOSEN_PRESET)
     parsed = _parse_flags(name, command, words, default=command(defaults))
@@ -130,7 +132,7 @@ def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) ->
     }
     config = configure(preset, **settings)
     if command is Train and named is None:
-        given = {field: settings[field] for field in _given_settings(words)}
+        given = {field: settings[field] for field in given_names}
         return TrainByData(config, parsed.out, parsed.json, given)
     return dataclasses.replace(parsed, config=config)
 

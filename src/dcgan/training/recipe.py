@@ -27,6 +27,7 @@ from dcgan.presets import (
     LONG_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
+    R1_LOSSES,
     VERY_LONG_RUN_IMAGES,
     VERY_LONG_RUN_SETTINGS,
     configure,
@@ -160,6 +161,16 @@ def describe_choice(config: Config, data: ImageSet, reason: str) -> str:
     """Return the line that names the preset of a run and the size of its pictures, and says why."""
     height, width = data.pixels.shape[-2:]
     return f"preset {config.preset} for {data.name} at {height}x{width}, because {reason}"
+
+
+def objective_notices(config: Config) -> list[str]:
+    """Return what the objective has changed in the discriminator of `fast`."""
+    if config.preset != DEFAULT_PRESET or config.loss not in R1_LOSSES or config.d_norm == "batch":
+        return []
+    return [
+        f"--loss {config.loss}: the discriminator has d_norm {config.d_norm}, r1 {config.r1:g} and penalty_every "
+        f"{config.penalty_every}, because with BatchNorm some runs with this objective never begin to draw"
+    ]
 
 
 def _find_obstacle(settings: Mapping[str, Any], custom: CustomParts) -> str:

@@ -21,7 +21,7 @@ from dcgan.devices.processes import run_on_devices
 from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
 from dcgan.images import make_grid, save_png
-from dcgan.presets import configure
+from dcgan.presets import DEFAULT_PRESET, configure, preset_config
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.resources import explain_out_of_memory, format_bytes
@@ -35,7 +35,7 @@ from dcgan.training.memory import ADVICE as MEMORY_ADVICE
 from dcgan.training.memory import check_step_memory
 from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
-from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, too_few_text
+from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, objective_notices, too_few_text
 from dcgan.training.restore import restore_run, select
 from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
@@ -85,6 +85,8 @@ def train(
         settings["loss"] = loss
     if data is not None:
         settings["data"] = data_path(data, _launched_part() if settings.get("split_data") else WHOLE)
+    if discriminator is not None:  # the objective does not decide what its layers are
+        settings.setdefault("r1", preset_config(os.fspath(preset or DEFAULT_PRESET)).r1)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
     recipe = choose_recipe(settings, custom) if preset is None else Recipe(configure(preset, **settings), "")
     return train_config(
@@ -182,7 +184,7 @@ def _train(
             create_run(path, state.config, state.objective.score_kind, custom.names)
             if preset_reason:
                 writer.callbacks.on_message(describe_choice(state.config, state.data, preset_reason))
-            for notice in data_notices(state, config.value_range):
+            for notice in (*objective_notices(state.config), *data_notices(state, config.value_range)):
                 writer.callbacks.on_message(notice)
             if peak_bytes:
                 writer.callbacks.on_message(f"memory: about {format_bytes(peak_bytes)} at most")
