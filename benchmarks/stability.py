@@ -57,7 +57,7 @@ CASES = {
     "fast": Case("fast", 100_000, ALL_FACTORS),
     "wgan-gp": Case("wgan-gp", 100_000, ALL_FACTORS),
     "r3gan": Case("r3gan", 45_000, ALL_FACTORS),
-    "vanilla": Case("vanilla", 100_000, NEAR_FACTORS),
+    "vanilla": Case("vanilla", 500_000, NEAR_FACTORS),
     "cgan": Case("cgan", 60_000, ALL_FACTORS),
     "fast, minimax": Case("fast", 30_000, NEAR_FACTORS, {"loss": "minimax"}),
     "fast, least-squares": Case("fast", 30_000, NEAR_FACTORS, {"loss": "least-squares"}),
