@@ -85,7 +85,8 @@ def main() -> None:
 def train_and_measure(case: Case, factor: float, seed: int) -> dict[str, Any]:
     """Train one run, and return what was measured during it."""
     lr = configure(case.preset).lr * factor
-    state, judge = set_up(configure(case.preset, lr=lr, seed=seed, device="cpu", **case.settings)), JudgeMetrics()
+    config = configure(case.preset, lr=lr, images=case.images, seed=seed, device="cpu", **case.settings)
+    state, judge = set_up(config), JudgeMetrics()
     measurements: list[dict[str, float]] = []
     while len(measurements) < MEASUREMENT_COUNT and not state.sums.fault:
         next_images = case.images * (len(measurements) + 1) / MEASUREMENT_COUNT

@@ -50,7 +50,7 @@ PRESETS: dict[str, Config] = {
     # Mirza, Osindero, "Conditional Generative Adversarial Nets" (2014), with convolutions: the class enters G by
     # conditional BatchNorm (de Vries et al. 2017) too, and D by projection (Miyato, Koyama 2018), not by concatenation.
     "cgan": Config(
-        preset="cgan", image_size=None, network="dcgan64", conditional=True, g_width=32, d_width=32, lr=5e-4,
+        preset="cgan", image_size=None, network="dcgan64", conditional=True, g_width=32, d_width=32, lr=2e-3,
         batch_size=64, steps=10_000,
     ),
     # Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (2024): relativistic pairs, R1 and R2 at
