@@ -81,9 +81,10 @@ LONG_RUN_SETTINGS: dict[str, Any] = {"d_norm": "none", "r1": 0.1, "penalty_every
 """Those of a long run: as good after a minute, better after four (docs/experiments.md)."""
 VERY_LONG_RUN_SETTINGS = LONG_RUN_SETTINGS | {"groups": 256, "z_dim": 384, "batch_size": 128}
 """Those of a very long one: the groups are worse for a minute, and better after a quarter of an hour."""
-R1_LOSSES = ("minimax", "least-squares")
-"""Objectives with which `fast` has the settings of a long run whatever its length is: with BatchNorm in the
-discriminator some runs with them never begin (docs/results.md, "Other learning rates")."""
+NO_BATCH_NORM_LOSSES = ("minimax", "least-squares")
+"""Objectives with which `fast` has no normalization in the discriminator: with BatchNorm some runs with them never
+begin (docs/results.md, "Other learning rates")."""
+NO_BATCH_NORM: dict[str, Any] = {"d_norm": "none"}
 STEEPNESS_SETTINGS = {"gp", "r2", *LONG_RUN_SETTINGS}
 """Settings that decide how steep the discriminator becomes: if the user gives one of them, none is changed."""
 NOTHING_GIVEN: Mapping[str, Any] = {}
@@ -129,12 +130,13 @@ def preset_config(preset: str, given: Mapping[str, Any] = NOTHING_GIVEN) -> Conf
 
     Args:
         preset: the name or the path.
-        given: settings that will replace some of the preset's. With a loss of `R1_LOSSES`, and nothing else that
-            decides how steep the discriminator becomes, `fast` has R1.
+        given: settings that will replace some of the preset's. With a loss of `NO_BATCH_NORM_LOSSES`, and nothing
+            else that decides how steep the discriminator becomes, `fast` has no BatchNorm there.
     """
     if preset in PRESETS:
-        needs_r1 = preset == DEFAULT_PRESET and given.get("loss") in R1_LOSSES and not STEEPNESS_SETTINGS & given.keys()
-        return replace(PRESETS[preset], **LONG_RUN_SETTINGS) if needs_r1 else PRESETS[preset]
+        is_affected = preset == DEFAULT_PRESET and given.get("loss") in NO_BATCH_NORM_LOSSES
+        suitable = NO_BATCH_NORM if is_affected and not STEEPNESS_SETTINGS & given.keys() else {}
+        return replace(PRESETS[preset], **suitable)
     if preset.endswith(".json"):
         if custom_parts := read_json(Path(preset)).get("own"):
             name = custom_parts[0]
@@ -159,7 +161,7 @@ def train_command(config: Config) -> str:
     """Return the shell command that trains with exactly these settings."""
     preset = config.preset if config.preset in PRESETS else "dcgan"
     base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
-    stated = LONG_RUN_SETTINGS.keys() if preset == DEFAULT_PRESET and config.loss in R1_LOSSES else ()
+    stated = NO_BATCH_NORM if preset == DEFAULT_PRESET and config.loss in NO_BATCH_NORM_LOSSES else {}
     for field in fields(config):
         value = getattr(config, field.name)
         is_default = value == getattr(base, field.name) and field.name not in stated

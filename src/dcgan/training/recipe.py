@@ -27,7 +27,7 @@ from dcgan.presets import (
     LONG_RUN_SETTINGS,
     MAX_MATCHED_PICTURES,
     MIN_MATCHED_PICTURES,
-    R1_LOSSES,
+    NO_BATCH_NORM_LOSSES,
     VERY_LONG_RUN_IMAGES,
     VERY_LONG_RUN_SETTINGS,
     configure,
@@ -165,11 +165,11 @@ def describe_choice(config: Config, data: ImageSet, reason: str) -> str:
 
 def objective_notices(config: Config) -> list[str]:
     """Return what the objective has changed in the discriminator of `fast`."""
-    if config.preset != DEFAULT_PRESET or config.loss not in R1_LOSSES or config.d_norm == "batch":
+    if config.preset != DEFAULT_PRESET or config.loss not in NO_BATCH_NORM_LOSSES or config.d_norm != "none":
         return []
     return [
-        f"--loss {config.loss}: the discriminator has d_norm {config.d_norm}, r1 {config.r1:g} and penalty_every "
-        f"{config.penalty_every}, because with BatchNorm some runs with this objective never begin to draw"
+        f"--loss {config.loss}: the discriminator has no BatchNorm (--d-norm none), because with it some runs with "
+        "this objective never begin to draw"
     ]
 
 
