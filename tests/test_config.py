@@ -73,7 +73,7 @@ def test_the_command_names_the_settings_that_differ_from_the_preset():
     assert train_command(c) == ("dcgan train --preset dcgan --data 'a b' --share-z --betas 0.0 0.9 --minutes 2.0")
 
 
-NONE = {"d_norm": "none"}
+NONE = {"d_norm": "none", "clip": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,7 @@ NONE = {"d_norm": "none"}
         ("cgan", {"loss": "minimax"}, {}),
         ("fast", {"loss": "minimax", "d_norm": "batch"}, {}),
         ("fast", {"loss": "minimax", "r1": 0.0}, {}),
+        ("fast", {"loss": "minimax", "clip": 0.0}, {"d_norm": "none"}),
         ("fast", {"loss": "least-squares", "d_norm": "spectral"}, {}),
     ],
 )

@@ -105,7 +105,7 @@ class Config:
     used with --gp, --r1 or --r2."""
     loss: str = "non-saturating"
     """The objective of the two networks, one of the list above. With minimax and least-squares, the discriminator of
-    fast has no BatchNorm: d_norm none."""
+    fast has no BatchNorm: d_norm none, clip 2."""
     label_smoothing: float = 0.0
     """The discriminator's target for a real picture is 1 minus this; only for objectives whose scores are logits."""
     gp: float = 0.0

@@ -233,7 +233,8 @@ def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
 
 def test_what_the_objective_changes_is_said(start_run):
     folder, first_line = start_run("mnist", preset="fast", loss="minimax")
-    assert first_line.startswith("--loss minimax: the discriminator has no BatchNorm (--d-norm none), because")
+    assert first_line.startswith("--loss minimax: the discriminator has no BatchNorm, because")
+    assert first_line.endswith("(--d-norm none --clip 2)")
     assert folder.config().d_norm == "none"
     assert recipe.objective_notices(configure("fast", loss="minimax", d_norm="batch")) == []
 
