@@ -168,8 +168,8 @@ def objective_notices(config: Config) -> list[str]:
     if config.preset != DEFAULT_PRESET or config.loss not in NO_BATCH_NORM_LOSSES or config.d_norm != "none":
         return []
     return [
-        f"--loss {config.loss}: the discriminator has no BatchNorm, because with it some runs with this objective never "
-        f"begin to draw (--d-norm none --clip {config.clip:g})"
+        f"--loss {config.loss}: the discriminator has no BatchNorm, because with it some runs with this objective "
+        f"never begin to draw (--d-norm none --clip {config.clip:g})"
     ]
 
 
