@@ -182,7 +182,7 @@ VERY_LONG = VERY_LONG_UPDATES | {"batch_size": 128}
         ({"images": 10**6, "r1": 0.2}, {}),
         ({"images": 10**6, "groups": 128}, {}),
         ({"images": 10**6, "z_dim": 192}, {}),
-        ({"images": 10**6, "conditional": True}, {}),
+        ({"images": 10**6, "conditional": True}, VERY_LONG),
         ({"images": 10**6, "loss": "hinge"}, {}),
         ({"images": 10**6, "network": "resnet"}, {}),
         ({"images": 10**6, "init": "mnist"}, {}),

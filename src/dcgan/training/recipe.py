@@ -72,7 +72,7 @@ def choose_recipe(settings: Mapping[str, Any], custom: CustomParts = NO_CUSTOM_P
     """
     recipe = _choose_by_data(settings, custom)
     given = {name for name, value in settings.items() if value is not None and value is not False}
-    is_plain = not (recipe.config.conditional or custom.names or FIXED_LENGTH_SETTINGS & given)
+    is_plain = not (custom.names or FIXED_LENGTH_SETTINGS & given)
     return _follow_length(recipe, settings) if is_plain and recipe.config.preset == DEFAULT_PRESET else recipe
 
 
