@@ -85,7 +85,7 @@ def train(
         settings["loss"] = loss
     if data is not None:
         settings["data"] = data_path(data, _launched_part() if settings.get("split_data") else WHOLE)
-    if discriminator is not None:  # the objective does not decide what its layers are
+    if discriminator is not None:  # if r1 is given, the objective changes no other setting, see preset_config
         settings.setdefault("r1", preset_config(os.fspath(preset or DEFAULT_PRESET)).r1)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
     recipe = choose_recipe(settings, custom) if preset is None else Recipe(configure(preset, **settings), "")
