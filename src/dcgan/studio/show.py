@@ -13,13 +13,17 @@ HOST = "127.0.0.1"
 FRAME_ANCESTORS = "http://localhost:* http://127.0.0.1:*"
 """The pages that may show this studio: those of this machine, where the notebook's own page comes from."""
 FRAME = """\
-<iframe src="{address}" title="dcgan studio" style="width: 100%; height: {height}px; border: 1px solid #8888"></iframe>
+<iframe data-address="{address}" title="dcgan studio"
+  style="width: 100%; height: {height}px; border: 1px solid #8888"></iframe>
 <p>If the frame stays empty, open
 <a href="{address}" target="_blank" rel="noopener">the studio on a page of its own</a>.</p>
 <script>
-  // A cookie is only sent to the host of the page around the frame.
-  for (const frame of document.querySelectorAll('iframe[title="dcgan studio"][src^="http://127.0.0.1:"]'))
-    if (location.hostname === "localhost") frame.src = frame.src.replace("//127.0.0.1:", "//localhost:");
+  // A cookie is only sent to the host of the page around the frame. The frame has no address until the right one is
+  // known: a browser that is told to load a second page at once may stay with the first.
+  for (const frame of document.querySelectorAll('iframe[title="dcgan studio"]:not([src])')) {{
+    const address = frame.dataset.address;
+    frame.src = location.hostname === "localhost" ? address.replace("//127.0.0.1:", "//localhost:") : address;
+  }}
 </script>"""
 
 _addresses: dict[Path, str] = {}
