@@ -84,7 +84,7 @@ def _processor_seconds() -> float:
 
 def measure_decoding(count: int) -> dict[str, Any]:
     """Compare preparing a folder with the plain loop, in one process and in as many as there are cores."""
-    from dcgan.data.decode_workers import usable_core_count
+    from dcgan.system.resources import usable_core_count
 
     result: dict[str, Any] = {"files": count, "workers": usable_core_count()}
     for suffix in ("jpg", "png"):
@@ -109,8 +109,8 @@ def measure_decoding(count: int) -> dict[str, Any]:
 
 def _measure_decoding_once(files: list[str], folder: str, cache: str) -> dict[str, float]:
     """Return files per second of the three ways, seconds of opening again, and the plain loop's share of our time."""
-    from dcgan.data.decode_workers import usable_core_count
     from dcgan.data.open import open_images
+    from dcgan.system.resources import usable_core_count
 
     os.environ["DCGAN_CACHE"] = cache
     some_files = files[: len(files) // 4]

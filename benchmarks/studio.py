@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from playwright.sync_api import Browser, BrowserContext, TimeoutError, sync_playwright
 
 from benchmarks.pictures import run_studio_process

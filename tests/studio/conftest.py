@@ -36,11 +36,13 @@ class FakeProcess:
     """Stands in for the process of a training, which never ends."""
 
     commands: list[list[str]]
+    thread_counts: list[str | None]
     returncode = 0
 
-    def __init__(self, command: list[str], **options: object) -> None:
+    def __init__(self, command: list[str], env: dict[str, str], **options: object) -> None:
         assert options["start_new_session"]
         FakeProcess.commands.append(command)
+        FakeProcess.thread_counts.append(env.get("OMP_NUM_THREADS"))
 
     def poll(self) -> int | None:
         return None
@@ -55,7 +57,7 @@ class FakeProcess:
 @pytest.fixture
 def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Start no training; record the commands instead."""
-    FakeProcess.commands = []
+    FakeProcess.commands, FakeProcess.thread_counts = [], []
     monkeypatch.setattr(worker.subprocess, "Popen", FakeProcess)
     return FakeProcess.commands
 

@@ -16,7 +16,7 @@ from dcgan.studio import app, trainings
 from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.runs import RunStore
 from dcgan.studio.trainings import Trainings
-from tests.studio.conftest import wait_for
+from tests.studio.conftest import FakeProcess, wait_for
 
 
 def test_a_training_is_started_with_exactly_these_arguments(
@@ -98,6 +98,20 @@ def test_a_name_of_a_training_that_still_loads_is_not_given_again(
     monkeypatch.setattr(trainings, "MAX_TRAININGS", 9)
     names = [TestClient(app.create_app(runs)).post("/api/runs", json={}).json()["name"] for _ in range(3)]
     assert names == ["fast-mnist-1", "fast-mnist-2", "fast-mnist-3"]
+
+
+@pytest.mark.usefixtures("started_commands")
+@pytest.mark.parametrize(("chosen", "expected"), [(None, [None, "4"]), ("3", ["3", "3"])])
+def test_a_training_beside_another_one_has_its_share_of_the_cores(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, chosen: str | None, expected: list[str | None]
+):
+    monkeypatch.setattr(trainings, "usable_core_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if chosen:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    for _ in expected:
+        assert client.post("/api/runs", json={}).status_code == 201
+    assert FakeProcess.thread_counts == expected
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ import numpy as np
 from dcgan.data.decode import THUMBNAIL_SIDE, DecodedImage, ReadFailure, ResizeOptions, decode_files
 from dcgan.data.members import FileLocation
 from dcgan.data.value_range import Extrema
+from dcgan.system.resources import usable_core_count
 
 DecodeResult = DecodedImage | str
 """A decoded image, or the reason why the file is skipped."""
@@ -49,11 +50,6 @@ def decode_in_processes(locations: Sequence[FileLocation], options: ResizeOption
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
-
-
-def usable_core_count() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Worker:

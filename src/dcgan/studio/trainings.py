@@ -30,6 +30,7 @@ from dcgan.run.folder import MAX_RUN_NUMBER, RunFolder
 from dcgan.run.lock import LockHolder, lock_holder
 from dcgan.studio.allowed_paths import DataRoots, hide_paths
 from dcgan.studio.runs import MAX_MESSAGE_CHARS, MAX_NAME_CHARS, NotFoundError, RunStore
+from dcgan.system.resources import usable_core_count
 from dcgan.training.worker import read_worker_status, start_worker
 
 MAX_TRAININGS = 2
@@ -266,8 +267,24 @@ class Trainings:
         with (record / OUTPUT_NAME).open("wb") as output:
             # A new session: Ctrl-C in the studio's terminal, and the end of the studio, do not reach the training.
             self.processes[name] = start_worker(
-                action, arguments, record / STATUS_NAME, output=output, new_session=True, holds_lock=True
+                action,
+                arguments,
+                record / STATUS_NAME,
+                output=output,
+                new_session=True,
+                holds_lock=True,
+                thread_count=self._shared_thread_count(),
             )
+
+    def _shared_thread_count(self) -> int | None:
+        """Return the threads of a training beside those that run: its share of the cores. The first one has them all.
+
+        With all of them twice, both trainings would be many times slower: see `dcgan.training.load_watch`.
+        """
+        running_count = len(self._running_names())
+        if running_count == 0 or "OMP_NUM_THREADS" in os.environ:
+            return None
+        return max(1, usable_core_count() // (running_count + 1))
 
 
 def _trained_minutes(run: RunFolder) -> float:

@@ -1,9 +1,8 @@
-"""Memory and disk: how much is free, and one line for the user when it is not enough."""
+"""Cores, memory and disk: how much there is, and one line for the user when it is not enough."""
 
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,11 @@ REQUESTED_SIZE = re.compile(r"(?:allocate|Unable to allocate) ([\d.]+) ?(bytes|[
 UNIT_BYTES = {"bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50}
 
 
+def usable_core_count() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def format_bytes(count: float) -> str:
     """Return a number of bytes with a unit, such as `1.2 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
@@ -34,17 +38,17 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "bytes" or count >= 99.5 else f"{count:.1f} {unit}"
 
 
-def available_memory() -> int | None:
-    """Return how many bytes of memory this process can still get; None if the system does not say.
+def available_memory() -> int:
+    """Return how many bytes of memory this process can still get.
 
     It is the least of what the machine has left and what the limits of the container and of the process leave.
     """
-    return min((max(0, total - used) for total, used in _memory_limits()), default=None)
+    return min(max(0, total - used) for total, used in _memory_limits())
 
 
-def total_memory() -> int | None:
-    """Return how many bytes of memory this process can have in all; None if the system does not say."""
-    return min((total for total, _ in _memory_limits()), default=None)
+def total_memory() -> int:
+    """Return how many bytes of memory this process can have in all."""
+    return min(total for total, _ in _memory_limits())
 
 
 def peak_memory() -> int | None:
@@ -91,7 +95,7 @@ def check_memory(needed: int, purpose: str, advice: str) -> None:
         UserError: there is less memory.
     """
     available = available_memory()
-    if available is not None and needed > available:
+    if needed > available:
         raise UserError(
             f"{purpose} need {format_bytes(needed)} of memory, {format_bytes(available)} are free: {advice}"
         )
@@ -144,7 +148,7 @@ def out_of_memory_text(error: BaseException, advice: str) -> str:
     needed = f"{format_bytes(float(match[1]) * UNIT_BYTES[match[2].lower()])} more were needed" if match else ""
     is_gpu = any(name in str(error) for name in ("CUDA", "MPS"))
     # What is free is not said: it was less at the moment of the error, and most of it is free again now.
-    limit = "" if total is None or is_gpu else f"this process can have {format_bytes(total)} in all"
+    limit = "" if is_gpu else f"this process can have {format_bytes(total)} in all"
     details = ", ".join(filter(None, [needed, limit]))
     where = " of the GPU" if is_gpu else ""
     return f"there is not enough memory{where}{f' ({details})' if details else ''}: {advice}"
@@ -152,50 +156,19 @@ def out_of_memory_text(error: BaseException, advice: str) -> str:
 
 def _memory_limits() -> Iterator[tuple[int, int]]:
     """Yield (bytes in all, bytes used) of the machine, of the container and of the process, as far as they say."""
-    for limit in (_machine_memory, _process_memory):
-        if (memory := limit()) is not None:
-            yield memory
+    yield _machine_memory()
+    if (memory := _process_memory()) is not None:
+        yield memory
     for limit_path, use_path in CGROUP_FILES:
         with suppress(OSError, ValueError):  # version 2 writes the word `max` where there is no limit
             yield int(limit_path.read_text()), int(use_path.read_text())
 
 
-def _machine_memory() -> tuple[int, int] | None:
-    with suppress(OSError, ValueError, KeyError):
-        lines = (line.split() for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        sizes = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) > 1}
-        return sizes["MemTotal"], sizes["MemTotal"] - sizes["MemAvailable"]
-    if sys.platform == "win32":
-        return _windows_memory()
-    if hasattr(os, "sysconf"):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), 0  # what is in use is not known
-    return None
+def _machine_memory() -> tuple[int, int]:
+    import psutil  # only here, for the start-up time of the command line
 
-
-def _windows_memory() -> tuple[int, int] | None:
-    import ctypes  # only here, because Windows alone needs it
-
-    class MemoryStatus(ctypes.Structure):
-        """The structure MEMORYSTATUSEX of the Windows interface."""
-
-        _fields_ = (
-            ("length", ctypes.c_ulong),
-            ("load", ctypes.c_ulong),
-            ("total_physical", ctypes.c_ulonglong),
-            ("available_physical", ctypes.c_ulonglong),
-            ("total_page_file", ctypes.c_ulonglong),
-            ("available_page_file", ctypes.c_ulonglong),
-            ("total_virtual", ctypes.c_ulonglong),
-            ("available_virtual", ctypes.c_ulonglong),
-            ("available_extended", ctypes.c_ulonglong),
-        )
-
-    status = MemoryStatus()
-    status.length = ctypes.sizeof(MemoryStatus)
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    if not kernel.GlobalMemoryStatusEx(ctypes.byref(status)):
-        return None
-    return int(status.total_page_file), int(status.total_page_file - status.available_page_file)
+    memory = psutil.virtual_memory()
+    return memory.total, memory.total - memory.available
 
 
 def _process_memory() -> tuple[int, int] | None:

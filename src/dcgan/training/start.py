@@ -28,6 +28,7 @@ from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.history import History
+from dcgan.training.load_watch import LoadWatch
 from dcgan.training.loggers import check_loggers, make_logger_callbacks
 from dcgan.training.loop import fit
 from dcgan.training.losses import Objective
@@ -151,6 +152,8 @@ def _callbacks(fabric: Devices, callbacks: Sequence[Any], loggers: Sequence[str]
     if not fabric.is_global_zero:
         return Callbacks()
     own = Callbacks([*([ProgressBar()] if show_progress else []), *callbacks])
+    if fabric.device.type == "cpu" and fabric.world_size == 1:
+        own.add([LoadWatch(own.on_message)])
     own.add(make_logger_callbacks(loggers, own.on_message))
     return own
 

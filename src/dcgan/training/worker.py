@@ -48,6 +48,7 @@ def start_worker(
     output: IO[bytes] | int = subprocess.DEVNULL,
     new_session: bool = False,
     holds_lock: bool = False,
+    thread_count: int | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a training in a process of its own.
 
@@ -59,6 +60,7 @@ def start_worker(
         new_session: start a new session, so that Ctrl-C in this terminal does not reach the process.
         holds_lock: let the process hold the lock of the status file's folder as long as it lives (see `run.lock`):
             others then know whether, and as which process, it runs.
+        thread_count: threads of its arithmetic; by default torch decides.
     """
     write_json(status_path, asdict(WorkerStatus("loading")))
     request = {
@@ -68,6 +70,7 @@ def start_worker(
         "holds_lock": holds_lock,
     }
     root = str(Path(__file__).parents[2])  # the process must run the same package as this one
+    threads = {} if thread_count is None else {"OMP_NUM_THREADS": str(thread_count)}
     python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-m", "dcgan.training.worker", json.dumps(request)],
@@ -75,7 +78,7 @@ def start_worker(
         stdout=output,
         stderr=output,
         start_new_session=new_session,
-        env={**os.environ, "PYTHONPATH": python_path},
+        env={**os.environ, **threads, "PYTHONPATH": python_path},
     )
 
 
