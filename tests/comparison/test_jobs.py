@@ -14,6 +14,7 @@ import dcgan
 from dcgan import UserError
 from dcgan.comparison import jobs
 from dcgan.comparison.plan import make_plan
+from tests.conftest import make_picture_folder
 
 SAMPLE_COUNT = 300
 OPTIONS = {"presets": ("vanilla",), "n": SAMPLE_COUNT}
@@ -31,7 +32,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_runs_at_once_are_the_same_runs_and_are_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    options = OPTIONS | {"steps": 1}
+    few = make_picture_folder(tmp_path / "few", 90)  # real pictures and their features are quickly there
+    options = OPTIONS | {"steps": 1, "data": str(few), "image_size": 28}
     one = dcgan.compare(tmp_path / "one", **options, seeds=(0,)).outcome.metrics["vanilla"]["0"]
     two = dcgan.compare(tmp_path / "two", **options, seeds=(0, 1), jobs=2).outcome.metrics["vanilla"]["0"]
     for metrics in (one, two):
