@@ -21,66 +21,27 @@ import json
 import platform
 import shutil
 import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from benchmarks.judge_metrics import JudgeMetrics
+from benchmarks.resumable import plan, start, train_until
 from benchmarks.stored_runs import Runs, read_runs, store_run
-from benchmarks.time_to_quality import measure_state, read_results
+from benchmarks.time_to_quality import measure_state
 from dcgan.config import Config
 from dcgan.data.open import open_images
-from dcgan.errors import UserError
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_batches
-from dcgan.training.checkpoint import collect_tensors, read_checkpoint, restore_tensors, save_checkpoint
-from dcgan.training.recipe import choose_recipe
-from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import averaged_generator
-from dcgan.training.state import State, fixed_settings
-from dcgan.training.step import train_step
+from dcgan.training.state import State
 
 RESULTS_FILE = Path("docs/budgets.json")
 SEEDS_BY_SECONDS = {15: range(5), 60: range(5), 240: range(5), 960: range(3), 3600: range(3)}
 SHARE_SAMPLES, SHARE_SEED = 50_000, 2
-CHECKPOINT_SECONDS = 300
-
-
-def plan(seconds: int, seed: int, settings: dict[str, Any]) -> Config:
-    """Return the settings of a run of as many images as `fast` sees in that time on a quiet machine.
-
-    A long run has larger batches, with which the machine sees a tenth to a quarter more images; they are not counted.
-    """
-    speed = read_results()["speed"]
-    steps = round((seconds - speed["fast_seconds_before"]) / speed["fast_seconds_a_step"])
-    images = steps * speed["fast_batch"]
-    return choose_recipe({"seed": seed, "images": images, "device": "cpu", **settings}).config
-
-
-def restore(state: State, checkpoint: Path) -> None:
-    """Continue from a checkpoint, if there is one.
-
-    Raises:
-        UserError: it is one of a run with other settings.
-    """
-    if not checkpoint.exists():
-        return
-    record = read_checkpoint(checkpoint)
-    if record.settings != fixed_settings(state.config):
-        raise UserError(f"{checkpoint} is of a run with other settings: name another folder for the checkpoints")
-    restore_tensors(checkpoint, state.saved_parts())
-    state.progress = record.progress()
-
-
-def save(state: State, checkpoint: Path) -> None:
-    """Write a checkpoint that `restore` reads. The groups are not in it: they are chosen alike each time."""
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(checkpoint, collect_tensors(state.saved_parts()), state.checkpoint_record(0, {}))
 
 
 def train(configs: dict[int, Config], checkpoint: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -94,23 +55,14 @@ def train(configs: dict[int, Config], checkpoint: Path) -> Iterator[tuple[int, d
         The seconds, and what was measured.
     """
     lengths = sorted(configs)
-    state, judge = set_up(configs[lengths[-1]]), JudgeMetrics()
+    state, judge = start(configs[lengths[-1]], checkpoint), JudgeMetrics()
     real = open_images("mnist").labels
     assert real is not None
     expected = real.bincount(minlength=10) / len(real)
-    restore(state, checkpoint)
-    saved_at = time.monotonic()
     for seconds in lengths:
         images = configs[seconds].images
         assert images is not None
-        seen = state.progress.images_seen
-        bar = tqdm(total=images, initial=seen, desc=f"{seconds} s, seed {state.config.seed}", mininterval=10)
-        while state.progress.images_seen < images:
-            train_step(state)
-            bar.update(state.progress.images_seen - bar.n)
-            if time.monotonic() > saved_at + CHECKPOINT_SECONDS:
-                save(state, checkpoint)
-                saved_at = time.monotonic()
+        train_until(state, images, checkpoint, f"{seconds} s, seed {state.config.seed}")
         shares = digit_shares(state, judge)
         yield (
             seconds,
@@ -179,7 +131,7 @@ def main() -> None:
     for seconds in args.seconds:
         for seed in args.seeds or SEEDS_BY_SECONDS[seconds]:
             if f"{seconds}-{seed}" not in read_runs(args.results):
-                config = plan(seconds, seed, settings)
+                config = plan(seconds, seed, **settings)
                 same_run = replace(config, images=None) if config.lr_end == 1 else config
                 todo.setdefault((seed, same_run), {})[seconds] = config
     for (seed, _), configs in todo.items():

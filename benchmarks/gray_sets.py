@@ -35,9 +35,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import dcgan
-from benchmarks.budgets import plan
 from benchmarks.folder_sets import unpack_debian, write_licence
 from benchmarks.folders import compare_power, estimate_text, summarize
+from benchmarks.resumable import plan
 from benchmarks.stored_runs import Runs, read_runs, store_run
 from dcgan.data.open import open_images
 from dcgan.images import make_grid, save_png
@@ -156,7 +156,7 @@ def write_set(name: str, folder: Path) -> None:
 def train_and_evaluate(name: str, seconds: int, seed: int, sets: Path, out: Path) -> dict[str, Any]:
     """Train as a user does who names only the data and the length; evaluate, and draw the first samples."""
     data = str(sets / name)
-    images = plan(seconds, seed, {}).images
+    images = plan(seconds, seed).images
     run = dcgan.train(data=data, images=images, seed=seed, device="cpu", out=out)
     model, settings = dcgan.load(run), json.loads((run.path / "config.json").read_text())["settings"]
     evaluation = dcgan.evaluate(model, data=data, split="test", n=SAMPLE_COUNT, features="random", k=NEIGHBOR_K)
