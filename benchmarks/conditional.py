@@ -6,8 +6,8 @@
 Images are counted as in `benchmarks.budgets`. Of 50,000 samples, as many of each digit, two judges say whether they are
 the digit that was asked for: that of the package, and a second one (`python -m dcgan.metrics.judge --seed 1`), which
 has selected nothing. The other metrics are of 10,000 of them against the test digits, k = 5. A classifier learns
-from 60,000 samples alone, with the seed of the run. A stored run of docs/conditional.json is not done again; one that was interrupted goes
-on from its last checkpoint in WORK (runs/conditional).
+from 60,000 samples alone, with the seed of the run. A stored run of docs/conditional.json is not done again; one that
+was interrupted goes on from its last checkpoint in WORK (runs/conditional).
 """
 
 import argparse
