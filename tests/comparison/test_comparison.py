@@ -101,6 +101,7 @@ def test_an_interrupted_comparison_continues_where_it_was(tmp_path: Path, monkey
     assert continued == uninterrupted
 
 
+@pytest.mark.slow
 def test_more_seeds_are_added(tmp_path: Path):
     options = {"presets": ("vanilla",), "steps": 2, "n": SAMPLE_COUNT}
     dcgan.compare(tmp_path / "c", seeds=(0,), **options)
@@ -131,6 +132,7 @@ def test_parts_may_be_shorter_than_a_step(
         assert np.asarray(image.convert("L")).std() > 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clock")
 def test_minutes_are_equal(tmp_path: Path):
     outcome = dcgan.compare(tmp_path / "c", presets=("vanilla",), seeds=(0,), minutes=0.01, n=SAMPLE_COUNT).outcome

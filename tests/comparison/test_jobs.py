@@ -30,6 +30,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_runs_at_once_are_the_same_runs_and_are_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     few = make_picture_folder(tmp_path / "few", 90)  # real pictures and their features are quickly there
@@ -99,6 +100,7 @@ def test_a_process_that_dies_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         dcgan.compare(tmp_path / "c", **OPTIONS, seeds=(0, 1), steps=1, jobs=2)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path):
     script = tmp_path / "script.py"
     script.write_text("import dcgan\ndcgan.compare('c', presets=('vanilla',), seeds=(0, 1), steps=1, jobs=2)\n")

@@ -172,6 +172,7 @@ def start_torchrun(node: int, port: int, *words: str) -> "subprocess.Popen[str]"
     return subprocess.Popen([*command, *program, *words], text=True, env=one_thread, **streams)
 
 
+@pytest.mark.slow
 def test_two_launchers_make_one_run(results: Path, tmp_path: Path):
     port, words = (
         find_free_network_port(),

@@ -41,6 +41,7 @@ def test_fabric_is_used_where_it_has_something_to_do():
     assert not isinstance(connect_devices(configure("dcgan", device="cpu", precision="bf16")), SingleDevice)
 
 
+@pytest.mark.slow
 def test_a_training_imports_no_compiler(tmp_path: Path):
     """Importing it would take longer than everything else up to the first step. An older torchvision does it itself."""
     words = ["train", *(f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()), "--steps=2"]

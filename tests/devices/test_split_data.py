@@ -77,7 +77,7 @@ def test_labels_and_measurements_work(results: Path, monkeypatch: pytest.MonkeyP
     assert any("divided among 2 processes: the real pictures are those of the first part" in n for n in result.notes)
 
 
-@pytest.mark.parametrize("devices", [1, 3])
+@pytest.mark.parametrize("devices", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_another_number_of_processes_is_refused(results: Path, devices: int):
     message = (
         f"cannot be resumed on {devices} process(es)?: its data are divided among 2, and the order of the pictures"

@@ -44,6 +44,7 @@ def test_the_bias_of_the_estimator_is_that_of_uniform_draws():
     assert np.mean(values) == pytest.approx(modes.kl_bias(26_000), rel=0.03)  # 0.0192
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_trained_on_samples_is_tested_on_real_pictures(monkeypatch: pytest.MonkeyPatch):
     """Here the samples are real digits."""
     monkeypatch.setattr(training, "MIN_BATCHES", 40)

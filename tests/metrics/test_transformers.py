@@ -71,6 +71,7 @@ def test_clip_gives_its_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert extractor.extract(random_pixels((2, 3, 32, 32)))[0].shape == (2, extractor.feature_count)
 
 
+@pytest.mark.slow
 def test_from_command_to_json(
     cached: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -153,7 +153,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("kind", ["absolute", "relative"])
+@pytest.mark.parametrize("kind", ["relative", pytest.param("absolute", marks=pytest.mark.slow)])
 def test_no_absolute_path_is_written_but_into_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ):

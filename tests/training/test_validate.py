@@ -281,7 +281,7 @@ def test_evaluating_does_not_change_the_training(tmp_path: Path, finished_run: R
     assert all(tensors[name].equal(expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4])
+@pytest.mark.parametrize("stop", [3, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (1, 4))])
 def test_a_resumed_run_is_evaluated_as_one_that_never_stopped(tmp_path: Path, stop: int):
     settings = {**EVALUATED, "lr": 3e-3, "save_every": 3}
     whole = dcgan.train("dcgan", out=tmp_path / "whole", steps=9, **settings)

@@ -12,6 +12,7 @@ def test_the_discriminator_learns_the_formula():
     assert 0 < result["least_loss_by_the_formula"] < math.log(2)
 
 
+@pytest.mark.slow
 def test_the_generator_learns_the_data():
     result = toy.train_both(0, steps=1500)
     assert result["distance_to_data"] < 0.02 < 9 < result["distance_to_z"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dcgan.metrics.judge.network import load_judge
 from tests.metrics.helpers import make_stripes
@@ -15,6 +16,7 @@ def run_command(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "dcgan.metrics.judge", *words], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_judge_of_any_labeled_data(tmp_path: Path):
     pixels, labels = make_stripes(300, (1, 16, 16))
     np.savez(tmp_path / "d.npz", arr_0=pixels.permute(0, 2, 3, 1).numpy(), arr_1=labels.numpy())

@@ -11,7 +11,9 @@ from dcgan.metrics.judge.training import jitter_images, train_judge
 from tests.metrics.helpers import JUDGE_ORIGIN, make_stripes
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 20, 37), (4, 16, 16), (1, 96, 100)])
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 28), (3, 20, 37), (4, 16, 16), pytest.param((1, 96, 100), marks=pytest.mark.slow)]
+)
 def test_it_learns_pictures_of_any_size_and_comes_back_from_its_folder(
     shape: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
