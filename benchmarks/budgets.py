@@ -18,7 +18,6 @@ To search for better settings, change some and store the results elsewhere: --se
 
 import argparse
 import json
-import platform
 import shutil
 import statistics
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from typing import Any
 import torch
 
 from benchmarks.judge_metrics import JudgeMetrics
-from benchmarks.resumable import plan, start, train_until
+from benchmarks.resumable import describe_arithmetic, plan, start, train_until
 from benchmarks.stored_runs import Runs, read_runs, store_run
 from benchmarks.time_to_quality import measure_state
 from dcgan.config import Config
@@ -72,9 +71,7 @@ def train(configs: dict[int, Config], checkpoint: Path) -> Iterator[tuple[int, d
                 "largest_share_error": round(float((shares / expected - 1).abs().max()), 4),
                 "groups": state.config.groups,
                 "batch_size": state.config.batch_size,
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-                "python": platform.python_version(),
+                **describe_arithmetic(),
             },
         )
 

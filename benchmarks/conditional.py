@@ -5,13 +5,12 @@
 
 Images are counted as in `benchmarks.budgets`. Of 50,000 samples, as many of each digit, two judges say whether they are
 the digit that was asked for: that of the package, and a second one (`python -m dcgan.metrics.judge --seed 1`), which
-has selected nothing. The other metrics are of 10,000 of them against the test digits, k = 5. A classifier learns
+has selected nothing. The other metrics are of 10,000 other ones against the test digits, k = 5. A classifier learns
 from 60,000 samples alone, with the seed of the run. A stored run of docs/conditional.json is not done again; one that
 was interrupted goes on from its last checkpoint in WORK (runs/conditional).
 """
 
 import argparse
-import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.judge_metrics import DIGIT_COUNT, JudgeMetrics
-from benchmarks.resumable import plan, start, train_until
+from benchmarks.resumable import describe_arithmetic, plan, start, train_until
 from benchmarks.stored_runs import Runs, read_runs, store_run
-from dcgan.data.open import ImageSet, open_images
-from dcgan.metrics import fidelity, modes
-from dcgan.metrics.judge.network import Judge, load_judge, load_shipped_judge, measure_accuracy, save_judge
-from dcgan.metrics.judge.training import train_judge
+from benchmarks.time_to_quality import measure_state
+from dcgan.data.open import open_images
+from dcgan.metrics import modes
+from dcgan.metrics.judge.__main__ import TrainJudge
+from dcgan.metrics.judge.network import Judge, load_judge, load_shipped_judge, measure_accuracy
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
 from dcgan.training.snapshot import averaged_generator
@@ -34,7 +34,6 @@ from dcgan.training.state import State
 RESULTS_FILE = Path("docs/conditional.json")
 SECOND_JUDGE_SEED = 1
 SAMPLE_COUNT, SAMPLE_SEED = 50_000, 2
-METRIC_COUNT = 10_000
 FAKE_COUNT, FAKE_SEED = 60_000, 3
 
 
@@ -45,42 +44,33 @@ def train(seconds: int, seed: int, work: Path) -> dict[str, Any]:
     checkpoint = work / f"{seconds}-{seed}"
     state = start(config, checkpoint)
     train_until(state, config.images, checkpoint, f"{seconds} s, seed {seed}")
-    run = {"images_seen": state.progress.images_seen, "groups": config.groups, **measure(state, second_judge(work))}
+    run = {"groups": config.groups, **measure(state, second_judge(work)), **describe_arithmetic()}
     shutil.rmtree(checkpoint, ignore_errors=True)
-    return run | {
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
+    return run
 
 
 def second_judge(work: Path) -> Judge:
     """Return a judge with another seed than the package's, trained once."""
     folder = work / "judge"
     if not folder.exists():
-        images = open_images("mnist", "train")
-        assert images.labels is not None
-        save_judge(train_judge(images.pixels, images.labels, DIGIT_COUNT, seed=SECOND_JUDGE_SEED), folder, {})
+        TrainJudge(data="mnist", out=folder, seed=SECOND_JUDGE_SEED)()
     return load_judge(folder)
 
 
 def measure(state: State, other_judge: Judge) -> dict[str, Any]:
     """Return all metrics of the averaged generator."""
     pixels, asked = draw(state, SAMPLE_SEED, SAMPLE_COUNT)
-    test, metrics = open_images("mnist", "test"), JudgeMetrics()
-    features = metrics.extractor.extract(pixels[:METRIC_COUNT])[0]
-    precision, recall = fidelity.precision_recall(features, metrics.real_features)
-    statistics = [fidelity.gaussian_statistics(rows) for rows in (features, metrics.real_features)]
-    fakes = draw(state, FAKE_SEED, FAKE_COUNT)
+    fakes, test = draw(state, FAKE_SEED, FAKE_COUNT), open_images("mnist", "test")
+    assert test.labels is not None
+    real = (test.pixels, test.labels)
     judges = {"package": load_shipped_judge(), "second": other_judge}
     return {
-        "asked": {name: compare(judge, pixels, asked, test) for name, judge in judges.items()},
-        "frechet": fidelity.frechet_distance(*statistics),
-        "precision": precision,
-        "recall": recall,
-        "train_on_fakes": modes.train_on_fakes(
-            *fakes, test.pixels, labels_of(test), DIGIT_COUNT, seed=state.config.seed
-        ),
+        **measure_state(state, JudgeMetrics()),
+        "asked": {
+            name: {"samples": measure_accuracy(judge, pixels, asked), "real": measure_accuracy(judge, *real)}
+            for name, judge in judges.items()
+        },
+        "train_on_fakes": modes.train_on_fakes(*fakes, *real, DIGIT_COUNT, seed=state.config.seed),
     }
 
 
@@ -89,19 +79,6 @@ def draw(state: State, seed: int, count: int) -> tuple[Tensor, Tensor]:
     asked = torch.arange(count) % DIGIT_COUNT
     pixels = generate_pixels(averaged_generator(state), latents.draw_latents(seed, count, state.config.z_dim), asked)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2), asked
-
-
-def compare(judge: Judge, pixels: Tensor, asked: Tensor, test: ImageSet) -> dict[str, float]:
-    """Return the shares of samples and of real digits that a judge reads as they are labeled."""
-    return {
-        "samples": measure_accuracy(judge, pixels, asked),
-        "real": measure_accuracy(judge, test.pixels, labels_of(test)),
-    }
-
-
-def labels_of(images: ImageSet) -> Tensor:
-    assert images.labels is not None
-    return images.labels
 
 
 def results_table(runs: Runs) -> str:

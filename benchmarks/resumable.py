@@ -1,8 +1,10 @@
 """Training in a benchmark that may be interrupted: it goes on from its last checkpoint."""
 
+import platform
 import time
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from benchmarks.time_to_quality import read_results
@@ -58,3 +60,12 @@ def train_until(state: State, images: int, checkpoint: Path, description: str) -
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
             save_checkpoint(checkpoint, collect_tensors(state.saved_parts()), state.checkpoint_record(0, {}))
             saved_at = time.monotonic()
+
+
+def describe_arithmetic() -> dict[str, str | int]:
+    """Return what the results depend on beside the settings."""
+    return {
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }

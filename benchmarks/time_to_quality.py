@@ -197,9 +197,13 @@ def measure_floor(judge: JudgeMetrics) -> dict[str, float]:
 
 
 def measure_state(state: State, judge: JudgeMetrics) -> Results:
-    """Return the metrics of the generator at this step. How many seconds that is, follows from the speed."""
+    """Return the metrics of the generator at this step. How many seconds that is, follows from the speed.
+
+    If there are classes, the samples have as many of each.
+    """
     z = latents.draw_latents(SAMPLE_SEED, SAMPLE_COUNT, state.config.z_dim)
-    samples = judge.measure(averaged_generator(state), z)
+    labels = torch.arange(SAMPLE_COUNT) % state.class_count if state.class_count else None
+    samples = judge.measure(averaged_generator(state), z, labels)
     precision, recall = fidelity.precision_recall(samples.features, judge.real_features)
     position = {"step": state.progress.step, "images_seen": state.progress.images_seen}
     measurement = position | samples.metrics | {"precision": precision, "recall": recall}
