@@ -19,7 +19,7 @@ FRAME = """\
 <a href="{address}" target="_blank" rel="noopener">the studio on a page of its own</a>.</p>
 <script>
   // A cookie is only sent to the host of the page around the frame. The frame has no address until the right one is
-  // known: a browser that is told to load a second page at once may stay with the first.
+  // known: of frames whose address was changed while the first page was loading, a few stayed empty.
   for (const frame of document.querySelectorAll('iframe[title="dcgan studio"]:not([src])')) {{
     const address = frame.dataset.address;
     frame.src = location.hostname === "localhost" ? address.replace("//127.0.0.1:", "//localhost:") : address;
