@@ -24,7 +24,7 @@ RECOGNIZABLE_KID, BETTER_KID = 0.52, 0.41
 """The KID of these two, by the features `lite2`, of 1,000 samples against 400 test pictures. It is 0.06 for real
 pictures, and 1.5 for `fast` after 618,000 images, the median of three."""
 MEASURED_SET = "1,492 emoji at 64x64"
-"""The one set from which these numbers are."""
+"""The one set whose samples readers have named."""
 # docs/presets.md says what each preset follows, with its formulae and its departures from the paper.
 PRESETS: dict[str, Config] = {
     # Goodfellow et al., "Generative Adversarial Networks" (2014): fully connected networks, without its maxout, dropout

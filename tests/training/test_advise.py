@@ -44,7 +44,8 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "b.png: not a picture",
         "--preset match, which dcgan train chooses by itself, because it has 36 different color pictures to train on",
         "expect    36 pictures are too few to learn from: expect copies, whatever the settings; collect at least 100; "
-        "of 1,492 emoji at 64x64, the only set that was measured, most samples could be named after 41,840 images",
+        "of 1,492 emoji at 64x64, the only set whose samples readers have named, most could be named after 41,840 "
+        "images, and were better after 66,672",
         "s.png",
     ):
         assert part in text
@@ -121,7 +122,7 @@ def make_set(picture_count: int, channels: int) -> ImageSet:
     ("preset", "data", "picture_count", "channels", "expected"),
     [
         ("match", "pictures", 1_265, 3, "better after 66,672: 17 minutes and 27 minutes at this speed"),
-        ("match", "pictures", 1_265, 4, "of 1,492 emoji at 64x64, the only set that was measured"),
+        ("match", "pictures", 1_265, 4, "of 1,492 emoji at 64x64, the only set whose samples readers have named"),
         ("fast", "pictures", 300, 3, "few color pictures become blobs with fast"),
         ("fast", "pictures", 17, 3, "17 pictures are too few to learn from"),
         ("fast", "pictures", 17, 1, "17 pictures are too few to learn from"),

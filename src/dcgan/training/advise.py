@@ -193,7 +193,7 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
         return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
     first_s, second_s = (count * seconds_per_image for count in (RECOGNIZABLE_IMAGES, BETTER_IMAGES))
     text = (
-        f"of {MEASURED_SET}, the only set that was measured, most samples could be named after "
+        f"of {MEASURED_SET}, the only set whose samples readers have named, most could be named after "
         f"{RECOGNIZABLE_IMAGES:,} images, and were better after {BETTER_IMAGES:,}: {_duration_text(first_s)} and "
         f"{_duration_text(second_s)} at this speed; other pictures may need more"
     )
@@ -254,8 +254,8 @@ def advice_text(content: Mapping[str, Any]) -> str:
         ("classes", _classes_text(content["classes"], content["no_classes_reason"])),
         ("sizes", _sizes_text(content["sizes"])),
         ("kinds", ", ".join(f"{n:,} {mode}" for mode, n in content["modes"].items())),
-        ("used as", f"{content['channels']} channel{'s' * (content['channels'] > 1)}, {_size_text(advice['size'])}; "
-                    f"the pictures' own size is about {_size_text(content['size'])}"),
+        ("used as", f"{content['channels']} channel{'s' * (content['channels'] > 1)}, {_size_text(advice['size'])}"
+                    f"{_other_size_text(content['sizes'], advice['size'])}"),
         ("broken", _list_text([f"{b['file']}: {b['reason']}" for b in content["broken"]], len(content["broken"]))),
         *(("note", notice) for notice in content["notices"]),
         ("twice", _list_text([" = ".join(pair) for pair in content["duplicate_pairs"]], content["duplicates"])),
@@ -278,6 +278,11 @@ def _sizes_text(sizes: Mapping[str, Any]) -> str:
         return str(sizes["smallest"])
     commonest = ", ".join(f"{n:,} of {size}" for size, n in sizes["commonest"].items())
     return f"{sizes['smallest']} to {sizes['largest']}; {commonest}"
+
+
+def _other_size_text(sizes: Mapping[str, Any], size: list[int]) -> str:
+    is_kept = sizes["smallest"] == sizes["largest"] == _size_text(size)
+    return "" if is_kept else "; --image-size chooses another size"
 
 
 def _classes_text(counts: Mapping[str, int], no_classes_reason: str) -> str:
