@@ -1,6 +1,9 @@
+from itertools import pairwise
+
 import pytest
 
 from dcgan import Discriminator, Generator
+from dcgan.models import upsample
 from dcgan.models.build import build_networks
 from dcgan.models.summary import summarize
 from dcgan.presets import PRESETS, configure
@@ -46,3 +49,21 @@ def test_a_summary_of_every_preset_adds_up(preset: str, has_labels: bool, is_spe
         for row in rows:
             expression, _, result = row.formula.replace("floor", "int").replace("/", "//").partition(" = ")
             assert not row.formula or eval(expression) == int(result) == row.output[-1]
+
+
+def test_upsampling_convolutions_are_counted():
+    rows = summarize(upsample.Generator(128, (3, 64, 64), 24, 0), (128,))
+    layers = [row for row in rows if row.kind == "UpsampleConv"]
+    # by hand: 16 * in * out * input pixels, since each is computed as a transposed convolution of kernel 4
+    widths, sides = (256, 192, 96, 48, 24), (4, 8, 16, 32)
+    assert [row.output[0] for row in layers] == list(widths[1:])
+    by_hand = [16 * a * b * side**2 for (a, b), side in zip(pairwise(widths), sides, strict=True)]
+    assert [row.multiply_adds for row in layers] == by_hand
+    assert [row.formula for row in layers] == [f"{side} * 2 = {2 * side}" for side in sides]
+
+
+def test_a_preset_without_a_discriminator_has_one_table(cli):
+    process = cli("summary", "--preset", "match", "--data", "mnist")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith("Generator")
+    assert "Discriminator" not in process.stdout

@@ -309,3 +309,10 @@ def test_without_progress_nothing_is_printed(tmp_path: Path, capfd: pytest.Captu
     dcgan.resume(folder, steps=6, show_progress=False)
     assert capfd.readouterr() == ("", "")
     assert recorder.of(MessageEvent)  # callbacks still get what would be printed
+
+
+@pytest.mark.parametrize(("step", "distance", "is_best"), [(700, 1.0, True), (700, 1.5, False), (1050, 1.0, False)])
+def test_an_evaluation_is_the_best_by_its_step_and_its_distance(step: int, distance: float, is_best: bool):
+    # After a recovery, a step can be evaluated a second time.
+    event = EvaluateEvent(step, 64 * step, distance, "metric", "lite2", "train", best_distance=1.0, best_step=700)
+    assert event.is_best == is_best

@@ -9,7 +9,9 @@ from torch import nn
 
 import dcgan
 from dcgan import UserError
+from dcgan.training.losses import OBJECTIVES, make_objective
 from dcgan.training.networks import try_networks
+from tests.conftest import SMALL
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,23 @@ def test_networks_that_do_not_fit_are_refused_in_one_line(generator: nn.Module, 
     with pytest.raises(UserError, match=message) as error:
         try_networks(generator, discriminator, torch.zeros(2, 8), torch.zeros(2, 1, 2, 4), ())
     assert "\n" not in str(error.value)
+
+
+def test_layers_that_the_user_froze_stay_frozen(tmp_path: Path):
+    frozen, score = nn.Linear(28 * 28, 8).requires_grad_(False), nn.Linear(8, 1)
+    discriminator = nn.Sequential(nn.Flatten(), frozen, nn.LeakyReLU(0.2), score)
+    before = [weight.detach().clone() for weight in (frozen.weight, score.weight)]
+    dcgan.train("dcgan", out=tmp_path / "r", discriminator=discriminator, steps=3, **SMALL)
+    assert torch.equal(frozen.weight, before[0])
+    assert not torch.equal(score.weight, before[1])
+    assert [weight.requires_grad for weight in discriminator.parameters()] == [False, False, True, True]
+
+
+def test_labels_are_smoothed_for_a_loss_of_ones_own():
+    named = make_objective("non-saturating", 0.1)
+    reals, fakes = torch.tensor([[2.0]]), torch.tensor([[-1.0]])
+    own = make_objective(OBJECTIVES["non-saturating"], 0.1)
+    assert own.discriminator(reals, fakes) == named.discriminator(reals, fakes)
+    assert own.discriminator(reals, fakes) != OBJECTIVES["non-saturating"].discriminator(reals, fakes)
+    with pytest.raises(UserError, match="your own loss has no labels to smooth"):
+        make_objective(OBJECTIVES["hinge"], 0.1)

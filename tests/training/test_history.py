@@ -45,10 +45,10 @@ def test_a_last_measurement_is_only_in_the_file(history: History):
 def test_going_back_replaces_the_later_entries_by_an_event(history: History):
     for entry in (event(0), measurement(2), measurement(4), measurement(6)):
         history.add(entry)
-    history.go_back(2, event(2, "recovery"))
+    history.go_back(2, [event(2, "recovery")])
     assert history.entries == logged(history) == [event(0), measurement(2), event(2, "recovery")]
     history.add(measurement(4))
-    history.go_back(3, event(2, "recovery"))
+    history.go_back(3, [event(2, "recovery")])
     assert logged(history) == [event(0), measurement(2), event(2, "recovery"), event(2, "recovery")]
 
 
@@ -67,7 +67,7 @@ def test_a_process_that_does_not_write_has_the_same_entries_in_memory(history: H
         each.add(measurement(2))
         each.last_entries.append(measurement(3))
         each.write_last_entries()
-        each.go_back(1, event(0, "recovery"))
+        each.go_back(1, [event(0, "recovery")])
         each.rewrite()
         each.fsync()
     assert other.entries == history.entries == [event(0), event(0, "recovery")]

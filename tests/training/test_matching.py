@@ -157,6 +157,14 @@ def test_patches_notice(change: str, by_picture: bool):
     assert np.mean(distances) > 0.05
 
 
+@pytest.mark.parametrize("side", [16, 17, 28])
+def test_patches_of_a_single_picture_have_a_finite_distance(side: int):
+    one, other = (scaled(make_pictures(2, side=side))[i : i + 1] for i in range(2))
+    for seed in range(60):
+        for by_picture in (False, True):
+            assert sliced.patch_distance(one, other, random_source(seed), by_picture=by_picture).isfinite()
+
+
 def test_filters_of_all_kinds_have_length_one_and_only_colors_see_a_flat_picture():
     for side in sliced.FILTER_SIDES:
         filters = sliced.random_filters(random_source(), 3, side)
@@ -192,6 +200,22 @@ def test_equal_pictures_are_possible():
     matched = matcher.compare_features(whole_batch(2), torch.zeros(2, 3, 16, 16), scaled(pixels[:2]), goals)
     matcher.compare_pixels(whole_batch(2), matched, random_source())
     assert matched.gradient.isfinite().all()
+
+
+def test_a_checkpoint_holds_no_weight_of_the_frozen_network():
+    matcher = Matcher(make_pictures())
+    assert matcher.state_dict().keys() == {"groups", "recent_samples", "recent_reals"}
+    frozen = {"_network._network.stem.0.weight": torch.zeros(32, 3, 3, 3)}
+    matcher.load_state_dict(matcher.state_dict() | frozen)  # as an earlier version saved it
+
+
+def test_a_copy_for_a_step_shares_all_but_recent_samples():
+    matcher = Matcher(make_pictures())
+    twin = matcher.copy_for_a_step()
+    assert twin._spaces is matcher._spaces
+    assert twin.positions is matcher.positions
+    twin.recent_samples.zero_()
+    assert matcher.recent_samples.any()
 
 
 def test_more_pictures_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch):
@@ -246,6 +270,15 @@ def test_a_resumed_run_knows_the_groups(tmp_path: Path, monkeypatch: pytest.Monk
     assert torch.equal(states[0].conditions, saved["matcher/groups"])
 
 
+def test_a_run_continues_with_the_same_frozen_network_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = save_pictures(tmp_path / "squares", make_pictures(24))
+    run = dcgan.train("match", data=str(data), out=tmp_path / "r", **TINY, steps=2)
+    assert dcgan.load(run).trained["features_sha256"] == matching.FROZEN_NETWORK_SHA256
+    monkeypatch.setattr("dcgan.training.restore.FROZEN_NETWORK_SHA256", "0" * 64)
+    with pytest.raises(UserError, match=r"other weights of the frozen network lite0 \(SHA-256 5793.*than this version"):
+        dcgan.resume(run, steps=3)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -254,6 +287,8 @@ def test_a_resumed_run_knows_the_groups(tmp_path: Path, monkeypatch: pytest.Monk
         (["--g-norm", "layer"], "has BatchNorm"),
         (["--mismatch", "0.1"], "--mismatch has no use with --loss drifting"),
         (["--n-critic", "2"], "--n-critic has no use with --loss drifting"),
+        (["--d-width", "64"], "--d-width has no use with --loss drifting"),
+        (["--d-norm", "none"], "--d-norm has no use with --loss drifting"),
         (["--augment", "diffaugment"], "--augment has no use with --loss drifting"),
         (["--label-smoothing", "0.1"], "drifting has no labels to smooth"),
     ],

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ import dcgan
 from dcgan import UserError
 from dcgan.run.folder import RunFolder
 from dcgan.training import loop, start, step
-from dcgan.training.state import State
+from dcgan.training.history import History
+from dcgan.training.progress import Progress
+from dcgan.training.recovery import HealthyState, Position, roll_back
+from dcgan.training.state import State, StepSums
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -104,6 +108,24 @@ def test_after_a_fault_the_run_goes_back_and_continues(
     assert all(t.isfinite().all() for t in load_file(folder.checkpoint / "state.safetensors").values())
     record = saved_record(folder)
     assert (record["recoveries"], record["lr_scale"], record["in_a_row"]) == (1, 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("best_step", "kept", "since_best"),
+    [(4, [4, 6], 2), (7, [4, 6, 7], 0)],  # the best evaluation is before the healthy state, or was lost after it
+)
+def test_what_evaluations_counted_goes_back_with_the_state(best_step: int, kept: list[int], since_best: int):
+    healthy = HealthyState({}, Position(6, 96, 2, [0.0] * 8, evaluations_since_best=2))
+    progress = Progress(step=9, images_seen=144, best_step=best_step, best_distance=1.0, evaluations_since_best=5)
+    sums = StepSums(torch.zeros(8), torch.zeros(()))
+    state: Any = SimpleNamespace(progress=progress, sums=sums, recorder=None, saved_parts=dict)
+    history = History(None, [{"event": "measured", "step": step} for step in (4, 6, 7, 8)])
+    roll_back(state, history, healthy, "a weight")
+    assert progress.evaluations_since_best == since_best
+    assert (progress.step, progress.best_step) == (6, best_step)
+    assert [entry["step"] for entry in history.entries if entry["event"] == "measured"] == kept
+    assert history.entries[-1]["event"] == "recovery"
+    assert healthy.position.entries == len(history.entries)
 
 
 @pytest.mark.parametrize("fault", [name for name, inject in INJECTIONS.items() if inject is not inject_into_optimizer])

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from dcgan.run.lock import lock_holder
-from dcgan.training.worker import WorkerStatus, read_worker_status, start_worker
+from dcgan.training.worker import start_worker
+from dcgan.training.worker_status import WorkerStatus, read_worker_status
 from tests.studio.conftest import wait_for
 
 

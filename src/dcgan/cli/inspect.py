@@ -21,8 +21,9 @@ class Summary:
 
     def __call__(self) -> Result:
         from dcgan.models.describe import describe_networks
+        from dcgan.training.losses import find_objective
 
-        return describe_networks(self.config)
+        return describe_networks(self.config, has_discriminator=find_objective(self.config.loss).has_discriminator)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,12 @@ MANY_PICTURES = 10**6
 """The summary shows as many groups as a data set of this size has: only its test part is opened here."""
 
 
-def describe_networks(config: Config) -> tuple[dict[str, Any], str]:
-    """Return every layer of both networks, as JSON types and as a table.
+def describe_networks(config: Config, *, has_discriminator: bool) -> tuple[dict[str, Any], str]:
+    """Return every layer of the networks that are trained, as JSON types and as tables.
+
+    Args:
+        config: the settings.
+        has_discriminator: whether their objective trains a discriminator.
 
     Raises:
         UserError: the networks or the data cannot be opened with these settings.
@@ -27,9 +31,8 @@ def describe_networks(config: Config) -> tuple[dict[str, Any], str]:
     groups = choose_group_count(MANY_PICTURES, config.groups, config.z_dim, classes)
     networks = build_networks(config, shape, classes, groups)
     content, tables = {}, []
-    for name, network, input_shape in zip(
-        ("generator", "discriminator"), networks, ((config.z_dim,), shape), strict=True
-    ):
+    names = ("generator", "discriminator") if has_discriminator else ("generator",)
+    for name, network, input_shape in zip(names, networks, ((config.z_dim,), shape), strict=False):
         rows = summarize(network, input_shape, has_labels=bool(classes or groups))
         content[name] = summary_to_json(input_shape, rows)
         tables.append(format_summary(name.capitalize(), input_shape, rows))

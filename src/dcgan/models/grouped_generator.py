@@ -81,12 +81,20 @@ class GroupedGenerator(SavedGenerator):
         return appearance
 
     def fit_appearance(self, positions: Tensor, groups: Tensor) -> None:
-        """Set the distribution of the appearance in each group, see `models.upsample`."""
+        """Set the distribution of the appearance in each group, see `models.upsample`.
+
+        Args:
+            positions: where each picture is in the space of appearances, (N, A).
+            groups: the group of each picture, int64 (N,).
+        """
         network: Any = self.network  # of the family `upsample`
         network.fit_appearance(positions, groups)
 
     def first_layer_weight(self) -> Tensor:
-        """Return the matrix of the generator inside, with zeros for the votes: no direction changes the group."""
+        """Return the matrix (features, z_dim) of the generator inside, with zeros for the votes.
+
+        So no direction that is found with it changes the group.
+        """
         inner = self.network.first_layer_weight()
         return torch.cat([inner.new_zeros(len(inner), self.groups), inner], 1)
 

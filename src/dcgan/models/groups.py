@@ -200,6 +200,7 @@ def describe_edges(pixels: Tensor) -> Tensor:
 
 
 def _edges_of_batch(pixels: Tensor, angles: Tensor) -> Tensor:
+    """Return features (N, F) of pictures uint8 (N, C, H, W), with edges at angles (D, 1, 1) in radians."""
     images = to_float(pixels).mean(1, keepdim=True)
     if max(images.shape[2:]) > EDGE_SIDE:
         height, width = (min(side, EDGE_SIDE) for side in images.shape[2:])

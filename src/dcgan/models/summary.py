@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dcgan.models.upsample import UpsampleConv
+
 TensorShape = tuple[int, ...]
 """A shape without the batch."""
 
@@ -107,7 +109,7 @@ def _size_formula(layer: nn.Module, input_shape: TensorShape, output_shape: Tens
         formulas = [_conv_transpose_formula(layer, *sizes, axis) for axis, sizes in sides]
     elif isinstance(layer, nn.Conv2d | nn.AvgPool2d):  # pooling moves over a picture as a convolution does
         formulas = [_conv_formula(layer, *sizes, axis) for axis, sizes in sides]
-    elif isinstance(layer, nn.Upsample):
+    elif isinstance(layer, nn.Upsample | UpsampleConv):
         formulas = [f"{h} * {out // h} = {out}" for _, (h, out) in sides]
     else:
         return ""
@@ -128,6 +130,8 @@ def _conv_formula(layer: nn.Conv2d | nn.AvgPool2d, h: int, out: int, axis: int) 
 def _count_multiply_adds(layer: nn.Module, input_shape: TensorShape, output_shape: TensorShape) -> int:
     if isinstance(layer, nn.ConvTranspose2d):  # every input pixel is multiplied by the whole kernel
         return layer.weight.numel() * input_shape[1] * input_shape[2]
+    if isinstance(layer, UpsampleConv):  # computed as a transposed convolution of kernel 4
+        return layer.kernel().numel() * input_shape[1] * input_shape[2]
     if isinstance(layer, nn.Conv2d):  # every output pixel is a sum over the kernel, without the maps of `LabelConv2d`
         return input_shape[0] * layer.weight[:, 0].numel() * output_shape[1] * output_shape[2]
     return layer.weight.numel() if isinstance(layer, nn.Linear) else 0

@@ -238,7 +238,10 @@ class Generator(SavedGenerator):
             style_norm.norm = nn.Identity()
 
     def first_layer_weight(self) -> Tensor:
-        """Return the matrices from z to the first hidden layer of the style in all groups, one below the other."""
+        """Return the matrices from z to the first hidden layer of the style in all groups, (K · S, z_dim).
+
+        They stand one below the other: S rows for each of K groups.
+        """
         weight: Tensor = self.style.get_parameter("0.weight").detach()
         latent, description = weight[:, :-STYLE_DIM], weight[:, -STYLE_DIM:]
         by_appearance = (

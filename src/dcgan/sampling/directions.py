@@ -20,7 +20,7 @@ from dcgan.files import atomic_folder
 from dcgan.images import Pixels, make_grid, save_png
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
-from dcgan.sampling.interpolate import principal_directions
+from dcgan.sampling.interpolate import principal_directions, with_fixed_signs
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents
 
 DirectionMethod = Literal["weights", "activations"]
@@ -111,7 +111,7 @@ def _find_by_activations(generator: SavedGenerator) -> Directions:
     # The default algorithm of `lstsq` gives other bits at each call with torch 2.6.
     weight = torch.linalg.lstsq(latents, features @ components[:, :count], driver="gels").solution
     shares, order = ((latents @ weight).square().sum(0) / features.square().sum()).sort(descending=True)
-    vectors = _fix_signs(F.normalize(weight.T[order]))
+    vectors = with_fixed_signs(F.normalize(weight.T[order]))
     return Directions("activations", F.pad(vectors, (generator.groups, 0)), shares)  # zeros for what chooses the group
 
 
@@ -164,12 +164,6 @@ def _center(values: Tensor, conditions: Tensor | None) -> Tensor:
         return values - values.mean(0)
     sums = values.new_zeros(int(conditions.max()) + 1, values.shape[1]).index_add_(0, conditions, values)
     return values - (sums / conditions.bincount()[:, None])[conditions]
-
-
-def _fix_signs(vectors: Tensor) -> Tensor:
-    """Turn unit vectors (K, z_dim) so that the largest coordinate of each is positive."""
-    signed: Tensor = vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
-    return signed
 
 
 def write_directions(directions: Directions, strips: list[Pixels], out: Path) -> None:

@@ -90,6 +90,10 @@ def principal_directions(weight: Tensor) -> Tensor:
     """
     _, strengths, directions = torch.linalg.svd(weight.double(), full_matrices=False)
     directions = directions[strengths > strengths[0] * MIN_RELATIVE_STRENGTH]
-    largest_coordinates = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-    signed_directions: Tensor = (directions * largest_coordinates.sign()).float()
-    return signed_directions
+    return with_fixed_signs(directions).float()
+
+
+def with_fixed_signs(vectors: Tensor) -> Tensor:
+    """Turn unit vectors (K, z_dim) so that the largest coordinate of each is positive."""
+    signed: Tensor = vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
+    return signed

@@ -186,6 +186,7 @@ def _optimize(model: Model, target: Tensor, z: Tensor, labels: Tensor | None, st
 
 
 def _losses(model: Model, target: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
+    """Return for each of the latents (N, z_dim) how far its picture is from the target (C·H·W,), (N,)."""
     images = model.generator(z) if labels is None else model.generator(z, labels)
     losses: Tensor = ((images.flatten(1) - target) ** 2).mean(1) + PRIOR_WEIGHT * (z**2).mean(1)
     return losses

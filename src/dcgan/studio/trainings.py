@@ -31,7 +31,8 @@ from dcgan.run.lock import LockHolder, lock_holder
 from dcgan.studio.allowed_paths import DataRoots, hide_paths
 from dcgan.studio.runs import MAX_MESSAGE_CHARS, MAX_NAME_CHARS, NotFoundError, RunStore
 from dcgan.system.resources import usable_core_count
-from dcgan.training.worker import read_worker_status, start_worker
+from dcgan.training.worker import start_worker
+from dcgan.training.worker_status import read_worker_status
 
 MAX_TRAININGS = 2
 """How many trainings run at the same time over the runs of a studio, whoever started them."""

@@ -108,7 +108,7 @@ class EvaluateEvent:
     @property
     def is_best(self) -> bool:
         """Whether this evaluation is the best of the run so far."""
-        return self.best_step == self.step
+        return (self.best_step, self.best_distance) == (self.step, self.distance)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def has_features(data: ImageSet) -> bool:
 
 
 def _sort_by_edges(config: Config, data: ImageSet, generator: GroupedGenerator, labels: Tensor | None) -> Tensor:
-    """Return the group of each picture, int64 (N,), by the directions of its edges, as they were kept, if they were."""
+    """Return the group of each picture, int64 (N,), by its edges, read from the cache if it is there."""
 
     def describe(rows: Tensor) -> Tensor:
         return groups.describe_edges(data.pixels[rows])

@@ -33,9 +33,9 @@ class History:
             for entry in self.last_entries:
                 self.log.append(entry)
 
-    def go_back(self, count: int, event: LogEntry) -> None:
-        """Keep the first `count` entries, and add an event that says why the others are gone."""
-        self.entries[count:] = [event]
+    def go_back(self, count: int, events: Sequence[LogEntry]) -> None:
+        """Keep the first `count` entries, and add events, the last of which says why the others are gone."""
+        self.entries[count:] = events
         self.rewrite()
 
     def rewrite(self) -> None:

@@ -1,6 +1,6 @@
 """Groups of gray pictures that were found before: those of MNIST come with the package, others are in the cache.
 
-To search them takes a second of a training's first ones.
+Finding them takes one second at the start of a training.
 """
 
 import contextlib

@@ -172,18 +172,21 @@ def find_objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-def make_objective(name: str, label_smoothing: float = 0.0) -> Objective:
-    """Return the objective of that name with its targets of reals smoothed.
+def make_objective(loss: str | Objective, label_smoothing: float = 0.0) -> Objective:
+    """Return an objective, or that of a name, with its targets of reals smoothed.
 
     Raises:
         UserError: there is no such objective, or smoothing was asked for and it has no targets to smooth.
     """
-    objective = find_objective(name)
+    objective = find_objective(loss) if isinstance(loss, str) else loss
     if not label_smoothing:
         return objective
     if objective.smoothed is None:
         names = " or ".join(known for known, entry in OBJECTIVES.items() if entry.smoothed)
-        raise UserError(f"--label-smoothing can be used with --loss {names}; {name} has no labels to smooth")
+        raise UserError(
+            f"--label-smoothing can be used with --loss {names}; {loss if isinstance(loss, str) else 'your own loss'} "
+            "has no labels to smooth"
+        )
     return replace(objective, discriminator=objective.smoothed(label_smoothing))
 
 

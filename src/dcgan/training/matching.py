@@ -16,6 +16,7 @@ learned but the generator. A frozen network that was trained on photographs comp
 The gradients of the distances at the pixels are scaled to fixed shares of the drifting's.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +26,15 @@ from torch import Tensor, nn
 from dcgan.devices.batch import Batch
 from dcgan.devices.connect import sum_over_ranks
 from dcgan.images import composite_on_white, to_float
-from dcgan.models.lite import LiteNetwork, load_lite_network
+from dcgan.models.lite import LITE_WEIGHTS, LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
 from dcgan.system.resources import check_memory
 from dcgan.training.sliced import EPSILON, SlicedRandom, patch_distance, reduced, small_pictures, sorted_distance
 
 FEATURES = "lite0"
 """The frozen network."""
+FROZEN_NETWORK_SHA256 = LITE_WEIGHTS[FEATURES].sha256
+"""Of the file of its weights, which is compared when it is loaded. A run continues with the same weights only."""
 BLOCKS = (0, 1, 2, 4)
 """The groups of blocks whose maps are compared: strides 2, 4, 8 and 16, with 16, 24, 40 and 112 channels."""
 FINE_BLOCKS = (1, 2)
@@ -103,7 +106,8 @@ class MatchedSamples:
 class Matcher(nn.Module):
     """The frozen network, and what it says of the training pictures.
 
-    A checkpoint has to keep its groups and the statistics of recent samples. Everything else follows from the pictures.
+    A checkpoint has to keep its groups and the statistics of recent samples. Everything else follows from the pictures
+    and from the weights of the frozen network, whose hash it keeps.
 
     Args:
         pixels: the training pictures, uint8 (N, C, H, W), on the device of the training.
@@ -135,6 +139,12 @@ class Matcher(nn.Module):
         recent = torch.cat(small_pictures(few), 1)
         self.register_buffer("recent_samples", recent)
         self.register_buffer("recent_reals", recent.clone())
+        self.register_load_state_dict_pre_hook(_drop_frozen_network)  # type: ignore[no-untyped-call]
+
+    def copy_for_a_step(self) -> "Matcher":
+        """Return a matcher for steps that change nothing here: it has its own statistics and shares everything else."""
+        shared = (self._pixels, self._spaces, self._network, self.groups, self.positions)
+        return copy.deepcopy(self, {id(part): part for part in shared})
 
     @staticmethod
     def _check_memory(count: int, first_spaces: list[Tensor]) -> None:
@@ -143,7 +153,7 @@ class Matcher(nn.Module):
         check_memory(needed, f"the features of {count:,} pictures", "use --preset fast, or fewer pictures")
 
     def find_goals(self, positions: Tensor, groups: Tensor) -> Goals:
-        """Find the real pictures that attract samples: of their groups those nearest to their positions.
+        """Find the real pictures that attract samples: those of a sample's group that are nearest to its position.
 
         Args:
             positions: of the samples in the space of appearances, (N, A).
@@ -216,8 +226,14 @@ class Matcher(nn.Module):
         return torch.stack(distances).mean()
 
 
+def _drop_frozen_network(matcher: nn.Module, tensors: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Leave out the weights of the frozen network, which checkpoints of earlier versions hold too."""
+    for name in [name for name in tensors if name.startswith(f"{prefix}_network.")]:
+        del tensors[name]
+
+
 def is_first_of_equals(ordered: Tensor) -> Tensor:
-    """Return of each of some numbers in order, (M,), whether the one before it is another."""
+    """Return for each number of a sorted list (M,) whether it differs from the one before it, bool (M,)."""
     return F.pad(ordered[1:] != ordered[:-1], (1, 0), value=True)
 
 
@@ -226,8 +242,10 @@ def _keeps_repeats(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
-class FrozenMaps(nn.Module):
+class FrozenMaps:
     """The maps of the frozen network that are compared, each divided by its root mean square on real pictures.
+
+    It is no module, so that no checkpoint holds its weights.
 
     Args:
         network: the network.
@@ -235,13 +253,12 @@ class FrozenMaps(nn.Module):
     """
 
     def __init__(self, network: LiteNetwork, reals: Tensor) -> None:
-        super().__init__()
         self._network = network
         self._sizes = [1.0] * len(BLOCKS)
         with torch.no_grad():
             self._sizes = [float(features.square().mean().sqrt()) for features in self(reals)]
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def __call__(self, images: Tensor) -> list[Tensor]:
         """Take images (N, C, H, W) in [-1, 1]; return a map (N, D, H / stride, W / stride) for each of `BLOCKS`."""
         x, maps = self._network.stem(as_rgb(images)), list[Tensor]()
         for i, block in enumerate(self._network.blocks[: BLOCKS[-1] + 1]):

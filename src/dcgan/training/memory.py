@@ -75,7 +75,7 @@ def _copy_for_a_step(state: State, batch_size: int) -> State:
         discriminator=discriminator,
         optimizer_g=_new_optimizer(generator),
         optimizer_d=None if discriminator is None else _new_optimizer(discriminator),
-        matcher=copy.deepcopy(state.matcher),
+        matcher=None if state.matcher is None else state.matcher.copy_for_a_step(),
         ema=Ema(generator),
         sums=StepSums(torch.zeros_like(state.sums.totals), torch.zeros_like(state.sums.fault)),
         progress=Progress(planned_images=state.progress.planned_images, first_plan=state.progress.first_plan),

@@ -36,7 +36,7 @@ class CustomParts:
         return [name for name in ("generator", "discriminator", "loss") if getattr(self, name) is not None]
 
 
-DISCRIMINATOR_SETTINGS = ("d_lr", "n_critic", "share_z", "gp", "r1", "r2", "mismatch", "augment")
+DISCRIMINATOR_SETTINGS = ("d_lr", "d_width", "d_norm", "n_critic", "share_z", "gp", "r1", "r2", "mismatch", "augment")
 """Settings that change nothing without a discriminator."""
 NO_DISCRIMINATOR = Config()
 """The values that they have if nobody sets them."""
@@ -98,11 +98,12 @@ def choose_networks(
     if config.conditional and isinstance(custom.generator, GroupedGenerator):
         raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
     initial_model = None if config.init is None else load(config.init)
-    group_count = _group_count(config, data, custom, initial_model, picture_count if is_new else None)
+    objective = losses.make_objective(custom.loss or config.loss, config.label_smoothing)
+    size = groups.IMAGES_PER_GROUP if objective.has_discriminator else groups.IMAGES_PER_MATCHED_GROUP
+    group_count = _group_count(config, data, custom, initial_model, picture_count if is_new else None, size)
     generator, discriminator = _build_networks(config, data, custom, group_count)
     if initial_model is not None:
         load_initial_weights(generator, initial_model)
-    objective = custom.loss or losses.make_objective(config.loss, config.label_smoothing)
     conditions, notice = data.labels if config.conditional else None, ""
     # Without a discriminator, `state` finds new groups, in the features that the generator matches.
     if is_new and group_count and (objective.has_discriminator or initial_model is not None):
@@ -110,10 +111,10 @@ def choose_networks(
         found = sort_pictures(config, data, generator, is_initial=initial_model is not None)
         conditions, notice = found.groups, found.notice
     if not objective.has_discriminator:
-        _check_matching(config, custom, generator)
+        _check_matching(config, custom, generator, is_new=is_new)
         return ChosenNetworks(generator, None, objective, conditions)
     if custom.discriminator is None:
-        _check_bounded(config, objective)
+        _check_bounded(config, objective, "your own loss" if custom.loss else f"--loss {config.loss}")
     _check_scores_per_picture(config, discriminator)
     return ChosenNetworks(generator, discriminator, objective, conditions, notice)
 
@@ -124,11 +125,12 @@ def uses_groups(config: Config, custom: CustomParts) -> bool:
 
 
 def _group_count(
-    config: Config, data: ImageSet, custom: CustomParts, initial_model: Model | None, new_count: int | None
+    config: Config, data: ImageSet, custom: CustomParts, initial_model: Model | None, new_count: int | None, size: int
 ) -> int:
     """Return how many groups the networks are given: as many as the initial model has, or as many as suit the data.
 
-    A new run has `new_count` pictures; one that is resumed (None) has the groups of its settings.
+    A new run has `new_count` pictures, and at least `size` of them in a group on average; one that is resumed (None)
+    has the groups of its settings.
 
     Raises:
         UserError: the initial model's groups are not groups of these classes.
@@ -140,8 +142,6 @@ def _group_count(
             raise UserError("an earlier version began this run, which knew no groups within classes: train a new run")
         return wanted
     if initial_model is None or not initial_model.generator.groups:
-        has_discriminator = losses.OBJECTIVES[config.loss].has_discriminator
-        size = groups.IMAGES_PER_GROUP if has_discriminator else groups.IMAGES_PER_MATCHED_GROUP
         return groups.choose_group_count(new_count, wanted, config.z_dim, classes, size)
     if classes not in (0, known := initial_model.generator.classes):
         hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
@@ -206,24 +206,25 @@ def check_not_divided(config: Config) -> None:
         raise UserError("a training without a discriminator compares with all pictures: leave out --split-data")
 
 
-def _check_matching(config: Config, custom: CustomParts, generator: nn.Module) -> None:
-    """Refuse what has no meaning without a discriminator."""
+def _check_matching(config: Config, custom: CustomParts, generator: nn.Module, *, is_new: bool) -> None:
+    """Refuse what has no meaning without a discriminator. Earlier versions began runs with some of these settings."""
     check_not_divided(config)
-    check_discriminator_settings(config)
+    if is_new:
+        check_discriminator_settings(config)
     if custom.discriminator is not None:
         raise UserError(f"--loss {config.loss} trains no discriminator: leave out your own")
     if not hasattr(getattr(generator, "network", generator), "fit_appearance"):
         raise UserError(f"--loss {config.loss} needs a generator with an appearance: use --network upsample")
 
 
-def _check_bounded(config: Config, objective: Objective) -> None:
-    """Refuse a critic whose scores nothing bounds, for an objective that then has no minimum."""
+def _check_bounded(config: Config, objective: Objective, name: str) -> None:
+    """Refuse a critic whose scores nothing bounds, for an objective, called `name`, that then has no minimum."""
     if not objective.needs_bounded_critic:
         return
     if not (config.gp or config.r1 or config.r2 or config.d_norm == "spectral"):
-        raise UserError(f"--loss {config.loss} needs a critic with a bounded gradient: use --gp 10 --d-norm layer")
+        raise UserError(f"{name} needs a critic with a bounded gradient: use --gp 10 --d-norm layer")
     if config.conditional and config.mismatch:
-        raise UserError(f"--loss {config.loss} does not bound the loss for a wrong class: use --mismatch 0")
+        raise UserError(f"{name} does not bound the loss for a wrong class: use --mismatch 0")
 
 
 def _check_scores_per_picture(config: Config, discriminator: nn.Module) -> None:

@@ -65,6 +65,9 @@ class CheckpointRecord(Progress):
     """By which the pictures are read, see `dcgan.data.rules`; None after version 0.1.0."""
     data_parts: int | None = None
     """The number of processes that the data are divided among by `split_data`; None if each holds all of them."""
+    frozen_network: str | None = None
+    """The SHA-256 of the weights of the frozen network that samples are compared in; None without one, and in runs that
+    began before it was saved."""
     arithmetic: str | None = saved_as("where", None)
     """The kind of devices and the version of torch: see `state.describe_arithmetic`."""
     settings: dict[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from dcgan.errors import UserError
+from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import collect_tensors, load_tensors
 from dcgan.training.health import diagnose_not_finite
 from dcgan.training.history import History
@@ -38,6 +39,8 @@ class Position:
     images_seen: int
     entries: int
     totals: list[float]
+    evaluations_since_best: int = 0
+    """Version 0.1.0 did not save it."""
 
 
 @dataclass
@@ -61,7 +64,13 @@ def copy_healthy_state(state: State, history: History) -> HealthyState:
     """Return a copy of this state, which becomes the last healthy one."""
     tensors = {name: tensor.clone() for name, tensor in collect_tensors(state.saved_parts()).items()}
     progress = state.progress
-    position = Position(progress.step, progress.images_seen, len(history.entries), state.sums.totals.tolist())
+    position = Position(
+        progress.step,
+        progress.images_seen,
+        len(history.entries),
+        state.sums.totals.tolist(),
+        progress.evaluations_since_best,
+    )
     return HealthyState(tensors, position)
 
 
@@ -81,7 +90,8 @@ def restore_healthy_state(
         return copy_healthy_state(state, history)
     prefix = "healthy/"
     copies = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return HealthyState(copies, Position(**{name: record[name] for name in Position.__dataclass_fields__}))
+    known = {name: record[name] for name in Position.__dataclass_fields__ if name in record}
+    return HealthyState(copies, Position(**known))
 
 
 def find_fault(state: State, *, may_wait: bool) -> str:
@@ -107,6 +117,10 @@ def _is_finite(state: State) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
+def _is_evaluation(entry: LogEntry, step: int | None) -> bool:
+    return entry.get("event") == "measured" and entry["step"] == step
+
+
 def roll_back(state: State, history: History, healthy: HealthyState, fault: str) -> str:
     """Go back to the last healthy state and lower the learning rates.
 
@@ -124,6 +138,8 @@ def roll_back(state: State, history: History, healthy: HealthyState, fault: str)
     progress.step, progress.images_seen = position.step, position.images_seen
     state.sums.set_totals(position.totals)
     state.sums.fault.zero_()
+    is_best_ahead = progress.best_step is not None and progress.best_step > position.step
+    progress.evaluations_since_best = 0 if is_best_ahead else position.evaluations_since_best
     progress.recoveries += 1
     progress.recoveries_in_a_row += 1
     progress.lr_scale *= LR_FACTOR
@@ -137,7 +153,9 @@ def roll_back(state: State, history: History, healthy: HealthyState, fault: str)
         "lr_scale": progress.lr_scale,
         "in_a_row": progress.recoveries_in_a_row,
     }
-    history.go_back(position.entries, event)
+    # The best model so far is still that of the run, so that its evaluation stays in the log.
+    kept = [entry for entry in history.entries[position.entries :] if _is_evaluation(entry, progress.best_step)]
+    history.go_back(position.entries, [*kept, event])
     position.entries = len(history.entries)  # the event stays in the log, however often the run comes back here
     if progress.recoveries_in_a_row == MAX_RECOVERIES_IN_A_ROW:
         raise UserError(

@@ -22,6 +22,7 @@ from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import collect_tensors, read_checkpoint, read_tensor_names, restore_tensors
 from dcgan.training.history import History
 from dcgan.training.loop import is_finished, is_out_of_patience
+from dcgan.training.matching import FEATURES, FROZEN_NETWORK_SHA256
 from dcgan.training.networks import CustomParts
 from dcgan.training.progress import CheckpointRecord
 from dcgan.training.recovery import restore_healthy_state
@@ -51,6 +52,7 @@ def restore_run(
     config = replace(config, **select(changes, PLACE_SETTINGS), **(NO_DURATION | duration if duration else {}))
     config = with_launcher_devices(config)
     _check_part_count(fabric, folder, record.data_parts)
+    _check_frozen_network(folder, record)
     with first_process_first(fabric):
         source = _find_data(folder, config, record, changes.get("data"))
     config = replace(config, data=public_data_name(changes.get("data", config.data)))
@@ -143,6 +145,15 @@ def _check_part_count(fabric: Devices, folder: RunFolder, part_count: int | None
             f"{folder.path} cannot be resumed on {fabric.world_size} process{'es' * (fabric.world_size > 1)}: its data "
             f"are divided among {part_count}, and the order of the pictures depends on that; give --devices and "
             f"--num-nodes that make {part_count}"
+        )
+
+
+def _check_frozen_network(folder: RunFolder, record: CheckpointRecord) -> None:
+    """Refuse to continue with other weights of the frozen network that samples are compared in."""
+    if record.frozen_network not in (None, FROZEN_NETWORK_SHA256):
+        raise UserError(
+            f"{folder.path} cannot be resumed: it was trained with other weights of the frozen network {FEATURES} "
+            f"(SHA-256 {record.frozen_network[:16]}…) than this version has ({FROZEN_NETWORK_SHA256[:16]}…)"
         )
 
 

@@ -77,7 +77,9 @@ def patch_distance(samples: Tensor, reals: Tensor, random: SlicedRandom, *, by_p
 
     with torch.no_grad():
         real_numbers = apply_filters(reals)
-        spread = real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5)
+        # A filter that gives a single number, of one small picture, has no deviation.
+        has_many = real_numbers[:, 0].numel() > 1
+        spread = real_numbers.std((0, 2, 3), keepdim=True).clamp(min=EPSILON**0.5) if has_many else 1.0
         real = (real_numbers / spread).flatten(2)
     own = (apply_filters(samples) / spread).flatten(2)
     if by_picture:

@@ -23,7 +23,7 @@ from dcgan.training.callbacks import Callbacks, SnapshotEvent
 from dcgan.training.checkpoint import collect_tensors, save_checkpoint
 from dcgan.training.ema import estimate_batchnorm
 from dcgan.training.history import History
-from dcgan.training.matching import FEATURES
+from dcgan.training.matching import FEATURES, FROZEN_NETWORK_SHA256
 from dcgan.training.picture_watch import PictureWatch
 from dcgan.training.recovery import HealthyState, copy_healthy_state
 from dcgan.training.state import State
@@ -105,7 +105,7 @@ def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
         "averaged": config.ema > 0,
         "command": None if custom_names else printable(train_command(config)),
     }
-    matched = {} if state.matcher is None else {"features": FEATURES}
+    matched = {} if state.matcher is None else {"features": FEATURES, "features_sha256": FROZEN_NETWORK_SHA256}
     origin |= {} if state.part_count is None else {"data_parts": state.part_count}
     return origin | matched | ({"classes": list(state.data.classes)} if state.class_count else {})
 

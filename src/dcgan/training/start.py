@@ -41,6 +41,7 @@ from dcgan.training.restore import restore_run, select
 from dcgan.training.set_up import set_up
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import PLACE_SETTINGS, State
+from dcgan.training.worker_status import StatusFile
 
 
 def train(
@@ -143,8 +144,9 @@ def train_config(
 
 
 def _names(custom: CustomParts, callbacks: Sequence[Any]) -> list[str]:
-    """Return what of the user's own cannot be given to new processes."""
-    return [*custom.names, *(["callbacks"] if callbacks else [])]
+    """Return what of the user's own cannot be given to new processes. A status file is only a path, and can."""
+    own_callbacks = [callback for callback in callbacks if not isinstance(callback, StatusFile)]
+    return [*custom.names, *(["callbacks"] if own_callbacks else [])]
 
 
 def _callbacks(fabric: Devices, callbacks: Sequence[Any], loggers: Sequence[str], show_progress: bool) -> Callbacks:

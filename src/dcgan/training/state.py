@@ -20,7 +20,7 @@ from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.training.checkpoint import Part as SavedPart
 from dcgan.training.ema import Ema
 from dcgan.training.losses import Objective
-from dcgan.training.matching import Matcher
+from dcgan.training.matching import FROZEN_NETWORK_SHA256, Matcher
 from dcgan.training.progress import CheckpointRecord, Progress
 from dcgan.training.recording import StepRecorder
 
@@ -168,6 +168,7 @@ class State:
             data_path=absolute_path(self.data_source),
             data_rules=self.data.rules,
             data_parts=self.part_count,
+            frozen_network=None if self.matcher is None else FROZEN_NETWORK_SHA256,
             arithmetic=describe_arithmetic(self.fabric),
             settings=fixed_settings(self.config),
             healthy=healthy,

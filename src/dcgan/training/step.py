@@ -240,12 +240,18 @@ def update_generator(state: State, batch: Batch, reals: Tensor, fakes: Tensor, c
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """Freeze a network: it passes gradients on without computing those of its own weights, which nobody needs."""
-    network.requires_grad_(False)
+    """Freeze a network: it passes gradients on without computing those of its own weights, which nobody needs.
+
+    Weights that were frozen before, by a user who trains only a part of a network, stay frozen.
+    """
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in trained:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for weight in trained:
+            weight.requires_grad_(True)
 
 
 def _means_over_devices(state: State, batch: Batch, *means: Tensor) -> list[Tensor]:
@@ -309,7 +315,7 @@ def _is_augmented(state: State, *, only_reals: bool) -> bool:
 
 
 def _augmented(state: State, batch: Batch, images: Tensor, purpose: RandomPurpose) -> Tensor:
-    """Return pictures as the discriminator sees them."""
+    """Return pictures (N, C, H, W) in [-1, 1] as the discriminator sees them."""
     if not _is_augmented(state, only_reals=False):
         return images
     random = _random(state, batch, purpose)

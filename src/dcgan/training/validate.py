@@ -104,7 +104,7 @@ class CopyWatch:
 
     Attributes:
         search: what finds the nearest training pictures.
-        unseen: what is nearest to training pictures themselves among the others, see `prepare_copy_watch`.
+        unseen: for some training pictures, the nearest other training picture, see `prepare_copy_watch`.
         relatives: those that have near duplicates, if there are some.
     """
 

@@ -5,8 +5,10 @@ of its metrics log except for the seconds.
 """
 
 import hashlib
+import os
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,7 +29,8 @@ from dcgan.files import current_folder
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import TENSORS_NAME, read_checkpoint
-from dcgan.training.worker import read_worker_status, start_worker
+from dcgan.training.worker import start_worker
+from dcgan.training.worker_status import read_worker_status
 
 DEFAULT_STEPS = 40
 """Steps of each run: few enough that the preset `dcgan` takes about a minute on two cores."""
@@ -161,7 +164,8 @@ class _Training:
     ) -> None:
         self._status_path = Path(arguments.get("out") or arguments["path"]).parent / "status.json"
         self._stop_signals = stop_signals
-        self._process = start_worker(action, arguments, self._status_path)
+        # A session of its own, so that the processes of several devices can be killed together.
+        self._process = start_worker(action, arguments, self._status_path, new_session=True)
 
     def has_ended(self) -> bool:
         """Return whether the process has ended.
@@ -175,8 +179,12 @@ class _Training:
         return self._process.poll() is not None
 
     def kill(self) -> None:
-        """Kill the process."""
-        self._process.kill()
+        """Kill the process, and those that it has started for several devices."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        else:  # Windows
+            self._process.kill()
         self._process.wait()
 
     def wait(self) -> None:

@@ -11,33 +11,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
 from dcgan.errors import UserError
-from dcgan.files import read_json, write_json
+from dcgan.files import write_json
 from dcgan.run.lock import lock_run
 from dcgan.system.console import print_message
-from dcgan.training.callbacks import EndEvent, StartEvent
+from dcgan.training.worker_status import StatusFile, WorkerStatus
 
-Phase = Literal["loading", "training", "ended", "failed"]
 USER_ERROR_STATUS = 2
 INTERRUPTED_STATUS = 128 + signal.SIGINT
-
-
-@dataclass(frozen=True)
-class WorkerStatus:
-    """What a training process last reported.
-
-    Attributes:
-        phase: `loading` until the data and the networks are ready, then `training`, then `ended` or `failed`.
-        detail: the reason why it ended (see `EndEvent`), or the error with which it failed.
-    """
-
-    phase: Phase
-    detail: str = ""
 
 
 def start_worker(
@@ -80,36 +66,6 @@ def start_worker(
         start_new_session=new_session,
         env={**os.environ, **threads, "PYTHONPATH": python_path},
     )
-
-
-def read_worker_status(path: Path) -> WorkerStatus:
-    """Return what a training process last reported.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    content = read_json(path)
-    return WorkerStatus(content.get("phase", "failed"), str(content.get("detail", "")))
-
-
-class StatusFile:
-    """A callback that writes the phase of a training into a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def write(self, status: WorkerStatus) -> None:
-        """Replace the file."""
-        write_json(self._path, asdict(status))
-
-    def on_start(self, event: StartEvent) -> None:
-        """Report that training begins."""
-        self.write(WorkerStatus("training"))
-
-    def on_end(self, event: EndEvent) -> None:
-        """Report why training has ended. An error is reported where it is caught."""
-        if event.reason != "failed":
-            self.write(WorkerStatus("ended", event.reason))
 
 
 def main(text: str) -> int:
