@@ -14,8 +14,10 @@ import dcgan
 from dcgan import UserError
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
-from dcgan.training import verify
+from dcgan.training import start, verify
+from dcgan.training.networks import NO_CUSTOM_PARTS
 from dcgan.training.verify import compare_runs, verify_resume
+from dcgan.training.worker_status import StatusFile
 from tests.conftest import SMALL, SMALL_FLAGS
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,20 @@ def test_the_command_proves_that_a_resumed_run_is_the_same(cli, tmp_path: Path):
     assert 0 <= proof["went_on_from"] <= proof["killed_after"] < 12
     assert proof["tensors"].keys() >= {"state/generator/gen.0.0.weight", "model/gen.0.0.weight"}
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_fork
+@pytest.mark.slow
+def test_a_run_on_two_devices_is_killed_with_all_its_processes_and_resumes_to_the_bit():
+    settings = {**SMALL, "devices": 2, "device": "cpu"}
+    proof = verify_resume(configure("dcgan", **settings), steps=12, seed=0)
+    assert proof.killed_after < 12
+    assert proof.tensors.keys() >= {"state/generator/gen.0.0.weight", "model/gen.0.0.weight"}
+
+
+def test_a_status_file_can_be_given_to_the_processes_of_several_devices(tmp_path: Path):
+    assert start._names(NO_CUSTOM_PARTS, [StatusFile(tmp_path / "status.json")]) == []
+    assert start._names(NO_CUSTOM_PARTS, [object()]) == ["callbacks"]
 
 
 def test_the_first_tensor_that_differs_is_named(finished_run: RunFolder, tmp_path: Path):
