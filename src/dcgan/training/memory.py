@@ -22,6 +22,8 @@ SMALL_BATCHES = (8, 32)
 """The numbers of pictures in the batches that are tried first. A larger one follows: half of the whole batch."""
 OTHER_BYTES = 100 * 10**6
 """What grids, curves and the report need besides a step, matplotlib above all: measured by `benchmarks.costs`."""
+MATCH_EVALUATION_BYTES = 150 * 10**6
+"""What the evaluations of a training without a discriminator need besides that: a second frozen network above all."""
 PAGE_BYTES = 4096
 ADVICE = "lower --batch-size, --image-size, --g-width or --d-width"
 
@@ -43,12 +45,13 @@ def check_step_memory(state: State) -> int | None:
     state.data.pixels.flatten()[::PAGE_BYTES].sum()  # all of the pictures are in memory from now on
     batch_size = min(state.config.batch_size, state.picture_count)
     expected, previous, side = 0, (0, 0), "x".join(map(str, state.data.pixels.shape[2:]))
+    other = OTHER_BYTES + (0 if state.matcher is None else MATCH_EVALUATION_BYTES)
     for size in _tried_batches(batch_size):
         peak = _peak_of_a_step(state, size)
         growth = max(0, peak - previous[1]) / (size - previous[0]) if previous[0] else 0
         more = round(growth * (batch_size - size))
-        check_memory(more + OTHER_BYTES, f"steps with {batch_size:,} pictures of {side}", ADVICE)
-        expected, previous = peak + more + OTHER_BYTES, (size, peak)
+        check_memory(more + other, f"steps with {batch_size:,} pictures of {side}", ADVICE)
+        expected, previous = peak + more + other, (size, peak)
     return expected
 
 
