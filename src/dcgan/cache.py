@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,12 +28,17 @@ CANNOT_WRITE = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.ENO
 def cache_folder() -> Path:
     """Return the cache folder: DCGAN_CACHE if it is set, else where the platform keeps caches."""
     if given := os.environ.get("DCGAN_CACHE"):
-        return Path(given).expanduser()
+        return expand_user(given)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "dcgan" / "Cache"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "dcgan"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan"
+
+
+def expand_user(path: str | Path) -> Path:
+    """Return a path with a home folder in the place of `~` or `~NAME`; the path as it is if there is no such home."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError where this leaves the text
 
 
 def cache_key(*parts: object) -> str:
@@ -56,19 +62,30 @@ def new_cache_entry(name: str, is_valid: Callable[[str], bool] = lambda name: Fa
         UserError: the cache cannot be written.
     """
     folder = cache_folder()
-    unfinished = folder / f".{name}.{socket.gethostname()}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        unfinished.mkdir()
-        yield unfinished
-        _move_into_place(unfinished, folder / name, is_valid)
+        with _unfinished_folder(folder, name) as unfinished:
+            yield unfinished
+            _move_into_place(unfinished, folder / name, is_valid)
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
         raise UserError(
             f"cannot write the cache {folder}: {error.strerror}; make room, or set DCGAN_CACHE to another folder"
         ) from None
+
+
+@contextmanager
+def _unfinished_folder(folder: Path, name: str) -> Iterator[Path]:
+    """Give a new folder with a name that no other process or thread has, and remove what is left of it at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    # The first part has no dot, which is where `_remove_leftovers` finds the machine and the process.
+    own_name = f"{name.replace('.', '-')}-{threading.get_native_id()}"
+    unfinished = folder / f".{own_name}.{socket.gethostname()}.{os.getpid()}"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of an ended process, whose numbers this thread has now
+    unfinished.mkdir()
+    try:
+        yield unfinished
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -81,7 +98,8 @@ def _move_into_place(unfinished: Path, final: Path, is_valid: Callable[[str], bo
         return
     if final.exists():
         damaged = unfinished.with_name(unfinished.name + ".old")
-        final.rename(damaged)
+        with contextlib.suppress(FileNotFoundError):  # another thread or process has moved it away
+            final.rename(damaged)
         shutil.rmtree(damaged, ignore_errors=True)
     try:
         unfinished.rename(final)

@@ -15,6 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
+from dcgan.cache import expand_user
 from dcgan.errors import UserError
 from dcgan.files import read_json
 
@@ -253,7 +254,7 @@ def is_joined(data: str) -> bool:
 
 def short_name(data: str) -> str:
     """Return a name for files that belong to the data: that of its folder or file without a suffix, `cats-my dogs`."""
-    return "-".join(Path(spec).expanduser().absolute().stem for spec in split_specs(data))
+    return "-".join(expand_user(spec).absolute().stem for spec in split_specs(data))
 
 
 def read_config(path: Path) -> Config:

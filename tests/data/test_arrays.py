@@ -93,6 +93,15 @@ def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path, name
         (read_npy if name == "a.npy" else read_npz)(tmp_path / name)
 
 
+def test_an_encrypted_npz_is_one_line(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", GRAY)
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"^[^\n]*a.npz is damaged, or no .npz: [^\n]*encrypted[^\n]*$"):
+        read_npz(tmp_path / "a.npz")
+
+
 def test_an_npz_file_that_is_named_npy_is_refused(tmp_path: Path):
     np.savez(tmp_path / "a.npz", RGB)
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")

@@ -52,7 +52,7 @@ def test_test_images_of_other_classes_in_idx_files(tmp_path: Path):
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_class_of_torchvision_without_images(monkeypatch: pytest.MonkeyPatch, split: str):
-    def read(name: str, split: str) -> tuple:
+    def read(name: str, split: str, rules: int) -> tuple:
         labels = np.array([1, 2, 1, 2] if split == "train" else [1, 1])
         return PIXELS[: len(labels), ..., None], labels, ("N/A", "a", "b")
 

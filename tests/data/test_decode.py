@@ -14,6 +14,9 @@ from PIL import Image
 
 from dcgan.data import decode, members
 from dcgan.data.decode import DecodedImage, ReadFailure, ResizeOptions, decode_files, suggest_size
+from dcgan.data.open import open_images
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_UPRIGHT
+from tests.data.test_folder import pack_zip
 
 OPTIONS = ResizeOptions(16, 16, None, "crop")
 
@@ -106,6 +109,41 @@ def test_exif_turns_a_jpeg_upright(orientation: int):
     expected = np.asarray(upright.resize((48, 32), Image.Resampling.BICUBIC)).astype(int)
     assert decoded.original_size == (320, 480)
     assert np.abs(decoded.pixels - expected).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_format_is_turned_upright_once_and_its_header_says_the_turned_size(kind: str, orientation: int):
+    """The picture is dark, and bright in its upper left corner."""
+    pixels = np.zeros((32, 48), np.uint8)
+    pixels[:8, :8] = 255
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    upright = Image.fromarray(pixels)
+    stored = upright.transpose(Image.Transpose(inverse[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {}
+    content = encode(stored, kind, exif=exif, **options)
+    decoded = decode.decode_image(content, ResizeOptions(32, 48, 1, "stretch"))
+    assert decoded.original_size == (32, 48)
+    assert decoded.pixels[2, 2, 0] > 200 > 50 > decoded.pixels[[2, -3, -3], [-3, 2, -3], 0].max()
+    assert decode.read_image_size(io.BytesIO(content)) == (32, 48)
+    if kind == "TIFF" and orientation == 6:  # as the rules up to version 5 had it: Pillow's turn, and ours
+        old = decode.decode_image(content, ResizeOptions(32, 48, 1, "stretch", turns_tiff_twice=True))
+        assert old.pixels[2, -3, 0] > 200
+
+
+def test_the_suggested_size_is_that_of_the_turned_pictures(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "s").mkdir()
+    for i in range(12):  # 64 pixels high and 48 wide, when they are turned
+        Image.new("RGB", (64, 48), (i, 9, 9)).save(tmp_path / "s" / f"{i}.jpg", exif=exif)
+    for data in (tmp_path / "s", pack_zip(tmp_path / "s", tmp_path / "s.zip")):
+        images, old = (open_images(str(data), rules=rules) for rules in (CURRENT_RULES, RULES_WITHOUT_UPRIGHT))
+        assert images.pixels.shape[2:] == (64, 48)
+        assert images.original_size == "64x48"
+        assert old.pixels.shape[2:] == (48, 64)
 
 
 def test_a_picture_with_damaged_exif_is_not_skipped(tmp_path: Path):

@@ -152,7 +152,7 @@ def test_damaged_labels(tmp_path: Path, labels: object):
 
 @pytest.mark.parametrize("label", [-1, "cat", 1e9, True, [0, 0], 70_000])
 def test_labels_that_are_not_class_numbers(tmp_path: Path, label: object):
-    with pytest.raises(UserError, match=r"^[^\n]*img0.png in dataset.json is no class number$"):
+    with pytest.raises(UserError, match=r"^[^\n]*img0.png in dataset.json is no class number: write [^\n]*$"):
         list_zip(make_stylegan_zip(tmp_path, {"labels": [["00000/img0.png", label]]}))
 
 
@@ -178,6 +178,37 @@ def test_a_link_and_an_encrypted_entry_in_a_zip_are_named(tmp_path: Path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="encrypted"):
         list_zip(path)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "metadata.csv", "run/config.json"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_text_in_a_zip_that_cannot_be_unpacked_is_one_line(tmp_path: Path, name: str, method: int):
+    path, text = tmp_path / "s.zip", "file_name,label\n" + "".join(f"{i}.png,{i * 7919}\n" for i in range(200))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.png", b"x")
+        archive.writestr(name, text)
+        begin = archive.getinfo(name).header_offset + 30 + len(name)
+    content = path.read_bytes()
+    damaged = content[:begin] + bytes(byte ^ 255 for byte in content[begin : begin + 100]) + content[begin + 100 :]
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match=rf"^{name} in [^\n]*s.zip cannot be unpacked, make the zip again: [^\n]+$"):
+        list_zip(path)
+    path.write_bytes(set_in_directory(content, name, 10, 99))  # the number of a method that nobody knows
+    with pytest.raises(UserError, match=rf"^{name} in [^\n]*s.zip cannot be unpacked[^\n]*compression[^\n]*$"):
+        list_zip(path)
+    path.write_bytes(set_in_directory(content, name, 8, 1))
+    if name == "run/config.json":  # a run that nobody can read is not recognized
+        assert [file.name for file in list_zip(path).files] == ["a.png"]
+        return
+    with pytest.raises(UserError, match=rf"^{name} in [^\n]*s.zip is encrypted: make the zip again without a pass"):
+        list_zip(path)
+
+
+def set_in_directory(content: bytes, name: str, offset: int, value: int) -> bytes:
+    """Return a zip with another number, of 16 bits, in its directory's entry of a member."""
+    entry = content.rindex(name.encode()) - 46
+    assert content[entry : entry + 4] == b"PK\x01\x02"
+    return content[: entry + offset] + value.to_bytes(2, "little") + content[entry + offset + 2 :]
 
 
 @pytest.mark.parametrize("length", [0, 10, 60, -5])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from dcgan.data import arrays
-from dcgan.data.idx import find_idx_files, read_idx_array, read_idx_files
+from dcgan.data.idx import EMNIST_NOTICE, find_idx_files, read_idx_array, read_idx_files
+from dcgan.data.open import open_images
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_UPRIGHT
 from dcgan.errors import UserError
 from tests.data.idx_content import to_idx_bytes
 from tests.data.test_arrays import GRAY, RGB, read_all
@@ -86,6 +88,19 @@ def test_a_file_that_is_not_packed_as_its_name_says_is_refused(tmp_path: Path):
         path.write_bytes(to_idx_bytes(GRAY))
         with pytest.raises(UserError, match=r"^[^\n]*damaged[^\n]*$"):
             read_idx_files([path])
+
+
+def test_the_files_of_emnist_are_turned_upright_and_older_runs_keep_them(tmp_path: Path):
+    array = np.random.default_rng(0).integers(0, 256, (12, 20, 24)).astype(np.uint8)
+    for part in ("train", "test"):
+        (tmp_path / f"emnist-letters-{part}-images-idx3-ubyte").write_bytes(to_idx_bytes(array))
+    images, old = (open_images(str(tmp_path), rules=rules) for rules in (CURRENT_RULES, RULES_WITHOUT_UPRIGHT))
+    order = images.columns["indices"]
+    assert (images.pixels[:, 0].numpy() == array[order].swapaxes(1, 2)).all()
+    assert images.original_size == "24x20"
+    assert images.notices == (EMNIST_NOTICE,)
+    assert (old.pixels[:, 0].numpy() == array[old.columns["indices"]]).all()
+    assert old.notices == ()
 
 
 def test_several_sets_in_one_folder(tmp_path: Path):

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from dcgan.cache import cache_folder
+from dcgan.config import short_name
 from dcgan.data.location import absolute_path, describe_missing, find_places, public_data_name, public_name
 from dcgan.data.open import open_images
 from dcgan.errors import UserError
+from dcgan.training.advise import check_data
+from tests.conftest import cached_set_names, make_picture_folder
 
 
 def test_what_is_below_the_current_folder_is_relative_and_the_rest_a_name(tmp_path: Path, monkeypatch):
@@ -30,6 +34,30 @@ def test_a_named_set_has_no_path(tmp_path: Path, monkeypatch):
     assert absolute_path("hf:user/name") is None
     assert public_data_name("hf:user/name") == "hf:user/name"
     assert absolute_path("./mnist") == str(tmp_path / "mnist")
+
+
+def test_the_home_of_nobody_is_a_path_without_data(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = "~nobody-has-this-name/cats"
+    assert absolute_path(data) == str(tmp_path / data)
+    assert find_places(None, data) == ([str(tmp_path / data)], [])
+    assert short_name(data) == "cats"
+    for spec in (data, f"join:mnist {data}"):
+        for read in (open_images, check_data):
+            with pytest.raises(UserError, match=r"^there is no data '~nobody-has-this-name/cats'[^\n]*$"):
+                read(spec)
+
+
+def test_a_home_is_put_in_the_place_of_its_sign(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DCGAN_CACHE", "~/cache")
+    make_picture_folder(tmp_path / "cats", 4)
+    assert len(open_images("~/cats", "all")) == 4
+    assert absolute_path("~/cats") == str(tmp_path / "cats")
+    assert cache_folder() == tmp_path / "cache"
+    assert len(cached_set_names()) == 1
+    with pytest.raises(UserError, match="named twice"):
+        open_images(f"join:~/cats {tmp_path}/cats")
 
 
 @pytest.mark.parametrize("data", ["", " ", "\n"])

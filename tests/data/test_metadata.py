@@ -123,14 +123,24 @@ def test_a_name_outside_of_the_folder_is_refused(tmp_path: Path, name: str, kind
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("metadata.csv", b"file_name,label\na.png,\xff\n", "metadata.csv is damaged after line 0: 'utf-8' codec"),
+        ("metadata.csv", b"file_name,label\na.png,\xff\n", "metadata.csv is not UTF-8: save it as UTF-8"),
+        (
+            "metadata.csv",
+            "file_name,label\na.png,고양이\n".encode("cp949"),
+            "metadata.csv is not UTF-8: save it as UTF-8",
+        ),
         ("metadata.csv", b'file_name,label\na.png,x\n"b.png,y', "metadata.csv is damaged after line 2: unexpected end"),
         ("metadata.csv", b"file_name,label\na.png,x\n,y\n", "metadata.csv, line 3: it has no file_name"),
         ("metadata.csv", b"file_name,label\na.png,x\na.png,y\n", "line 3 gives a.png another label than a line before"),
         ("metadata.jsonl", b'{"file_name": "a.png"}\n{"x"', "metadata.jsonl is damaged after line 1: Expecting"),
         ("metadata.jsonl", b'{"file_name": "a.png"}\n3', "metadata.jsonl, line 2: it has no file_name"),
         ("metadata.jsonl", b'{"file_name": "a.png", "label": [1]}', "label of a.png in metadata.jsonl is neither a"),
-        ("metadata.jsonl", b'{"file_name": "a.png", "label": 0.5}', "label of a.png in metadata.jsonl is neither a"),
+        (
+            "metadata.jsonl",
+            b'{"file_name": "a.png", "label": 0.5}',
+            "label of a.png in metadata.jsonl is neither a whole number nor a name: write one of these for each "
+            "picture, or remove the labels in metadata.jsonl",
+        ),
     ],
 )
 def test_damaged_metadata_is_one_line(tmp_path: Path, file: str, content: bytes, message: str):

@@ -13,7 +13,8 @@ from PIL import Image
 
 import dcgan
 from dcgan.cache import cache_folder
-from dcgan.data.open import open_images
+from dcgan.data.open import list_file_names, open_images
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_METADATA
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL, cached_set_names, make_picture_folder
@@ -50,6 +51,20 @@ def test_mnist_at_another_size_and_with_other_channels():
     assert images.pixels.shape == (10_000, 3, 32, 36)
     assert images.original_size == "28x28"
     assert images.content_key != open_images("mnist", "test").content_key
+
+
+def test_the_names_of_files_are_those_of_the_rules_by_which_a_set_is_read(tmp_path: Path):
+    """Version 3 of the rules does not read `metadata.csv`, so its indices are into a longer list."""
+    folder = make_picture_folder(tmp_path / "s", 12)
+    (folder / "metadata.csv").write_text("file_name\n" + "".join(f"{i}.png\n" for i in range(6, 12)))
+    for data in (str(folder), f"join:{folder} {make_picture_folder(tmp_path / 'b', 2)}"):
+        for rules, count in ((CURRENT_RULES, 6), (RULES_WITHOUT_METADATA, 12)):
+            images, names = open_images(data, "all", rules=rules), list_file_names(data, rules=rules)
+            rows = [row for row, i in enumerate(images.columns["indices"]) if "b: " not in names[i]]
+            assert len(rows) == count
+            for row in rows:  # the first channel of each picture is its number
+                name = names[images.columns["indices"][row]]
+                assert int(images.pixels[row, 0].max()) == int(name.removeprefix("s: ").removesuffix(".png"))
 
 
 def test_content_keys_are_those_of_version_0_1_0(tmp_path: Path):

@@ -1,9 +1,12 @@
 import errno
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -22,6 +25,7 @@ from dcgan.data.open import open_images
 from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_GROUPS
 from dcgan.errors import UserError
 from tests.conftest import cached_set_names, make_picture_folder
+from tests.data.idx_content import to_idx_bytes
 from tests.data.pictures import darken, draw_shapes, exchange_channels
 
 
@@ -288,6 +292,92 @@ def test_an_error_of_the_disk_does_not_stay_in_the_cache(tmp_path: Path, monkeyp
         with pytest.raises(UserError, match=r"^cannot read 0.png now: Input/output error; nothing was prepared"):
             open_images(str(folder))
     assert len(open_images(str(folder), "all")) == 12
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("folder", "put all pictures into one folder"),
+        ("metadata.csv", "remove the labels in metadata.csv"),
+        ("dataset.json", "remove the labels in dataset.json"),
+        ("npz", "remove the labels in a.npz"),
+        ("idx", "remove the labels in train-labels-idx1-ubyte"),
+        ("tar", "remove the labels in its .cls or .json member"),
+    ],
+)
+def test_how_to_train_without_a_class_of_one_picture_follows_from_where_the_labels_are(
+    tmp_path: Path, kind: str, remedy: str
+):
+    """Eight pictures of which the last one has a class of its own."""
+    labels, source = [0] * 7 + [1], tmp_path / "s"
+    make_picture_folder(source, 8)
+    if kind == "folder":
+        for i, label in enumerate(labels):
+            (source / str(label)).mkdir(exist_ok=True)
+            (source / f"{i}.png").rename(source / str(label) / f"{i}.png")
+    elif kind == "metadata.csv":
+        rows = [f"{i}.png,{label}\n" for i, label in enumerate(labels)]
+        (source / kind).write_text("file_name,label\n" + "".join(rows))
+    elif kind == "dataset.json":
+        (source / kind).write_text(json.dumps({"labels": [[f"{i}.png", label] for i, label in enumerate(labels)]}))
+    elif kind == "npz":
+        source = tmp_path / "a.npz"
+        np.savez(source, images=np.zeros((8, 16, 16), np.uint8), labels=np.array(labels))
+    elif kind == "idx":
+        source = tmp_path / "idx"
+        source.mkdir()
+        (source / "train-images-idx3-ubyte").write_bytes(to_idx_bytes(np.zeros((8, 16, 16), np.uint8)))
+        (source / "train-labels-idx1-ubyte").write_bytes(to_idx_bytes(np.array(labels, np.uint8)))
+    else:
+        source = tmp_path / "a.tar"
+        with tarfile.open(source, "w") as archive:
+            for i, label in enumerate(labels):
+                archive.add(tmp_path / "s" / f"{i}.png", f"{i}.png")
+                (tmp_path / f"{i}.cls").write_text(str(label))
+                archive.add(tmp_path / f"{i}.cls", f"{i}.cls")
+    with pytest.raises(UserError, match=rf": add some, or {remedy} to train without classes$"):
+        open_images(str(source))
+
+
+IN_A_SMALL_DISK = """
+import os, subprocess, sys
+folder = os.path.join(os.environ["DCGAN_CACHE"], "disk")
+os.makedirs(folder)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + sys.argv[2], "none", folder], check=True)
+os.environ["DCGAN_CACHE"] = folder
+from dcgan.data.open import open_images
+from dcgan.errors import UserError
+try:
+    open_images(sys.argv[1])
+except UserError as error:
+    print(error)
+"""
+CAN_MAKE_DISKS = (
+    shutil.which("unshare")
+    and not subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+    ).returncode
+)
+
+
+@pytest.mark.skipif(not CAN_MAKE_DISKS, reason="this system gives no disk of a size that a test chooses")
+@pytest.mark.parametrize("kind", ["joined", "sparse"])
+def test_a_full_disk_is_one_line_and_no_signal(tmp_path: Path, kind: str):
+    """Each set fits on the disk and both together do not; or an array with holes, into which pictures are moved."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 1024, 64, 64), dtype=np.uint8)
+    if kind == "joined":
+        for i in range(2):
+            np.save(tmp_path / f"{i}.npy", noise[i, :200])
+        data, size = f"join:{tmp_path}/0.npy {tmp_path}/1.npy", "2400k"
+    else:
+        np.save(tmp_path / "a.npy", np.concatenate([noise[0], np.zeros_like(noise[1])]))
+        data, size = str(tmp_path / "a.npy"), "4400k"
+    command = ["unshare", "-rm", sys.executable, "-c", IN_A_SMALL_DISK, data, size]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert re.fullmatch(
+        r"cannot write the cache [^\n]*: No space left on device; make room, or [^\n]*\n", result.stdout
+    )
 
 
 def test_a_class_whose_training_pictures_are_all_broken_is_refused(tmp_path: Path):

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 import dcgan
 from dcgan import UserError
@@ -109,6 +123,72 @@ def test_labels_come_with_their_pictures(data: object):
     assert (pictures == COLOR).all()
     assert labels is not None
     assert labels.tolist() == LABELS.tolist()
+
+
+class Batches(Sampler[list[int]]):
+    """A sampler of whole batches, which knows how many there are."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+class Endless(Sampler[int]):
+    """A sampler without an end, as GANs often have it."""
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.cycle(range(12))
+
+
+TRAIN_ROWS = [9, 2, 4, 7]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sampler": SubsetRandomSampler(TRAIN_ROWS)},
+        {"sampler": TRAIN_ROWS},
+        {"batch_sampler": BatchSampler(SubsetRandomSampler(TRAIN_ROWS), 3, drop_last=False)},
+        {"batch_sampler": Batches([[9, 2, 4], [7]])},
+        {"sampler": WeightedRandomSampler(np.isin(range(12), TRAIN_ROWS).tolist(), 4, replacement=False)},
+    ],
+    ids=["subset", "list", "batches of a subset", "batches", "weights"],
+)
+def test_pictures_that_a_sampler_leaves_out_are_not_read(options: dict[str, Any]):
+    loader = DataLoader(Named(["cat", "a dog", "owl"]), **options)
+    path = data_path(loader)
+    with np.load(path) as arrays:
+        assert (arrays["images"][..., 0] == GRAY[sorted(TRAIN_ROWS)]).all()
+        assert arrays["labels"].tolist() == LABELS[sorted(TRAIN_ROWS)].tolist()
+        assert arrays["class_names"].tolist() == ["cat", "a dog", "owl"]
+    assert data_path(loader) == path  # in whatever order it draws them
+
+
+@pytest.mark.parametrize("part", [(0, 2), (1, 2)])
+def test_what_a_sampler_selects_is_divided_among_processes(part: tuple[int, int]):
+    loader = DataLoader(Named(["cat", "a dog", "owl"]), sampler=SubsetRandomSampler(TRAIN_ROWS))
+    with np.load(data_path(loader, part)) as arrays:
+        assert (arrays["images"][..., 0] == GRAY[sorted(TRAIN_ROWS)[part[0] :: 2]]).all()
+        assert arrays["class_names"].tolist() == ["cat", "a dog", "owl"]
+
+
+def test_a_sampler_that_draws_all_pictures_in_any_order_reads_the_set():
+    data = Pictures(list(COLOR))
+    samplers = [RandomSampler(data, num_samples=5), SequentialSampler(data), DistributedSampler(data, 3, 1)]
+    for loader in (DataLoader(data, batch_size=5, sampler=sampler, drop_last=True) for sampler in samplers):
+        assert data_path(loader) == data_path(data)
+    few = DataLoader(data, sampler=RandomSampler(range(3)))
+    assert (stored(few)[0] == COLOR[:3]).all()
+
+
+def test_a_sampler_without_an_end_is_refused():
+    with pytest.raises(UserError, match=r"^a DataLoader with the sampler Endless, which has no length, [^\n]* Subset "):
+        data_path(DataLoader(Pictures(list(COLOR)), sampler=Endless()))
 
 
 def test_the_same_pictures_are_stored_once():

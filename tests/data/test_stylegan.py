@@ -52,6 +52,13 @@ def test_labels_of_two_parts_one_folder_down_and_a_class_of_the_test_part_only(t
     assert listing.notices == ["1 test picture of classes without a training picture is left out: 2"]
 
 
+def test_a_dataset_json_of_another_encoding_says_so(tmp_path: Path):
+    save_pictures(tmp_path, "고양이.png")
+    (tmp_path / "dataset.json").write_bytes('{"labels": [["고양이.png", 0]]}'.encode("cp949"))
+    with pytest.raises(UserError, match=r"^[^\n]*: its dataset.json is not UTF-8: save it as UTF-8$"):
+        list_folder(tmp_path)
+
+
 def test_another_programs_dataset_json_is_refused_with_what_to_do(tmp_path: Path):
     save_pictures(tmp_path, *SHARDS)
     (tmp_path / "dataset.json").write_text('{"title": "birds"}')

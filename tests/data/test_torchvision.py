@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torchvision import datasets
 
 from dcgan.cache import cache_folder
 from dcgan.data import torchvision
 from dcgan.data.open import open_images
+from dcgan.data.rules import RULES_WITHOUT_UPRIGHT
 from dcgan.errors import UserError
 from tests.data.idx_content import to_idx_bytes
 
@@ -88,6 +90,25 @@ def test_every_layout(monkeypatch: pytest.MonkeyPatch, name: str, data: np.ndarr
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
     monkeypatch.setattr(datasets, torchvision.TORCHVISION_SETS[name].class_name, FakeDataset)
     assert open_images(name).pixels.shape == expected
+
+
+@pytest.mark.parametrize("name", [name for name in torchvision.TORCHVISION_SETS if name.startswith("emnist")])
+def test_emnist_is_turned_upright_and_older_runs_keep_it_as_it_is_stored(monkeypatch: pytest.MonkeyPatch, name: str):
+    """The pictures of a seven, as they are stored: rows and columns are exchanged."""
+    upright = np.zeros((28, 28), np.uint8)
+    upright[4, 6:20], upright[4:24, 19] = 255, 255
+    stored = torch.from_numpy(np.stack([upright.T] * 20))
+
+    class FakeDataset:
+        def __init__(self, root: str, download: bool, **arguments: object) -> None:
+            self.data, self.targets, self.classes = stored, [0, 1] * 10, ["a", "b"]
+
+    monkeypatch.setattr(datasets, "EMNIST", FakeDataset)
+    for split in ("train", "test"):
+        images, old = open_images(name, split), open_images(name, split, rules=RULES_WITHOUT_UPRIGHT)
+        assert (images.pixels.numpy() == upright).all()
+        assert (old.pixels.numpy() == upright.T).all()
+        assert images.content_key != old.content_key
 
 
 def test_torchvision_has_every_set():

@@ -5,7 +5,7 @@ import pytest
 
 from dcgan.data import writer as writer_module
 from dcgan.data.decode import ResizeOptions
-from dcgan.data.writer import BatchWriter, PreparedBatch, add_channels
+from dcgan.data.writer import BatchWriter, FileRows, PreparedBatch, add_channels
 
 OPTIONS = ResizeOptions(16, 20, None, "crop")
 
@@ -22,6 +22,18 @@ def random_batch(n: int, channels: int, mode: str) -> PreparedBatch:
         np.arange(n),
         random.integers(0, 256, (n, 3, 16, 16)).astype(np.uint8),
     )
+
+
+def test_rows_of_a_file_are_read_and_written(tmp_path: Path):
+    pixels = random_batch(5, 3, "RGB").pixels
+    np.save(tmp_path / "a.npy", pixels)
+    with (tmp_path / "a.npy").open("rb+") as file:
+        rows = FileRows(file, pixels.shape)
+        assert (rows[4] == pixels[4]).all()
+        rows[4] = rows[0]
+        rows[0] = pixels[4]
+        assert (rows[4] == pixels[0]).all()
+    assert (np.load(tmp_path / "a.npy") == pixels[[4, 1, 2, 3, 0]]).all()
 
 
 @pytest.mark.parametrize(("channels", "new_channels"), [(1, 1), (1, 3), (1, 4), (3, 3), (3, 4), (4, 4)])

@@ -46,6 +46,8 @@ DAMAGE_ERRORS = (
     tokenize.TokenError,
 )
 """What NumPy and the unpackers raise for damaged files."""
+ZIP_ERRORS = (RuntimeError, NotImplementedError)
+"""What `zipfile` raises for a member that is encrypted, or packed by a method that it does not know."""
 
 UINT8: np.dtype[Any] = np.dtype(np.uint8)
 Array = npt.NDArray[Any]
@@ -169,7 +171,7 @@ def refuse_damage(name: str, problem: str = "is damaged") -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (*DAMAGE_ERRORS, OSError) as error:  # gzip raises an OSError without a system's reason
+    except (*DAMAGE_ERRORS, *ZIP_ERRORS, OSError) as error:  # gzip raises an OSError without a system's reason
         if isinstance(error, OSError) and error.strerror:
             raise UserError(f"cannot read {name}: {error.strerror}") from None
         raise UserError(f"{name} {problem}: {error_reason(error)}") from None
@@ -291,7 +293,7 @@ def _read_npz_labels(archive: zipfile.ZipFile, key: str, count: int, name: str) 
     if dtype.kind not in "iu" or math.prod(shape) != count or len(shape) not in (1, 2):
         raise UserError(
             f"{name}: the labels {printable(key)} are {dtype} {shape}, not a whole number for each "
-            f"of the {count} pictures"
+            f"of the {count} pictures: save them as int64 ({count},), or remove them to train without classes"
         )
     with archive.open(f"{key}.npy") as file:
         _read_npy_header(file)

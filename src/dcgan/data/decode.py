@@ -54,6 +54,8 @@ class ResizeOptions:
         fit: `crop` the middle, `pad` to the frame, or `stretch`.
         value_range: the values that become black and white in images of more than 8 bits; None if they are not known
             yet, or if there are no such images.
+        turns_tiff_twice: whether the EXIF rotation of a TIFF is applied once more after Pillow did it, as the rules up
+            to version 5 have it.
     """
 
     height: int
@@ -61,6 +63,7 @@ class ResizeOptions:
     channels: int | None
     fit: str
     value_range: ValueRange | None = None
+    turns_tiff_twice: bool = False
 
     def key_text(self) -> str:
         """Return the options as text for the content key of an image set.
@@ -136,7 +139,11 @@ def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
         register_heif()
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
         has_16_bit_color = _has_16_bit_color(image)  # Pillow forgets it when it loads the pixels, or EXIF
-        mode, (width, height), transpose = image.mode, image.size, _exif_transpose(image)
+        mode, (height, width), transpose = image.mode, _upright_size(image), _exif_transpose(image)
+        if image.format == "TIFF":
+            if options.turns_tiff_twice and transpose in _SIDEWAYS_TRANSPOSES:
+                height, width = width, height
+            transpose = transpose if options.turns_tiff_twice else None  # Pillow turns it when it loads the pixels
         is_16_bit = mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM"))
         is_unsigned = _is_unsigned_tiff(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8. The result is at least twice as large as wanted, so the filter in
@@ -154,8 +161,6 @@ def decode_image(content: bytes, options: ResizeOptions) -> DecodedImage:
         upright = _to_8_bits(upright)
         thumbnail = _make_thumbnail(_read_small_jpeg(content, transpose) if image.format in _JPEGS else upright)
         pixels = _to_pixels(_resize_to_fit(upright, options), options.channels)
-    if transpose in _SIDEWAYS_TRANSPOSES:
-        width, height = height, width
     return DecodedImage(pixels, (height, width), mode, digest(content), thumbnail, extrema)
 
 
@@ -174,12 +179,23 @@ def _make_thumbnail(image: Image.Image) -> Pixels:
     return np.asarray(small)
 
 
-def read_image_size(file: str | IO[bytes]) -> tuple[int, int]:
-    """Return the height and width in an image file's header."""
+def read_image_size(file: str | IO[bytes], *, is_upright: bool = True) -> tuple[int, int]:
+    """Return the height and width in an image file's header, after its EXIF rotation if `is_upright`."""
     if not isinstance(file, str) or file.lower().endswith(HEIF_SUFFIXES):
         register_heif()
     with Image.open(file, formats=readable_formats()) as image:
-        return image.height, image.width
+        # Pillow decodes a whole PNG to find EXIF behind the pixels, which is not done only for a size.
+        has_late_exif = image.format == "PNG" and "exif" not in image.info
+        return _upright_size(image) if is_upright and not has_late_exif else (image.height, image.width)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the (height, width) of an image whose pixels are not loaded yet, after its EXIF rotation."""
+    height, width = image.height, image.width
+    if image.format == "TIFF":  # some versions of Pillow have exchanged these already
+        tags = getattr(image, "tag_v2", {})
+        height, width = tags.get(TIFF_HEIGHT_TAG, height), tags.get(TIFF_WIDTH_TAG, width)
+    return (width, height) if _exif_transpose(image) in _SIDEWAYS_TRANSPOSES else (height, width)
 
 
 def readable_formats() -> tuple[str, ...]:
@@ -205,7 +221,7 @@ def register_heif() -> None:
 
 _JPEGS = ("JPEG", "MPO")
 """Formats that Pillow can decode at a smaller size."""
-TIFF_SAMPLE_FORMAT_TAG = 339
+TIFF_WIDTH_TAG, TIFF_HEIGHT_TAG, TIFF_SAMPLE_FORMAT_TAG = 256, 257, 339
 EXIF_ORIENTATION_TAG = 0x0112
 _EXIF_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -18,7 +18,7 @@ from dcgan.data.near_duplicates import group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, read_written, write_metadata
 from dcgan.data.rules import RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.value_range import FULL_16_BIT_RANGE, SetExtrema, ValueRange, find_value_range
-from dcgan.data.writer import BatchWriter, PreparedBatch
+from dcgan.data.writer import BatchWriter, FileRows, PreparedBatch
 from dcgan.errors import UserError
 
 MIN_IMAGES = 2
@@ -42,6 +42,7 @@ class Source:
         rules: see `rules`.
         is_unchanged: whether the files are still those that were listed.
         value_range: the range that `read` has already applied to arrays.
+        label_source: printable name of what holds the labels; empty if the folders are the classes.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Source:
     rules: int
     is_unchanged: Callable[[], bool]
     value_range: ValueRange | None = None
+    label_source: str = ""
 
 
 @dataclass
@@ -145,10 +147,12 @@ def _check_enough(columns: dict[str, Array], source: Source, skipped_files: Sequ
     small_classes = [label for label in sorted(source.used_labels) if counts[label] < MIN_IMAGES]
     if small_classes:
         more = f" and {len(small_classes) - 1} more" if len(small_classes) > 1 else ""
+        is_labeled = bool(source.label_source)
+        remedy = f"remove the labels in {source.label_source}" if is_labeled else "put all pictures into one folder"
         raise UserError(
             f"{source.name}: the class {source.classes[small_classes[0]]}{more} has "
-            f"{TOO_FEW_IMAGES[counts[small_classes[0]]]}, but needs at least {MIN_IMAGES}: add some, or put all "
-            f"pictures into one folder to train without classes{skipped}"
+            f"{TOO_FEW_IMAGES[counts[small_classes[0]]]}, but needs at least {MIN_IMAGES}: add some, or {remedy} "
+            f"to train without classes{skipped}"
         )
 
 
@@ -163,10 +167,9 @@ def _sort_by_split(pixels_path: Path, columns: dict[str, Array], rules: int) -> 
     if has_own_test:  # no other images are taken from training
         splits[rows] = np.where(splits[rows] == heldout.VALIDATION, heldout.VALIDATION, heldout.TRAIN)
     order = heldout.order_by_split(splits)
-    pixels = np.load(pixels_path, mmap_mode="r+", allow_pickle=False)
-    heldout.permute_in_place(pixels, order)
-    pixels.flush()
-    del pixels
+    shape = np.load(pixels_path, mmap_mode="r", allow_pickle=False).shape
+    with pixels_path.open("rb+") as file:
+        heldout.permute_in_place(FileRows(file, shape), order)
     for name, column in columns.items():
         columns[name] = column[order]
     validation_begin, test_begin = (

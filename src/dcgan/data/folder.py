@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from dcgan.data.arrays import refuse_damage
 from dcgan.data.layout import find_classes, number_classes, without_labels
 from dcgan.data.layout_0_1 import find_classes_of_0_1, number_classes_of_0_1
 from dcgan.data.listing import ImageFile, Listing, SkippedFile, empty_listing
@@ -73,27 +74,20 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
     """
     zip_name = printable(str(path))
     listing, passed_over = empty_listing(), PassedOver()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            if rules > RULES_OF_0_1:
-                members = _last_contents(members, passed_over)
-            own_folders = _own_folders(archive, members) if rules > RULES_OF_0_1 else ()
-            metadata = _read_zip_metadata(archive, members, zip_name) if rules > RULES_WITHOUT_METADATA else {}
-            for member in sorted(members, key=lambda m: m.filename):
-                if member.filename not in metadata:
-                    _add_zip_member(listing, path, member, passed_over, own_folders, rules)
-            label_files = {
-                folder: archive.open(member).read(MAX_LABELS_BYTES + 1)
-                for folder, member in _find_label_members(members)
-                if not folder or rules > RULES_OF_0_1
-            }
-    except UserError:
-        raise
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-        raise UserError(f"{zip_name} is damaged, or no zip: {printable(str(error))}") from None
-    except OSError as error:
-        raise UserError(f"cannot read {zip_name}: {error.strerror or error}") from None
+    with refuse_damage(zip_name, "is damaged, or no zip"), zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        if rules > RULES_OF_0_1:
+            members = _last_contents(members, passed_over)
+        own_folders = _own_folders(archive, members, zip_name) if rules > RULES_OF_0_1 else ()
+        metadata = _read_zip_metadata(archive, members, zip_name) if rules > RULES_WITHOUT_METADATA else {}
+        for member in sorted(members, key=lambda m: m.filename):
+            if member.filename not in metadata:
+                _add_zip_member(listing, path, member, passed_over, own_folders, rules)
+        label_files = {
+            folder: _read_member(archive, member, MAX_LABELS_BYTES + 1, zip_name)
+            for folder, member in _find_label_members(members)
+            if not folder or rules > RULES_OF_0_1
+        }
     return _finish(listing, label_files, metadata, zip_name, passed_over, rules)
 
 
@@ -161,12 +155,25 @@ def _read_zip_metadata(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo],
     sources = {}
     for member in members:
         *folders, name = member.filename.replace("\\", "/").removeprefix("./").split("/")
-        if name in METADATA_FILES and not member.flag_bits & 1 and not any(f.startswith(".") for f in folders):
-            with archive.open(member) as file:
-                rows = parse_metadata(member.filename, file.read(MAX_METADATA_BYTES + 1), zip_name)
+        if name in METADATA_FILES and not any(f.startswith(".") for f in folders):
+            content = _read_member(archive, member, MAX_METADATA_BYTES + 1, zip_name)
+            rows = parse_metadata(member.filename, content, zip_name)
             if rows is not None:
                 sources[member.filename] = rows
     return sources
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int, zip_name: str) -> bytes:
+    """Return the first bytes of a text in a zip.
+
+    Raises:
+        UserError: it is encrypted or damaged, or packed by a method that is not known.
+    """
+    name = f"{printable(member.filename)} in {zip_name}"
+    if member.flag_bits & 1:
+        raise UserError(f"{name} is encrypted: make the zip again without a password")
+    with refuse_damage(name, "cannot be unpacked, make the zip again"), archive.open(member) as file:
+        return file.read(most_bytes)
 
 
 def _find_label_members(members: list[zipfile.ZipInfo]) -> list[tuple[str, zipfile.ZipInfo]]:
@@ -186,15 +193,14 @@ def _last_contents(members: list[zipfile.ZipInfo], passed_over: PassedOver) -> l
     return list(by_name.values())
 
 
-def _own_folders(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[str, ...]:
+def _own_folders(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], zip_name: str) -> tuple[str, ...]:
     """Return the folders of a zip, each with a slash at its end, that are runs or comparisons of ours."""
     folders = []
     for member in members:
         folder, _, name = member.filename.replace("\\", "/").rpartition("/")
-        if folder and name in SETTINGS_FILES and not member.flag_bits & 1:
-            with archive.open(member) as file:
-                if is_own_output(name, file.read(MAX_JSON_CHARS)):
-                    folders.append(f"{folder}/")
+        is_candidate = folder and name in SETTINGS_FILES and not member.flag_bits & 1
+        if is_candidate and is_own_output(name, _read_member(archive, member, MAX_JSON_CHARS, zip_name)):
+            folders.append(f"{folder}/")
     return tuple(folders)
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dcgan.data.digests import Digests, digest_numbers
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_LARGE_GROUPS_FIRST
+from dcgan.data.writer import FileRows
 
 HELD_OUT_DIVISOR = 10
 """One image in this many is held out."""
@@ -125,13 +126,13 @@ def order_by_split(splits: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     return order
 
 
-def permute_in_place(rows: Array, order: npt.NDArray[np.int64]) -> None:
+def permute_in_place(rows: Array | FileRows, order: npt.NDArray[np.int64]) -> None:
     """Do `rows[:] = rows[order]` with the memory of one row: `rows` may be a file that is larger than memory."""
     is_done = order == np.arange(len(order))
-    for start in np.flatnonzero(~is_done):
+    for start in np.flatnonzero(~is_done).tolist():
         if is_done[start]:
             continue
-        target, first_row = int(start), rows[start].copy()
+        target, first_row = start, rows[start].copy()
         while (source := int(order[target])) != start:
             rows[target], is_done[target], target = rows[source], True, source
         rows[target], is_done[target] = first_row, True

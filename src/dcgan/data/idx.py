@@ -22,6 +22,7 @@ from dcgan.data.arrays import (
     read_image_chunks,
     refuse_damage,
 )
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_UPRIGHT
 from dcgan.errors import UserError
 from dcgan.files import list_names, printable
 
@@ -29,6 +30,9 @@ UINT8_HEADER = b"\0\0\x08"
 UNPACKERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 IMAGE_FILE_NAME = re.compile(r"(?P<stem>.*)images?[-.]idx[34]-ubyte(\.gz|\.xz)?", re.IGNORECASE)
 TEST_FILE_NAME = re.compile("t10k|test", re.IGNORECASE)
+EMNIST_FILE_NAME = re.compile("emnist-", re.IGNORECASE)
+"""How the names of EMNIST's own files begin, in which rows and columns are exchanged."""
+EMNIST_NOTICE = "the files of EMNIST have rows and columns exchanged: the pictures are turned upright"
 
 
 def find_idx_files(folder: Path) -> list[Path]:
@@ -44,15 +48,22 @@ def find_idx_files(folder: Path) -> list[Path]:
     return []
 
 
-def read_idx_files(paths: list[Path]) -> list[StoredImages]:
+def read_idx_files(paths: list[Path], rules: int = CURRENT_RULES) -> list[StoredImages]:
     """Read the headers of IDX files of images, and the labels files beside them.
 
     Files with `t10k` or `test` in their names are the test split, which comes last.
+
+    Args:
+        paths: the files of images.
+        rules: see `rules`.
 
     Raises:
         UserError: the folder holds several sets, or a file is damaged or no IDX file of uint8.
     """
     parts = [_read_idx_images(path) for path in paths]
+    if rules > RULES_WITHOUT_UPRIGHT:
+        is_emnist = [EMNIST_FILE_NAME.match(path.name) is not None for path in paths]
+        parts = [_exchange_sides(part) if is_own else part for part, is_own in zip(parts, is_emnist, strict=True)]
     folder_name = printable(str(paths[0].parent))
     for is_test in (False, True):
         names = [path.name for path, part in zip(paths, parts, strict=True) if part.is_test == is_test]
@@ -104,6 +115,17 @@ def _read_idx_images(path: Path) -> StoredImages:
 
     is_test = TEST_FILE_NAME.search(path.name) is not None
     return StoredImages(shape[0], image_shape, read_chunks, _read_idx_labels(path, shape[0]), is_test)
+
+
+def _exchange_sides(images: StoredImages) -> StoredImages:
+    """Return images with rows and columns exchanged, as EMNIST's files need it."""
+    height, width, channels = images.shape
+
+    def read_chunks() -> Iterator[Array]:
+        for rows in images.read_chunks():
+            yield rows.swapaxes(1, 2)
+
+    return replace(images, shape=(width, height, channels), read_chunks=read_chunks, notices=(EMNIST_NOTICE,))
 
 
 def _read_idx_labels(path: Path, count: int) -> Array | None:

@@ -26,8 +26,9 @@ class ImageSet:
             equal order.
         original_size: the size of the images before, height first, such as `64x48` or `16x16 to 640x480`.
         skipped_files: (name, reason) of each file that cannot be used.
-        columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, and `indices` (position in
-            the listing or in the array); empty for sets that are opened by name.
+        columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, `indices` (position in
+            the listing or in the array), and `groups` of near duplicates by the rules from version 3 on; empty for sets
+            that are opened by name.
         mode_names: names for the numbers in `columns["modes"]`.
         pictures_key: stands for the images of all splits, however they are labeled and prepared; empty for sets that
             are opened by name.

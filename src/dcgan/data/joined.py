@@ -24,7 +24,7 @@ from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, read_prepared, read_w
 from dcgan.data.resize import convert_channels
 from dcgan.data.similarity import make_thumbnails
 from dcgan.data.value_range import ValueRange
-from dcgan.data.writer import add_channels
+from dcgan.data.writer import add_channels, write_header
 from dcgan.errors import UserError
 from dcgan.files import printable
 
@@ -140,15 +140,13 @@ def _join_pixels(parts: Sequence[ImageSet], channels: int, split: str, left_out:
     key = cache_key("joined", contents, channels, split, *left_out)
     if (prepared := read_prepared(key)) is None:
         with new_cache_entry(key, is_valid=lambda name: read_prepared(name) is not None) as entry:
-            pixels = np.lib.format.open_memmap(entry / PIXELS_FILE, mode="w+", dtype=np.uint8, shape=shape)
-            start = 0
-            for part in parts:
-                for row in range(0, len(part), ROWS_AT_ONCE):
-                    rows = part.pixels[row : row + ROWS_AT_ONCE].numpy()
-                    pixels[start : start + len(rows)] = add_channels(rows, channels)
-                    start += len(rows)
-            pixels.flush()
-            del pixels
+            # A map of a file that is not written yet would end the process with a signal when the disk is full.
+            with (entry / PIXELS_FILE).open("wb") as file:
+                write_header(file, shape)
+                for part in parts:
+                    for row in range(0, len(part), ROWS_AT_ONCE):
+                        rows = part.pixels[row : row + ROWS_AT_ONCE].numpy()
+                        file.write(np.ascontiguousarray(add_channels(rows, channels)).data)
             np.savez(entry / COLUMNS_FILE)
             write_metadata(entry, {})
         prepared = read_written(key)

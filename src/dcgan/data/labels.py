@@ -36,7 +36,8 @@ def use_labels(
     for file, label, clean in zip(listing.files, labels, cleaned, strict=True):
         if clean is None and not _is_missing(label):
             raise UserError(
-                f"{root_name}: the label of {printable(file.name)} in {source} is neither a whole number nor a name"
+                f"{root_name}: the label of {printable(file.name)} in {source} is neither a whole number nor a name: "
+                f"write one of these for each picture, or remove the labels in {source} to train without classes"
             )
     if all(label is None for label in cleaned):
         return without_labels(listing, f"{source} has no labels", is_test)
@@ -46,6 +47,7 @@ def use_labels(
         listing,
         files=[file for file, label, _ in rows if label is not None],
         skipped_files=[*listing.skipped_files, *skipped],
+        label_source=source,
     )
     used = [(label, test) for _, label, test in rows if label is not None]
     return assign_classes(listing, [label for label, _ in used], [test for _, test in used], class_names)

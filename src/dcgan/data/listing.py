@@ -43,6 +43,7 @@ class Listing:
         other_suffixes: the number of files of each suffix that are not read.
         notices: lines about what was guessed and what was passed over.
         no_classes_reason: why there are no classes; empty if there are.
+        label_source: printable name of what holds the labels; empty if the folders are the classes.
     """
 
     files: list[ImageFile]
@@ -51,6 +52,7 @@ class Listing:
     other_suffixes: Counter[str]
     notices: list[str] = field(default_factory=list)
     no_classes_reason: str = ""
+    label_source: str = ""
 
 
 def empty_listing(files: Sequence[ImageFile] = (), notices: Sequence[str] = ()) -> Listing:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from dcgan.cache import expand_user
 from dcgan.config import is_joined, join_specs, split_specs
 from dcgan.data.torchvision import TORCHVISION_SETS
 from dcgan.errors import UserError
@@ -41,9 +42,7 @@ def absolute_path(data: str) -> str | None:
     """
     if not is_path(data):
         return None
-    return join_specs(
-        [os.path.abspath(Path(spec).expanduser()) if is_path(spec) else spec for spec in split_specs(data)]
-    )
+    return join_specs([os.path.abspath(expand_user(spec)) if is_path(spec) else spec for spec in split_specs(data)])
 
 
 def find_places(recorded: str | None, name: str) -> tuple[list[str], list[str]]:
@@ -76,7 +75,7 @@ def _exists(spec: str) -> bool:
 def path_exists(path: str | Path) -> bool:
     """Return whether there is something at a path; False also for a path that no file can have."""
     try:
-        return Path(path).expanduser().exists()
+        return expand_user(path).exists()
     except (OSError, ValueError):  # the name is too long, or has a zero byte
         return False
 

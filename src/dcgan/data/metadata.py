@@ -48,6 +48,8 @@ def parse_metadata(name: str, content: bytes, root_name: str) -> Rows | None:
             _add_row(rows, posixpath.dirname(name), row, f"{where}, line {number}")
     except UserError:
         raise
+    except UnicodeDecodeError:  # for example the code page of a Korean Windows, in which its Excel saves
+        raise UserError(f"{where} is not UTF-8: save it as UTF-8 (in Excel: CSV UTF-8)") from None
     except (ValueError, csv.Error, RecursionError) as error:
         raise UserError(f"{where} is damaged after line {number}: {error_reason(error)}") from None
     return rows or None

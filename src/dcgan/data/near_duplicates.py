@@ -50,11 +50,6 @@ def find_near_duplicates(thumbnails: Tensor, others: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def count_near_duplicates(groups: Tensor) -> int:
-    """Return how many pictures are near duplicates of an earlier one, from the group of each."""
-    return len(groups) - len(torch.unique(groups))
-
-
 def _near_pairs(thumbnails: Tensor) -> set[tuple[float, int, int]]:
     """Return (distance, row, other row) of pairs that are variants of one picture."""
     own = torch.arange(len(thumbnails))

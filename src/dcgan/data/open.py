@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcgan.cache import expand_user
 from dcgan.config import check_value_range, is_joined, split_specs
 from dcgan.data import heldout, mnist, stacked
 from dcgan.data.arrays import StoredImages, read_npy, read_npz
@@ -42,7 +43,7 @@ from dcgan.data.parts import WHOLE, Part, check_part_file, select_part
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS, RULES_WITHOUT_UPRIGHT
 from dcgan.data.shards import SHARD_SUFFIXES, check_plain_files, find_shards
 from dcgan.data.splits import SPLITS
 from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
@@ -52,8 +53,8 @@ from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 
 FILE_KINDS = "a folder, a .zip, .tar, .parquet, .npz or .npy"
-MAX_HEADERS_READ = 1000
-"""Image files whose size is read, spread evenly, to suggest a size for all."""
+HEADERS_READ = 1000
+"""Image files, spread evenly, whose size is read to suggest one for all; of a larger set up to twice as many."""
 FALLBACK_SIZE = (32, 32)
 """Height and width that are suggested if no header can be read."""
 
@@ -72,7 +73,8 @@ class _Options:
     def for_sizes(self, sizes: Sequence[Sequence[int]]) -> ResizeOptions:
         """Return options with the caller's size, or with one that suits images of `sizes` (N, 2)."""
         height, width = self.size or suggest_size(np.array(sizes))
-        return ResizeOptions(height, width, self.channels, self.fit, self.value_range)
+        turns_tiff_twice = self.rules <= RULES_WITHOUT_UPRIGHT
+        return ResizeOptions(height, width, self.channels, self.fit, self.value_range, turns_tiff_twice)
 
 
 @dataclass(frozen=True)
@@ -132,20 +134,23 @@ def open_images(
     return replace(_select_split(data, _prepare_path(data, options), split, rules), part=part)
 
 
-def list_file_names(data: str, part: Part = WHOLE) -> list[str]:
+def list_file_names(data: str, part: Part = WHOLE, rules: int = CURRENT_RULES) -> list[str]:
     """Return the printable names of the files of a folder or a packed file, or no names for other sets.
 
-    `columns["indices"]` of an image set are indices into this list. The part is that of the set.
+    `columns["indices"]` of an image set are indices into this list, if the part and the rules are those of the set.
     """
     if is_joined(data):
         specs = split_specs(data)
-        lists = [[f"{printable(public_data_name(spec))}: {name}" for name in list_file_names(spec)] for spec in specs]
+        lists = [
+            [f"{printable(public_data_name(spec))}: {name}" for name in list_file_names(spec, rules=rules)]
+            for spec in specs
+        ]
         # The indices of joined sets take turns, see `dcgan.data.joined`; arrays have no names.
         rows = zip_longest(*lists, fillvalue="") if all(lists) else ()
         return [name for row in rows for name in row]
     if is_named_set(data):
         return []
-    listing = _list_images(_find_path(data), CURRENT_RULES, part)
+    listing = _list_images(_find_path(data), rules, part)
     return [] if listing is None else [printable(file.name) for file in listing.files]
 
 
@@ -156,7 +161,7 @@ def _open_joined(data: str, split: str, options: _Options, seed: int) -> ImageSe
         UserError: one of them cannot be used, or they cannot be joined.
     """
     specs = split_specs(data)
-    places = [os.path.realpath(Path(spec).expanduser()) if is_path(spec) else spec for spec in specs]
+    places = [os.path.realpath(expand_user(spec)) if is_path(spec) else spec for spec in specs]
     twice = [spec for number, spec in enumerate(specs) if places[number] in places[:number]]
     if twice:
         raise UserError(f"{printable(twice[0])} is named twice: join different sets")
@@ -187,7 +192,7 @@ def _suggest_own_size(spec: str, options: _Options) -> tuple[int, int]:
     path = _find_path(spec)
     listing = _list_images(path, options.rules)
     if listing is not None:
-        return suggest_size(np.array(_read_sizes(listing)))
+        return suggest_size(np.array(_read_sizes(listing, options.rules)))
     return suggest_size(np.array([part.shape[:2] for part in _read_arrays(path, options)[0]]))
 
 
@@ -197,7 +202,7 @@ def _find_path(data: str) -> Path:
     Raises:
         UserError: there is nothing.
     """
-    path = fetch_hub_set(data) if is_hub_set(data) else Path(data).expanduser()
+    path = fetch_hub_set(data) if is_hub_set(data) else expand_user(data)
     if not path_exists(path):
         raise UserError(f"there is no data {data!r}{_suggestion(path)}")
     return path
@@ -272,9 +277,9 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
         return pixels.unsqueeze(1), labels.long(), mnist.CLASS_NAMES, "mnist"
     if name == "stacked-mnist":
         return *stacked.read_stacked(split, seed), stacked.CLASS_NAMES, f"stacked-mnist {seed}"
-    array, label_array, classes = read_torchvision(name, split)
+    array, label_array, classes = read_torchvision(name, split, rules)
     if rules > RULES_OF_0_1 and len(np.unique(label_array)) < len(classes):  # for example `N/A` of emnist-letters
-        numbers = np.unique(read_torchvision(name, "train")[1] if split == "test" else label_array)
+        numbers = np.unique(read_torchvision(name, "train", rules)[1] if split == "test" else label_array)
         label_array, is_known = compact_labels(label_array, numbers)
         array, label_array = array[is_known], label_array[is_known]
         classes = tuple(classes[number] for number in numbers)
@@ -298,7 +303,7 @@ def _read_arrays(path: Path, options: _Options) -> tuple[list[StoredImages], lis
     """
     if path.is_dir():
         idx_files = find_idx_files(path)
-        return read_idx_files(idx_files), sorted(idx_files[0].parent.glob("*ubyte*"))
+        return read_idx_files(idx_files, options.rules), sorted(idx_files[0].parent.glob("*ubyte*"))
     readers = {".npy": read_npy, ".npz": read_npz}
     if (read := readers.get(path.suffix.lower())) is None:
         raise UserError(f"{printable(str(path))} is a file of a kind that is not read: give {FILE_KINDS}")
@@ -306,7 +311,7 @@ def _read_arrays(path: Path, options: _Options) -> tuple[list[StoredImages], lis
 
 
 def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _OpenedSet:
-    sizes = [options.size] if options.size else _read_sizes(listing)
+    sizes = [options.size] if options.size else _read_sizes(listing, options.rules)
     prepared = prepare_files(listing, options.for_sizes(sizes), set_name, options.rules)
     range_notice = prepared.metadata.get("range_notice")
     notices = (*listing.notices, *([range_notice] if range_notice else []), *_group_notices(prepared, options.rules))
@@ -326,26 +331,25 @@ def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _Opti
     parts, classes, notices = keep_trained_classes(parts, options.rules)
     options_of_sizes = options.for_sizes([part.shape[:2] for part in parts])
     prepared = prepare_arrays(parts, files, options_of_sizes, set_name, classes, options.rules)
-    layout_notices = [notice for part in parts for notice in part.notices]
+    layout_notices = dict.fromkeys(notice for part in parts for notice in part.notices)
     group_notices = _group_notices(prepared, options.rules)
     return _OpenedSet(prepared, (*layout_notices, *notices, *group_notices), "" if classes else "it has no labels")
 
 
-def _read_sizes(listing: Listing) -> list[tuple[int, int]]:
-    """Return (height, width) of up to `MAX_HEADERS_READ` files, from their headers."""
+def _read_sizes(listing: Listing, rules: int) -> list[tuple[int, int]]:
+    """Return (height, width) of files of a listing from their headers, as many as `HEADERS_READ` says."""
     sizes: list[tuple[int, int]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for file in listing.files[:: max(1, len(listing.files) // MAX_HEADERS_READ)]:
+        for file in listing.files[:: max(1, len(listing.files) // HEADERS_READ)]:
             with contextlib.suppress(Exception):  # damaged files are named when they are decoded
-                sizes.append(_read_size(file))
+                sizes.append(_read_size(file, is_upright=rules > RULES_WITHOUT_UPRIGHT))
     return sizes or [FALLBACK_SIZE]
 
 
-def _read_size(file: ImageFile) -> tuple[int, int]:
-    if file.member is None:
-        return read_image_size(file.path)
-    return read_image_size(io.BytesIO(read_file_bytes(file.path, file.member)))
+def _read_size(file: ImageFile, *, is_upright: bool) -> tuple[int, int]:
+    source = file.path if file.member is None else io.BytesIO(read_file_bytes(file.path, file.member))
+    return read_image_size(source, is_upright=is_upright)
 
 
 def _suggestion(path: Path) -> str:

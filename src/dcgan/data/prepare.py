@@ -27,7 +27,7 @@ from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.similarity import make_thumbnails
 from dcgan.data.writer import PreparedBatch, add_channels
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import list_names, printable
 from dcgan.system.console import standard_error
 
 FLOAT_REASON_OF_0_1 = "floating-point pixels have no known range: save it with 8 or 16 bits"
@@ -68,7 +68,9 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
             return all(file_version(path) == version for path, version in packed_versions.items())
         return all(file_version(file.path) == file.fingerprint for file in listing.files)
 
-    source = Source(set_name, read, listing.classes, used_labels, rules, is_unchanged)
+    source = Source(
+        set_name, read, listing.classes, used_labels, rules, is_unchanged, label_source=listing.label_source
+    )
     skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
     return _open_or_write(entry_name, options, source, skipped_files)
 
@@ -113,6 +115,7 @@ def prepare_arrays(
         rules,
         lambda: fingerprint == [(os.path.abspath(file), *file_version(file)) for file in files],
         parts[0].value_range,
+        list_names(file.name for file in files if file.suffix.lower() == ".npz" or "label" in file.name.lower()),
     )
     return _open_or_write(entry_name, options, source, [])
 

@@ -26,7 +26,8 @@ class PreparedSet:
 
     Attributes:
         pixels: uint8 (N, C, H, W), mapped from the disk: only the images that are used are read.
-        columns: arrays with one row for each image: `labels`, `digests`, `sizes`, `modes`, `indices`.
+        columns: arrays with one row for each image: `labels`, `digests`, `sizes`, `modes`, `indices`, and
+            `groups` of near duplicates by the rules from version 3 on.
         metadata: JSON types: `parts` (where each split begins and ends), `classes`, `modes`, `skipped` files, the
             content `key`, and the `value_range` of images of more than 8 bits with the `range_notice` about it.
     """

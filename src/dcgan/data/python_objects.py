@@ -4,6 +4,7 @@ A run then knows its pictures by that file, so it can be resumed, evaluated and 
 """
 
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,17 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+)
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.config import join_specs
@@ -41,7 +52,7 @@ def data_path(data: object, part: Part | None = WHOLE) -> str:
             `DataLoader` or another iterable of pictures or of pairs of a picture and a label. Pictures are uint8, or
             floats that are all in [0, 1] or all in [-1, 1], or Pillow's. The attribute `classes` of a `Dataset` names
             its labels 0, 1, 2, ... if it is a list of different texts, as torchvision's sets have it.
-            They are read once: what a transform draws at random is drawn once.
+            They are read once: what a transform or a sampler draws at random is drawn once.
         part: which of the pictures this process reads: number r of n reads those at r, r + n, r + 2n, .... None if the
             set is to be divided, but no launcher says how.
 
@@ -52,9 +63,10 @@ def data_path(data: object, part: Part | None = WHOLE) -> str:
         return os.fspath(data)
     if isinstance(data, list | tuple) and any(isinstance(spec, str | os.PathLike) for spec in data):
         return _join_paths(data)
-    name = re.sub(r"\W+", "_", type(_source(data)).__name__)
+    data = _source(data)
+    name = re.sub(r"\W+", "_", type(data).__name__)
     if part != WHOLE:
-        data = _take_part(_source(data), part)
+        data = _take_part(data, part)
     pictures, labels = _collect(data, name)
     pixels = _to_uint8(pictures, name)
     digest = hashlib.sha256(pixels.tobytes() + (b"" if labels is None else labels.tobytes())).hexdigest()
@@ -88,7 +100,7 @@ class _PartOf(Dataset[Any]):
 
     def __init__(self, data: Any, part: Part) -> None:
         self.data, self.indices = data, range(part[0], len(data), part[1])
-        self.classes = getattr(data, "classes", ())
+        self.classes = _named_classes(data)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -114,17 +126,46 @@ def _take_part(data: object, part: Part | None) -> object:
 
 
 def _source(data: object) -> object:
-    """Return the set behind a loader whose order may be random; else the object itself."""
-    if isinstance(data, DataLoader) and data.collate_fn is default_collate:
-        return data if isinstance(data.dataset, IterableDataset) else data.dataset
-    return data
+    """Return the set behind a loader, or what its sampler selects of it, in the order of the set; else the object.
+
+    Raises:
+        UserError: nobody knows how many pictures the sampler draws.
+    """
+    if not isinstance(data, DataLoader) or data.collate_fn is not default_collate:
+        return data
+    if isinstance(data.dataset, IterableDataset):
+        return data
+    batches: Any = data.batch_sampler
+    has_plain_batches = batches is None or type(batches) is BatchSampler
+    sampler: Any = getattr(batches, "sampler", data.sampler) if has_plain_batches else batches
+    if _draws_all(sampler, len(cast(Any, data.dataset))):
+        return data.dataset
+    if not hasattr(sampler, "__len__"):
+        raise UserError(
+            f"a DataLoader with the sampler {type(sampler).__name__}, which has no length, may draw without end: give "
+            "its Dataset, or a Subset of it"
+        )
+    drawn = itertools.islice(sampler, len(sampler))
+    return Subset(data.dataset, sorted(drawn if has_plain_batches else itertools.chain.from_iterable(drawn)))
+
+
+def _draws_all(sampler: object, count: int) -> bool:
+    """Return whether a sampler draws all `count` pictures of a set, in whatever order, or its share in each process."""
+    if type(sampler) in (SequentialSampler, RandomSampler):
+        return len(cast(Any, sampler).data_source) == count
+    return type(sampler) is DistributedSampler and len(cast(Any, sampler).dataset) == count
+
+
+def _named_classes(data: object) -> Any:
+    """Return the attribute `classes` of a set, or of the set that a subset or a loader is of; nothing without one."""
+    while isinstance(data, DataLoader | Subset):
+        data = data.dataset
+    return getattr(data, "classes", ())
 
 
 def _class_names(data: object, labels: Array) -> tuple[str, ...]:
     """Return the names that a set has for its labels; none if it has no list of different names for all of them."""
-    while isinstance(data, DataLoader | Subset):
-        data = data.dataset
-    names = getattr(data, "classes", ())
+    names = _named_classes(data)
     return tuple(names) if isinstance(names, list | tuple) and can_name_classes(names, labels) else ()
 
 
@@ -145,7 +186,7 @@ def _collect(data: object, name: str) -> tuple[Array, Array | None]:
                 "one size and one type"
             )
         if not parts:
-            count = length_hint(_source(data), 0)  # 0 where that is not known
+            count = length_hint(data, 0)  # 0 where that is not known
             check_memory(
                 COPIES_IN_MEMORY * part.nbytes * count, f"{count:,} pictures", "save them as files, or as .npy"
             )
@@ -167,14 +208,13 @@ def _as_arrays(data: object) -> tuple[Array, Array | None] | None:
 
 def _items(data: object, name: str) -> Iterator[tuple[Array, Any]]:
     """Yield each picture as an array (1, ...) with its label, or None."""
-    source = _source(data)
-    if isinstance(source, DataLoader):
-        yield from _batch_items(source, name)
+    if isinstance(data, DataLoader):
+        yield from _batch_items(data, name)
         return
-    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
-        items: Iterable[Any] = (source[i] for i in range(len(source)))
-    elif isinstance(source, Iterable):
-        items = source
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        items: Iterable[Any] = (data[i] for i in range(len(data)))
+    elif isinstance(data, Iterable):
+        items = data
     else:
         raise UserError(
             f"data must be a name, a path, an array, a Dataset, a DataLoader or another iterable, not {name}"

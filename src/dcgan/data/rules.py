@@ -8,11 +8,14 @@ and one folder down, ignores runs and the folders of file systems, counts a name
 classes below `train/images/`, and finds the range of values of images of more than 8 bits. Version 3 keeps near
 duplicates in one split, so that no variant of a training picture is held out. Version 4 reads the `metadata.csv` and
 `metadata.jsonl` of Hugging Face's `imagefolder`. Version 5 holds out large groups of near duplicates no sooner than
-small ones: before, the held-out part of 1,492 emoji consisted of flags for the most part.
+small ones: before, the held-out part of 1,492 emoji consisted of flags for the most part. Version 6 turns pictures
+upright that were not: EMNIST, whose files have rows and columns exchanged, and TIFF with an EXIF rotation, which was
+applied twice. The size that it suggests is that of the turned pictures, not of the stored ones.
 """
 
 RULES_OF_0_1 = 1
 RULES_WITHOUT_GROUPS = 2
 RULES_WITHOUT_METADATA = 3
 RULES_OF_LARGE_GROUPS_FIRST = 4
-CURRENT_RULES = 5
+RULES_WITHOUT_UPRIGHT = 5
+CURRENT_RULES = 6

@@ -30,6 +30,8 @@ def parse_labels(content: bytes, root_name: str, folder: str = "") -> Labels | N
             raise ValueError
         labels = json.loads(content)["labels"]
         return None if labels is None else {clean_name(f"{folder}{name}"): label for name, label in labels}
+    except UnicodeDecodeError:
+        raise UserError(f"{root_name}: its dataset.json is not UTF-8: save it as UTF-8") from None
     except (ValueError, LookupError, TypeError, RecursionError):
         raise UserError(
             f'{root_name}: its dataset.json is damaged: it needs {{"labels": [["NAME", NUMBER], ...]}}, or another '
@@ -68,8 +70,11 @@ def match_labels(listing: Listing, labels: Labels, root_name: str) -> tuple[List
         if label is None:
             skipped_files.append((file.name, "dataset.json has no label for it"))
         elif isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < MAX_CLASSES:
-            raise UserError(f"{root_name}: the label of {printable(file.name)} in dataset.json is no class number")
+            raise UserError(
+                f"{root_name}: the label of {printable(file.name)} in dataset.json is no class number: "
+                'write whole numbers from 0, or "labels": null to train without classes'
+            )
         else:
             files.append(file)
             numbers.append(label)
-    return replace(listing, files=files, skipped_files=skipped_files), numbers
+    return replace(listing, files=files, skipped_files=skipped_files, label_source=LABELS_FILE), numbers

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dcgan.cache import cache_folder
+from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_UPRIGHT
 from dcgan.errors import UserError
 from dcgan.files import error_reason, printable
 from dcgan.system.console import standard_error
@@ -61,10 +62,15 @@ TORCHVISION_SETS: dict[str, TorchvisionSet] = {
 """The sets that are known by name."""
 
 
-def read_torchvision(name: str, split: str) -> tuple[Array, Array, tuple[str, ...]]:
+def read_torchvision(name: str, split: str, rules: int = CURRENT_RULES) -> tuple[Array, Array, tuple[str, ...]]:
     """Return images uint8 (N, H, W, C), labels int64 (N,) and class names of the split `train` or `test`.
 
     The files are searched in `./data`, where torchvision's examples put them, and in the cache.
+
+    Args:
+        name: one of `TORCHVISION_SETS`.
+        split: `train` or `test`.
+        rules: see `rules`.
 
     Raises:
         UserError: the files are on neither path and cannot be downloaded, or scipy is missing (for `svhn`).
@@ -76,6 +82,8 @@ def read_torchvision(name: str, split: str) -> tuple[Array, Array, tuple[str, ..
         pixels = pixels[..., None]
     elif name == "svhn":
         pixels = pixels.transpose(0, 2, 3, 1)
+    if entry.class_name == "EMNIST" and rules > RULES_WITHOUT_UPRIGHT:
+        pixels = pixels.swapaxes(1, 2)  # torchvision gives them as they are stored (pytorch/vision#8783)
     labels = np.asarray(dataset.labels if name == "svhn" else dataset.targets, np.int64)
     classes = tuple(printable(str(c)) for c in getattr(dataset, "classes", map(str, range(int(labels.max()) + 1))))
     return pixels, labels, classes

@@ -1,5 +1,7 @@
 """Batches of prepared images are written to one `.npy` file, which may be larger than memory."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -92,9 +94,7 @@ class BatchWriter:
         shape = (self.count, self.channels, self.height, self.width)
         self.file.truncate(NPY_HEADER_BYTES + self.count * self._row_bytes(self.channels))
         self.file.seek(0)
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self.file, header)
-        assert self.file.tell() == NPY_HEADER_BYTES
+        write_header(self.file, shape)
 
     def _row_bytes(self, channels: int) -> int:
         return channels * self.height * self.width
@@ -116,6 +116,30 @@ class BatchWriter:
             self._seek(row, channels)
             self.file.write(np.ascontiguousarray(add_channels(pixels, channels)).data)
         self.channels = channels
+
+
+class FileRows:
+    """The rows of an array uint8 (N, ...) in a `.npy` file, which are read and written one at a time.
+
+    A full disk is an error of a write. In a map of the file it would be a signal that ends the process.
+    """
+
+    def __init__(self, file: IO[bytes], shape: Sequence[int]) -> None:
+        self.file, self.row_shape, self.row_bytes = file, tuple(shape[1:]), math.prod(shape[1:])
+
+    def __getitem__(self, row: int) -> Array:
+        self.file.seek(NPY_HEADER_BYTES + int(row) * self.row_bytes)
+        return np.frombuffer(self.file.read(self.row_bytes), np.uint8).reshape(self.row_shape)
+
+    def __setitem__(self, row: int, pixels: Array) -> None:
+        self.file.seek(NPY_HEADER_BYTES + int(row) * self.row_bytes)
+        self.file.write(np.ascontiguousarray(pixels).data)
+
+
+def write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Write the header of an array of uint8 to the beginning of a `.npy` file."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    assert file.tell() == NPY_HEADER_BYTES
 
 
 def add_channels(pixels: Array, channels: int) -> Array:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dcgan.cache import expand_user
 from dcgan.config import FEW_PICTURES, NO_DURATION, TOO_FEW_PICTURES, Config, split_specs
 from dcgan.data import check
 from dcgan.data.location import check_not_empty, is_named_set
@@ -76,7 +77,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     sheet = sheet or Path(RUNS_FOLDER, f"{name_in_runs(spec)}{CONTACT_SHEET_SUFFIX}")
     if sheet.suffix != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
-    folders = [Path(part).expanduser() for part in split_specs(spec) if not is_named_set(part)]
+    folders = [expand_user(part) for part in split_specs(spec) if not is_named_set(part)]
     if is_given and any(_is_below(sheet, folder) for folder in folders):
         raise UserError(
             f"the contact sheet {printable(str(sheet))} would become a picture of the set: give another --out"
