@@ -47,3 +47,6 @@ def test_judges_are_trained_on_samples(tmp_path: Path, monkeypatch: pytest.Monke
     accuracy = evaluate(str(samples), data="mnist", **options).metrics["train_on_fakes_accuracy"]
     assert accuracy.mean == 0.5
     assert training_sizes[:6] == [(550, 550)] + 5 * [(110, 110)]
+    training_sizes.clear()
+    evaluate(str(samples), data="mnist", n=51, **options)  # the parts differ by one sample at most
+    assert training_sizes[:6] == [(51, 51), (11, 11)] + 4 * [(10, 10)]

@@ -13,14 +13,16 @@ import dcgan
 from dcgan.cache import cache_folder
 from dcgan.cli.main import run as run_command
 from dcgan.data.open import open_images
+from dcgan.errors import UserError
 from dcgan.evaluation import floor as floor_module
-from dcgan.evaluation import grids
+from dcgan.evaluation import grids, measure
 from dcgan.evaluation.measure import evaluate
 from dcgan.images import save_png
 from dcgan.metrics import fidelity, jackknife
 from dcgan.metrics.judge import network
 from dcgan.metrics.judge.network import save_judge
 from dcgan.metrics.judge.training import initialize_judge
+from dcgan.metrics.results import EQUALITY_LEVEL
 from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL, Run
 from tests.evaluation.helpers import SAMPLE_COUNT, write_copies, write_digits, write_noise
@@ -53,7 +55,7 @@ def test_a_run_is_evaluated_with_everything_that_a_metric_depends_on(finished_ru
     assert (distance.n_fake, distance.n_real, distance.k, distance.method) == (320, 400, None, "pictures")
     assert (distance.floor.n, distance.floor.n_real, len(distance.floor.values)) == (320, 400, 2)
     assert (evaluation.metrics["recall"].k, evaluation.metrics["class_entropy"].method) == (5, "sets")
-    assert evaluation.equality.is_different
+    assert evaluation.equality.p_value <= EQUALITY_LEVEL
     assert distance.low > 5 * distance.real_against_real  # after seven steps a generator draws no digits
     assert sum(evaluation.class_shares.values()) == pytest.approx(1)
     json.dumps(evaluation.as_json())
@@ -112,7 +114,7 @@ def test_real_digits_are_as_near_as_the_floor(tmp_path: Path):
     evaluation = evaluate(str(samples), data="mnist", split="train")
     assert (evaluation.n, evaluation.seeds) == (550, ())
     assert "5 disjoint parts" in evaluation.interval_method
-    assert not evaluation.equality.is_different
+    assert evaluation.equality.p_value > EQUALITY_LEVEL
     for name in ("precision", "recall", "coverage", "inception_score_mean", "class_entropy"):
         estimate = evaluation.metrics[name]
         assert estimate.mean == pytest.approx(estimate.real_against_real, rel=0.06), name
@@ -126,6 +128,16 @@ def test_the_interval_of_files_is_around_the_metric_of_all_samples(tmp_path: Pat
     assert estimate.values == (estimate.mean,)
     assert (estimate.n_fake, estimate.n_real) == (550, 550)
     assert estimate.low < estimate.mean < estimate.high
+
+
+@pytest.mark.parametrize("n", [49, 50, 51, 56, 61, 64])
+def test_samples_of_files_are_divided_into_parts_for_metrics_of_classes(tmp_path: Path, n: int):
+    """If there are ten for each part; the parts differ by one sample at most."""
+    samples = write_digits(tmp_path / "s.npz", n)
+    evaluation = evaluate(str(samples), data="mnist", copies=False, show_progress=False)
+    assert ("inception_score_mean" in evaluation.metrics) == (n >= 50)
+    if n >= 50:
+        assert len(evaluation.metrics["class_entropy"].values) == 5
 
 
 def test_copies_of_training_digits_are_recognized(tmp_path: Path):
@@ -189,6 +201,46 @@ def test_few_pictures_are_measured_and_said_to_be_too_few(finished_run: RunFolde
     assert evaluation.copies.verdict == "cannot say"
     assert "too few to judge" in evaluation.as_table()
     assert any("it needs 128 pictures of each side, and there are 20" in note for note in evaluation.notes)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_as_few_pictures_as_can_be_are_measured(tmp_path: Path, count: int):
+    """Halves of two pictures have a distance; of three pictures, each half is one."""
+    data, samples = (
+        write_noise(tmp_path / "d.npz", (count, 16, 16, 1)),
+        write_noise(tmp_path / "s.npz", (12, 16, 16, 1)),
+    )
+    options = {"features": "random", "neighbours": tmp_path / "n.png", "show_progress": False}
+    evaluation = evaluate(str(samples), data=str(data), sheets=tmp_path / "sheets", **options)
+    assert (evaluation.split, evaluation.reference_count) == ("all", count)
+    floor = evaluation.metrics["kernel_inception_distance_mean"].floor
+    assert (floor is None) == (count == 3)
+    assert any(note.startswith("no real against real: there are too few") for note in evaluation.notes) == (count == 3)
+    assert any("random halves of the real pictures" in note for note in evaluation.notes) == (count == 4)
+    if floor is not None:
+        assert (len(floor.values), floor.n, floor.n_real) == (20, 2, 2)
+    columns = 1 + len(open_images(str(data)))  # a sample, and all training pictures
+    for path in (tmp_path / "n.png", tmp_path / "sheets" / "neighbours.png"):
+        with Image.open(path) as grid:
+            assert grid.size == (2 + columns * 18, 2 + 8 * 18)
+
+
+def test_fewer_other_real_pictures_than_a_metric_needs_are_no_floor(tmp_path: Path):
+    data, samples = write_training_digits(tmp_path / "d", 2), write_digits(tmp_path / "s.npz", 60)
+    evaluation = evaluate(str(samples), data=data, features="judge", copies=False, show_progress=False)
+    assert all(estimate.floor is None for estimate in evaluation.metrics.values())
+    assert any(note.startswith("no real against real: there are too few") for note in evaluation.notes)
+
+
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(measure, "run_evaluation", lambda *args, **options: pytest.fail("it is computed"))
+    monkeypatch.setattr(measure, "nearest_grid", lambda task: pytest.fail("it is computed"))
+    samples = write_digits(tmp_path / "s.npz", 60)
+    for option in ({"sheets": samples}, {"sheets": samples / "a"}, {"neighbours": samples / "n.png"}):
+        with pytest.raises(UserError, match=r"^cannot write .*: (File exists|Not a directory)$"):
+            evaluate(str(samples), data="mnist", show_progress=False, **option)
 
 
 def test_the_neighbor_of_precision_and_recall_can_be_chosen(finished_run: RunFolder):

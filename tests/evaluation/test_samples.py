@@ -10,7 +10,7 @@ from dcgan.errors import UserError
 from dcgan.evaluation import samples as samples_module
 from dcgan.evaluation.samples import SampleSource, match_classes, match_shape, open_samples, samples_of_images
 from dcgan.run.folder import RunFolder
-from dcgan.sampling.output import write_samples
+from dcgan.sampling.output import write_sample_stream
 from tests.conftest import SMALL
 
 
@@ -37,9 +37,9 @@ def test_the_samples_of_a_conditional_model_have_requested_classes(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["s.npz", "s.npy", "folder"])
 def test_files_are_samples(finished_run: RunFolder, tmp_path: Path, name: str):
-    pixels = dcgan.load(finished_run).sample(40)
-    path = tmp_path / name
-    np.save(path, pixels) if name.endswith("npy") else write_samples(pixels, path)
+    model, path = dcgan.load(finished_run), tmp_path / name
+    pixels = model.sample(40)
+    np.save(path, pixels) if name.endswith("npy") else write_sample_stream(model.stream(40), path)
     samples = open_samples(str(path))
     assert samples.count == 40
     drawn = draw_pixels(samples, 0, 40)

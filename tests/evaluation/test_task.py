@@ -23,6 +23,10 @@ from tests.evaluation.helpers import write_digits, write_noise
             "--infinite with 64 features needs at least 320 samples in each part, and s.npz gives 5 parts of 110",
         ),
         (
+            ["s.npz", "--data", "mnist", "--infinite", "--n", "546"],
+            "--infinite with 64 features needs at least 320 samples in each part, and s.npz gives 5 parts of 109",
+        ),
+        (
             ["mnist", "--infinite", "--n", "319"],
             "--infinite with 64 features needs at least 320 samples, and --n is 319: draw more, or leave it out",
         ),
@@ -37,6 +41,8 @@ from tests.evaluation.helpers import write_digits, write_noise
         (["torn.npz", "--data", "mnist"], "torn.npz is damaged"),
         (["empty", "--data", "mnist"], "empty"),
         (["s.npz", "--data", "mnist", "--neighbours", "n.gif"], "cannot write n.gif"),
+        (["s.npz", "--data", "mnist", "--neighbours", "s.npz/n.png"], "cannot write s.npz/n.png: "),
+        (["s.npz", "--data", "mnist", "--sheets", "s.npz"], "cannot write the sheets to s.npz: File exists"),
     ],
 )
 def test_a_mistake_is_one_line(

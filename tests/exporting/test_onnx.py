@@ -24,7 +24,7 @@ from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
 from dcgan.sampling import model as model_module
-from dcgan.sampling.output import write_samples
+from dcgan.sampling.output import write_sample_stream
 from dcgan.system.install import install_command
 from tests.rounding import assert_equal_up_to_rounding
 
@@ -130,7 +130,7 @@ def test_the_command_of_torch_fidelity_reads_it(
     torch_fidelity.register_feature_extractor(f"two-{classes}", MeanAndSpread)
     model = make_model("dcgan64", classes)
     onnx.export_onnx(model, tmp_path / "g.onnx", for_torch_fidelity=True)
-    write_samples(model.sample(128, seed=3), tmp_path / "pictures")
+    write_sample_stream(model.stream(128, seed=3), tmp_path / "pictures")
     monkeypatch.setattr(np, "int", int, raising=False)  # torch-fidelity 0.4 draws classes with it; NumPy has dropped it
     words = f"fidelity --input1 {tmp_path}/g.onnx --input1-model-z-type normal --input1-model-z-size 6 "
     words += f"--input1-model-num-classes {classes} --input1-model-num-samples 256 --input2 {tmp_path}/pictures "

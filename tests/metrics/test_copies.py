@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,6 +79,18 @@ def test_exact_copies_are_not_authentic(search: CopySearch):
     assert not search.find([TRAIN[:50]]).is_authentic.any()
 
 
+def test_mirrored_copies_are_not_authentic_and_new_pictures_are_as_often_as_unseen_ones(search: CopySearch):
+    assert not search.find([TRAIN[:50].flip(3)]).is_authentic.any()
+    shares = [search.find([pixels]).is_authentic.float().mean() for pixels in (SAMPLES, SAMPLES.flip(3), UNSEEN)]
+    assert all(0.7 < share < 0.9 for share in shares)
+
+
+def test_a_picture_is_compared_with_the_mirror_images_of_other_training_pictures():
+    """Where each training picture is there mirrored too, its nearest neighbor is at the distance 0."""
+    train = torch.cat([TRAIN[:50], TRAIN[:50].flip(3)])
+    assert CopySearch(train).find([SAMPLES[:20]]).is_authentic.all()
+
+
 def test_equal_pictures_make_no_number_that_is_none(search: CopySearch):
     flat = torch.full((120, 1, 28, 28), 7, dtype=torch.uint8)
     nearest = CopySearch(flat).find([flat])
@@ -103,6 +116,36 @@ def test_distances_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.M
     first = load_or_find("entry", lambda: search.find([UNSEEN[:10]]))
     second = load_or_find("entry", lambda: pytest.fail("it is in the cache"))
     assert all(torch.equal(a, b) for a, b in zip(first.tensors(), second.tensors(), strict=True))
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_bits(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[200] ^= 255  # inside of the first array
+    path.write_bytes(content)
+
+
+def leave_out_an_array(path: Path) -> None:
+    np.savez(path, **{str(i): np.zeros(10) for i in range(4)})
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, empty, flip_bits, leave_out_an_array, Path.unlink])
+def test_a_damaged_cache_entry_is_written_again(
+    damage: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search: CopySearch
+):
+    monkeypatch.setenv("DCGAN_CACHE", str(tmp_path))
+    first = load_or_find("entry", lambda: search.find([UNSEEN[:10]]))
+    damage(tmp_path / "entry" / "nearest.npz")
+    for find in (lambda: search.find([UNSEEN[:10]]), lambda: pytest.fail("it is in the cache")):
+        again = load_or_find("entry", find)
+        assert all(torch.equal(a, b) for a, b in zip(first.tensors(), again.tensors(), strict=True))
 
 
 def test_binomial_intervals():

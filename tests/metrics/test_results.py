@@ -6,7 +6,7 @@ import pytest
 from dcgan.metrics.copies import CopyVerdict
 from dcgan.metrics.equality import EqualityTest
 from dcgan.metrics.intervals import Estimate, Floor, estimate_metric, with_floor
-from dcgan.metrics.results import Evaluation, format_number
+from dcgan.metrics.results import Evaluation, describe_equality, format_number
 
 
 def make_evaluation() -> Evaluation:
@@ -73,6 +73,12 @@ def test_what_stands_beside_a_metric():
     for words in ("12 components", "samples can be told apart from real pictures: p = 0.002", "copies: half of them"):
         assert words in text
     assert "too few to judge" in text.splitlines()[2]
+
+
+def test_samples_are_told_apart_up_to_a_p_value_of_5_percent():
+    content = {"permutations": 499, "n_fake": 10, "n_real": 10}
+    for count, outcome in ((1, "can"), (25, "can"), (26, "cannot"), (500, "cannot")):
+        assert f"samples {outcome} be told apart" in describe_equality(content | {"p_value": count / 500})
 
 
 def make_verdict() -> CopyVerdict:

@@ -17,7 +17,7 @@ from dcgan.devices.processes import TrainingStopped
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import EARLY_EVENT
-from dcgan.sampling.output import write_samples
+from dcgan.sampling.output import write_sample_stream
 from dcgan.training import loop, start
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
@@ -80,7 +80,7 @@ def test_the_grid_of_a_conditional_run_can_be_drawn_again_from_its_model(tmp_pat
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, conditional=True, **SMALL)
     model = dcgan.load(folder)
     assert model.classes == tuple("0123456789")
-    write_samples(model.sample(80, seed=0), tmp_path / "a.png", rows=10)
+    write_sample_stream(model.stream(80, seed=0), tmp_path / "a.png", rows=10)
     assert (tmp_path / "a.png").read_bytes() == max(folder.samples.iterdir()).read_bytes()
     assert "10 classes" in (folder.model / "README.md").read_text()
 

@@ -14,7 +14,7 @@ from dcgan.metrics import fidelity, jackknife, modes
 from dcgan.metrics.intervals import Floor
 from dcgan.metrics.jackknife import Jackknifed
 from dcgan.metrics.limits import FRECHET, MODE_COUNT, component_distance_name
-from dcgan.metrics.reference import FeatureSet, check_finite, choose_rows, concatenate_sets, load_or_compute_metrics
+from dcgan.metrics.reference import FeatureSet, check_finite, choose_rows, concatenate_sets, load_or_compute_values
 
 MAX_MANIFOLD_IMAGES = 10_000
 """Pictures of each side that precision, recall, density and coverage use at most: their cost grows with n squared."""
@@ -248,13 +248,13 @@ def add_train_on_fakes(task: EvaluationTask, metrics: SampleMetrics, floor: dict
     for seed, set_metrics in enumerate(metrics.of_sets):
         pixels, labels = _draw_samples(task, seed, count)
         set_metrics.of_set[name] = _train_on(task, pixels, labels, seed)
-        for part_seed, rows in enumerate(torch.arange(count).chunk(max(1, len(metrics.parts)))):
+        for part_seed, rows in enumerate(torch.arange(count).tensor_split(max(1, len(metrics.parts)))):
             if metrics.parts:
                 metrics.parts[part_seed][name] = _train_on(task, pixels[rows], labels[rows], part_seed)
     if set(NEIGHBOR_METRICS) & set(floor):  # of as many real pictures of another split
         key = cache_key(floor_key, str(count))
-        values = load_or_compute_metrics(key, lambda: {name: _train_on_reals(task, count)})
-        floor[name] = Floor((values[name],), count, len(task.real_images))
+        values = load_or_compute_values(key, lambda: {name: [_train_on_reals(task, count)]})
+        floor[name] = Floor(tuple(values[name]), count, len(task.real_images))
 
 
 def _training_sample_count(task: EvaluationTask) -> int:

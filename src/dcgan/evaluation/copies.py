@@ -23,7 +23,7 @@ from dcgan.metrics.reference import choose_rows
 
 SHEET_PAIRS, SHEET_COLUMNS, SHEET_GAP = 16, 4, 8
 """Pairs on the sheet, pairs beside each other, and the pixels between them."""
-COPIES_VERSION = 1
+COPIES_VERSION = 2
 """Version of the search in the cache. It is raised when distances are computed in another way."""
 MAX_RELATIVES = 500
 """Training pictures with near duplicates that are compared with the others."""
@@ -148,7 +148,7 @@ def _training_names(task: EvaluationTask, train: ImageSet) -> list[str]:
     indices = train.columns.get("indices")
     if indices is None:
         return [f"#{row}" for row in range(len(train))]
-    names = list_file_names(task.data_source, task.real_images.part)
+    names = list_file_names(task.data_source, train.part, train.rules)
     return [names[i] if names else f"#{i}" for i in indices.tolist()]
 
 

@@ -31,6 +31,8 @@ from dcgan.rng import SeparatePurpose, derive_separate_seed
 
 CROSS_SPLITS = 20
 """Random divisions of all real pictures into two halves that the floor is the mean of."""
+MIN_HALF = 2
+"""Pictures of a half at least: its own part of the kernel distance is a mean over pairs."""
 FLOOR_SET_COUNT = 2
 """Sets of real pictures that the floor is the mean of; it varies little between sets."""
 FLOOR_VERSION = 3
@@ -81,21 +83,23 @@ def load_or_compute_floor(task: EvaluationTask, real: RealSide, pool: FeatureSet
 def _cross_split_floor(task: EvaluationTask, real: RealSide) -> dict[str, Floor]:
     """Return the kernel distance of random halves of the real pictures from each other.
 
-    Near duplicates are in one half. The distance does not depend on the number of pictures, so it can be compared with
-    that of the samples from all of them.
+    Near duplicates are in one half, but for the group that is cut where the halves meet. The distance does not depend
+    on the number of pictures, so it can be compared with that of the samples from all of them. Halves of one picture
+    have no distance.
     """
     rows = choose_rows(len(task.real_images), len(real))[:MAX_CROSS_SPLIT]
+    half = len(rows) // 2
+    if half < MIN_HALF:
+        return {}
     groups = group_near_duplicates(make_thumbnails(task.real_images.pixels[rows]))
-    distances, sizes = [], []
+    distances = []
     for i in range(CROSS_SPLITS):
         seed = derive_separate_seed(i, SeparatePurpose.CROSS_SPLITS)
         order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows))
         in_order = torch.from_numpy(np.argsort(order, kind="stable"))[groups].argsort(stable=True)
-        half = len(rows) // 2
         first, second = real.features.features[in_order[:half]], real.features.features[in_order[half : 2 * half]]
         distances.append(fidelity.kernel_distance(first, second))
-        sizes.append(half)
-    return {PAIR_METRIC: Floor(tuple(distances), sizes[0], sizes[0])}
+    return {PAIR_METRIC: Floor(tuple(distances), half, half)}
 
 
 def floor_key(task: EvaluationTask, reference_count: int) -> str:

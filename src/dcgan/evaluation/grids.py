@@ -15,7 +15,7 @@ from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, MAX_FLOOR_IMAGES, cho
 NEAREST_GRID_SAMPLES = 8
 """Samples in a grid of nearest training pictures, one in each row."""
 NEAREST_COUNT = 5
-"""Training pictures beside each of these samples."""
+"""Training pictures beside each of these samples; all of them if there are fewer."""
 ROW_SAMPLES = 8
 """Samples of each class in a grid of classes, and of each group in a grid of groups."""
 MAX_CLASS_GRID_ROWS = 20
@@ -32,10 +32,11 @@ def make_nearest_grid(samples: SampleSource, extractor: FeatureExtractor, train:
     real = extract_reference(train, "train", extractor, MAX_FLOOR_IMAGES)
     pixels = next(iter(samples.draw(0, NEAREST_GRID_SAMPLES)))[0][:NEAREST_GRID_SAMPLES]
     distances = torch.cdist(extractor.extract(pixels)[0].double(), real.features.double())
-    nearest = distances.topk(NEAREST_COUNT, dim=1, largest=False).indices  # (samples, NEAREST_COUNT)
+    count = min(NEAREST_COUNT, len(real))
+    nearest = distances.topk(count, dim=1, largest=False).indices  # (samples, count)
     indices = choose_rows(len(train), MAX_FLOOR_IMAGES)[nearest]
     images = torch.cat([pixels.unsqueeze(1), train.pixels[indices]], 1).flatten(0, 1)
-    return make_grid(images.permute(0, 2, 3, 1).numpy(), columns=1 + NEAREST_COUNT)
+    return make_grid(images.permute(0, 2, 3, 1).numpy(), columns=1 + count)
 
 
 def make_class_grid(samples: SampleSource, extractor: FeatureExtractor) -> RowGrid:

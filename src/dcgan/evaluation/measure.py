@@ -41,7 +41,7 @@ from dcgan.evaluation.floor import (
     floor_key,
     load_or_compute_floor,
 )
-from dcgan.evaluation.save import nearest_grid, save_evaluation, save_sheets
+from dcgan.evaluation.save import make_sheets_folder, nearest_grid, save_evaluation, save_sheets
 from dcgan.evaluation.task import FLOOR_SPLIT, MIN_TO_JUDGE, EvaluationTask, open_task
 from dcgan.files import printable
 from dcgan.images import save_png
@@ -66,7 +66,7 @@ from dcgan.metrics.reference import (
 from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
-from dcgan.sampling.output import check_output_path
+from dcgan.sampling.output import check_output_path, writable_parent
 from dcgan.system.console import standard_error
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
@@ -129,7 +129,7 @@ def evaluate(
 
     Raises:
         UserError: there is nothing to evaluate, there are too few pictures, the samples have another size or other
-            channels, or the weights of the feature extractor are missing.
+            channels, the weights of the feature extractor are missing, or `neighbours` or `sheets` cannot be written.
     """
     start = time.perf_counter()
     task = open_task(
@@ -146,9 +146,12 @@ def evaluate(
         device=device,
         show_progress=show_progress,
     )
+    if sheets is not None:
+        make_sheets_folder(sheets)
     if neighbours is not None:
         check_output_path(neighbours, (".png",))
-        save_png(nearest_grid(task), neighbours)
+        with writable_parent(neighbours):
+            save_png(nearest_grid(task), neighbours)
     evaluation, check = run_evaluation(task, start, copies=copies)
     if sheets is not None:
         save_sheets(sheets, task, check)
@@ -198,7 +201,7 @@ def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -
         neighbor_k=task.k,
         metrics=_estimate_metrics(task, metrics, real, floor),
         class_shares=_class_shares(task, metrics.samples),
-        notes=(*_notes(task, real, pool, metrics.first), *flattery_notes(task)),
+        notes=(*_notes(task, real, pool, floor, metrics.first), *flattery_notes(task)),
         seconds=round(time.perf_counter() - start, 1),
         too_few=_too_few(task, reference_count),
         equality=equality,
@@ -255,7 +258,7 @@ def _compute_sample_metrics(
     samples = extract_samples(task, 0, on_extracted)
     parts: list[Metrics] = []
     if task.n >= len(task.seeds) * MIN_SET_SAMPLES:
-        rows_of_parts = torch.arange(task.n).chunk(len(task.seeds))
+        rows_of_parts = torch.arange(task.n).tensor_split(len(task.seeds))
         parts = [compute_set_metrics(task, samples.select(r), real, seed) for seed, r in enumerate(rows_of_parts)]
     return SampleMetrics([compute_metrics(task, samples, real, 0)], parts, samples, samples)
 
@@ -297,7 +300,9 @@ def _class_shares(task: EvaluationTask, samples: FeatureSet) -> dict[str, float]
     return dict(zip(names, modes.class_shares(samples.scores.argmax(1), len(names)), strict=True))
 
 
-def _notes(task: EvaluationTask, real: RealSide, pool: FeatureSet, first: FeatureSet) -> list[str]:
+def _notes(
+    task: EvaluationTask, real: RealSide, pool: FeatureSet, floor: dict[str, Floor], first: FeatureSet
+) -> list[str]:
     notes = list(task.notes)
     if task.features_name != task.extractor.name:
         notes.append(
@@ -307,7 +312,7 @@ def _notes(task: EvaluationTask, real: RealSide, pool: FeatureSet, first: Featur
     for name, features in (("real pictures", real.features), ("samples", first)):
         if has_equal_features(features):
             notes.append(f"all {len(features):,} {name} have equal features: no metric says anything about variety")
-    notes += _frechet_notes(task, real) + _floor_notes(task, pool)
+    notes += _frechet_notes(task, real) + _floor_notes(task, pool, floor)
     if real.k and min(task.n, len(real)) < MIN_FOR_NEIGHBORS:
         few = min((len(real), "real pictures"), (task.n, "samples"))
         notes.append(
@@ -339,8 +344,10 @@ def _frechet_notes(task: EvaluationTask, real: RealSide) -> list[str]:
     ]
 
 
-def _floor_notes(task: EvaluationTask, pool: FeatureSet) -> list[str]:
+def _floor_notes(task: EvaluationTask, pool: FeatureSet, floor: dict[str, Floor]) -> list[str]:
     """Return what is missing in the floor, and why."""
+    if not floor:
+        return ["no real against real: there are too few real pictures to compare with each other"]
     if task.split not in FLOOR_SPLIT:
         return [
             f"real against real is of {CROSS_SPLITS} random halves of the real pictures against each other, because "

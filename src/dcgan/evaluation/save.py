@@ -1,5 +1,7 @@
 """Save an evaluation in the run that it belongs to, and what is to be looked at in any folder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dcgan.data.location import public_data_name, public_name
@@ -38,15 +40,30 @@ def save_evaluation(
             print_message(f"the evaluation is not saved in {folder.path}: {error.strerror}")
 
 
+def make_sheets_folder(folder: Path) -> None:
+    """Make the folder that `save_sheets` writes into, so that one that cannot be made is refused before any work.
+
+    Raises:
+        UserError: it cannot be made, or is a file.
+    """
+    with _refuse_unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def save_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> None:
-    """Write what is to be looked at into a folder.
+    """Write what is to be looked at into a folder that exists.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _refuse_unwritable(folder):
         write_json(folder / "rows.json", _write_sheets(folder, task, check))
+
+
+@contextmanager
+def _refuse_unwritable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"cannot write the sheets to {printable(str(folder))}: {error.strerror}") from None
 

@@ -1,6 +1,5 @@
 """An evaluation with everything opened and checked, before anything is computed."""
 
-import math
 import os
 from dataclasses import dataclass, replace
 
@@ -250,7 +249,7 @@ def _check_extrapolation(task: EvaluationTask, name: str) -> None:
     count, subject = task.n, "--n is"
     if task.has_files:
         parts = len(task.seeds)
-        count, subject = task.n - (parts - 1) * math.ceil(task.n / parts), f"{name} gives {parts} parts of"
+        count, subject = task.n // parts, f"{name} gives {parts} parts of"
     if count < minimum:
         raise UserError(
             f"--infinite with {task.extractor.feature_count} features needs at least {minimum:,} samples"

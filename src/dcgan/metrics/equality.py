@@ -14,8 +14,6 @@ PERMUTATIONS = 499
 MAX_TESTED = 2_000
 """Pictures of each side that are compared at most: the cost grows with n squared, and so many show every difference
 that matters."""
-LEVEL = 0.05
-"""The share of false alarms that is accepted."""
 RELATIVE_ROUNDING = 1e-12
 """Rounding of a kernel distance at most, as a share of the largest kernel of two pictures."""
 
@@ -36,11 +34,6 @@ class EqualityTest:
     permutations: int
     n_fake: int
     n_real: int
-
-    @property
-    def is_different(self) -> bool:
-        """Whether the two sets are told apart at 5%."""
-        return self.p_value <= LEVEL
 
 
 def permutation_test(fake: Tensor, real: Tensor, seed: int = 0) -> EqualityTest:

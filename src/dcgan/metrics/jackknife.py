@@ -60,7 +60,8 @@ class Neighborhoods:
     Attributes:
         radii: distance to the k-th nearest other point, (N,).
         wider_radii: distance to the (k + 1)-th, which becomes the radius when one of the k is left out, (N,).
-        neighbors: rows of the points in the ball, the point itself among them, int64 (N, k + 1).
+        neighbors: rows of the k + 1 nearest points, int64 (N, k + 1). The point itself is one of them, unless more
+            than k others are equal to it: such a ball does not grow without one of them.
     """
 
     radii: Tensor

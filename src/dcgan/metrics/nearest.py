@@ -6,7 +6,7 @@ A short list of candidates is found from thumbnails (`data.similarity`). These a
 import contextlib
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcgan.cache import cache_folder, new_cache_entry
+from dcgan.data.arrays import DAMAGE_ERRORS
 from dcgan.data.resize import convert_channels
 from dcgan.data.similarity import (
     CANDIDATE_COUNT,
@@ -55,7 +56,8 @@ class NearestTraining:
         shifted_rows: the row of the training picture that `shifted` is the distance from, int64 (N,).
         recolored_rows: the same for `recolored`.
         is_authentic: whether the picture is farther from its nearest training picture than that is from the nearest
-            other training picture, (N,) (Alaa et al. 2022).
+            other training picture, (N,) (Alaa et al. 2022). Both are the smaller distance of colors, before or after
+            mirroring.
     """
 
     shifted: Tensor
@@ -205,13 +207,18 @@ class CopySearch:
         return finest.sqrt(), rows.gather(1, best)[:, 0]
 
     def _is_authentic(self, thumbnails: Tensor, rows: Tensor, own_groups: Tensor | None) -> Tensor:
-        """Return whether pictures are farther from a training picture than that is from its nearest neighbor."""
-        colors = self.candidates.descriptions[0]
-        distances = (describe_color(thumbnails) - colors[rows]).norm(dim=1)
+        """Return whether pictures are farther from a training picture than that is from its nearest neighbor.
+
+        The distance is the one that `Candidates.find` finds the nearest by: the smaller one of both mirror images.
+        """
+        colors, views = self.candidates.descriptions[0], (thumbnails, thumbnails.flip(3))
+        distances = torch.stack([(describe_color(view) - colors[rows]).norm(dim=1) for view in views]).amin(0)
         missing = [row for row in torch.unique(rows).tolist() if row not in self._distance_to_other]
         squares = colors.square().sum(1)
         for part in torch.split(torch.tensor(missing, dtype=torch.int64, device=rows.device), SEARCH_BATCH_SIZE):
-            values = squares[part, None] + torch.addmm(squares, colors[part], colors.T, alpha=-2)
+            mirrored = describe_color(self.candidates.thumbnails[part].flip(3))
+            products = (torch.addmm(squares, view, colors.T, alpha=-2) for view in (colors[part], mirrored))
+            values = squares[part, None] + torch.minimum(*products)
             if own_groups is not None and self.candidates.groups is not None:
                 values[self.candidates.groups[part, None] == self.candidates.groups] = torch.inf
             else:
@@ -261,10 +268,11 @@ def _half_pixel_distance(images: Tensor, others: Tensor, y: Tensor, x: Tensor) -
 def load_or_find(name: str, find: Callable[[], NearestTraining]) -> NearestTraining:
     """Return the nearest training pictures of a cache entry; if there is none, find them and write it."""
     with (
-        contextlib.suppress(OSError, ValueError, KeyError),
-        np.load(cache_folder() / name / "nearest.npz", allow_pickle=False) as arrays,
+        contextlib.suppress(*DAMAGE_ERRORS, OSError),  # the entry is missing or damaged
+        (cache_folder() / name / "nearest.npz").open("rb") as file,  # NumPy leaves a damaged file open
+        np.load(file, allow_pickle=False) as arrays,
     ):
-        return NearestTraining(*(torch.from_numpy(arrays[str(i)]) for i in range(len(arrays.files))))
+        return NearestTraining(*(torch.from_numpy(arrays[str(i)]) for i in range(len(fields(NearestTraining)))))
     nearest = find()
     with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
         arrays_by_name: dict[str, Any] = {str(i): t.numpy() for i, t in enumerate(nearest.tensors())}

@@ -157,18 +157,6 @@ def floor_sets(pool: FeatureSet, n: int, count: int) -> list[FeatureSet]:
     return [pool.select(torch.arange(i * n, (i + 1) * n)) for i in range(set_count)]
 
 
-def load_or_compute_metrics(name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Return the metrics of a cache entry; if there is none, compute them and write it."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # the entry is missing or damaged
-        cached = json.loads((cache_folder() / name / "figures.json").read_text(encoding="utf-8"))
-        if all(isinstance(value, float) for value in cached.values()):
-            return dict(cached)
-    metrics = compute()
-    with contextlib.suppress(UserError), new_cache_entry(name) as entry:  # the cache is optional
-        (entry / "figures.json").write_text(json.dumps(metrics), encoding="utf-8")
-    return metrics
-
-
 def load_or_compute_values(name: str, compute: Callable[[], dict[str, list[float]]]) -> dict[str, list[float]]:
     """Return the values of metrics of a cache entry; if there is none, compute them and write it."""
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):  # the entry is missing or damaged

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # they import torch, which the report does not need
     from dcgan.metrics.copies import CopyVerdict
     from dcgan.metrics.equality import EqualityTest
 
+EQUALITY_LEVEL = 0.05
+"""The p-value up to which samples are told apart from real pictures: the share of false alarms that is accepted."""
 MAX_SHOWN_CLASSES = 20
 """Classes whose share the table shows."""
 METRIC_TITLES = {
@@ -134,7 +136,7 @@ def metric_title(name: str) -> str:
 def describe_equality(equality: Mapping[str, Any]) -> str:
     """Return the outcome of the test of equality as a sentence, from its JSON."""
     p_value, counts = equality["p_value"], f"{equality['n_fake']:,} samples, {equality['n_real']:,} real pictures"
-    outcome = "can" if p_value <= 1 - CONFIDENCE + 1e-12 else "cannot"
+    outcome = "can" if p_value <= EQUALITY_LEVEL else "cannot"
     return f"samples {outcome} be told apart from real pictures: p = {p_value:.3g} (permutation test of KID, {counts})"
 
 

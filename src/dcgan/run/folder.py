@@ -100,7 +100,7 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """What `dcgan evaluate` found last: figures.json, neighbours.png and, where there are classes, classes.png."""
+        """What `dcgan evaluate` found last: the metrics as figures.json, and what is to be looked at beside them."""
         return self.path / "evaluation"
 
     @property

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from dcgan.errors import UserError
 from dcgan.files import atomic_file, fsync_folder
@@ -93,26 +92,6 @@ def write_frames(
             write_film(pixels, len(pixels), out, film_format, default_size=default_size)
         else:
             save_png(make_grid(pixels, columns=len(pixels)), out)
-
-
-def write_samples(pixels: Pixels, out: Path, labels: Tensor | None = None, *, rows: int = 0) -> None:
-    """Write samples that are in memory: see `write_sample_stream`.
-
-    Args:
-        pixels: uint8 (N, H, W, C).
-        out: the file or folder.
-        labels: of the samples, (N,); they become `arr_1` of an `.npz`.
-        rows: number of classes if the samples have all classes in turn, see `make_sample_grid`.
-
-    Raises:
-        UserError: as `write_sample_stream`.
-    """
-
-    def labels_from(first: int, count: int) -> Tensor | None:
-        return None if labels is None else labels[first : first + count]
-
-    n, height, width, channels = pixels.shape
-    write_sample_stream(SampleStream(n, (height, width, channels), [pixels], labels_from), out, rows=rows)
 
 
 def write_sample_stream(stream: SampleStream, out: Path, *, rows: int = 0) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dcgan.errors import UserError
+from dcgan.metrics.judge import __main__ as judge_command
 from dcgan.metrics.judge.network import load_judge
 from tests.metrics.helpers import make_stripes
 
@@ -39,3 +41,25 @@ def test_the_command_refuses_data_without_labels(tmp_path: Path):
     assert "has no labels" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "j").exists()
+
+
+def test_the_command_refuses_a_folder_of_other_files_before_it_opens_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "photo.png").touch()
+    monkeypatch.setattr(judge_command, "open_images", lambda data, split: pytest.fail("the data are opened"))
+    with pytest.raises(UserError, match="holds other files than a judge: give another --out"):
+        judge_command.TrainJudge(out=tmp_path)()
+    assert (tmp_path / "photo.png").exists()
+
+
+def test_a_system_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def fail(command: judge_command.TrainJudge) -> None:
+        raise PermissionError(13, "Permission denied", "d.npz")
+
+    monkeypatch.setattr(judge_command.TrainJudge, "__call__", fail)
+    monkeypatch.setattr(sys, "argv", ["judge"])
+    with pytest.raises(SystemExit) as stop:
+        judge_command.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "judge: d.npz: Permission denied\n"

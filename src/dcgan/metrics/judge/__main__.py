@@ -14,7 +14,7 @@ from dcgan.data.open import ImageSet, open_images
 from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.metrics.judge.network import measure_accuracy, save_judge
+from dcgan.metrics.judge.network import check_judge_output, measure_accuracy, save_judge
 from dcgan.metrics.judge.training import EPOCHS, train_judge
 from dcgan.system.console import BROKEN_PIPE_STATUS, OutputError, prepare_streams, print_message, write_output
 from dcgan.system.resources import explain_out_of_memory
@@ -27,13 +27,14 @@ class TrainJudge:
     data: str = "mnist"
     """The pictures, as for `dcgan train --data`; they must have labels."""
     out: Path = Path("judge")
-    """The folder to write."""
+    """The folder to write: a new or empty one, or one that holds a judge, which is replaced."""
     seed: int = 0
     """Seed of the weights, the order and the jitter."""
     epochs: int = EPOCHS
     """Passes over the training split."""
 
     def __call__(self) -> dict[str, Any]:
+        check_judge_output(self.out)
         (train, train_labels), (test, test_labels) = (_open_labeled(self.data, split) for split in ("train", "test"))
         judge = train_judge(train.pixels, train_labels, len(train.classes), seed=self.seed, epochs=self.epochs)
         origin = {
@@ -82,6 +83,9 @@ def main() -> None:
         sys.exit(2)
     except UserError as error:
         print_message(f"judge: {error}")
+        sys.exit(2)
+    except OSError as error:
+        print_message(f"judge: {error.filename or 'a file'}: {error.strerror or error}")
         sys.exit(2)
 
 

@@ -6,6 +6,8 @@ only, and by a recipe that was fixed before the test digits were looked at:
     python -m dcgan.metrics.judge --data mnist --out DIR --seed 0
 """
 
+import os
+import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, error_reason, read_json, sha256, write_json
+from dcgan.files import atomic_folder, error_reason, printable, read_json, sha256, write_json
 from dcgan.images import to_float
 
 FEATURE_COUNT = 64
@@ -32,6 +34,8 @@ MAX_IMAGE_SIZE = 256
 """Channels, height and width that the images of a saved judge may have."""
 JUDGE_BATCH_SIZE = 500
 """Images that are classified at a time."""
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+"""The files of a saved judge. It has always the first two."""
 
 
 class Judge(nn.Module):
@@ -104,26 +108,72 @@ def measure_accuracy(judge: Judge, pixels: Tensor, labels: Tensor) -> float:
     return float((scores.argmax(1) == labels).double().mean())
 
 
+def check_judge_output(folder: Path) -> None:
+    """Check that a judge can be written as `folder`, before one is trained. Missing folders above it are made.
+
+    Raises:
+        UserError: it is a file, a folder that holds something else than a judge, or cannot be written.
+    """
+    name = printable(str(folder))
+    if folder.name in ("", ".."):  # a judge is renamed into its place, and these cannot be renamed
+        raise UserError(f"{name} has no name of its own: give a new folder as --out")
+    try:
+        if os.path.lexists(folder):
+            _check_replaceable(folder, name)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".judge.", dir=folder.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write {name}: {error.strerror or error}") from None
+
+
+def _check_replaceable(path: Path, name: str) -> None:
+    """Refuse everything but an empty folder and a folder that holds nothing but a saved judge."""
+    if not path.is_dir():
+        raise UserError(f"{name} is not a folder: give another --out")
+    names = {file.name for file in path.iterdir()}
+    is_judge = {CONFIG_FILE, WEIGHTS_FILE} <= names <= {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE}
+    # A saved generator has files of the same names, so the content decides.
+    if names and not (is_judge and _describes_judge(path / CONFIG_FILE)):
+        raise UserError(f"{name} holds other files than a judge: give another --out")
+
+
+def _describes_judge(path: Path) -> bool:
+    try:
+        _build_without_memory(read_json(path), path)
+    except UserError:
+        return False
+    return True
+
+
 def save_judge(judge: Judge, folder: Path, origin: dict[str, Any]) -> None:
     """Write a judge into a folder: its weights in half precision, `config.json` and a card.
 
     Args:
         judge: the judge.
-        folder: where to write; it is replaced if it exists.
+        folder: where to write; an earlier judge is replaced.
         origin: the data, the command and the accuracy, for `config.json` and the card.
+
+    Raises:
+        UserError: see `check_judge_output`; or the disk is full, for example.
     """
+    check_judge_output(folder)  # again: files may have come into the folder while the judge was trained
     weights = {name: t.half().contiguous() for name, t in judge.state_dict().items() if t.is_floating_point()}
-    with atomic_folder(folder) as temporary:
-        save_file(weights, temporary / "model.safetensors")
-        config = {
-            "shape": list(judge.image_shape),
-            "classes": judge.class_count,
-            "width": judge.width,
-            "sha256": sha256(temporary / "model.safetensors"),
-            **origin,
-        }
-        write_json(temporary / "config.json", config)
-        (temporary / "README.md").write_text(_model_card(judge, origin), encoding="utf-8")
+    try:
+        with atomic_folder(folder) as temporary:
+            save_file(weights, temporary / WEIGHTS_FILE)
+            config = {
+                "shape": list(judge.image_shape),
+                "classes": judge.class_count,
+                "width": judge.width,
+                "sha256": sha256(temporary / WEIGHTS_FILE),
+                **origin,
+            }
+            write_json(temporary / CONFIG_FILE, config)
+            (temporary / CARD_FILE).write_text(_model_card(judge, origin), encoding="utf-8")
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error_reason(error)
+        raise UserError(f"cannot write {printable(str(folder))}: {reason}") from None
 
 
 def load_judge(folder: Path) -> Judge:
@@ -132,8 +182,8 @@ def load_judge(folder: Path) -> Judge:
     Raises:
         UserError: there is none in `folder`, or it is damaged or foreign.
     """
-    config, path = read_json(folder / "config.json"), folder / "model.safetensors"
-    judge = _build_without_memory(config, folder / "config.json")
+    config, path = read_json(folder / CONFIG_FILE), folder / WEIGHTS_FILE
+    judge = _build_without_memory(config, folder / CONFIG_FILE)
     expected = {name: ("F16", list(t.shape)) for name, t in judge.state_dict().items() if t.is_floating_point()}
     if _tensor_types(path) != expected or config.get("sha256") != sha256(path):
         raise UserError(f"{path} is damaged: it is not the judge that its config.json describes")
