@@ -13,7 +13,7 @@ from dcgan.images import Pixels
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.generate import SampleStream
 from dcgan.sampling.model import Model
-from dcgan.sampling.output import grid_sample_count, make_sample_grid, write_sample_stream
+from dcgan.sampling.output import check_output_path, grid_sample_count, make_sample_grid, write_sample_stream
 from dcgan.system import resources
 
 
@@ -72,6 +72,14 @@ def test_an_output_path_in_use_is_refused(rgb_model: Model, tmp_path: Path):
         write_sample_stream(rgb_model.stream(1), tmp_path / "folder.png")
     with pytest.raises(UserError, match="cannot write"):
         write_sample_stream(rgb_model.stream(1), tmp_path / "x" / "a.png")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_folder_that_cannot_be_renamed_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "empty" / "new").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "empty" / "new")
+    with pytest.raises(UserError, match="has no name of its own: give a new folder as --out"):
+        check_output_path(Path(name))
 
 
 @pytest.mark.parametrize("label", [None, "dog"])

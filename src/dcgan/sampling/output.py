@@ -60,7 +60,7 @@ def check_output_path(out: Path, kinds: tuple[str, ...] = (".png", ".npz", "")) 
         kinds: the file endings that can be written, from `FILE_KINDS`; the empty one stands for a folder.
 
     Raises:
-        UserError: the path has another ending, or is a folder that holds other files.
+        UserError: the path has another ending, or is a folder that holds other files or has no name, such as `.`.
     """
     suffix = out.suffix.lower()
     if suffix in kinds and suffix:
@@ -68,6 +68,8 @@ def check_output_path(out: Path, kinds: tuple[str, ...] = (".png", ".npz", "")) 
             raise UserError(f"{out} is a folder: give a file name")
     elif "" not in kinds or (re.fullmatch(r"\.[a-z]{2,4}\d?", suffix) and not out.is_dir()):
         raise UserError(f"cannot write {out}: give {' or '.join(FILE_KINDS[kind] for kind in kinds)}")
+    elif out.name in ("", ".."):  # the folder is renamed into its place, and these cannot be renamed
+        raise UserError(f"{out} has no name of its own: give a new folder as --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: give another --out")
 
