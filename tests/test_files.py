@@ -189,3 +189,13 @@ def test_all_files_of_a_folder_have_the_usual_permissions(tmp_path: Path):
         save_file({"a": torch.zeros(1)}, temporary / "a.safetensors")
         (temporary / "b").touch()
     assert {path.stat().st_mode for path in (tmp_path / "f").iterdir()} == {(tmp_path / "f" / "b").stat().st_mode}
+
+
+def test_a_link_to_a_folder_stays_and_what_it_leads_to_is_replaced(tmp_path: Path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with atomic_folder(tmp_path / "link") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["a"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]

@@ -20,6 +20,7 @@ from tests.comparison.conftest import SAMPLE_COUNT, file_states
         (["--seeds", *map(str, range(11))], "at most 10 seeds"),
         (["--steps", "5", "--images", "9"], "--images and --steps all set"),
         (["--steps", "0"], "--steps must be above 0"),
+        (["--n", "0"], "--n: metrics need at least 3 pictures, not 0: give a larger --n"),
         (["--presets", "dcgan", "--image-size", "32"], "28x28"),
         (["--presets", "my.json"], "presets by name"),
         (["--data", "nothing-here"], "nothing-here"),
@@ -73,7 +74,7 @@ def test_the_plan_names_no_user_and_goes_on_with_the_same_pictures_only(
     monkeypatch.chdir(tmp_path / "secret")
 
     def fill(seed: int) -> None:
-        for i, pixels in enumerate(np.random.default_rng(seed).integers(0, 256, (40, 28, 28), np.uint8)):
+        for i, pixels in enumerate(np.random.default_rng(seed).integers(0, 256, (80, 28, 28), np.uint8)):
             save_png(pixels[..., None], folder / f"{i}.png")
 
     def open_again(data: str) -> Plan:

@@ -1,6 +1,9 @@
+import pytest
+
 from dcgan.comparison.statistics import spread_over_seeds
-from dcgan.comparison.table import Outcome
+from dcgan.comparison.table import COLUMN_TITLES, KERNEL_DISTANCE, Outcome, _verdicts
 from dcgan.evaluation.flattery import describe_flattery
+from dcgan.reporting.series import DISTANCE
 
 
 def test_the_table_has_a_row_for_each_preset():
@@ -17,3 +20,22 @@ def test_a_preset_that_was_trained_with_the_features_that_judge_it_has_a_line():
     assert "- match: the generator was trained with the features lite0, so its metrics by them" in outcome.as_markdown()
     assert outcome.as_json()["flattery"] == {"match": sentence}
     assert describe_flattery("lite0", None) == describe_flattery("random", "lite0") == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [([DISTANCE, KERNEL_DISTANCE], "Fréchet distance"), ([KERNEL_DISTANCE], "kernel distance")],
+)
+def test_presets_are_compared_by_the_kernel_distance_where_there_is_no_other(names: list[str], title: str):
+    table = {
+        preset: {name: spread_over_seeds([level + i / 10 for i in range(4)]) for name in names}
+        for preset, level in (("a", 1.0), ("b", 5.0))
+    }
+    verdicts = _verdicts(table)
+    assert verdicts[0].text.startswith(f"a is better than b: {title} 1.15 against 5.15")
+    settings = {"unit": "steps", "amount": 5, "data": "x", "image_size": 64, "n": 110, "features": "lite0"}
+    text = Outcome(settings, {"a": {}, "b": {}}, table, {}, verdicts).as_markdown()
+    assert [COLUMN_TITLES[name] in text for name in (DISTANCE, KERNEL_DISTANCE)] == [
+        title == "Fréchet distance",
+        title != "Fréchet distance",
+    ]

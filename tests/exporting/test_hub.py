@@ -15,7 +15,8 @@ import dcgan
 from dcgan.cli.main import run
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
-from dcgan.exporting.card import make_card
+from dcgan.exporting.card import _read_figures, make_card
+from dcgan.files import write_json
 from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL, make_picture_folder
 from tests.exporting.hub_server import HubServer, Repository, start_hub
@@ -219,3 +220,11 @@ def test_a_license_that_the_hub_cannot_know_is_refused(
 def test_a_license_is_for_a_card(finished_run: RunFolder, tmp_path: Path, refused: Callable[..., str]):
     words = ["export", str(finished_run.path), "--out", str(tmp_path / "x.onnx"), "--license", "mit"]
     assert "--license can be used with --format safetensors" in refused(*words)
+
+
+def test_a_shipped_model_has_no_figures_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = dcgan.load("mnist-dcgan")
+    (tmp_path / "evaluation").mkdir()
+    write_json(tmp_path / "evaluation" / "figures.json", {"step": model.trained["step"], "metrics": {}})
+    monkeypatch.chdir(tmp_path)
+    assert _read_figures(model) == {}

@@ -85,8 +85,13 @@ def test_a_grid_of_another_size_is_named(growing_run: RunFolder, tmp_path: Path)
         (["nowhere", "--out", "a.png"], "give a .gif (an animation) or a .webp (an animation) or an .mp4 (a film)"),
         (["nowhere", "--out", "a.gif", "--seconds", "500"], "a .gif of 10,000 frames is too long"),
         (["nowhere", "--out", "a.gif", "--seconds", "0"], "a film needs at least 2 frames"),
-        (["nowhere", "--out", "a.gif", "--fps", "0"], "the frames per second must be above 0"),
+        (["nowhere", "--out", "a.gif", "--fps", "0"], "the frames per second must be at least 0.1"),
     ],
 )
 def test_films_that_cannot_be_made_are_refused(refused: Callable[..., str], words: list[str], message: str):
     assert message in refused("film", *words)
+
+
+def test_the_last_grid_is_shown_at_any_speed():
+    assert choose_grids(10, 5, 0.5) == [0, 2, 5, 7, 9]
+    assert choose_grids(10, 2, 0.4) == [0, 9]

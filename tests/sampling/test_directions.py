@@ -76,7 +76,7 @@ def test_samples_are_moved_along_directions(rgb_model: Model, method: str):
     assert (moved != rgb_model.sample(5, seed=3)).any()
 
 
-@pytest.mark.parametrize("directions", [{0: 1.0}, {17: 1.0}, {1: float("nan")}, {1: float("inf")}])
+@pytest.mark.parametrize("directions", [{0: 1.0}, {17: 1.0}, {1: float("nan")}, {1: float("inf")}, {1: 1e40}])
 def test_impossible_directions_are_refused(rgb_model: Model, directions: dict[int, float]):
     with pytest.raises(UserError, match="must be"):
         rgb_model.sample(1, directions=directions)

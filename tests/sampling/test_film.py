@@ -86,7 +86,9 @@ def test_films_that_no_viewer_shows_well_are_refused(name: str, count: int, fps:
         check_film(Path(name), count, FilmFormat(fps))
 
 
-@pytest.mark.parametrize("options", [{"fps": 0}, {"fps": -1}, {"fps": float("nan")}, {"size": 15}, {"size": 4097}])
+@pytest.mark.parametrize(
+    "options", [{"fps": 0}, {"fps": -1}, {"fps": 0.001}, {"fps": float("nan")}, {"size": 15}, {"size": 4097}]
+)
 def test_impossible_formats_are_refused(options: dict[str, float]):
     with pytest.raises(UserError, match="must be"):
         FilmFormat(**options)

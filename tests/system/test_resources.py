@@ -58,8 +58,11 @@ def test_memory_and_disk_are_known_here(tmp_path: Path):
 def test_the_least_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "limit").write_text("5000\n")
     (tmp_path / "use").write_text("2000\n")
-    monkeypatch.setattr(resources, "CGROUP_FILES", ((tmp_path / "limit", tmp_path / "use"),))
+    monkeypatch.setattr(resources, "CGROUP_FILES", ((tmp_path, "limit", "use", "inactive_file"),))
     assert available_memory() == 3000
+    # Files that the kernel has read are given up when memory is needed.
+    (tmp_path / "memory.stat").write_text("anon 900\ninactive_file 500\n")
+    assert available_memory() == 3500
     (tmp_path / "limit").write_text("max\n")
     assert available_memory() > 3000
 

@@ -62,7 +62,8 @@ class Evaluate:
         options = {name: value for name, value in vars(self).items() if name not in ("model", "json", "skip_copies")}
         evaluation = evaluate(self.model, save_in_run=True, copies=not self.skip_copies, **options)
         if (Path(self.model) / "evaluation").is_dir():
-            with suppress(OSError):  # `evaluate` has already said that the run cannot be written
+            # `evaluate` has already said that the run cannot be written. Or the folder is of pictures, and no run.
+            with suppress(OSError, UserError):
                 write_run_report(Path(self.model))
             _log_to_tools(Path(self.model), evaluation)
         return evaluation.as_json(), evaluation.as_table()

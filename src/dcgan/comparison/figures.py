@@ -77,7 +77,8 @@ def _work(plan: Plan, entry: LogEntry) -> float:
 
 
 def _work_points(plan: Plan, entries: list[LogEntry], key: str) -> Points:
-    return [(_work(plan, entry), float(entry[key])) for entry in entries]
+    """Return the values of `key` over the work; without a discriminator there are none of its loss."""
+    return [(_work(plan, entry), float(entry[key])) for entry in entries if key in entry]
 
 
 def _plot(axes: Axes, points: Points, **style: Any) -> None:

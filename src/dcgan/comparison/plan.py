@@ -7,8 +7,10 @@ from typing import Any
 
 from dcgan.config import Config
 from dcgan.data.location import public_data_name
+from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
+from dcgan.metrics.fidelity import check_image_count
 from dcgan.presets import configure
 from dcgan.rng import SeparatePurpose, derive_separate_seed
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
@@ -115,12 +117,14 @@ def make_plan(
         raise UserError(f"--jobs must be at least 1, not {jobs}")
     unit, amount = _length(lengths)
     _check_names(presets, seeds)
+    check_image_count(n, "--n", "give a larger --n")
     plan = Plan(tuple(presets), tuple(seeds), unit, amount, data, image_size, n, jobs=jobs)
     for preset in plan.presets:
         for seed in plan.seeds:
             config = plan.config(preset, seed, plan.amount)
         state = set_up(config)  # networks, data, labels: what could fail after an hour of training fails now
         plan = replace(plan, pictures_key=state.data.pictures_key)
+    check_image_count(len(open_images(data, "test")), f"the test part of {public_data_name(data)}", "add pictures")
     return plan
 
 

@@ -24,6 +24,8 @@ AVERAGED_MEASUREMENTS = 5
 def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
     """Return the losses and scores of a run at this moment, and the Fréchet distance of its samples to the test split.
 
+    A run without a discriminator has no scores and one loss.
+
     Nothing is chosen by the distance, so the test split may be used.
 
     Args:
@@ -33,7 +35,7 @@ def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
     """
     measurements = list(folder.log.measurements())
     probe = {name: measurements[-1][name] for name in ("step", "images_seen", "seconds")}
-    for name in (*LOSS_NAMES, *SCORE_NAMES):
+    for name in (name for name in (*LOSS_NAMES, *SCORE_NAMES) if name in measurements[-1]):
         values = [float(m[name]) for m in measurements[-AVERAGED_MEASUREMENTS:]]
         probe[name] = sum(values) / len(values)
     model = load(folder)

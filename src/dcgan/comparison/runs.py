@@ -15,6 +15,8 @@ from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
 from dcgan.files import current_folder, read_json, write_json
 from dcgan.metrics.features import open_default_extractor
+from dcgan.metrics.fidelity import NEIGHBOR_K
+from dcgan.metrics.intervals import MIN_SEEDS
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.sampling.model import load
@@ -152,9 +154,16 @@ def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:
     if not path.exists():
         return False
     content = read_json(path)
-    # Earlier versions had other default features, and figures of different features cannot stand in one table.
-    is_comparable = content.get("features") == _default_features(folder)
-    return is_comparable and content.get("step") == step and content.get("n") == n
+    # Figures that were measured otherwise, by the user or by an earlier version, cannot stand in one table.
+    expected = {
+        "features": _default_features(folder),
+        "step": step,
+        "n": n,
+        "split": "test",
+        "neighbours": NEIGHBOR_K,
+        "seeds": list(range(MIN_SEEDS)),
+    }
+    return all(content.get(name) == value for name, value in expected.items())
 
 
 def _default_features(folder: RunFolder) -> str:

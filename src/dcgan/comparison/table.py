@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.results import METRIC_TITLES, format_number
 from dcgan.reporting.series import DISTANCE
 
-TABLE_METRICS = (DISTANCE, "precision", "recall", "certainty", "class_entropy", "label_agreement")
-"""Columns of the Markdown table; the JSON and CSV files have all metrics."""
+KERNEL_DISTANCE = "kernel_inception_distance_mean"
+TABLE_METRICS = (DISTANCE, KERNEL_DISTANCE, "precision", "recall", "certainty", "class_entropy", "label_agreement")
+"""Columns of the Markdown table; the JSON and CSV files have all metrics. The kernel distance takes the place of the
+Fréchet distance where there are too few pictures for that."""
 PROBE_METRICS = ("step", "images_seen", "seconds", "loss_d", "loss_g")
 """What the last probe of a run adds to the metrics of its evaluation."""
 COLUMN_TITLES = {**METRIC_TITLES, "certainty": "judge's certainty ↑"}
@@ -37,7 +40,7 @@ class Outcome:
         metrics: the metrics of each run that did not fail, by preset, seed and metric.
         table: the same over seeds, by preset and metric.
         failures: why a run failed, by preset and seed.
-        verdicts: for every pair of presets, whether they differ in the Fréchet distance.
+        verdicts: for every pair of presets, whether they differ in the Fréchet distance, or in the kernel distance.
         flattery: for each preset that was trained with the features that judge it, or with related ones, what to know.
     """
 
@@ -65,7 +68,8 @@ class Outcome:
     def as_markdown(self) -> str:
         """Return a table and the verdicts, for people."""
         settings = self.settings
-        columns = [name for name in TABLE_METRICS if any(name in row for row in self.table.values())]
+        hidden = DISTANCE if _distance_name(self.table) == KERNEL_DISTANCE else KERNEL_DISTANCE
+        columns = [name for name in TABLE_METRICS if name != hidden and any(name in r for r in self.table.values())]
         titles = ["preset", "seeds", "steps", "seconds", *(COLUMN_TITLES.get(name, name) for name in columns)]
         lines = [
             f"Every run trained for {settings['amount']:g} {settings['unit']} on {public_name(str(settings['data']))}, "
@@ -145,11 +149,17 @@ def _spread_row(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:
 
 
 def _verdicts(table: dict[str, dict[str, SeedSpread]]) -> tuple[Verdict, ...]:
-    distances = {preset: row[DISTANCE].values for preset, row in table.items() if DISTANCE in row}
+    name = _distance_name(table)
+    title = "Fréchet distance" if name == DISTANCE else "kernel distance"
+    distances = {preset: row[name].values for preset, row in table.items() if name in row}
     return tuple(
-        compare_presets("Fréchet distance", a, distances[a], b, distances[b])
-        for a, b in itertools.combinations(distances, 2)
+        compare_presets(title, a, distances[a], b, distances[b]) for a, b in itertools.combinations(distances, 2)
     )
+
+
+def _distance_name(table: Mapping[str, Mapping[str, SeedSpread]]) -> str:
+    """Return the name of the distance that presets are compared by: the kernel distance if no run has Fréchet's."""
+    return DISTANCE if any(DISTANCE in row for row in table.values()) else KERNEL_DISTANCE
 
 
 def write_tables(outcome: Outcome, out: Path) -> None:

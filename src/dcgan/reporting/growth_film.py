@@ -66,7 +66,7 @@ def write_growth_film(run: Path, out: Path, seconds: float, film_format: FilmFor
 
 def choose_grids(grid_count: int, frame_count: int, fps: float) -> list[int]:
     """Return the number of the grid that each frame shows, in rising order: the first, evenly spaced ones, the last."""
-    last_frames = min(round(LAST_GRID_S * fps), frame_count // 2)
+    last_frames = min(max(1, round(LAST_GRID_S * fps)), frame_count // 2)
     moving: list[int] = (
         np.linspace(0, grid_count, max(1, frame_count - last_frames), endpoint=False).astype(int).tolist()
     )

@@ -20,7 +20,7 @@ from dcgan.system.install import install_command
 from dcgan.system.resources import check_memory
 
 FILM_SUFFIXES = (".gif", ".webp", ".mp4")
-DEFAULT_FPS = 20.0
+DEFAULT_FPS, MIN_FPS = 20.0, 0.1
 MAX_FPS = {".gif": 50.0, ".webp": 120.0, ".mp4": 120.0}
 """Viewers show a GIF frame for at least two hundredths of a second, and show a shorter one for ten."""
 MAX_FRAMES = {".gif": 2_000, ".webp": 2_000, ".mp4": 1_000_000}
@@ -51,8 +51,8 @@ class FilmFormat:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise UserError(f"the frames per second must be above 0, not {self.fps:g}")
+        if not (math.isfinite(self.fps) and self.fps >= MIN_FPS):
+            raise UserError(f"the frames per second must be at least {MIN_FPS:g}, not {self.fps:g}")
         if self.size is not None and not MIN_SIZE <= self.size <= MAX_SIZE:
             raise UserError(f"the size of a film must be from {MIN_SIZE} to {MAX_SIZE} pixels, not {self.size}")
 
@@ -62,7 +62,7 @@ class FilmFormat:
         Raises:
             UserError: fewer than two.
         """
-        if not (math.isfinite(seconds) and (count := round(seconds * self.fps)) >= 2):
+        if not (math.isfinite(seconds * self.fps) and (count := round(seconds * self.fps)) >= 2):
             raise UserError(f"a film needs at least 2 frames: {seconds:g} seconds at {self.fps:g} per second are fewer")
         return count
 

@@ -30,6 +30,8 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 LATENT_BLOCK_SIZE = 16 * SAMPLE_BATCH_SIZE
 """Latents that a stream holds at a time."""
+MAX_AMOUNT = 10**6
+"""How far a latent is moved along a direction of length 1 at most."""
 FLOAT_BYTES = 4
 
 
@@ -254,8 +256,9 @@ class Model:
         if not directions:
             return 0.0
         for number, amount in directions.items():
-            if not math.isfinite(amount):
-                raise UserError(f"the amount along direction {number} must be a finite number, not {amount}")
+            if not abs(amount) <= MAX_AMOUNT:
+                limits = f"from -{MAX_AMOUNT:,} to {MAX_AMOUNT:,}"
+                raise UserError(f"the amount along direction {number} must be {limits}, not {amount:g}")
         found = self.directions(method)
         return torch.stack([amount * found.vector(number) for number, amount in directions.items()]).sum(0)
 

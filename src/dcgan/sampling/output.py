@@ -68,7 +68,7 @@ def check_output_path(out: Path, kinds: tuple[str, ...] = (".png", ".npz", "")) 
             raise UserError(f"{out} is a folder: give a file name")
     elif "" not in kinds or (re.fullmatch(r"\.[a-z]{2,4}\d?", suffix) and not out.is_dir()):
         raise UserError(f"cannot write {out}: give {' or '.join(FILE_KINDS[kind] for kind in kinds)}")
-    elif out.name in ("", ".."):  # the folder is renamed into its place, and these cannot be renamed
+    elif kinds == ("",) and out.name in ("", ".."):  # renamed into its place as a whole, which these cannot be
         raise UserError(f"{out} has no name of its own: give a new folder as --out")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder: give another --out")

@@ -10,10 +10,11 @@ from pathlib import Path
 from dcgan.errors import UserError
 
 CGROUP_FILES = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current", "inactive_file"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Limit and use of memory of this container, by version 2 and 1 of the kernel's interface."""
+"""Limit and use of memory of this container, by version 2 and 1 of the kernel's interface: the folder, two files in it,
+and the line of `memory.stat` that says how much of the use are files that the kernel gives up when memory is needed."""
 MEMORY_ERRORS = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|unable to allocate|bad_alloc"
     r"|bad allocation|can't start new thread|could not create a memory|failed to allocate",
@@ -159,9 +160,17 @@ def _memory_limits() -> Iterator[tuple[int, int]]:
     yield _machine_memory()
     if (memory := _process_memory()) is not None:
         yield memory
-    for limit_path, use_path in CGROUP_FILES:
+    for folder, limit, use, cached in CGROUP_FILES:
         with suppress(OSError, ValueError):  # version 2 writes the word `max` where there is no limit
-            yield int(limit_path.read_text()), int(use_path.read_text())
+            used = int((folder / use).read_text()) - _read_statistic(folder / "memory.stat", cached)
+            yield int((folder / limit).read_text()), max(0, used)
+
+
+def _read_statistic(path: Path, name: str) -> int:
+    """Return the number in the line `NAME NUMBER` of a file; 0 if there is none."""
+    with suppress(OSError, ValueError):
+        return int(dict(line.split() for line in path.read_text().splitlines())[name])
+    return 0
 
 
 def _machine_memory() -> tuple[int, int]:

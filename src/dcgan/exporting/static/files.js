@@ -55,7 +55,9 @@ function gifPalette(isGray) {
 function paletteIndices({ width, height, channels, data }) {
   if (channels === 1) return data;
   return Uint8Array.from({ length: width * height }, (_, i) => {
-    const [r, g, b] = data.subarray(i * channels, i * channels + 3);
+    const pixel = data.subarray(i * channels, (i + 1) * channels);
+    const alpha = channels === 4 ? pixel[3] / 255 : 1;
+    const [r, g, b] = [0, 1, 2].map((c) => alpha * pixel[c] + (1 - alpha) * 255); // on white, as the films of Python
     return Math.round(r / 51) * 42 + Math.round(g / 42.5) * 6 + Math.round(b / 51);
   });
 }
