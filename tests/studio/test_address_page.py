@@ -93,6 +93,17 @@ def test_a_learning_page_has_a_title_and_stays_where_it_is_in_another_language(p
     assert "Why" not in page.title()
 
 
+def test_figures_that_did_not_load_are_loaded_on_the_next_visit(page: Page, server: Server):
+    page.route("**/gan.js", lambda route: route.abort())
+    page.goto(f"{server.address}#/learn")
+    page.wait_for_selector("main .bad:has-text('gan.js')")
+    page.route("**/gan.js", lambda route: route.continue_())
+    page.goto(f"{server.address}#/watch/one")
+    page.wait_for_selector("img.grid")
+    page.goto(f"{server.address}#/learn")
+    page.wait_for_selector("[data-figures]")
+
+
 COVERED = """() => {
     const { left, top, width, height } = document.activeElement.getBoundingClientRect();
     const seen = document.elementFromPoint(left + width / 2, top + height / 2);

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from starlette.testclient import TestClient
 
 import dcgan
 from dcgan.studio.app import STATIC_FOLDERS, create_app
@@ -17,6 +18,14 @@ def test_the_pages_are_small_and_load_nothing_from_other_sites():
     for path in paths:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
         assert "http" not in text, path
+
+
+def test_browsers_ask_whether_files_have_changed(client: TestClient):
+    for path in ("/", "/studio.js", "/web/play.js", "/learn/en/blocks.md"):
+        first = client.get(path)
+        assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache"), path
+        again = client.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
 
 
 def test_the_refusals_are_described(runs: Path):

@@ -2,6 +2,9 @@
 
 import base64
 import io
+import shlex
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from dcgan.studio import uploads
+from dcgan.studio import data_checks, uploads
 from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.app import create_app
 from dcgan.studio.security import protect
@@ -60,6 +63,19 @@ def test_folders_below_the_current_one_are_named_from_it(runs: Path, root: Path,
     assert inside[0] == {"name": "mnist", "data": "./mnist"}  # not the built-in set of this name
 
 
+def test_sets_are_no_folders_and_a_home_folder_is_found(runs: Path, root: Path, monkeypatch: pytest.MonkeyPatch):
+    """Folders with the names of sets lie outside the roots here; the same name in the home folder is inside."""
+    monkeypatch.setenv("HOME", str(root))
+    for name in ("mnist", "join:mnist mnist", "~"):
+        (root.parent / name).mkdir()
+    monkeypatch.chdir(root.parent)
+    with TestClient(create_app(runs, DataRoots((root,)))) as client:
+        for folder in ("mnist", "join:mnist mnist"):
+            assert client.get("/api/data/folders", params={"folder": folder}).status_code == 404
+        inside = client.get("/api/data/folders", params={"folder": "~"}).json()
+    assert [entry["name"] for entry in inside["folders"]] == ["pictures"]
+
+
 def test_a_check_says_what_is_in_a_folder(data_client: TestClient, root: Path):
     check_id = data_client.post("/api/data/checks", json={"data": str(root / "pictures")}).json()["id"]
     route = f"/api/data/checks/{check_id}"
@@ -69,7 +85,8 @@ def test_a_check_says_what_is_in_a_folder(data_client: TestClient, root: Path):
     report = answer["report"]
     assert report["pictures"] == 30
     assert [broken["file"] for broken in report["broken"]] == ["broken.png"]
-    assert report["advice"]["command"].startswith("dcgan train")
+    command = shlex.split(report["advice"].pop("command"))  # it can be copied, so it names the data as the page did
+    assert command[command.index("--data") + 1] == str(root / "pictures")
     assert report["advice"]["seconds_per_step"] > 0
     assert str(root) not in str(answer)  # no folder of this machine
     with Image.open(io.BytesIO(data_client.get(f"{route}/sheet").content)) as sheet:
@@ -86,6 +103,18 @@ def test_a_check_that_fails_says_why_and_others_are_refused(data_client: TestCli
     assert data_client.get(f"/api/data/checks/{check_id}/sheet").status_code == 404
     assert data_client.get("/api/data/checks/other").status_code == 404
     assert data_client.post("/api/data/checks", json={"data": "/etc"}).status_code == 400
+
+
+def test_a_check_that_is_ended_for_later_ones_says_so(data_client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    def spawn(data: str, folder: Path) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+
+    monkeypatch.setattr(data_checks, "_spawn", spawn)
+    ids = [data_client.post("/api/data/checks", json={"data": "mnist"}).json()["id"] for _ in range(3)]
+    wait_for(lambda: data_client.get(f"/api/data/checks/{ids[0]}").json()["state"] != "checking")
+    answers = [data_client.get(f"/api/data/checks/{check_id}").json() for check_id in ids]
+    assert [answer["state"] for answer in answers] == ["ended", "checking", "checking"]
+    assert "look at the data again" in answers[0]["error"]
 
 
 def to_png(color: int) -> bytes:

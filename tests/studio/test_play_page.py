@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from dcgan.models import upsample
 from dcgan.models.store import save_generator
@@ -59,6 +59,28 @@ def test_favourites_are_kept_with_their_latents_and_saved(page: Page, server: Se
     assert _saved(page, "Save PNG").startswith(b"\x89PNG")
     page.click("[aria-label='Remove favourite 1']")
     wait_for(lambda: page.locator(".favourites li").count() == 1)
+
+
+def test_favourites_of_two_tabs_and_of_former_classes(page: Page, server: Server):
+    page.goto(f"{server.address}#/play/mnist-cgan?n=4&chosen=1")
+    page.wait_for_selector("[data-drawn]")
+    page.click("text=Keep the chosen samples")
+    page.wait_for_selector(".favourites li")
+    # Another tab keeps one more; two others are of a model that had more classes.
+    page.evaluate(
+        """() => {
+        const key = "dcgan.favourites.mnist-cgan";
+        const [one] = JSON.parse(localStorage.getItem(key));
+        const others = [{ ...one, label: 2 }, { ...one, label: 10 }, { ...one, mix: { label: 10, share: 0.5 } }];
+        localStorage.setItem(key, JSON.stringify([one, ...others]));
+        }"""
+    )
+    page.click("text=Keep the chosen samples")
+    wait_for(lambda: page.locator(".favourites li").count() == 3)
+    page.evaluate("() => { const first = document.querySelector('.favourites button'); first.click(); first.click(); }")
+    wait_for(lambda: page.locator(".favourites li").count() == 2)
+    labels = "JSON.parse(localStorage.getItem('dcgan.favourites.mnist-cgan')).map(({ label }) => label)"
+    assert page.evaluate(labels) == [2, 1]
 
 
 def test_the_discriminator_is_asked_about_the_samples(page: Page, server: Server):
@@ -133,3 +155,39 @@ def test_a_walk_does_not_move_by_itself_where_motion_is_reduced(page: Page, serv
     assert page.evaluate(shown) == before
     page.get_by_label("Position in the walk").fill("12")
     assert page.evaluate(shown) != before
+
+
+def test_only_the_last_walk_is_shown_and_a_refusal_is_said(page: Page, server: Server):
+    held: list[Route] = []
+    page.goto(f"{server.address}#/play/mnist-dcgan?n=4&chosen=0,1")
+    page.wait_for_selector("[data-drawn]")
+    page.evaluate(
+        """() => {
+        const start = window.setInterval;
+        window.startedCount = 0;
+        window.setInterval = (...given) => (window.startedCount++, start(...given));
+        }"""
+    )
+    walk = page.locator("text=Walk between the chosen")
+    page.route("**/draw", lambda route: held.append(route))
+    walk.dblclick()
+    wait_for(lambda: page.evaluate("1") and len(held) == 2)
+    for route in held:
+        route.continue_()
+    page.wait_for_selector("canvas.stage")
+    page.click("text=Stop the walk")
+    walk.click()
+    page.click("text=Another seed")
+    wait_for(lambda: page.evaluate("1") and len(held) == 4)
+    drawn = page.get_attribute("[data-drawn]", "data-drawn")
+    page.route("**/draw", lambda route: route.continue_())  # the previews of the directions
+    for route in held[2:]:
+        route.continue_()
+    wait_for(lambda: page.get_attribute("[data-drawn]", "data-drawn") != drawn)
+    assert (page.evaluate("window.startedCount"), page.locator("canvas.stage").is_visible()) == (1, False)
+    page.route("**/draw", lambda route: route.fulfill(status=503, json={"detail": "busy"}))
+    status = page.locator(".shown > [role=status]")
+    for button in (walk, page.locator("button:text-is('Save GIF') >> nth=0")):
+        page.evaluate("document.querySelector('.shown > [role=status]').textContent = ''")
+        button.click()
+        wait_for(lambda: status.inner_text() == "This did not work: busy")

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
+from dcgan.studio import app
 from dcgan.studio.runs import NotFoundError, RunStore
 
 
@@ -35,6 +38,29 @@ def test_errors_name_no_folder_of_this_machine(client: TestClient, runs: Path, p
     assert "damaged" in text
     for folder in (runs, runs.parent, Path.home(), Path.cwd()):
         assert str(folder) not in text
+
+
+def test_a_name_that_is_given_again_shows_the_grids_of_its_new_run(client: TestClient, runs: Path):
+    """The grids of both runs have the same names."""
+    name = client.get("/api/runs/small").json()["samples"][-1]
+    route = f"/api/runs/small/samples/{name}"
+    first = client.get(route)
+    known = {"if-none-match": first.headers["etag"]}
+    assert first.headers["cache-control"] == "no-cache"
+    assert (client.get(route, headers=known).status_code, client.get(route, headers=known).content) == (304, b"")
+    (runs / "small" / "samples" / name).write_bytes(b"the grid of another run")
+    assert client.get(route, headers=known).content == b"the grid of another run"
+
+
+def test_a_full_disk_and_a_missing_permission_are_named(client: TestClient, monkeypatch: pytest.MonkeyPatch):
+    for number in (errno.ENOSPC, errno.EACCES):
+
+        def fail(*_: object, number: int = number) -> None:
+            raise OSError(number, os.strerror(number), "/a/secret")
+
+        monkeypatch.setattr(app, "write_note", fail)
+        answer = client.post("/api/runs/small/note", json={"text": "x"})
+        assert (answer.status_code, answer.json()["detail"].rpartition(": ")[2]) == (400, os.strerror(number))
 
 
 def test_a_store_finds_no_run_by_a_path(runs: Path):

@@ -27,6 +27,7 @@ def test_a_run_is_shown(client: TestClient, finished_run: RunFolder):
         assert [x for x, _ in points] == [m["images_seen"] for m in measurements]
         assert [y for _, y in points] == pytest.approx([m[key] for m in measurements], rel=1e-5)
     assert details["samples"] == sorted(p.name for p in finished_run.samples.iterdir())
+    assert run["grid_version"] == str((finished_run.path / "config.json").stat().st_mtime_ns)
     grid = client.get(f"/api/runs/small/samples/{run['preview']}")
     assert grid.content == (finished_run.samples / run["preview"]).read_bytes()
 

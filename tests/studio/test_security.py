@@ -1,7 +1,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from dcgan.studio.security import MAX_BODY_BYTES
+from dcgan.studio.security import MAX_BODY_BYTES, SECURITY_HEADERS
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[::2]"])
@@ -46,6 +46,9 @@ def test_large_bodies_are_refused(client: TestClient):
     assert client.post("/api/runs", content=b"{}", headers=headers | {"content-length": "x"}).status_code == 413
 
 
-def test_every_response_forbids_to_load_from_other_sites(client: TestClient):
+@pytest.mark.parametrize("host", ["localhost", "evil.example"])
+def test_every_response_forbids_to_load_from_other_sites(client: TestClient, host: str):
     for path in ("/", "/api/runs", "/web/play.js"):
-        assert "default-src 'self'" in client.get(path).headers["content-security-policy"]
+        headers = client.get(path, headers={"host": host}).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert SECURITY_HEADERS.items() <= dict(headers).items()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from dcgan.presets import PRESET_DESCRIPTIONS
 from tests.conftest import make_picture_folder
@@ -94,6 +94,64 @@ def test_dropped_pictures_become_a_set_that_is_looked_at(page: Page, server: Ser
         }"""
     )
     page.wait_for_selector(".drop .bad:text('is not what its ending says')")
+
+
+def test_names_that_cannot_be_kept_become_different_ones_in_another_language_too(page: Page, server: Server):
+    held: list[Route] = []
+    content = (server.runs.parent / "pictures" / "0.png").read_bytes()
+    names = ["_1.png", "1.png", "a#.png", "a&.png", "\U0001f600.png", "\U0001f601.png", "가" * 150 + ".png"]
+    page.route("**/api/data/checks", lambda route: route.fulfill(status=400, json={"detail": "not now"}))
+    page.route("**/api/data/sets/*/files", lambda route: held.append(route))
+    page.goto(server.address)
+    page.set_input_files(
+        ".drop input", [{"name": name, "mimeType": "image/png", "buffer": content} for name in ("named.png", *names)]
+    )
+    page.wait_for_selector(".drop >> text=Sending 1 of 8: named.png")
+    page.click("text=한국어")
+    page.wait_for_selector(".drop >> text=8개 중 1번째 보내는 중: named.png")
+    assert page.locator(".drop input").is_disabled()
+    page.route("**/api/data/sets/*/files", lambda route: route.continue_())
+    held[0].continue_()
+    page.wait_for_selector(".drop >> text=파일 8개가 새 데이터 named에 들어 있습니다.")
+    folder = server.runs.parent / "uploads" / "named"
+    assert page.locator(".drop input").is_enabled()
+    assert Path(page.input_value("form input[type=text]")) == folder
+    kept = ["1-2.png", "1.png", "a_-2.png", "a_.png", "file-2.png", "file.png", "named.png", "가" * 60 + ".png"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
+
+
+def test_one_click_looks_at_the_data_once_and_an_ended_check_is_no_verdict(page: Page, server: Server):
+    asked: list[str] = []
+    answer = {"state": "checking", "error": "this check was ended for a later one: look at the data again"}
+
+    def start(route: Route) -> None:
+        asked.append(route.request.post_data)
+        route.fulfill(status=201, json={"id": "x"})
+
+    page.route("**/api/data/checks", start)
+    page.route("**/api/data/checks/x", lambda route: route.fulfill(json=answer))
+    page.goto(server.address)
+    page.fill("form input[type=text]", "pictures")
+    page.click("button:text-is('Look at the data')")  # first the field changes, then the button is clicked
+    page.wait_for_selector(".check >> text=Looking at the data")
+    assert len(asked) == 1
+    answer["state"] = "ended"
+    page.wait_for_selector("[data-check=ended]")
+    assert page.inner_text(".check [role=status]") == answer["error"]
+    page.click("button:text-is('Look at the data')")
+    wait_for(lambda: page.evaluate("1") and len(asked) == 2)
+
+
+def test_a_training_that_is_stopped_while_it_loads_is_no_error(page: Page, server: Server):
+    runs = {"name": "new", "runs": [], "failed": {}, "shipped": [], "presets": {}, "default_preset": "fast"}
+    page.route("**/api/runs", lambda route: route.fulfill(json=runs))
+    page.route("**/api/runs/new", lambda route: route.fulfill(json={"state": "loading"}))
+    page.goto(server.address)
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status]:text('The process has started')")
+    page.route("**/api/runs/new", lambda route: route.fulfill(status=404, json={"detail": "there is no run 'new'"}))
+    page.wait_for_selector("form button.main:enabled")
+    assert page.locator("form > fieldset > [role=status]").inner_text() == ""
 
 
 def test_a_start_is_followed_from_the_click(page: Page, server: Server):

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dcgan.run.folder import RunFolder
-from dcgan.run.lock import lock_holder, lock_run
+from dcgan.run.lock import HOLDER_NAME, lock_holder, lock_run
 from dcgan.studio import app, trainings
 from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.runs import RunStore
@@ -212,6 +212,33 @@ def test_a_training_on_another_computer_is_not_stopped_by_a_signal(
         monkeypatch.setattr(trainings.socket, "gethostname", lambda: host)
         assert client.post("/api/runs/small/stop", json={}).status_code == 200
     assert signaled_processes == [os.getpid()]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ProcessLookupError, "small is not running"),
+        (PermissionError, f"process {os.getpid()} on {socket.gethostname()} trains small for another user"),
+    ],
+)
+def test_a_process_that_cannot_be_signaled_is_explained(
+    client: TestClient, runs: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError], reason: str
+):
+    def kill(process_id: int, number: int) -> None:
+        raise error(1, "x")
+
+    monkeypatch.setattr(trainings.os, "kill", kill)
+    with lock_run(runs / "small"):
+        response = client.post("/api/runs/small/stop", json={})
+    assert (response.status_code, response.json()["detail"][: len(reason)]) == (400, reason)
+
+
+def test_a_process_that_is_not_known_yet_is_not_on_another_computer(client: TestClient, runs: Path):
+    with lock_run(runs / "small"):
+        (runs / "small" / HOLDER_NAME).write_text("")
+        response = client.post("/api/runs/small/stop", json={})
+    expected = "it is not known yet which process trains small: try again in a moment"
+    assert (response.status_code, response.json()["detail"]) == (400, expected)
 
 
 def test_a_training_goes_on_without_the_studio_and_is_stopped_by_the_next_one(

@@ -1,6 +1,7 @@
 """The page Watch beyond the curves of one run, in a real browser."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 
 from dcgan.errors import UserError
@@ -39,6 +41,20 @@ def test_other_runs_are_drawn_over_it_and_the_address_says_which(page: Page, ser
     assert page.url.endswith("#/watch/one?with=two")
     page.reload()
     page.wait_for_selector("polyline.other-1.dashed", state="attached")
+
+
+def test_another_run_of_the_same_name_shows_its_own_grid_in_the_same_tab(page: Page, server: Server):
+    """A browser shows a picture that it has without asking, as long as the page around it stays the same."""
+    shutil.copytree(server.runs / "one", server.runs / "again")
+    width = "document.querySelector('img.grid')?.naturalWidth"
+    page.goto(f"{server.address}#/watch/again")
+    old_width = wait_for(lambda: page.evaluate(width))
+    for path in (server.runs / "again" / "samples").iterdir():
+        Image.new("L", (50, 50)).save(path)
+    os.utime(server.runs / "again" / "config.json")
+    wait_for(lambda: page.evaluate(width) == 50)
+    assert old_width != 50
+    shutil.rmtree(server.runs / "again")
 
 
 @pytest.fixture
@@ -149,7 +165,9 @@ def test_problems_are_explained_in_both_languages(page: Page, server: Server):
 def test_the_title_and_a_notification_say_that_a_run_has_ended(page: Page, server: Server):
     page.add_init_script(
         """window.told = [];
-        window.Notification = class { constructor(title, { body }) { told.push(body); } };
+        window.Notification = class {
+          constructor(title, { body }) { told.push(body); throw new TypeError("as in Chrome for Android"); }
+        };
         Notification.permission = "default";
         Notification.requestPermission = async () => "granted";"""
     )
@@ -161,6 +179,8 @@ def test_the_title_and_a_notification_say_that_a_run_has_ended(page: Page, serve
     page.wait_for_selector("[data-state=done]")
     wait_for(lambda: page.evaluate("told") == ["one: done"])
     assert page.title() == "● one: done"
+    page.wait_for_timeout(300)
+    assert (page.evaluate("told"), page.locator("text=as in Chrome for Android").count()) == (["one: done"], 0)
 
 
 def _first_entry() -> LogEntry:
@@ -259,6 +279,10 @@ REFUSALS = {
     "there is no run 'x'": "run 'x'이(가) 없습니다",
     "small is running: stop it first": "small은(는) 학습 중입니다. 먼저 멈추세요",
     "2 trainings are running: stop one first": "학습 2개가 진행 중입니다. 먼저 하나를 멈추세요",
+    "process 7 on box trains x for another user, who can stop it": "process 7 on box이(가) 다른 사용자의 이름으로 x",
+    "it is not known yet which process trains x: try again in a moment": "어느 프로세스가 x",
+    "this check was ended for a later one: look at the data again": "다시 살펴보세요",
+    "a file cannot be read or written: No space left on device": "No space left on device",
     "an .mp4 needs the package av: pip install 'av>=1'; or write a .gif or a .webp": "pip install 'av>=1'",
     "a set is one zip, or pictures: send each zip by itself": "zip 하나이거나",
     "small has trained for 5.2 minutes already: give more than that, the minutes count from the run's start": "5.2분",

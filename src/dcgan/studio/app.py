@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 
 import dcgan
 from dcgan.presets import DEFAULT_PRESET, PRESET_DESCRIPTIONS
@@ -38,8 +37,10 @@ from dcgan.studio.responses import (
     CHANGE_REFUSALS,
     NOT_MODIFIED,
     READ_REFUSALS,
+    FreshFiles,
     add_error_responses,
     respond_if_changed,
+    respond_with_picture,
 )
 from dcgan.studio.runs import RunStore
 from dcgan.studio.trainings import Trainings
@@ -108,11 +109,10 @@ def _add_run_routes(app: FastAPI, store: RunStore, trainings: Trainings) -> None
         """Return the metrics of a run with their intervals."""
         return read_evaluation(store.run(name))
 
-    @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=READ_REFUSALS)
-    def get_grid(name: str, file: str) -> FileResponse:
+    @app.get("/api/runs/{name}/samples/{file}", response_class=FileResponse, responses=READ_REFUSALS | NOT_MODIFIED)
+    def get_grid(request: Request, name: str, file: str) -> Response:
         """Return one grid of samples."""
-        headers = {"cache-control": "max-age=86400"}
-        return FileResponse(store.grid_path(name, file), media_type="image/png", headers=headers)
+        return respond_with_picture(request, store.grid_path(name, file))
 
 
 def _add_training_routes(app: FastAPI, trainings: Trainings) -> None:
@@ -241,7 +241,7 @@ def _add_static_files(app: FastAPI) -> None:
     lessons = next((folder for folder in LESSON_FOLDERS if (folder / "learn").is_dir()), None)
     if lessons is not None:
         for name in ("learn", "images"):
-            app.mount(f"/{name}", StaticFiles(directory=lessons / name), name=name)
+            app.mount(f"/{name}", FreshFiles(directory=lessons / name), name=name)
     for address, folder in STATIC_FOLDERS.items():
         with as_file(files("dcgan").joinpath(folder)) as path:
-            app.mount(address, StaticFiles(directory=path, html=True), name=folder)
+            app.mount(address, FreshFiles(directory=path, html=True), name=folder)

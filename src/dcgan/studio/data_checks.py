@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class _Check:
     data: str
     folder: Path
     process: "subprocess.Popen[bytes]"
+    was_ended: threading.Event = field(default_factory=threading.Event)
 
 
 class DataChecks:
@@ -64,18 +65,21 @@ class DataChecks:
     def _make_room(self) -> None:
         running = [check for check in self._checks.values() if check.process.poll() is None]
         for check in running[: max(0, len(running) - MAX_RUNNING + 1)]:
+            check.was_ended.set()
             check.process.kill()
         while len(self._checks) >= MAX_KEPT:
             _, check = self._checks.popitem(last=False)
             _end(check)
 
     def result(self, check_id: str) -> dict[str, Any]:
-        """Return how far a check is: its `state` (`checking`, `done`, `failed`), then its `report` or an `error`.
+        """Return how far a check is: its `state`, then its `report` or an `error`.
 
-        The report is that of `dcgan data check --json`, see docs/data.md, without the folders of this machine.
+        The state is `checking`, `done`, `failed`, or `ended` if the check was ended for later ones. The report is that
+        of `dcgan data check --json`, see docs/data.md, without the folders of this machine; only the command keeps the
+        data as the page named them.
 
         Raises:
-            NotFoundError: there is no such check, or it was ended for later ones.
+            NotFoundError: there is no such check, or it is no longer kept.
         """
         check = self._find(check_id)
         status = check.process.poll()
@@ -85,6 +89,8 @@ class DataChecks:
             with contextlib.suppress(OSError, ValueError):
                 report = json.loads((check.folder / "report.json").read_text(encoding="utf-8"))
                 return {"state": "done", "report": self._hide(report)}
+        if check.was_ended.is_set():
+            return {"state": "ended", "error": "this check was ended for a later one: look at the data again"}
         return {"state": "failed", "error": self._error(check)}
 
     def sheet(self, check_id: str) -> Path:
@@ -124,13 +130,16 @@ class DataChecks:
         return printable(hide_paths(line.removeprefix(ERROR_PREFIX), self._store.path))[:MAX_MESSAGE_CHARS]
 
     def _hide(self, value: Any) -> Any:
-        """Return a report without the folders of this machine in any of its texts."""
+        """Return a report without the folders of this machine in its texts.
+
+        The command stays as it is: the visitor copies it, and it holds no more than the data that the page sent.
+        """
         if isinstance(value, str):
             return hide_paths(value, self._store.path)
         if isinstance(value, list):
             return [self._hide(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._hide(item) for key, item in value.items()}
+            return {key: item if key == "command" else self._hide(item) for key, item in value.items()}
         return value
 
 

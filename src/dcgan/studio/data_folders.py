@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dcgan.data.location import BUILT_IN_SETS
+from dcgan.config import is_joined
+from dcgan.data.location import BUILT_IN_SETS, is_named_set
 from dcgan.data.passed_over import IMAGE_SUFFIXES
 from dcgan.data.torchvision import TORCHVISION_SETS
 from dcgan.errors import UserError
@@ -41,9 +42,11 @@ def list_data(roots: DataRoots, folder: str) -> dict[str, Any]:
             "pictures": 0,
             "parent": None,
         }
-    roots.check(folder)
-    path = Path(folder)
-    if not path.is_dir():
+    is_set = is_named_set(folder) or is_joined(folder)  # it may be read, but a folder of the same name may not
+    if not is_set:
+        roots.check(folder)
+    path = Path(os.path.expanduser(folder))  # as the check of the roots reads it
+    if is_set or not path.is_dir():
         raise NotFoundError(f"there is no folder {printable(folder)[:MAX_NAME_CHARS]!r}")
     return {"sets": [], **_list_entries(path), "parent": _parent(roots, path)}
 

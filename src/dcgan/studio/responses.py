@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
+from starlette.staticfiles import NotModifiedResponse
 
 from dcgan.errors import UserError
 from dcgan.studio.allowed_paths import hide_paths
@@ -18,6 +21,8 @@ from dcgan.studio.trainings import BusyError
 RETRY_AFTER_S = 1
 """When a refused request may be sent again."""
 ETAG_CHARS = 32
+ASK_AGAIN = {"cache-control": "no-cache"}
+"""The header with which a browser asks each time whether it still has the right content."""
 
 
 class Refusal(BaseModel):
@@ -53,9 +58,8 @@ def add_error_responses(app: FastAPI, store: RunStore) -> None:
 
     def respond(request: Request, error: Exception) -> Response:
         status = _status(error)
-        text = str(error) if isinstance(error, UserError) else "the run's files cannot be read"
         headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
-        return JSONResponse({"detail": hide_paths(" ".join(text.split()), store.path)}, status, headers)
+        return JSONResponse({"detail": hide_paths(" ".join(_reason(error).split()), store.path)}, status, headers)
 
     def respond_to_parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -70,10 +74,39 @@ def respond_if_changed(request: Request, content: dict[str, Any]) -> Response:
     """Return the content as JSON, or 304 if the page that asks has it already: pages ask again and again."""
     body = json.dumps(content, allow_nan=False).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:ETAG_CHARS]}"'
-    headers = {"etag": etag, "cache-control": "no-cache"}
-    if etag in (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")):
+    headers = {"etag": etag, **ASK_AGAIN}
+    if _has_already(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
+
+
+def respond_with_picture(request: Request, path: Path) -> Response:
+    """Return a PNG file, or 304 if the page has it already.
+
+    The page has to ask, because the name of a run that was deleted or renamed may be given to another one.
+    """
+    response = FileResponse(path, stat_result=path.stat(), media_type="image/png", headers=ASK_AGAIN)
+    return NotModifiedResponse(response.headers) if _has_already(request, response.headers["etag"]) else response
+
+
+class FreshFiles(StaticFiles):
+    """The files of a folder. A browser asks each time whether they have changed, as they do when dcgan is upgraded."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a file, or 304 if the page has it already."""
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(ASK_AGAIN)
+        return response
+
+
+def _has_already(request: Request, etag: str) -> bool:
+    return etag in (tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(","))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"a file cannot be read or written: {error.strerror or error}"
+    return str(error)
 
 
 def _status(error: Exception) -> int:

@@ -217,6 +217,7 @@ def _summary(folder: RunFolder, is_locked: bool, log: LogContent, grids: list[st
         "data": printable(config.data),
         "loss": config.loss,
         "preview": grids[-1] if grids else None,
+        "grid_version": str((folder.path / "config.json").stat().st_mtime_ns),  # another run of this name has another
         "has_model": (folder.model / "model.safetensors").is_file(),
         "planned": planned_images,
         "last": last,

@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""Headers of every response, besides the content security policy."""
+"""Headers of every response, also of refusals, besides the content security policy."""
 
 Refusal = tuple[int, str]
 """The HTTP status of a refused request, and the reason."""
@@ -83,9 +83,9 @@ class SecurityMiddleware:
         refusal = self._refuse(request)
         body = None if refusal else await _read_body(receive)
         if body is None:
-            await _respond(refusal or TOO_LARGE, scope, receive, send)
+            await _respond(refusal or TOO_LARGE, scope, receive, self._add_headers(send, None))
             return
-        await self.app(scope, _replay(body, receive), self._add_headers(request, send))
+        await self.app(scope, _replay(body, receive), self._add_headers(send, self._cookie(request)))
 
     def _refuse(self, request: Request) -> Refusal | None:
         return (
@@ -106,8 +106,17 @@ class SecurityMiddleware:
             return None
         return 401, "open the address that dcgan studio printed: it contains the token"
 
-    def _add_headers(self, request: Request, send: Send) -> Send:
-        """Return a `send` that adds our headers to the response."""
+    def _cookie(self, request: Request) -> str | None:
+        """Return the cookie for a request that is not refused, or None.
+
+        From now on it has the token, so that the addresses of the pages do not need it.
+        """
+        if self.token is None or not _token_in_address(request):
+            return None
+        return f"{token_cookie(self.token)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+
+    def _add_headers(self, send: Send, cookie: str | None) -> Send:
+        """Return a `send` that adds our headers, and a cookie, to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,9 +126,7 @@ class SecurityMiddleware:
                     "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
                     f"frame-ancestors {self.frame_ancestors}"
                 )
-                if self.token is not None and _token_in_address(request):
-                    # From now on the cookie has the token, so that the addresses of the pages do not need it.
-                    cookie = f"{token_cookie(self.token)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+                if cookie is not None:
                     headers.append("set-cookie", cookie)
             await send(message)
 

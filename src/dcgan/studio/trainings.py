@@ -133,7 +133,7 @@ class Trainings:
 
         Raises:
             NotFoundError: there is neither a run nor a training of this name.
-            UserError: it is not running, or it runs on another computer.
+            UserError: it is not running, or runs on another computer or for another user.
         """
         process = self.processes.get(name)
         if process is not None and process.poll() is None:
@@ -146,9 +146,7 @@ class Trainings:
         shown = printable(name)
         if holder is None:
             raise UserError(f"{shown} is not running")
-        if holder.host != socket.gethostname():
-            raise UserError(f"{holder} trains {shown}: stop it on that computer")
-        os.kill(holder.process_id, signal.SIGTERM)
+        _signal(holder, shown)
 
     def dismiss(self, name: str) -> None:
         """Forget a training that failed, so that pages no longer show why.
@@ -286,6 +284,24 @@ class Trainings:
         if running_count == 0 or "OMP_NUM_THREADS" in os.environ:
             return None
         return max(1, usable_core_count() // (running_count + 1))
+
+
+def _signal(holder: LockHolder, shown: str) -> None:
+    """Send SIGTERM to the process of a training.
+
+    Raises:
+        UserError: it has ended, is not known yet, or may not be stopped from here.
+    """
+    if not holder.host:
+        raise UserError(f"it is not known yet which process trains {shown}: try again in a moment")
+    if holder.host != socket.gethostname():
+        raise UserError(f"{holder} trains {shown}: stop it on that computer")
+    try:
+        os.kill(holder.process_id, signal.SIGTERM)
+    except ProcessLookupError:
+        raise UserError(f"{shown} is not running") from None
+    except PermissionError:
+        raise UserError(f"{holder} trains {shown} for another user, who can stop it") from None
 
 
 def _trained_minutes(run: RunFolder) -> float:

@@ -163,6 +163,7 @@ export function showPlayPage(root, engine, options = {}) {
   const hasClasses = generator.classes.length > 0;
   const state = parseState(params, generator);
   let [latents, latentsKey, previewsKey, images, walkTimer] = [[], "", "", [], 0];
+  let walkNumber = 0; // a walk that is drawn after a change, or after another click, is not shown
 
   const status = h("p", { role: "status", class: "quiet" });
   const grid = h("div", { class: "samples", role: "group", "aria-label": t("samples") });
@@ -184,6 +185,8 @@ export function showPlayPage(root, engine, options = {}) {
     latentsKey = key;
   }
 
+  const fail = (error) => status.replaceChildren(...tNodes("failed", error.message));
+
   const redraw = oneAtATime(async () => {
     try {
       await updateLatents();
@@ -194,7 +197,7 @@ export function showPlayPage(root, engine, options = {}) {
       await updatePreviews();
       root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
     } catch (error) {
-      status.replaceChildren(...tNodes("failed", error.message));
+      fail(error);
     }
   });
 
@@ -261,7 +264,24 @@ export function showPlayPage(root, engine, options = {}) {
   }
 
   async function startWalk() {
-    const [frames, stopCount] = await drawWalk();
+    const own = ++walkNumber;
+    try {
+      const walk = await drawWalk();
+      if (own === walkNumber) showWalk(...walk);
+    } catch (error) {
+      if (own === walkNumber) fail(error);
+    }
+  }
+
+  async function saveWalk() {
+    try {
+      downloadFile(toGif((await drawWalk())[0]), "walk.gif");
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  function showWalk(frames, stopCount) {
     [stage.hidden, position.hidden, position.max, position.value] = [false, false, frames.length - 1, 0];
     position.oninput = () => paint(stage, frames[Number(position.value)]);
     position.oninput();
@@ -278,6 +298,7 @@ export function showPlayPage(root, engine, options = {}) {
   function stopWalk() {
     clearInterval(walkTimer);
     walkTimer = 0;
+    walkNumber += 1;
     stage.hidden = position.hidden = true;
     walkButton.textContent = t("walk");
   }
@@ -355,7 +376,7 @@ export function showPlayPage(root, engine, options = {}) {
 
   const saveButtons = [
     makeButton(t("savePng"), async () => downloadFile(await toPng(images), "samples.png")),
-    makeButton(t("saveGif"), async () => downloadFile(toGif((await drawWalk())[0]), "walk.gif")),
+    makeButton(t("saveGif"), saveWalk),
     makeButton(t("saveNpz"), () => downloadFile(toNpz(images, movedLatents(), labels(images.length)), "samples.npz")),
   ];
 

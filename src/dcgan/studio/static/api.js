@@ -5,6 +5,12 @@ import { translateText } from "./server_texts.js";
 /** Return the URL of a route, whose parts are separated by `/`. */
 export const apiUrl = (route) => `api/${route.split("/").map(encodeURIComponent).join("/")}`;
 
+/**
+ * Return the URL of one grid of a run. A browser shows a picture again without asking while its URL stays the same, and
+ * another run may have the name of one that was deleted.
+ */
+export const gridUrl = (name, { grid_version: version }, file) => `${apiUrl(`runs/${name}/samples/${file}`)}?version=${version}`;
+
 /** A request that the server has refused, with its status and the reason that it gave. */
 export class RefusedError extends Error {
   constructor(status, reason) {

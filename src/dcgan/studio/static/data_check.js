@@ -4,7 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { apiUrl, getJson, post } from "./api.js";
 import { makeDescriptionList } from "./run_view.js";
-import { withServerTexts } from "./server_texts.js";
+import { serverText, withServerTexts } from "./server_texts.js";
 
 const POLL_INTERVAL_MS = 500;
 const MAX_LISTED = 10;
@@ -63,13 +63,13 @@ export function makeDataCheck(signal, onAdvice) {
   const status = h("p", { role: "status" });
   const result = h("div", {});
   const element = h("div", { class: "check", hidden: true }, status, result);
-  let number = 0; // an answer that comes after another check was started is not shown
+  let [number, followed] = [0, -1]; // an answer that comes after another check was started is not shown
 
   function show() {
     element.hidden = false;
     const { state, error, report } = last.answer;
     status.className = state === "failed" ? "bad" : "quiet";
-    status.replaceChildren(...(state === "failed" ? withServerTexts("checkFailed", error) : []));
+    status.replaceChildren(...(state === "failed" ? withServerTexts("checkFailed", error) : error ? [serverText(error)] : []));
     status.hidden = state === "done";
     result.replaceChildren(...(report ? [makeReport(last, onAdvice)] : []));
     element.dataset.check = state;
@@ -90,7 +90,7 @@ export function makeDataCheck(signal, onAdvice) {
   }
 
   async function follow(begin) {
-    const own = ++number;
+    const own = (followed = ++number);
     [element.hidden, status.hidden, status.className] = [false, false, "quiet"];
     status.textContent = t("checking", 0);
     result.replaceChildren();
@@ -105,7 +105,8 @@ export function makeDataCheck(signal, onAdvice) {
   }
 
   async function start(data) {
-    if (!data) return;
+    const isFollowed = followed === number && data === last.data && !last.answer;
+    if (!data || isFollowed) return; // a click on the button comes after the change that it ends
     await follow(async () => {
       last = { data, id: "", answer: null };
       last.id = (await (await post("data/checks", { data })).json()).id;

@@ -12,33 +12,44 @@ const DECIMALS = 4; // as in the requests: what is kept is what was drawn
 
 const keyOf = (name) => `dcgan.favourites.${name}`;
 
-/** Return what is stored of a model: [{z, label}, …], without what does not fit it. */
-function read(name, zDim) {
+/** Return whether the model can draw a favourite; the name may have been another model's, of other classes. */
+function fits({ z, label = 0, mix }, { z_dim: zDim, classes }) {
+  const isClass = (value) => Number.isInteger(value) && value >= 0 && value < classes.length;
+  const isMix = mix && isClass(mix.label) && mix.share >= 0 && mix.share <= 1;
+  return z.length === zDim && z.every(Number.isFinite) && (!classes.length || isClass(label)) && (!mix || isMix);
+}
+
+/** Return what is stored of a model: [{z, label, mix}, …], without what does not fit it. */
+function read(name, generator) {
   try {
     const stored = JSON.parse(localStorage.getItem(keyOf(name)) || "[]");
-    return stored.filter(({ z }) => z.length === zDim && z.every(Number.isFinite)).slice(0, MAX_FAVOURITES);
+    return stored.filter((favourite) => fits(favourite, generator)).slice(0, MAX_FAVOURITES);
   } catch {
     return []; // nothing that could be read
   }
 }
 
+/** Store favourites and return whether that was possible: otherwise they last until the page is left. */
 function write(name, favourites) {
   try {
     localStorage.setItem(keyOf(name), JSON.stringify(favourites));
+    return true;
   } catch {
-    // not stored: they last until the page is left
+    return false;
   }
 }
 
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 /** Make the panel. `shown` returns what the play page shows. A favourite of a mixed class keeps its mix. */
 export function makeFavourites(name, engine, shown) {
-  const { z_dim: zDim, classes } = engine.generator;
-  let favourites = read(name, zDim);
-  let images = [];
+  const { classes } = engine.generator;
+  let [favourites, isStored] = [read(name, engine.generator), true];
+  let [listed, images, number] = [[], [], 0]; // what the list shows; one that is drawn after another change is not shown
   const list = h("ul", { class: "favourites" });
   const status = h("p", { role: "status", class: "quiet" });
-  const labels = () => (classes.length ? favourites.map(({ label }) => label ?? 0) : null);
-  const latents = () => favourites.map(({ z }) => Float32Array.from(z));
+  const labels = () => (classes.length ? listed.map(({ label }) => label ?? 0) : null);
+  const latents = () => listed.map(({ z }) => Float32Array.from(z));
 
   /** Draw latents, each with its own mix: those of one mix in one request. */
   async function drawAll(all) {
@@ -55,11 +66,16 @@ export function makeFavourites(name, engine, shown) {
     return drawn;
   }
 
+  const fail = (error) => status.replaceChildren(...withServerTexts("failed", error.message));
+
   async function show() {
+    const [own, all] = [++number, favourites];
     try {
-      images = favourites.length ? await drawAll(favourites) : [];
+      const drawn = all.length ? await drawAll(all) : [];
+      if (own !== number) return;
+      [listed, images] = [all, drawn];
     } catch (error) {
-      return status.replaceChildren(...withServerTexts("failed", error.message));
+      return void (own === number && fail(error));
     }
     status.textContent = favourites.length ? "" : t("keepHow");
     list.replaceChildren(...images.map(makeItem));
@@ -71,36 +87,48 @@ export function makeFavourites(name, engine, shown) {
     const canvas = h("canvas", { role: "img", "aria-label": t("favourite", i + 1) });
     paint(canvas, image);
     const remove = h("button", { type: "button", "aria-label": t("forget", i + 1), title: t("forget", i + 1) }, "×");
+    const favourite = listed[i];
     remove.addEventListener("click", () => {
-      change(favourites.filter((_, k) => k !== i));
+      remove.disabled = true; // until the list is drawn again: a second click would remove one that is the same
+      const current = latest();
+      const place = current.findIndex((other) => isSame(other, favourite));
+      change(current.filter((_, k) => k !== place));
       keepButton.focus(); // the button that had the focus is gone
     });
     return h("li", {}, canvas, remove);
   }
 
+  /** Return the favourites as they are now: a page in another tab may have changed them. */
+  const latest = () => (isStored ? read(name, engine.generator) : favourites);
+
   function change(newFavourites) {
     favourites = newFavourites;
-    write(name, favourites);
+    isStored = write(name, favourites);
     return show();
   }
 
   function keep() {
-    const chosen = shown.getChosen();
-    if (favourites.length + chosen.length > MAX_FAVOURITES) return void (status.textContent = t("keepFull", favourites.length));
+    const [chosen, current] = [shown.getChosen(), latest()];
+    if (current.length + chosen.length > MAX_FAVOURITES) return void (status.textContent = t("keepFull", current.length));
     const [z, ownLabels, mix] = [shown.getLatents(), shown.getLabels(), shown.getMix()];
     const round = (value) => Number(value.toFixed(DECIMALS));
-    change([...favourites, ...chosen.map((i) => ({ z: Array.from(z[i], round), label: ownLabels?.[i], mix: mix ?? undefined }))]);
+    change([...current, ...chosen.map((i) => ({ z: Array.from(z[i], round), label: ownLabels?.[i], mix: mix ?? undefined }))]);
   }
 
-  /** Return the walk through all favourites and back; each frame has the class of the favourite before it. */
-  async function drawWalk() {
+  /** Save the walk through all favourites and back; each frame has the class of the favourite before it. */
+  async function saveWalk() {
     const path = walkLatents(latents(), FRAMES_PER_STOP);
-    return drawAll(path.map((z, i) => ({ ...favourites[Math.floor(i / FRAMES_PER_STOP)], z })));
+    const frames = path.map((z, i) => ({ ...listed[Math.floor(i / FRAMES_PER_STOP)], z }));
+    try {
+      downloadFile(toGif(await drawAll(frames)), "favourites.gif");
+    } catch (error) {
+      fail(error);
+    }
   }
 
   const makeButton = (text, onclick) => h("button", { type: "button", onclick }, t(text));
   const keepButton = makeButton("keepChosen", keep);
-  const gifButton = makeButton("saveGif", async () => downloadFile(toGif(await drawWalk()), "favourites.gif"));
+  const gifButton = makeButton("saveGif", saveWalk);
   const exports = h(
     "div",
     { class: "row", hidden: true },

@@ -2,7 +2,7 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { apiUrl } from "./api.js";
+import { gridUrl } from "./api.js";
 import { downloadFilm } from "./film.js";
 import { makeHelp } from "./help.js";
 
@@ -11,29 +11,29 @@ export function makeGridPanel(root, runName) {
   const image = h("img", { class: "grid", alt: t("gridOf", runName) });
   const slider = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": t("back") });
   const imagesSeen = h("output", {});
-  let [grids, isAtEnd] = [[], true];
+  let [run, isAtEnd] = [{ samples: [] }, true];
 
   function showGrid() {
-    const name = grids[Number(slider.value)];
+    const name = run.samples[Number(slider.value)];
     panel.hidden = !name;
-    if (!name || name === root.dataset.grid) return;
-    image.src = apiUrl(`runs/${runName}/samples/${name}`);
+    if (!name || gridUrl(runName, run, name) === image.getAttribute("src")) return;
+    image.src = gridUrl(runName, run, name);
     root.dataset.grid = name;
     imagesSeen.textContent = t("imagesSeen", Number(name.replace(".png", "")).toLocaleString());
     slider.setAttribute("aria-valuetext", imagesSeen.textContent);
   }
 
-  /** Show another list of grids: the last one, unless the visitor looks at an earlier one. */
-  function update(newGrids) {
-    grids = newGrids;
-    slider.max = Math.max(0, grids.length - 1);
-    films.hidden = grids.length < 2;
+  /** Show the grids of a run as it is now: the last one, unless the visitor looks at an earlier one. */
+  function update(newRun) {
+    run = newRun;
+    slider.max = Math.max(0, run.samples.length - 1);
+    films.hidden = run.samples.length < 2;
     if (isAtEnd) slider.value = slider.max;
     showGrid();
   }
 
   slider.addEventListener("input", () => {
-    isAtEnd = Number(slider.value) === grids.length - 1;
+    isAtEnd = Number(slider.value) === run.samples.length - 1;
     showGrid();
   });
   const sliderRow = h("label", { class: "slider" }, h("span", {}, t("back")), slider, imagesSeen);

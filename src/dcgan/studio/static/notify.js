@@ -24,7 +24,12 @@ export function makeNotifier(runName) {
   function tell(state) {
     const text = t("ended", runName, t(`state_${state}`));
     document.title = `● ${text}`;
-    if (box.checked) new Notification("dcgan studio", { body: text });
+    if (!box.checked) return;
+    try {
+      new Notification("dcgan studio", { body: text });
+    } catch {
+      // Chrome for Android allows notifications and then makes none: the title says it
+    }
   }
 
   function update({ state }) {

@@ -2,7 +2,7 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { apiUrl } from "./api.js";
+import { gridUrl } from "./api.js";
 import { poll } from "./polling.js";
 import { makeBadge, makeFailure, makeProgress, makeRunControls } from "./run_view.js";
 import { withServerTexts } from "./server_texts.js";
@@ -11,8 +11,8 @@ import { makeStartForm } from "./start_form.js";
 const REFRESH_INTERVAL_MS = 3000;
 
 function makePreview(run) {
-  const src = apiUrl(`runs/${run.name}/samples/${run.preview}`);
-  return h("img", { class: "preview", alt: t("previewOf", run.name), src, loading: "lazy" });
+  const attributes = { class: "preview", alt: t("previewOf", run.name), loading: "lazy" };
+  return h("img", { ...attributes, src: gridUrl(run.name, run, run.preview) });
 }
 
 /** Make the card of a run. `update` shows the run as it is now, and leaves alone what the visitor is using. */
@@ -28,8 +28,9 @@ function makeCard(name, refresh) {
     const content = JSON.stringify(run);
     if (content === lastContent) return;
     lastContent = content;
-    if (run.preview !== lastPreview) preview.replaceChildren(...(run.preview ? [makePreview(run)] : []));
-    lastPreview = run.preview;
+    const newPreview = run.preview && gridUrl(run.name, run, run.preview);
+    if (newPreview !== lastPreview) preview.replaceChildren(...(run.preview ? [makePreview(run)] : []));
+    lastPreview = newPreview;
     const note = run.note ? [h("p", { class: "note" }, run.note)] : [];
     body.replaceChildren(makeBadge(run), makeProgress(run), ...note);
     const pages = [...(run.state === "broken" ? [] : ["watch"]), ...(run.has_model ? ["play"] : [])];

@@ -2,7 +2,7 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { getJson, post } from "./api.js";
+import { RefusedError, getJson, post } from "./api.js";
 import { makeDataCheck } from "./data_check.js";
 import { makeFolderList } from "./folder_list.js";
 import { serverText, translateText, withServerTexts } from "./server_texts.js";
@@ -29,13 +29,27 @@ function makePresetSelect(presets, defaultPreset) {
   return { select, line, describe };
 }
 
-/** Show how a start goes until the run trains, then open its page. Returns when it trains, failed, or `signal` aborts. */
+/** Return a run, or null if it is gone: a training that is stopped while it loads leaves nothing. */
+async function getRun(name, signal) {
+  try {
+    return await getJson(`runs/${name}`, "", signal);
+  } catch (error) {
+    if (error instanceof RefusedError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+/**
+ * Show how a start goes until the run trains, then open its page. Returns when it trains, has failed or was stopped, or
+ * `signal` aborts.
+ */
 async function followStart(name, show, signal) {
   const startTime = performance.now();
   const address = `#/watch/${encodeURIComponent(name)}`;
   const link = () => [" ", h("a", { href: address }, t("phaseWatch"))];
   while (!signal.aborted) {
-    const run = await getJson(`runs/${name}`, "", signal);
+    const run = await getRun(name, signal);
+    if (!run) return show("");
     if (run.failure) return show("bad", ...withServerTexts("trainingFailed", name, run.failure));
     if (run.state !== "loading") {
       show("quiet", t("phaseTraining"));
@@ -102,7 +116,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   data.addEventListener("change", () => check.start(data.value));
   const dataRow = h("div", { class: "row" }, makeField(t("data"), data, "field wide"), checkButton);
   const row = [makeField(t("preset"), preset.select), makeField(t("minutesOf"), minutes), button];
-  const sources = [makeFolderList(choose), makeDropZone(choose, signal)];
+  const sources = [makeFolderList(choose), makeDropZone(choose)];
   // The panel of the check is last: if it appeared above the button, the button would move away under a click.
   const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), preset.line, status, check.element];
   const form = h("form", { class: "start" }, h("fieldset", {}, h("legend", {}, t("startOne")), ...parts));

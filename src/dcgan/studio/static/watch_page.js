@@ -33,7 +33,7 @@ function makeRunPanels(root, runName, refresh, overlay) {
   let [lastEvents, lastFailure] = ["", ""];
 
   function update(run) {
-    grid.update(run.samples);
+    grid.update(run);
     progress.replaceChildren(makeBadge(run), makeProgress(run));
     controls.update(run);
     notifier.update(run);
