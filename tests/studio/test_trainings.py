@@ -220,6 +220,7 @@ def test_a_training_on_another_computer_is_not_stopped_by_a_signal(
         (ProcessLookupError, "small is not running"),
         (PermissionError, f"process {os.getpid()} on {socket.gethostname()} trains small for another user"),
     ],
+    ids=["ended", "of-another-user"],  # the texts differ between the processes that test
 )
 def test_a_process_that_cannot_be_signaled_is_explained(
     client: TestClient, runs: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError], reason: str
