@@ -29,7 +29,7 @@ from tests.conftest import SMALL
 
 # Without normalization and with a tiny learning rate, an update does not change what the next one computes.
 INDEPENDENT_UPDATES = {**SMALL, "g_norm": "none", "d_norm": "none", "lr": 1e-12}
-MATCH = {"g_norm": "batch", "d_norm": "batch", "groups": 4, "z_dim": 24}
+MATCH = {"g_norm": "batch", "d_norm": "batch", "d_width": 16, "groups": 4, "z_dim": 24}
 CASES: dict[str, tuple[str, dict[str, Any], int]] = {
     "augmented": ("dcgan", {"augment": "flip+diffaugment"}, 0),
     "uneven": ("dcgan", {"share_z": True}, 32),  # 9 of the 41 pictures are left

@@ -34,6 +34,7 @@ RECORD = CheckpointRecord(
     data_path="/home/me/pictures",
     data_rules=2,
     data_parts=4,
+    frozen_network="579344",
     arithmetic="1 x cpu",
     settings={"lr": 1e-3},
     healthy={"step": 6},

@@ -34,7 +34,8 @@ def refuse(graph: UnusableGraph):
 
 
 def make_state(*, has_recorder: bool, preset: str = "fast", **settings: Any) -> State:
-    state = set_up(configure(preset, **(SMALL | settings)))
+    small = {name: value for name, value in SMALL.items() if name != "d_width" or preset != "match"}
+    state = set_up(configure(preset, **(small | settings)))
     if has_recorder:
         optimizers = [optimizer for optimizer in (state.optimizer_g, state.optimizer_d) if optimizer is not None]
         state.recorder = StepRecorder(state.config.seed, state.fabric.device, optimizers, state.batch_indices)

@@ -52,6 +52,7 @@ PRESETS = {name: {**SMALL, "ema": 100, "save_every": 50} for name in dcgan.PRESE
 PRESETS["dcgan64"]["image_size"] = 28
 # The rate follows the length that was first planned; test_validate.py has what measuring leaves behind.
 PRESETS["match"] |= {"z_dim": 24, "lr_end": 1.0, "evaluate_every": 0}
+del PRESETS["match"]["d_width"]  # it has no discriminator
 PRESETS["r3gan"]["burn_in"] = 100  # its end is between the stop and the end of the run
 
 

@@ -149,7 +149,8 @@ def test_a_training_that_ends_before_the_kill_is_trained_again(tmp_path: Path, m
 def test_no_training_outlives_the_command(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     workers = []
 
-    def start(action: str, arguments: dict, status_path: Path) -> subprocess.Popen:
+    def start(action: str, arguments: dict, status_path: Path, *, new_session: bool) -> subprocess.Popen:
+        assert new_session  # so that its whole session can be killed
         workers.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True))
         threading.Timer(0.2, signal.raise_signal, [number]).start()
         return workers[-1]
