@@ -46,7 +46,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     it back (`recover_interrupted_folder`).
     """
     path = path.resolve() if path.is_symlink() else path  # the folder is replaced, and the link stays
-    path = path.resolve() if path.is_symlink() else path  # the folder is replaced, and the link stays
     temporary, old = path.with_name(f".{path.name}.new"), _old_folder(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)

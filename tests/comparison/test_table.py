@@ -1,9 +1,9 @@
 import pytest
 
 from dcgan.comparison.statistics import spread_over_seeds
-from dcgan.comparison.table import COLUMN_TITLES, KERNEL_DISTANCE, Outcome, _verdicts
+from dcgan.comparison.table import COLUMN_TITLES, Outcome, _verdicts
 from dcgan.evaluation.flattery import describe_flattery
-from dcgan.reporting.series import DISTANCE
+from dcgan.reporting.series import DISTANCE, KERNEL_DISTANCE
 
 
 def test_the_table_has_a_row_for_each_preset():

@@ -16,9 +16,8 @@ from dcgan.evaluation.flattery import describe_flattery
 from dcgan.files import atomic_file, read_json, write_json
 from dcgan.metrics.limits import metric_limits
 from dcgan.metrics.results import METRIC_TITLES, format_number
-from dcgan.reporting.series import DISTANCE
+from dcgan.reporting.series import DISTANCE, KERNEL_DISTANCE
 
-KERNEL_DISTANCE = "kernel_inception_distance_mean"
 TABLE_METRICS = (DISTANCE, KERNEL_DISTANCE, "precision", "recall", "certainty", "class_entropy", "label_agreement")
 """Columns of the Markdown table; the JSON and CSV files have all metrics. The kernel distance takes the place of the
 Fréchet distance where there are too few pictures for that."""

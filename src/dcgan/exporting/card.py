@@ -17,8 +17,6 @@ UNKNOWN_LICENSE = "unknown"
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,59}")
 """How the Hub writes licenses, such as `cc-by-4.0`."""
 SAMPLES_FILE = "samples.png"
-MODEL_FOLDER = "model"
-"""The folder of the model in that of a run."""
 CARD = """---
 library_name: dcgan
 license: {license}
@@ -104,7 +102,9 @@ def make_card(model: Model, hub_name: str | None = None, license_name: str | Non
 def _read_figures(model: Model) -> Mapping[str, Any]:
     """Return the evaluation of a model that is in a run; nothing if there is none, or if it is of other weights."""
     source = Path(model.source)
-    for folder in (source, *([source.parent] if source.name == MODEL_FOLDER else [])):
+    # The folder above is the run's only if the model is where a run has it.
+    folders = [source, *([source.parent] if RunFolder(source.parent).model == source else [])]
+    for folder in folders:
         try:
             figures = read_json(RunFolder(folder).evaluation / "figures.json")
         except UserError:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from dcgan.config import ScoreKind
 from dcgan.run.log import LogEntry, is_finite_number
 
-DISTANCE = "frechet_inception_distance"
-"""Key of the Fréchet distance in the metrics log and in what an evaluation writes."""
+DISTANCE, KERNEL_DISTANCE = "frechet_inception_distance", "kernel_inception_distance_mean"
+"""Keys of the Fréchet distance, and of the kernel distance, which does not depend on the numbers of pictures, in the
+metrics log and in what an evaluation writes."""
 MEASURE_TITLES = {
     DISTANCE: "Fréchet distance",
-    "kernel_inception_distance_mean": "kernel distance (KID)",
+    KERNEL_DISTANCE: "kernel distance (KID)",
 }
 """The distances that a run may measure while it trains, by their key in the metrics log, and how people call them."""
 LOSS_NAMES = {"loss_d": "Loss_D", "loss_g": "Loss_G"}

@@ -6,11 +6,9 @@ from typing import Any, TypeGuard
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics.results import METRIC_TITLES
-from dcgan.reporting.series import Measurements
+from dcgan.reporting.series import KERNEL_DISTANCE, Measurements
 from dcgan.run.folder import RunFolder
 
-KERNEL_DISTANCE = "kernel_inception_distance_mean"
-"""The metric that does not depend on the numbers of pictures."""
 CONTEXT_NAMES = ("features", "split", "n", "reference")
 """What figures must have in common to be compared."""
 
