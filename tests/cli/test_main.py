@@ -125,6 +125,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
         (["train", "--preset", "dcgan64", "--image-size", "300"], "from 16 to 256"),
         (["train", "--init", "nowhere"], "there is no nowhere"),
         (["interpolate", "nowhere", "--out", "a.gif"], "there is no nowhere"),
+        (["interpolate", "nowhere", "--out", "a.gif", "--direction", "1", "--stops", "3"], "give one of them"),
+        (["interpolate", "nowhere", "--out", "a.gif", "--direction-method", "activations"], "give --direction too"),
+        (["sample", "nowhere", "--out", "a.png", "--direction-method", "activations"], "give --direction too"),
         (["interpolate", "nowhere", "--out", "a.npz"], "give a .gif (an animation) or a .webp"),
     ],
 )

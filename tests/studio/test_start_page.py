@@ -93,7 +93,26 @@ def test_dropped_pictures_become_a_set_that_is_looked_at(page: Page, server: Ser
         document.querySelector(".drop").dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true}));
         }"""
     )
-    page.wait_for_selector(".drop .bad:text('is not what its ending says')")
+    page.wait_for_selector(".drop .bad:text('1 file was refused. The first: x.png is not what its ending says')")
+    assert page.locator(".drop .bad:text('new set')").count() == 0
+
+
+def test_a_refused_file_does_not_stop_the_others(page: Page, server: Server):
+    picture = (server.runs.parent / "pictures" / "0.png").read_bytes()
+    contents = {"mixed.png": picture, "text.png": b"no picture", "notes.txt": b"", "last.png": picture}
+    page.goto(server.address)
+    page.set_input_files(
+        ".drop input",
+        [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in contents.items()],
+    )
+    page.wait_for_selector(
+        ".drop .bad:text('2 files are in the new set mixed. 2 files were refused. The first: text.png')"
+    )
+    folder = server.runs.parent / "uploads" / "mixed"
+    assert sorted(path.name for path in folder.iterdir()) == ["last.png", "mixed.png"]
+    assert Path(page.input_value("form input[type=text]")) == folder
+    page.click("text=한국어")
+    page.wait_for_selector(".drop .bad:has-text('파일 2개가 거부되었습니다. 첫 이유: text.png')")
 
 
 def test_names_that_cannot_be_kept_become_different_ones_in_another_language_too(page: Page, server: Server):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DirectionMethod = Literal["weights", "activations"]
 DIRECTION_AMOUNT = re.compile(r"(\d{1,6})=([+-]?(?:\d+\.?\d*|\.\d+))")
 """A direction and how far to move along it, such as 2=-1.5."""
+DEFAULT_STOPS = 5
+"""Samples that a walk passes through."""
 DEFAULT_FRAMES = 12
 """Pictures from each sample of a walk to the next."""
 WALK_SIZE = 256
@@ -55,6 +57,7 @@ class Sample:
 
         check_output_path(self.out)
         directions = parse_directions(self.direction)
+        check_direction_method(self.direction_method, has_direction=bool(directions))
         stream = (model := load(self.model)).stream(
             self.n,
             self.seed,
@@ -78,8 +81,8 @@ class Interpolate:
     out: Path
     """FILE.gif, FILE.webp or FILE.mp4: a smooth loop. FILE.png: a strip of pictures from the first sample to the
     last."""
-    stops: int = 5
-    """Number of samples that the walk passes through."""
+    stops: int | None = None
+    """Number of samples that the walk passes through; 5 by default."""
     frames: int | None = None
     """Pictures from each sample to the next, or along the whole direction; 12 by default."""
     seed: int = 0
@@ -106,11 +109,12 @@ class Interpolate:
         from dcgan.sampling.output import DEFAULT_FILM_FORMAT, WALK_SUFFIXES, check_output_path, write_frames
 
         check_output_path(self.out, WALK_SUFFIXES)
+        self._check_directions()
         is_closed = is_film(self.out)
         frames, film_format = self._plan_film() if is_closed else (self._strip_frames(), DEFAULT_FILM_FORMAT)
         model = load(self.model)
         if self.direction is None:
-            pixels = model.walk(self.stops, frames, self.seed, label=self.label, closed=is_closed)
+            pixels = model.walk(self._stop_count(), frames, self.seed, label=self.label, closed=is_closed)
         else:
             pixels = model.along(
                 self.direction, frames, self.seed, label=self.label, method=self.direction_method, closed=is_closed
@@ -118,6 +122,15 @@ class Interpolate:
         write_frames(pixels, self.out, film_format, default_size=WALK_SIZE)
         content = {"out": str(self.out), "frames": len(pixels), "seed": self.seed, "shape": list(pixels.shape)}
         return content, f"{len(pixels)} frames: {self.out}"
+
+    def _stop_count(self) -> int:
+        return DEFAULT_STOPS if self.stops is None else self.stops
+
+    def _check_directions(self) -> None:
+        """Refuse flags that would change nothing."""
+        check_direction_method(self.direction_method, has_direction=self.direction is not None)
+        if self.stops is not None and self.direction is not None:
+            raise UserError("--stops is for a walk from sample to sample, and --direction moves one: give one of them")
 
     def _plan_film(self) -> "tuple[int, FilmFormat]":
         """Return the frames of each part of the walk, and the format of the film, which is checked before it is drawn.
@@ -130,7 +143,7 @@ class Interpolate:
         if self.frames is not None and self.seconds is not None:
             raise UserError("--frames and --seconds both say how long the film is: give one of them")
         film_format = FilmFormat(DEFAULT_FPS if self.fps is None else self.fps, self.size)
-        parts = max(1, self.stops) if self.direction is None else 1
+        parts = max(1, self._stop_count()) if self.direction is None else 1
         frames = DEFAULT_FRAMES if self.frames is None else self.frames
         if self.seconds is not None:
             frames = max(1, round(film_format.frame_count(self.seconds) / parts))
@@ -218,6 +231,12 @@ class Directions:
 
 def _share_line(number: int, share: float) -> str:
     return f"  {number:>2}  {share:6.1%} of the variance of the features"
+
+
+def check_direction_method(method: DirectionMethod, *, has_direction: bool) -> None:
+    """Raise UserError if the method is not the default one and there is no direction to find."""
+    if method != "weights" and not has_direction:
+        raise UserError("--direction-method says how a direction is found: give --direction too")
 
 
 def parse_directions(words: Iterable[str]) -> dict[int, float]:

@@ -15,6 +15,7 @@ addTexts({
   ],
   sending: ["Sending {0} of {1}: {2}", "{1}개 중 {0}번째 보내는 중: {2}"],
   sentAll: ["{0} {0:file is|files are} in the new set {1}.", "파일 {0}개가 새 데이터 {1}에 들어 있습니다."],
+  refusedFiles: ["{0} {0:file was|files were} refused. The first:", "파일 {0}개가 거부되었습니다. 첫 이유:"],
   check: ["Look at the data", "데이터 살펴보기"],
   checking: ["Looking at the data and measuring the speed of this machine: {0} s", "데이터를 살펴보고 이 컴퓨터의 속도를 재는 중: {0}초"],
   checkFailed: ["This data cannot be used: {0}", "이 데이터는 쓸 수 없습니다: {0}"],

@@ -2,7 +2,7 @@
 
 import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
-import { post } from "./api.js";
+import { RefusedError, post } from "./api.js";
 import { serverText } from "./server_texts.js";
 
 const PART_BYTES = 2 ** 19; // of a file in one request, which may have 1 MiB
@@ -67,19 +67,33 @@ function setSending(isSending) {
   upload.zone.enable();
 }
 
+/** Send files into a new set. Return its name, what the server calls its data ("" if it is empty), and the refusals. */
+async function sendAll(files) {
+  const { name } = await (await post("data/sets", { name: nameOf(files) })).json();
+  const [names, refusals] = [cleanNames(files), []];
+  let data = "";
+  for (const [i, file] of files.entries()) {
+    tell("quiet", () => [t("sending", i + 1, files.length, file.name)]);
+    try {
+      data = await sendFile(name, file, names[i]);
+    } catch (error) {
+      if (!(error instanceof RefusedError && error.status === 400)) throw error; // the next file would fail too
+      refusals.push(error.message);
+    }
+  }
+  return { name, data, refusals };
+}
+
 async function send(files) {
   if (!files.length || upload.isSending) return;
   setSending(true);
   try {
-    const { name } = await (await post("data/sets", { name: nameOf(files) })).json();
-    const names = cleanNames(files);
-    let data = "";
-    for (const [i, file] of files.entries()) {
-      tell("quiet", () => [t("sending", i + 1, files.length, file.name)]);
-      data = await sendFile(name, file, names[i]);
-    }
-    tell("quiet", () => [t("sentAll", files.length, name)]);
-    upload.zone.onSet(data);
+    const { name, data, refusals } = await sendAll(files);
+    const sent = () => (data ? [t("sentAll", files.length - refusals.length, name), " "] : []);
+    const refused = () => [t("refusedFiles", refusals.length), " ", serverText(refusals[0])];
+    if (refusals.length) tell("bad", () => [...sent(), ...refused()]);
+    else tell("quiet", sent);
+    if (data) upload.zone.onSet(data);
   } catch (error) {
     tell("bad", () => [serverText(error.message)]);
   }
