@@ -82,6 +82,8 @@ def _work_points(plan: Plan, entries: list[LogEntry], key: str) -> Points:
 
 
 def _plot(axes: Axes, points: Points, **style: Any) -> None:
+    if len(points) == 1:  # a line through one point shows nothing
+        style = {"marker": "o", "ms": 3} | style
     axes.plot([x for x, _ in points], [y for _, y in points], **style)
 
 

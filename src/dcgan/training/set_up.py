@@ -67,13 +67,7 @@ def set_up(
     data_source = data_source or config.data
     if not (custom.generator and custom.discriminator):
         build.check_networks(config)  # before any picture is prepared for them
-    part_sizes: tuple[int, ...] = ()
-    if config.split_data:
-        data, part_sizes = open_part(config, fabric, data_source, data_rules)
-    else:
-        with first_process_first(fabric):
-            data = open_data(config, data_source, data_rules)
-    data = replace(data, name=printable(config.data))
+    data, part_sizes = _open_training_pictures(config, fabric, data_source, data_rules)
     picture_count = sum(part_sizes) or len(data)
     chosen = networks.choose_networks(config, data, custom, picture_count, is_new=is_new)
     config = _resolved(config, data, chosen, picture_count)
@@ -83,9 +77,7 @@ def set_up(
     conditions = _share_conditions(chosen, data, fabric)
     matcher = None
     if not chosen.objective.has_discriminator:
-        matcher = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
-        has_conditions = conditions is not None or isinstance(chosen.generator, GroupedGenerator)
-        conditions = matcher.groups if has_conditions else None
+        matcher, conditions = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
     ema = Ema(chosen.generator)
     ema.network.to(fabric.device)
     if config.compile and can_compile(fabric.device):
@@ -163,11 +155,12 @@ def _make_matcher(
     fabric: Devices,
     *,
     is_new: bool,
-) -> Matcher:
-    """Return what the generator matches, and fit a new generator's groups and appearances to the training pictures.
+) -> tuple[Matcher, Tensor | None]:
+    """Return what the generator matches, and the class or group of each picture, if the generator is given one.
 
-    Groups are found where samples are compared with pictures, in the frozen features. An initial model was trained with
-    groups of its own, which stay: `choose_networks` says which pictures are in them.
+    A new generator's groups and appearances are fitted to the training pictures. Groups are found where samples are
+    compared with pictures, in the frozen features. An initial model was trained with groups of its own, which stay:
+    `choose_networks` says which pictures are in them.
 
     Raises:
         UserError: the frozen network is not installed.
@@ -187,7 +180,21 @@ def _make_matcher(
         if conditions is not None:
             matcher.groups.copy_(conditions)
         generator.fit_appearance(positions, matcher.groups)
-    return matcher
+    is_conditional = conditions is not None or isinstance(chosen.generator, GroupedGenerator)
+    return matcher, matcher.groups if is_conditional else None
+
+
+def _open_training_pictures(
+    config: Config, fabric: Devices, source: str, rules: int
+) -> tuple[ImageSet, tuple[int, ...]]:
+    """Return the training pictures that this process holds, and how many each holds where they are divided."""
+    part_sizes: tuple[int, ...] = ()
+    if config.split_data:
+        data, part_sizes = open_part(config, fabric, source, rules)
+    else:
+        with first_process_first(fabric):
+            data = open_data(config, source, rules)
+    return replace(data, name=printable(config.data)), part_sizes
 
 
 def open_data(config: Config, source: str, rules: int, split: str = "train", part: Part = WHOLE) -> ImageSet:
