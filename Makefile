@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: train test test-slow test-extras check lowest docs figures clean
 
@@ -11,7 +11,8 @@ train: .venv/.train
 	$(BIN)/dcgan train $(if $(STEPS),--steps $(STEPS))
 
 # A file's tests stay together, since some share what they have opened; more threads than cores only get in each other's way.
-## test: the tests, in two processes (`make test WORKERS=8` on a larger machine)
+# One process more than the two cores of a small machine: browsers, servers and new processes are often waited for.
+## test: the tests, in three processes (`make test WORKERS=8` on a larger machine)
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 

@@ -21,6 +21,8 @@ from tests.conftest import SMALL
 from tests.data.test_folder import class_names, save_pictures
 from tests.data.test_parquet import encode
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def write_tar(path: Path, members: dict[str, bytes | str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

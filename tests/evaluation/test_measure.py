@@ -28,7 +28,7 @@ from tests.conftest import SMALL, Run
 from tests.evaluation.helpers import SAMPLE_COUNT, write_copies, write_digits, write_noise
 from tests.metrics.helpers import JUDGE_ORIGIN
 
-pytestmark = pytest.mark.usefixtures("small_reference")
+pytestmark = pytest.mark.usefixtures("small_reference", "without_report")
 DISTANCES = "frechet_inception_distance", "kernel_inception_distance_mean"
 
 

@@ -14,6 +14,8 @@ from dcgan.training.checkpoint import Part
 from dcgan.training.progress import CheckpointRecord
 from tests.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def make_parts() -> dict[str, Part]:
     torch.manual_seed(0)

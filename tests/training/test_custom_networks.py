@@ -13,6 +13,8 @@ from dcgan.training.losses import OBJECTIVES, make_objective
 from dcgan.training.networks import try_networks
 from tests.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 @pytest.mark.parametrize(
     ("parts", "message"),

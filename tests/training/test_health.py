@@ -11,6 +11,8 @@ from dcgan.data.open import open_images
 from dcgan.training import health
 from dcgan.training.diversity import describe_real_pictures, mean_distance, measure_pictures, pairwise_distances
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 MEASUREMENT = {"loss_d": 0.6, "loss_g": 0.9, "d_real": 0.6, "d_fake": 0.4, "d_right": 0.7, "grad_d": 1.0, "grad_g": 1.0}
 
 

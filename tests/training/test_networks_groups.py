@@ -26,6 +26,8 @@ from dcgan.training.step import train_step
 from tests.conftest import SMALL
 from tests.models.conftest import write_shades
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 SMALL_GROUPED = {**SMALL, "groups": 3}
 
 

@@ -23,6 +23,8 @@ from dcgan.training import recipe, start
 from dcgan.training.callbacks import MessageEvent
 from dcgan.training.recipe import choose_preset, choose_recipe
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 TINY = {"image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24, "batch_size": 8, "log_every": 2, "save_every": 2}
 
 

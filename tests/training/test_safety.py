@@ -26,6 +26,8 @@ from dcgan.training.snapshot import RunWriter
 from dcgan.training.state import State
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 SOURCE = Path(dcgan.__file__).parent
 FUZZ = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -11,6 +11,8 @@ from dcgan import UserError
 from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def test_without_averaging_the_generator_itself_is_saved(tmp_path: Path):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, **{**SMALL, "ema": 0})

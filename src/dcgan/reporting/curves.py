@@ -26,8 +26,11 @@ def draw_curves(measurements: Sequence[LogEntry], path: Path, score_kind: ScoreK
 
     charts = [loss_chart(measurements, score_kind), score_chart(measurements, score_kind)]
     charts = [chart for chart in charts if chart.curves]
-    figure = Figure(figsize=(8, 3.5 * len(charts)), layout="constrained")
+    height = 3.5 * len(charts)
+    figure = Figure(figsize=(8, height))
     FigureCanvasAgg(figure)
+    # Margins in inches: the automatic layouts of matplotlib draw the whole figure several times.
+    figure.subplots_adjust(left=0.8 / 8, right=7.9 / 8, bottom=0.5 / height, top=1 - 0.25 / height, hspace=0.06)
     rows = figure.subplots(len(charts), 1, sharex=True, squeeze=False)[:, 0]
     for axes, chart in zip(rows, charts, strict=True):
         _draw_chart(axes, chart)
@@ -43,6 +46,7 @@ def _draw_chart(axes: "Axes", chart: ChartData) -> None:
         axes.axhline(chart.reference.y, color="gray", ls=":", lw=1, label=chart.reference.name)
     if chart.y_limits:
         axes.set_ylim(*chart.y_limits)
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4))  # a wide number would run into the label
     axes.set_ylabel(chart.y_label)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", frameon=False)
