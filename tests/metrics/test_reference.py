@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,14 @@ def test_the_features_of_real_pictures_are_extracted_once():
 
 @pytest.mark.parametrize(
     "change",
-    [{"content_key": "other"}, {"split": "train"}, {"max_count": 20}, {"weights_key": "other"}],
+    [{"content_key": "other"}, {"rules": 5}, {"split": "train"}, {"max_count": 20}, {"weights_key": "other"}],
     ids=lambda c: next(iter(c)),
 )
 def test_the_cache_key_contains_everything_that_the_features_depend_on(change: dict[str, object]):
     extractor = CountingExtractor()
-    values = {"content_key": "data", "split": "test", "max_count": 30, "weights_key": "k"}
+    values = {"content_key": "data", "rules": 6, "split": "test", "max_count": 30, "weights_key": "k"}
     for v in (values, values | change):
-        images = make_images(content_key=v["content_key"])
+        images = replace(make_images(content_key=v["content_key"]), rules=v["rules"])
         extract_reference(images, v["split"], extractor.with_key(v["weights_key"]), v["max_count"])
     assert extractor.extracted_count == 30 + (20 if "max_count" in change else 30)
 

@@ -22,8 +22,8 @@ class ImageSet:
             than memory.
         labels: int64 (N,), or None without classes.
         classes: a printable name for each label; empty without classes.
-        content_key: stands for the content and for how it was prepared: sets with equal keys have equal images in
-            equal order.
+        content_key: stands for the content and for how it was prepared: sets with equal keys that are read by equal
+            `rules` have equal images in equal order.
         original_size: the size of the images before, height first, such as `64x48` or `16x16 to 640x480`.
         skipped_files: (name, reason) of each file that cannot be used.
         columns: arrays with one row for each image: `digests`, original `sizes`, `modes`, `indices` (position in

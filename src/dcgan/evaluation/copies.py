@@ -101,7 +101,7 @@ def _search_unseen(
     own near duplicates.
     """
     held_out = _held_out_pixels(task, len(train))
-    key = [train.content_key, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, len(search.rows)]
+    key = [train.content_key, train.rules, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, len(search.rows)]
     if len(held_out) >= MIN_UNSEEN:
         rows = choose_rows(len(held_out), MAX_UNSEEN)
         name = cache_key("copies", *key, len(held_out))

@@ -108,6 +108,7 @@ def floor_key(task: EvaluationTask, reference_count: int) -> str:
         "floor",
         FLOOR_VERSION,
         task.real_images.content_key,
+        task.real_images.rules,
         task.split,
         task.n,
         reference_count,

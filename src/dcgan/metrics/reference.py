@@ -109,7 +109,8 @@ def extract_reference(
     rows = choose_rows(len(images), max_count)
     shape, weights_key = list(images.pixels.shape), extractor.weights_key
     extractor_name = extractor.name_for((shape[1], shape[2], shape[3]))
-    name = cache_key("features", images.content_key, split, shape, max_count, extractor_name, weights_key)
+    content = (images.content_key, images.rules)
+    name = cache_key("features", *content, split, shape, max_count, extractor_name, weights_key)
     cached = _read_features(cache_folder() / name / "features.safetensors", len(rows), extractor)
     if cached is None:
         batches = []
