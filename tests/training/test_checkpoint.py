@@ -9,7 +9,7 @@ from torch import nn
 
 import dcgan
 from dcgan.errors import UserError
-from dcgan.training import checkpoint
+from dcgan.training import checkpoint, snapshot
 from dcgan.training.checkpoint import Part
 from dcgan.training.progress import CheckpointRecord
 from tests.conftest import SMALL
@@ -168,3 +168,24 @@ def test_a_discriminator_of_ones_own_that_has_got_a_bias_is_no_earlier_version(t
     run = dcgan.train("dcgan", out=tmp_path / "run", steps=1, discriminator=make(False), **SMALL)
     with pytest.raises(UserError, match="does not fit this run"):
         dcgan.resume(run, steps=2, discriminator=make(True))
+
+
+@pytest.mark.parametrize("save_every", [3, 5])
+def test_a_run_that_is_killed_after_its_last_checkpoint_lacks_no_line_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every: int
+):
+    logs: list[str] = []
+    log = tmp_path / "r" / "metrics.jsonl"
+
+    def save_checkpoint(*arguments: Any) -> None:
+        checkpoint.save_checkpoint(*arguments)
+        logs.append(log.read_text())
+
+    monkeypatch.setattr(snapshot, "save_checkpoint", save_checkpoint)
+    settings = SMALL | {"save_every": save_every, "evaluate_every": 3}
+    run = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **settings)
+    assert logs[-1] == log.read_text()
+    assert [entry["step"] for entry in run.log.entries() if entry.get("event") == "measured"] == [3, 5]
+    dcgan.resume(run, steps=6)
+    assert [entry["step"] for entry in run.log.entries() if entry.get("event") == "measured"] == [3, 6]
+    assert [entry["step"] for entry in run.log.measurements()] == [2, 4, 6]

@@ -13,8 +13,9 @@ class History:
     Attributes:
         log: the file; None on a process that does not write.
         entries: what the log holds, except for `last_entries`.
-        last_entries: entries of the last step between two multiples of `log_every` or `evaluate_every`. They are
-            written after the last snapshot. A run that is extended continues as if they had not been written.
+        last_entries: entries of the last step between two multiples of `log_every` or `evaluate_every`, until they are
+            written: before the last checkpoint, which does not count them. A run that is extended continues as if they
+            had not been written.
     """
 
     log: MetricsLog | None
@@ -32,6 +33,7 @@ class History:
         if self.log is not None:
             for entry in self.last_entries:
                 self.log.append(entry)
+            self.last_entries.clear()
 
     def go_back(self, count: int, events: Sequence[LogEntry]) -> None:
         """Keep the first `count` entries, and add events, the last of which says why the others are gone."""

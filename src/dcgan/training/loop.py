@@ -90,7 +90,6 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
                 last_save = time.monotonic()
         if progress.step % config.save_every:
             save_snapshot(state, writer)
-        writer.history.write_last_entries()
         reason = _end_reason(state)
     finally:
         writer.callbacks.on_end(EndEvent(writer.folder, progress.step, progress.images_seen, reason))

@@ -121,6 +121,8 @@ def save_state(state: State, writer: RunWriter) -> None:
         tensors |= {f"healthy/{name}": tensor for name, tensor in writer.healthy.tensors.items()}
     if writer.unsuspected is not None:
         tensors |= writer.unsuspected.saved_tensors()
+    # A run whose last checkpoint is written is finished: nothing would add to its log if it were killed now.
+    writer.history.write_last_entries()
     writer.history.fsync()  # the log entries that the checkpoint counts must be on the disk before it is
     record = state.checkpoint_record(len(writer.history.entries), healthy_record)
     record.unsuspected = None if writer.unsuspected is None else writer.unsuspected.record
