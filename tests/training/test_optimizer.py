@@ -6,8 +6,6 @@ from torch import nn
 
 from dcgan.training.optimizer import Adam
 
-pytestmark = pytest.mark.usefixtures("without_report")
-
 SETTINGS = {"lr": 0.01, "betas": (0.5, 0.999)}
 
 
