@@ -137,6 +137,17 @@ def test_samples_without_a_label_are_named_and_another_kind_of_label_is_refused(
         list_tar([path], path)
 
 
+@pytest.mark.parametrize("name", ["9.cls", "9.json"])
+def test_labels_in_another_encoding_are_refused(tmp_path: Path, name: str):
+    label = '{"label": "été"}' if name == "9.json" else "été"
+    members = samples(range(4), ["x"]) | {"9.png": encode(9), name: label}
+    right = write_tar(tmp_path / "right.tar", members)
+    assert "été" in list_tar([right], right).classes
+    wrong = write_tar(tmp_path / "wrong.tar", members | {name: label.encode("latin-1")})
+    with pytest.raises(UserError, match=rf"wrong.tar: its {name} has a label that is not UTF-8: save it as UTF-8"):
+        list_tar([wrong], wrong)
+
+
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "x/../../a.png", "C:/a.png", "../a.txt"])
 def test_a_member_that_points_outside(tmp_path: Path, name: str):
     path = write_tar(tmp_path / "a.tar", {"a.png": encode(0), name: encode(1)})

@@ -24,6 +24,7 @@ from dcgan.data.passed_over import (
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.data.shards import split_shards
 from dcgan.data.tar_members import TarMember, read_members
+from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, printable
 from dcgan.run.folder import SETTINGS_FILES, is_own_output
 
@@ -31,6 +32,8 @@ LABEL_KEYS = ("label", "cls", "class")
 """Names that the label may have in a `.json` member."""
 MAX_LABEL_BYTES = 2**20
 """A larger member holds no label."""
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""What stands for bytes that are not UTF-8."""
 LABEL_SOURCE = "its .cls or .json member"
 
 Key = tuple[int, str]
@@ -85,6 +88,9 @@ class _Reader:
         label = text.strip() if suffix == ".cls" else _label_in_json(text)
         if label is None:
             return False
+        if REPLACED in str(label):
+            archive = printable(Path(file.name).name)
+            raise UserError(f"{archive}: its {printable(member.name)} has a label that is not UTF-8: save it as UTF-8")
         if suffix == ".cls":
             self.labels[key] = label
         else:
@@ -101,7 +107,7 @@ def list_tar(paths: Sequence[Path], root: Path) -> Listing:
 
     Raises:
         UserError: an archive is none, cannot be read, or has a member that points outside of it; there is no image;
-            or a label is neither a number nor a name.
+            or a label is not UTF-8, or neither a number nor a name.
     """
     return _list_versions(tuple(paths), root, tuple(map(file_version, paths)))
 
