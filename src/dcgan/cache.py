@@ -36,7 +36,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcgan"
 
 
-def expand_user(path: str | Path) -> Path:
+def expand_user(path: str | os.PathLike[str]) -> Path:
     """Return a path with a home folder in the place of `~` or `~NAME`; the path as it is if there is no such home."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError where this leaves the text
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,6 +224,11 @@ def list_names(names: Iterable[str], most: int = 4) -> str:
     listed = list(names)
     text = ", ".join(map(printable, listed[:most]))
     return f"{text}, …" if len(listed) > most else text or "nothing"
+
+
+def composed(name: str) -> str:
+    """Return a name with its accents and syllables as one character each, which macOS writes as several."""
+    return unicodedata.normalize("NFC", name)
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,6 @@
 """Several sets become one."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_the_pictures_of_all_sets_stand_one_after_another(tmp_path: Path):
         assert (np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1) == both.pixels[row].numpy()).all()
     assert [both.mode_names[i] for i in both.columns["modes"]] == ["L"] * 40 + ["RGB"] * 40
     assert len(np.unique(both.columns["groups"])) == 80
+
+
+def test_a_class_named_as_macos_writes_it_is_the_same_class(tmp_path: Path):
+    name = "caf\u00e9"
+    sets = [
+        write_pictures(tmp_path / form, in_classes(unicodedata.normalize(form, name), "tea"), seed=seed)
+        for seed, form in enumerate(("NFC", "NFD"))
+    ]
+    images = open_images(join_specs(sets), "all")
+    assert sorted(images.classes) == [name, "tea"]
+    assert images.labels.bincount().tolist() == [40, 40]
 
 
 def test_the_pixels_are_mapped_from_the_cache_and_written_once(tmp_path: Path):

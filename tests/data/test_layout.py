@@ -91,6 +91,24 @@ def test_stray_pictures_are_named(tmp_path: Path, names: list[str], reason: str)
     assert listing.no_classes_reason == notice
 
 
+@pytest.mark.parametrize(
+    ("more", "classes", "message"),
+    [
+        (["x.png"], (), "the folders test, train are not used as a split into parts, because x.png lies beside them"),
+        (["extra/x.png"], ("extra", "test", "train"), "because extra lies beside them: move it away or into one of"),
+        (["extra/x.png", "y.png"], (), "because extra, y.png lie beside them: move these away or into one of them"),
+    ],
+)
+def test_a_split_that_is_not_used_is_said(tmp_path: Path, more: list[str], classes: tuple[str, ...], message: str):
+    save_pictures(tmp_path, "train/a.png", "train/b.png", "test/c.png", *more)
+    listing = list_folder(tmp_path)
+    assert not any(file.is_test for file in listing.files)
+    assert listing.classes == classes
+    (notice,) = listing.notices
+    assert message in notice
+    assert listing.no_classes_reason == ("" if classes else notice)
+
+
 def test_why_a_flat_folder_has_no_classes(tmp_path: Path):
     save_pictures(tmp_path, "a.png", "b.png")
     listing = list_folder(tmp_path)

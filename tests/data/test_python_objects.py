@@ -221,6 +221,7 @@ NAN = np.full((2, 16, 16), np.nan, np.float32)
         (Pictures([(GRAY[0], 0.5)]), r"labels must be whole numbers from 0, not 0\.5"),
         (Pictures([(GRAY[0], -1)]), "labels must be whole numbers from 0, not -1"),
         (Pictures([(GRAY[0], [0, 1])]), "a label must be one whole number, the class"),
+        (COLOR[0], r"ndarray has the shape \(16, 20, 3\): that is one picture with 3 channels, not a set of them"),
         ((GRAY, LABELS[:5]), r"12 pictures need as many labels, not an array \(5,\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,

@@ -9,6 +9,7 @@ from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
 from dcgan.evaluation import samples as samples_module
 from dcgan.evaluation.samples import SampleSource, match_classes, match_shape, open_samples, samples_of_images
+from dcgan.images import save_png
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.output import write_sample_stream
 from tests.conftest import SMALL
@@ -74,8 +75,23 @@ def test_requested_classes_are_matched_by_their_names():
     matched_labels = draw_labels(match_classes(samples, ("ox", "cat", "dog", "emu")))
     assert sorted(matched_labels) == 10 * [0] + 10 * [1] + 10 * [2]
     assert matched_labels == [[1, 2, 0][label] for label in draw_labels(samples)]
+    samples = samples_of_images(make_images(("caf\u00e9", "tea")))
+    decomposed = match_classes(samples, ("tea", "cafe\u0301"))  # as macOS writes it
+    assert draw_labels(decomposed) == [1 - label for label in draw_labels(samples)]
+
+
+def test_a_class_that_the_real_pictures_lack_leaves_no_classes():
+    samples = samples_of_images(make_images(("cat", "dog", "ox")))
     without_ox = match_classes(samples, ("cat", "dog"))
     assert (draw_labels(without_ox), without_ox.classes) == (None, ())
+
+
+def test_what_is_wrong_with_files_of_samples_is_said(tmp_path: Path):
+    for i in range(3):
+        save_png(np.full((16, 16, 1), i, np.uint8), tmp_path / f"{i}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (notice,) = open_samples(tmp_path).notices
+    assert "1 file cannot be used, such as broken.png (" in notice
 
 
 def test_another_size_is_converted_only_if_requested():

@@ -3,7 +3,37 @@ from pathlib import Path
 
 import pytest
 
+import dcgan
+from dcgan.errors import UserError
+from dcgan.evaluation.task import open_task
 from tests.evaluation.helpers import write_digits, write_noise
+
+
+def test_gray_samples_and_color_pictures_of_another_set_are_said(tmp_path: Path):
+    data = write_noise(tmp_path / "color.npz", (60, 32, 30, 3))
+    switches = dict.fromkeys(("resize", "infinite", "train_on_fakes", "show_progress"), False)
+    options = {"n": 20, "features": "random", "seeds": 5, "k": 3, "device": "cpu"}
+    task = open_task("mnist", data=str(data), split="all", **options, **switches)
+    assert f"the color pictures of {data} are compared as gray ones" in task.notes
+    assert f"{data} holds other pictures than those that the model was trained on" in task.notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "meta"}, "the device must be cuda, mps, cpu, not meta"),
+        ({"data": Path("nowhere")}, "there is no data 'nowhere'"),
+        ({"neighbours": "n.gif"}, "cannot write n.gif"),
+        ({"sheets": "s.npz"}, "cannot write the sheets to s.npz: File exists"),
+    ],
+)
+def test_paths_and_devices_in_python(
+    settings: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_noise(tmp_path / "s.npz", (20, 28, 28, 1))
+    with pytest.raises(UserError, match=message):
+        dcgan.evaluate("s.npz", **({"data": Path("s.npz"), "split": "all", "features": "random"} | settings))
 
 
 @pytest.mark.usefixtures("small_reference")

@@ -19,7 +19,7 @@ from dcgan.sampling.output import write_frames
 def test_a_class_is_chosen_by_index_or_by_name(class_model: Model):
     assert class_model.classes == ("cat", "dog", "1")
     samples = class_model.sample(6, seed=1)
-    for name, index in (("cat", 0), ("dog", 1), ("1", 2), ("2", 2), ("0", 0), (1, 1)):
+    for name, index in (("cat", 0), ("dog", 1), ("1", 2), ("2", 2), ("0", 0), (1, 1), (np.int64(1), 1)):
         chosen = class_model.sample(6, seed=1, label=name)
         assert (chosen[index::3] == samples[index::3]).all()
         assert (chosen != samples).any()

@@ -9,6 +9,7 @@ from PIL import Image
 import dcgan
 from dcgan import UserError
 from dcgan.cli.main import run as command
+from dcgan.data.open import open_images
 from dcgan.images import Pixels
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.generate import SampleStream
@@ -41,10 +42,12 @@ def test_the_last_grid_of_a_run_can_be_drawn_again(finished_run: RunFolder, tmp_
 
 
 def test_labels_are_written_beside_the_samples(class_model: Model, tmp_path: Path):
-    write_sample_stream(class_model.stream(4), tmp_path / "a.npz")
+    write_sample_stream(class_model.stream(12), tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
-        assert arrays["arr_1"].tolist() == [0, 1, 2, 0]
+        assert arrays["arr_1"].tolist() == 4 * [0, 1, 2]
         assert arrays["arr_1"].dtype == np.int64
+        assert arrays["class_names"].tolist() == ["cat", "dog", "1"]
+    assert open_images(str(tmp_path / "a.npz"), "all").classes == class_model.classes
 
 
 def test_samples_as_array_folder_and_grid(rgb_model: Model, tmp_path: Path):
@@ -86,7 +89,7 @@ def test_a_streamed_array_is_the_one_of_numpy(class_model: Model, tmp_path: Path
     write_sample_stream(class_model.stream(1100, seed=3, label=label, truncation=1.0), tmp_path / "a.npz")
     pixels, labels = class_model.sample(1100, seed=3, label=label, truncation=1.0), class_model.labels(1100, label)
     assert labels is not None
-    np.savez(tmp_path / "b.npz", arr_0=pixels, arr_1=labels.numpy())
+    np.savez(tmp_path / "b.npz", arr_0=pixels, arr_1=labels.numpy(), class_names=class_model.classes)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as ours, np.load(tmp_path / "b.npz") as numpys:
         assert list(ours) == list(numpys)
         for name in ours:

@@ -72,6 +72,12 @@ def test_recommended_settings(preset: str, sizes, size: tuple, picture_count: in
     assert len(reasons) == 2 + len(expected) + has_augmentation
 
 
+def test_wide_pictures_of_the_size_that_is_trained_are_not_cropped():
+    settings, reasons = advise.recommend_settings("fast", "it suits", np.array([[24, 48]] * 3), (24, 48), 5_000)
+    assert "fit" not in settings
+    assert not any("cropping" in reason for reason in reasons)
+
+
 @pytest.mark.usefixtures("_few_timed_steps")
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_too_few_pictures_are_said_to_be_too_few(

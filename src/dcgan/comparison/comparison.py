@@ -11,6 +11,7 @@ from dcgan.comparison.plan import DEFAULT_SEEDS, make_plan, open_comparison_fold
 from dcgan.comparison.progress import ComparisonProgress
 from dcgan.comparison.runs import finish_run
 from dcgan.comparison.table import Outcome, gather_outcome, write_tables
+from dcgan.data.python_objects import data_path
 from dcgan.devices.processes import end_without_main_guard
 from dcgan.evaluation.task import DEFAULT_SAMPLES
 from dcgan.presets import COMPARED_PRESETS
@@ -33,7 +34,7 @@ def compare(
     minutes: float | None = None,
     images: int | None = None,
     steps: int | None = None,
-    data: str = "mnist",
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = "mnist",
     image_size: int | str = 28,
     n: int = DEFAULT_SAMPLES,
     jobs: int = 1,
@@ -67,7 +68,7 @@ def compare(
     if jobs > 1:
         end_without_main_guard()
     lengths = {"minutes": minutes, "images": images, "steps": steps}
-    plan = make_plan(presets, seeds, lengths, data, image_size, n, jobs)
+    plan = make_plan(presets, seeds, lengths, data_path(data), image_size, n, jobs)
     folder = Path(out)
     plan = open_comparison_folder(plan, folder)
     with lock_run(folder):

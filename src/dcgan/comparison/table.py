@@ -72,7 +72,7 @@ class Outcome:
         titles = ["preset", "seeds", "steps", "seconds", *(COLUMN_TITLES.get(name, name) for name in columns)]
         lines = [
             f"Every run trained for {settings['amount']:g} {settings['unit']} on {public_name(str(settings['data']))}, "
-            f"{settings['image_size']}x{settings['image_size']}; {settings['n']:,} samples, features "
+            f"{_size_text(settings['image_size'])}; {settings['n']:,} samples, features "
             f"{settings['features']}, against the test part; mean over seeds and its 95% interval (Student's t).",
             "",
             f"| {' | '.join(titles)} |",
@@ -107,6 +107,11 @@ class Outcome:
         seeds = f"{len(self.metrics[preset])}" + (f" (+{failure_count} failed)" if failure_count else "")
         work = [f"{row[name].mean:,.0f}" if name in row else MISSING for name in ("step", "seconds")]
         return [preset, seeds, *work, *(format_spread(row.get(name)) for name in columns)]
+
+
+def _size_text(size: int | str) -> str:
+    """Return a size as height and width, of one number or of a text such as `16x32`."""
+    return str(size) if "x" in str(size) else f"{size}x{size}"
 
 
 def format_spread(spread: SeedSpread | None) -> str:

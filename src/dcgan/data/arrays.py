@@ -197,11 +197,7 @@ def image_layout(
         with refuse_damage(name, "cannot be used"):
             return scale_to_8_bits(rows, value_range)
 
-    if len(shape) == 3 and 0 < shape[2] < MIN_LAST_SIDE:
-        raise UserError(
-            f"{name} has the shape {tuple(shape)}: that is one picture with {shape[2]} channels, not a set of them, "
-            "which is (N, H, W), (N, H, W, C) or (N, C, H, W)"
-        )
+    check_is_set(shape, name)
     if len(shape) in (3, 4) and 0 not in shape[1:] and max(shape[1:3]) <= MAX_SIDE:
         if len(shape) == 3:
             return lambda rows: to_8_bits(rows)[..., None], (shape[1], shape[2], 1)
@@ -212,6 +208,19 @@ def image_layout(
     raise UserError(
         f"{name} has the shape {tuple(shape)}, not (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1, 3 or 4"
     )
+
+
+def check_is_set(shape: Sequence[int], name: str) -> None:
+    """Refuse the array of a single picture (H, W, C), which would be taken as H gray pictures.
+
+    Raises:
+        UserError: the last of three dimensions is as short as channels are.
+    """
+    if len(shape) == 3 and 0 < shape[2] < MIN_LAST_SIDE:
+        raise UserError(
+            f"{name} has the shape {tuple(shape)}: that is one picture with {shape[2]} channels, not a set of them, "
+            "which is (N, H, W), (N, H, W, C) or (N, C, H, W)"
+        )
 
 
 def describe_layout(shape: Sequence[int]) -> tuple[str, ...]:

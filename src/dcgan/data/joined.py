@@ -26,7 +26,7 @@ from dcgan.data.similarity import make_thumbnails
 from dcgan.data.value_range import ValueRange
 from dcgan.data.writer import add_channels, write_header
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import composed, printable
 
 NEAR_FILE = "near.npy"
 ROWS_AT_ONCE = 1024
@@ -116,12 +116,15 @@ def _join_classes(names: Sequence[str], parts: Sequence[ImageSet]) -> tuple[Tens
     if any(part.labels is None for part in parts):
         has_classes = any(part.labels is not None for part in parts)
         return None, (), [f"there are no classes, because {_without_classes(names, parts)}"] if has_classes else []
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(n for part in parts for n in part.classes))}
+    names_by_key: dict[str, str] = {}
+    for name in (name for part in parts for name in part.classes):
+        names_by_key.setdefault(composed(name), name)
+    numbers = {key: number for number, key in enumerate(names_by_key)}
     labels = []
     for part in parts:
         assert part.labels is not None
-        labels.append(torch.tensor([numbers[name] for name in part.classes])[part.labels])
-    return torch.cat(labels), tuple(numbers), []
+        labels.append(torch.tensor([numbers[composed(name)] for name in part.classes])[part.labels])
+    return torch.cat(labels), tuple(names_by_key.values()), []
 
 
 def _without_classes(names: Sequence[str], parts: Sequence[ImageSet]) -> str:

@@ -26,6 +26,7 @@ def find_classes(listing: Listing) -> Listing:
     is_test, class_paths = find_test_split(paths)
     train_paths = [path for path, test in zip(class_paths, is_test, strict=True) if not test]
     depth = common_depth(train_paths)
+    unused_split = _describe_unused_split(paths)
     names = {path[depth] for path in train_paths if len(path) > depth + 1}
     stray_files = [
         file
@@ -34,7 +35,7 @@ def find_classes(listing: Listing) -> Listing:
     ]
     if stray_files or len(names) < 2:
         files = [replace(file, is_test=test) for file, test in zip(listing.files, is_test, strict=True)]
-        reason = _describe_stray_files(stray_files, names)
+        reason = unused_split or _describe_stray_files(stray_files, names)
         notices = [reason] if stray_files and names else []
         listing = replace(listing, no_classes_reason=reason, notices=[*listing.notices, *notices])
         return _sorted_by_split(listing, files, ())
@@ -50,7 +51,8 @@ def find_classes(listing: Listing) -> Listing:
         if file.label < 0
     )
     listing = _sorted_by_split(listing, [file for file in files if file.label >= 0], tuple(sorted(names)))
-    return replace(listing, notices=[*listing.notices, *describe_left_out(left_out)])
+    notices = [unused_split] if unused_split else []
+    return replace(listing, notices=[*listing.notices, *notices, *describe_left_out(left_out)])
 
 
 def number_classes(listing: Listing, labels: Sequence[int]) -> Listing:
@@ -127,6 +129,23 @@ def find_test_split(paths: Sequence[PathParts]) -> tuple[list[bool], list[PathPa
                 is_test = [path[split_depth].lower() in TEST_FOLDERS for path in paths]
                 return is_test, [path[:split_depth] + path[split_depth + 1 :] for path in paths]
     return [False] * len(paths), list(paths)
+
+
+def _describe_unused_split(paths: Sequence[PathParts]) -> str:
+    """Return a line about folders `train` and `test` that are no split because of what lies beside them; "" if none."""
+    depth = common_depth(paths)
+    beside = Counter(path[depth] for path in paths)
+    folders = {path[depth] for path in paths if len(path) > depth + 1}
+    splits = sorted(name for name in folders if name.lower() in TRAIN_FOLDERS | TEST_FOLDERS)
+    lowered = {name.lower() for name in splits}
+    others = sorted(set(beside) - set(splits))
+    if not others or not (lowered & TRAIN_FOLDERS and lowered & TEST_FOLDERS):
+        return ""
+    return (
+        f"the folders {list_names(splits)} are not used as a split into parts, because {list_names(others)} "
+        f"{'lie' if len(others) != 1 else 'lies'} beside them: move {'these' if len(others) != 1 else 'it'} away or "
+        "into one of them, or the pictures to test with are trained on"
+    )
 
 
 def common_depth(paths: Sequence[PathParts]) -> int:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import posixpath
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from dcgan.data.labels import use_labels
 from dcgan.data.layout import find_classes, find_test_split
 from dcgan.data.listing import Listing
 from dcgan.errors import UserError
-from dcgan.files import error_reason, printable
+from dcgan.files import composed, error_reason, printable
 
 METADATA_FILES = ("metadata.csv", "metadata.jsonl")
 MAX_METADATA_BYTES = 256 * 2**20
@@ -135,5 +134,5 @@ def _check_one_in_folder(sources: Mapping[str, Rows], root_name: str) -> None:
 
 
 def _key(name: str) -> str:
-    """Return a name with slashes, and with its accents as one character, which macOS writes as two."""
-    return unicodedata.normalize("NFC", posixpath.normpath(name.replace("\\", "/")))
+    """Return a name with slashes, as `composed` returns it."""
+    return composed(posixpath.normpath(name.replace("\\", "/")))

@@ -372,7 +372,8 @@ def _select_split(data: str, opened: _OpenedSet, split: str, rules: int) -> Imag
     columns = {name: column[rows] for name, column in prepared.columns.items()}
     labels = torch.from_numpy(columns.pop("labels"))
     sizes = prepared.columns["sizes"]
-    smallest, largest = ("x".join(map(str, extreme.tolist())) for extreme in (sizes.min(axis=0), sizes.max(axis=0)))
+    areas = sizes.prod(axis=1, dtype=np.int64)
+    smallest, largest = ("x".join(map(str, sizes[row].tolist())) for row in (areas.argmin(), areas.argmax()))
     metadata = prepared.metadata
     return ImageSet(
         name=printable(data),
@@ -380,7 +381,7 @@ def _select_split(data: str, opened: _OpenedSet, split: str, rules: int) -> Imag
         labels=labels if metadata["classes"] else None,
         classes=tuple(metadata["classes"]),
         content_key=str(metadata["key"]),
-        original_size=smallest if smallest == largest else f"{smallest} to {largest}",
+        original_size=smallest if (sizes == sizes[0]).all() else f"{smallest} to {largest}",
         skipped_files=tuple((name, reason) for name, reason in metadata["skipped"]),
         columns=columns,
         mode_names=tuple(metadata["modes"]),

@@ -30,7 +30,7 @@ from torch.utils.data import (
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.config import join_specs
-from dcgan.data.arrays import CLASS_NAMES_KEY, can_name_classes
+from dcgan.data.arrays import CLASS_NAMES_KEY, can_name_classes, check_is_set
 from dcgan.data.parts import WHOLE, Part, part_file_name
 from dcgan.errors import UserError
 from dcgan.system.resources import check_memory
@@ -172,6 +172,7 @@ def _class_names(data: object, labels: Array) -> tuple[str, ...]:
 def _collect(data: object, name: str) -> tuple[Array, Array | None]:
     """Return all pictures (N, H, W, C), of the type that they have, and their labels int64 (N,) if they have any."""
     if (arrays := _as_arrays(data)) is not None:
+        check_is_set(arrays[0].shape, name)
         pictures, labels = _arrange(arrays[0], name), arrays[1]
         if labels is not None and labels.shape != (len(pictures),):
             raise UserError(f"{name}: {len(pictures)} pictures need as many labels, not an array {labels.shape}")

@@ -49,14 +49,29 @@ def connect_devices(config: Config) -> Devices:
     return connect_fabric(config, kind)
 
 
-def _device_kind(config: Config) -> str:
-    is_available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = config.device
-    if kind == "auto":
-        return next(name for name, available in is_available.items() if available)
+def check_device(device: str) -> None:
+    """Check that torch can compute on a device, such as `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UserError: there is no such device here, or no device has this name.
+    """
+    kind = device.partition(":")[0]
+    is_available = _available_kinds()
+    if kind not in is_available:
+        raise UserError(f"the device must be {', '.join(is_available)}, not {printable(device)}")
     if not is_available[kind]:
         raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
-    return kind
+
+
+def _device_kind(config: Config) -> str:
+    if config.device == "auto":
+        return next(name for name, available in _available_kinds().items() if available)
+    check_device(config.device)
+    return config.device
+
+
+def _available_kinds() -> dict[str, bool]:
+    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
 
 
 def synchronize_batchnorm(network: nn.Module, fabric: Devices) -> nn.Module:

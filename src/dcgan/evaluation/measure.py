@@ -16,7 +16,8 @@ import torch
 from tqdm import tqdm
 
 from dcgan.cache import cache_key
-from dcgan.config import join_specs
+from dcgan.data.python_objects import data_path
+from dcgan.devices.connect import check_device
 from dcgan.evaluation.compute import (
     DISTANCES_OF_SETS,
     MAX_MANIFOLD_IMAGES,
@@ -78,7 +79,7 @@ MIN_FOR_NEIGHBORS = 500
 def evaluate(
     source: str | os.PathLike[str] | Model,
     *,
-    data: str | Sequence[str] | None = None,
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     split: str | None = None,
     n: int | None = None,
     features: str | None = None,
@@ -87,8 +88,8 @@ def evaluate(
     resize: bool = False,
     infinite: bool = False,
     train_on_fakes: bool = False,
-    neighbours: Path | None = None,
-    sheets: Path | None = None,
+    neighbours: str | os.PathLike[str] | None = None,
+    sheets: str | os.PathLike[str] | None = None,
     copies: bool = True,
     save_in_run: bool = False,
     device: str = "cpu",
@@ -132,9 +133,10 @@ def evaluate(
             channels, the weights of the feature extractor are missing, or `neighbours` or `sheets` cannot be written.
     """
     start = time.perf_counter()
+    check_device(device)
     task = open_task(
         source,
-        data=data if data is None or isinstance(data, str) else join_specs(data),
+        data=None if data is None else data_path(data),
         split=split,
         n=n,
         features=features,
@@ -147,8 +149,10 @@ def evaluate(
         show_progress=show_progress,
     )
     if sheets is not None:
+        sheets = Path(sheets)
         make_sheets_folder(sheets)
     if neighbours is not None:
+        neighbours = Path(neighbours)
         check_output_path(neighbours, (".png",))
         with writable_parent(neighbours):
             save_png(nearest_grid(task), neighbours)

@@ -13,7 +13,7 @@ from dcgan.data.open import ImageSet, open_images
 from dcgan.data.resize import resize_images
 from dcgan.errors import UserError
 from dcgan.evaluation.training_data import TrainingData, training_data_of
-from dcgan.files import printable
+from dcgan.files import composed, printable
 from dcgan.images import color_mode
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.metrics.reference import EVALUATION_BATCH_SIZE, choose_rows
@@ -43,6 +43,7 @@ class SampleSource:
         path: of the files; empty for a model.
         find_groups: (seed, n) -> the group of similar pictures that each sample is of, int64 (n,); None without groups.
         group_names: the names of the groups.
+        notices: what was guessed, passed over and not usable in the files.
     """
 
     name: str
@@ -56,6 +57,7 @@ class SampleSource:
     path: str = ""
     find_groups: Callable[[int, int], Tensor] | None = None
     group_names: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
@@ -129,7 +131,18 @@ def samples_of_images(images: ImageSet) -> SampleSource:
         count=len(images),
         classes=images.classes,
         original_size=images.original_size,
+        notices=tuple(reading_notes(images, images.name)),
     )
+
+
+def reading_notes(images: ImageSet, source: str) -> list[str]:
+    """Return what was guessed, passed over and not usable in what the user names."""
+    notes = [f"{printable(source)}: {notice}" for notice in images.notices]
+    if images.skipped_files:
+        count, (name, reason) = len(images.skipped_files), images.skipped_files[0]
+        files = f"{count:,} file{'s' * (count != 1)}"
+        notes.append(f"{printable(source)}: {files} cannot be used, such as {name} ({reason})")
+    return notes
 
 
 def image_shape(pixels: Tensor) -> ImageShape:
@@ -207,8 +220,10 @@ def match_classes(samples: SampleSource, classes: tuple[str, ...]) -> SampleSour
     """
     if samples.classes == classes or not samples.classes:
         return samples
-    is_known = set(samples.classes) <= set(classes)
-    new_labels = torch.tensor([classes.index(name) for name in samples.classes]) if is_known else None
+    names = list(map(composed, classes))
+    own_names = list(map(composed, samples.classes))
+    is_known = set(own_names) <= set(names)
+    new_labels = torch.tensor([names.index(name) for name in own_names]) if is_known else None
 
     def draw(seed: int, n: int) -> Iterator[SampleBatch]:
         for pixels, labels in samples.draw(seed, n):

@@ -3,13 +3,21 @@
 import os
 from dataclasses import dataclass, replace
 
-from dcgan.data.location import check_not_empty
+from dcgan.data.location import check_not_empty, is_named_set
 from dcgan.data.open import ImageSet, can_be_divided, open_images
 from dcgan.data.parts import WHOLE
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.data.splits import split_words
 from dcgan.errors import UserError
-from dcgan.evaluation.samples import SampleSource, image_shape, match_classes, match_shape, match_size, open_samples
+from dcgan.evaluation.samples import (
+    SampleSource,
+    image_shape,
+    match_classes,
+    match_shape,
+    match_size,
+    open_samples,
+    reading_notes,
+)
 from dcgan.evaluation.training_data import open_training_data
 from dcgan.files import printable
 from dcgan.metrics import fidelity
@@ -137,6 +145,7 @@ def open_task(
             data_source, real_images, _ = _open_real_images(data, split, samples, extractor)
     samples, size_notes = match_size(samples, real_images, resize, name)
     samples = match_classes(samples, real_images.classes)
+    notes = [*notes, *samples.notices]
     shape_reader = extractor if extractor.image_shape else None
     samples = match_shape(samples, image_shape(real_images.pixels), resize, shape_reader, printable(name))
     task = EvaluationTask(
@@ -167,7 +176,7 @@ def _choose_split(test: ImageSet, name: str) -> tuple[str, list[str]]:
     count = f"{len(test)} picture{'s' * (len(test) != 1)}"
     return "all", [
         f"the test split of {printable(name)} has {count}, too few to judge by: the samples are compared with all "
-        "pictures, most of which a model was trained on, so look at the verdict on copies too"
+        "pictures, which flatters a model that was trained on them"
     ]
 
 
@@ -204,22 +213,20 @@ def _open_real_images(
         assert training is not None
         return *open_training_data(training, samples.name, open_at), part_notes
     images = open_at(data, CURRENT_RULES)
-    notes = [*_data_notes(images, data), *part_notes]
-    if training is None or not (training.pictures_key and images.pictures_key):
+    notes = [*reading_notes(images, data), *part_notes]
+    if shape is not None and shape[0] == 1 and open_images(data, split).pixels.shape[1] > 1:
+        notes.append(f"the color pictures of {printable(data)} are compared as gray ones")
+    if training is None:
         return data, images, notes
-    if training.has_other_pictures(images, data):
+    if is_named_set(training.name) or is_named_set(data):  # these may have no keys
+        is_other, is_known = training.name != data, True
+    else:
+        is_known = bool(training.pictures_key and images.pictures_key)
+        is_other = is_known and training.has_other_pictures(images, data)
+    if is_other:
         note = f"{printable(data)} holds other pictures than those that the model was trained on"
         return data, images, [*notes, note]
-    return data, images if training.rules == images.rules else open_at(data), notes
-
-
-def _data_notes(images: ImageSet, data: str) -> list[str]:
-    """Return what was guessed, passed over and not usable in the data that the user names."""
-    notes = [f"{printable(data)}: {notice}" for notice in images.notices]
-    if images.skipped_files:
-        count, (name, reason) = len(images.skipped_files), images.skipped_files[0]
-        notes.append(f"{printable(data)}: {count:,} file{'s' * (count != 1)} cannot be used, such as {name} ({reason})")
-    return notes
+    return data, images if training.rules == images.rules or not is_known else open_at(data), notes
 
 
 def _sample_count(n: int, samples: SampleSource) -> int:

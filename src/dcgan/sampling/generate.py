@@ -30,12 +30,14 @@ class SampleStream:
         batches: the pictures, uint8 (k, H, W, C) at a time. They can be read once.
         labels: takes the number of a sample and a count, and returns the labels of as many samples from there, int64
             (count,); None if there are no classes.
+        classes: their names.
     """
 
     n: int
     picture_shape: tuple[int, int, int]
     batches: Iterable[Pixels]
     labels: Callable[[int, int], Tensor | None]
+    classes: tuple[str, ...] = ()
 
     @property
     def byte_count(self) -> int:

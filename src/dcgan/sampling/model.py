@@ -1,6 +1,8 @@
 """A trained generator: where it is loaded from, and what can be drawn with it."""
 
+import contextlib
 import math
+import operator
 import os
 import re
 from collections.abc import Mapping
@@ -12,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcgan.cache import expand_user
 from dcgan.errors import UserError, did_you_mean
-from dcgan.files import current_folder, error_reason, read_atomic_folder
+from dcgan.files import composed, current_folder, error_reason, read_atomic_folder
 from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
@@ -135,7 +138,7 @@ class Model:
         )
         channels, height, width = self.generator.picture_shape
         batches = generate_batches(self.generator, inputs)
-        return SampleStream(n, (height, width, channels), batches, labels)
+        return SampleStream(n, (height, width, channels), batches, labels, self.classes)
 
     def latents(self, n: int, seed: int = 0, truncation: float | None = None) -> Tensor:
         """Return the latents that `sample` draws from, (n, z_dim).
@@ -274,8 +277,11 @@ class Model:
         count = self.generator.classes
         if not count:
             raise UserError(f"{self.source} was trained without classes and takes no --label: see dcgan train --help")
-        if str(label) in self.classes and not isinstance(label, int):
-            return self.classes.index(label)
+        with contextlib.suppress(TypeError):  # also of NumPy and torch
+            label = operator.index(label)  # type: ignore[arg-type]
+        names = list(map(composed, self.classes))
+        if isinstance(label, str) and composed(label) in names:
+            return names.index(composed(label))
         if re.fullmatch(r"\d{1,9}", str(label)) and int(label) < count:
             return int(label)
         raise UserError(
@@ -313,7 +319,7 @@ def load(source: str | os.PathLike[str]) -> Model:
 def _find_model_folder(source: str | os.PathLike[str]) -> Path:
     if shipped_folder := find_shipped_model(source):
         return shipped_folder
-    path = Path(source)
+    path = expand_user(source)
     for folder in (path / "model", path):
         if _holds_model(folder):
             return folder

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dcgan.data.arrays import CLASS_NAMES_KEY
 from dcgan.errors import UserError
 from dcgan.files import atomic_file, fsync_folder
 from dcgan.images import Pixels, make_grid, save_png, write_png
@@ -102,7 +103,7 @@ def write_sample_stream(stream: SampleStream, out: Path, *, rows: int = 0) -> No
     Array and folder are written while the samples are drawn. The output is written as a whole or not at all.
 
     Args:
-        stream: the samples, and their labels, which become `arr_1` of an `.npz`.
+        stream: the samples, and their labels, which become `arr_1` of an `.npz`, with their names as `class_names`.
         out: the file or folder.
         rows: number of classes if the samples have all classes in turn, see `make_sample_grid`.
 
@@ -134,6 +135,8 @@ def _write_arrays(stream: SampleStream, out: Path) -> None:
         _write_array(file, "arr_0", (stream.n, *stream.picture_shape), np.dtype(np.uint8), stream.batches)
         if has_labels:
             _write_array(file, "arr_1", (stream.n,), np.dtype(np.int64), _label_batches(stream))
+            names = np.array(stream.classes)
+            _write_array(file, CLASS_NAMES_KEY, names.shape, names.dtype, [names])
 
 
 def _write_array(

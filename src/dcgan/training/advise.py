@@ -1,6 +1,5 @@
 """`dcgan data check`: what is in a data set, which settings suit it and why, and what training on it costs here."""
 
-import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ from dcgan.training.set_up import planned_images, set_up
 from dcgan.training.step import train_step
 
 MAX_CROPPED_ASPECT = 4 / 3
-"""If half of the pictures have a larger aspect ratio, cropping to a square cuts off too much."""
+"""If the sides of half of the pictures differ more from those of the chosen size, cropping cuts off too much."""
 MIN_STEPS_PER_EPOCH = 4
 BLOBS_TEXT = (
     "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and after "
@@ -75,7 +74,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     check_not_empty(spec)
     is_given = sheet is not None
     sheet = sheet or Path(RUNS_FOLDER, f"{name_in_runs(spec)}{CONTACT_SHEET_SUFFIX}")
-    if sheet.suffix != ".png" or sheet.is_dir():
+    if sheet.suffix.lower() != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
     folders = [expand_user(part) for part in split_specs(spec) if not is_named_set(part)]
     if is_given and any(_is_below(sheet, folder) for folder in folders):
@@ -83,6 +82,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
             f"the contact sheet {printable(str(sheet))} would become a picture of the set: give another --out"
         )
     images = open_images(spec, "all", value_range=value_range)
+    sheet.parent.mkdir(parents=True, exist_ok=True)
     size = (images.pixels.shape[2], images.pixels.shape[3])
     parts = {split: open_images(spec, split, value_range=value_range) for split in ("train", "validation", "test")}
     preset, reason = choose_preset(parts["train"])
@@ -92,8 +92,6 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     config = configure(data=spec, **settings)
     cost = measure_cost(config)
     content = check.examine_set(images, list_file_names(spec))
-    with contextlib.suppress(FileExistsError):
-        sheet.parent.mkdir()
     save_png(check.make_contact_sheet(images), sheet)
     seconds_per_image = cost["seconds_per_step"] / config.batch_size
     minutes = recommend_minutes(config, cost["hours"], seconds_per_image)
@@ -153,7 +151,8 @@ def recommend_settings(
         quarter = picture_count // MIN_STEPS_PER_EPOCH
         settings["batch_size"] = max(2, 2 ** (quarter.bit_length() - 1)) if quarter >= 2 else 2
         reasons.append(f"--batch-size {settings['batch_size']}: at least four steps in an epoch")
-    if sizes is not None and float(np.median(sizes.max(axis=1) / sizes.min(axis=1))) > MAX_CROPPED_ASPECT:
+    aspects = None if sizes is None else sizes[:, 0] / sizes[:, 1] * (size[1] / size[0])
+    if aspects is not None and float(np.median(np.maximum(aspects, 1 / aspects))) > MAX_CROPPED_ASPECT:
         settings["fit"] = "pad"
         reasons.append("--fit pad: cropping would cut off a quarter or more of half of the pictures")
     return settings, reasons
@@ -260,7 +259,8 @@ def advice_text(content: Mapping[str, Any]) -> str:
         ("broken", _list_text([f"{b['file']}: {b['reason']}" for b in content["broken"]], len(content["broken"]))),
         *(("note", notice) for notice in content["notices"]),
         ("twice", _list_text([" = ".join(pair) for pair in content["duplicate_pairs"]], content["duplicates"])),
-        ("nearly", _list_text([" ~ ".join(p) for p in content["near_duplicate_pairs"]], content["near_duplicates"])),
+        ("nearly", _list_text([" ~ ".join(p) for p in content["near_duplicate_pairs"]], content["near_duplicates"],
+                              _compared_text(content))),
         ("sheet", content["contact_sheet"]),
         ("train", advice["command"]),
         *(("", reason) for reason in advice["reasons"]),
@@ -293,11 +293,16 @@ def _classes_text(counts: Mapping[str, int], no_classes_reason: str) -> str:
     return f"{len(counts):,}: {listed}{', …' * (len(counts) > MAX_LISTED_CLASSES)}"
 
 
-def _list_text(texts: list[str], count: int) -> str:
+def _compared_text(content: Mapping[str, Any]) -> str:
+    """Return how many pictures were compared if these are not all."""
+    return f" of {content['compared']:,} compared" if content["compared"] < content["pictures"] else ""
+
+
+def _list_text(texts: list[str], count: int, compared: str = "") -> str:
     if not count:
-        return "none"
+        return f"none{compared}"
     more = [f"{'':<12}…"] * (count > MAX_LISTED)
-    return "\n".join([f"{count:,}", *(f"{'':<12}{text}" for text in texts[:MAX_LISTED]), *more])
+    return "\n".join([f"{count:,}{compared}", *(f"{'':<12}{text}" for text in texts[:MAX_LISTED]), *more])
 
 
 def _cost_text(advice: Mapping[str, Any]) -> str:
