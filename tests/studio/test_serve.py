@@ -102,6 +102,8 @@ def test_an_address_that_cannot_be_used_is_one_line(runs: Path, refused: Callabl
     with serve.listen("127.0.0.1", 0) as listener:
         line = refused("studio", str(runs), "--port", str(listener.getsockname()[1]), "--no-browser")
     assert "give another --port" in line
+    line = refused("studio", str(runs), "--host", "no host", "--port", "0", "--no-browser")
+    assert "give another --host" in line
     assert "is no folder" in refused("studio", __file__, "--port", "0", "--no-browser")
     assert "from 0 to 65535" in refused("studio", str(runs), "--port", "70000", "--no-browser")
     assert "cannot listen" in refused("studio", str(runs), "--host", "203.0.113.1", "--port", "0", "--no-browser")

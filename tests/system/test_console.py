@@ -168,3 +168,27 @@ def test_every_program_prepares_its_streams(module: str):
     )
     assert process.returncode == 0
     assert "usage" in process.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pseudo-terminals")
+def test_a_progress_bar_knows_how_wide_the_terminal_is():
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    code = """
+import sys
+from tqdm import tqdm
+from dcgan.system.console import prepare_streams, standard_error
+prepare_streams()
+print(len(tqdm(total=3, desc=99 * "x", file=standard_error()).__str__()))
+"""
+    terminal, stream = pty.openpty()
+    try:
+        fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 61, 0, 0))
+        process = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stream, text=True)
+    finally:
+        os.close(stream)
+        os.close(terminal)
+    assert int(process.stdout) == 60

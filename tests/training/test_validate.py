@@ -241,6 +241,16 @@ def test_the_last_step_is_evaluated_and_forgotten_if_the_run_is_extended(
     assert [event["step"] for event in evaluations(folder)] == [2, 4, 6]
 
 
+def test_deleted_pictures_and_a_deleted_model_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    set_distances(monkeypatch, [1.0, 2.0])
+    folder = dcgan.train("dcgan", out=tmp_path / "r", steps=2, **EVALUATED)
+    shutil.rmtree(folder.samples)
+    shutil.rmtree(folder.model)
+    dcgan.resume(folder, steps=4)
+    assert origin(folder)["step"] == 4  # worse, but the only one
+    assert len(list(folder.samples.iterdir())) == 2
+
+
 def test_a_generator_that_matches_features_is_measured_with_others(tmp_path: Path):
     digits = open_images("mnist").pixels[:100].permute(0, 2, 3, 1).numpy()
     np.savez(tmp_path / "d.npz", arr_0=digits * np.array([1, 0, 1], np.uint8))

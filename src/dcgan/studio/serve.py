@@ -165,5 +165,6 @@ def listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise UserError(f"cannot listen on {host}, port {port}: {error.strerror}; give another --port") from None
+        wrong = "--host" if isinstance(error, socket.gaierror) else "--port"
+        raise UserError(f"cannot listen on {host}, port {port}: {error.strerror}; give another {wrong}") from None
     return listener

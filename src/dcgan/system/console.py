@@ -67,7 +67,9 @@ class _TolerantStream:
         return False
 
     def __eq__(self, other: object) -> bool:
-        return self is other or self._stream is other  # tqdm asks whether it writes to standard error
+        # tqdm asks whether it writes to standard error, with a wrapper of its own that must be asked too: otherwise it
+        # does not know the width of the terminal, and each line of the bar becomes several.
+        return True if self is other or self._stream is other else NotImplemented
 
     __hash__ = object.__hash__
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import printable, read_json
+from dcgan.files import current_folder, printable, read_json
 from dcgan.models.store import save_generator
 from dcgan.run.folder import RunFolder
 from dcgan.training.callbacks import Callbacks
@@ -88,7 +88,8 @@ def keep_if_best(
     if is_nearer and not _has_excess(origin["measured"]):
         record = {name: origin[name] for name in ("step", "images_seen", "measured")}
         unsuspected = UnsuspectedModel(_copy_tensors(network), record)
-    is_better = progress.best_distance is None or distance < progress.best_distance
+    is_missing = not current_folder(folder.model).exists()  # someone may have deleted it
+    is_better = is_missing or progress.best_distance is None or distance < progress.best_distance
     if is_better and (progress.copies_step is None or not _read_trained(folder).get("step")):
         progress.best_distance, progress.best_step, progress.evaluations_since_best = distance, progress.step, 0
         save_generator(network, folder.model, origin)

@@ -86,6 +86,7 @@ def _save_grid(state: State, folder: RunFolder, network: nn.Module) -> tuple[Pix
     z = latents.draw_latents(state.config.seed, n, state.config.z_dim)
     pixels = generate_pixels(network, z, latents.cycle_labels(n, state.class_count))
     path = folder.grid_path(state.progress.images_seen)
+    path.parent.mkdir(exist_ok=True)  # grids may have been deleted to save space
     save_png(make_sample_grid(pixels, state.class_count), path)
     return pixels, path
 
