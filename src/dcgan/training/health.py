@@ -123,7 +123,7 @@ def _generator_too_strong(measurements: Sequence[Entry]) -> Diagnosis | None:
 def _mode_collapse(pictures: Sequence[Entry]) -> Diagnosis | None:
     """The pictures varied before, and do not vary any more. A run whose pictures never varied has not collapsed."""
     trained = pictures[1:]  # untrained networks may draw anything
-    advice = "a lower --lr, --augment diffaugment, or --preset wgan-gp or r3gan"
+    advice = "a lower --lr, --preset wgan-gp or r3gan, or, with a discriminator, --augment diffaugment"
     diversity = [float(event["diversity"]) for event in trained]
     best = max(diversity, default=0.0)
     if len(diversity) > 2 and best >= REACHED_DIVERSITY and max(diversity[-2:]) < COLLAPSED_FRACTION * best:
@@ -164,7 +164,7 @@ def _memorising(pictures: Sequence[Entry]) -> Diagnosis | None:
         "memorising",
         f"generated pictures are {pictures[-1]['nearness']:.2f} times as far from a training picture as training "
         "pictures are from each other",
-        "more pictures, --augment flip+diffaugment, or an earlier end with --patience",
+        "more pictures, an earlier end with --patience, or, with a discriminator, --augment flip+diffaugment",
     )
 
 

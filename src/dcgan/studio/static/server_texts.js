@@ -31,9 +31,9 @@ const TEXTS = [
     "더 낮은 --d-lr, --n-critic 1, --label-smoothing 0.1, 또는 --loss non-saturating",
   ],
   ["a higher --d-lr, --n-critic 2, or a larger --d-width", "더 높은 --d-lr, --n-critic 2, 또는 더 큰 --d-width"],
-  ["a lower --lr, --augment diffaugment, or --preset wgan-gp or r3gan", "더 낮은 --lr, --augment diffaugment, 또는 --preset wgan-gp나 r3gan"],
+  ["a lower --lr, --preset wgan-gp or r3gan, or, with a discriminator, --augment diffaugment", "더 낮은 --lr, --preset wgan-gp나 r3gan, 또는 판별자가 있으면 --augment diffaugment"],
   ["a lower --lr, --betas 0.5 0.999, or a longer --ema", "더 낮은 --lr, --betas 0.5 0.999, 또는 더 긴 --ema"],
-  ["more pictures, --augment flip+diffaugment, or an earlier end with --patience", "더 많은 이미지, --augment flip+diffaugment, 또는 --patience로 더 일찍 끝내기"],
+  ["more pictures, an earlier end with --patience, or, with a discriminator, --augment flip+diffaugment", "더 많은 이미지, --patience로 더 일찍 끝내기, 또는 판별자가 있으면 --augment flip+diffaugment"],
   ["a higher --lr, or another --preset", "더 높은 --lr, 또는 다른 --preset"],
 ];
 
