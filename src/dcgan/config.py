@@ -151,7 +151,8 @@ class Config:
     epochs: float | None = None
     """Train for this many passes over the data."""
     minutes: float | None = None
-    """Train for this many minutes. The number of images is fixed once the speed has been measured."""
+    """Train for this many minutes. The number of images is fixed once the speed has been measured. The time to compile
+    the networks does not count."""
     evaluate_every: int = 0
     """Steps between two evaluations of the averaged generator on the validation part; 0 is never. The model that is
     kept is then the best one, not the last one. The time for it does not count as training time."""

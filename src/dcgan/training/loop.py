@@ -13,6 +13,7 @@ from dcgan.reporting.curves import draw_curves
 from dcgan.reporting.page import write_report
 from dcgan.run.log import EARLY_EVENT, LogEntry
 from dcgan.training.callbacks import EndEvent, EndReason, LogEvent, StartEvent, StepEvent
+from dcgan.training.duration import DurationPlan
 from dcgan.training.recovery import find_fault, roll_back
 from dcgan.training.snapshot import RunWriter, report_health, save_snapshot, save_state
 from dcgan.training.state import GENERATOR_SUM_NAMES, SUM_NAMES, State
@@ -21,8 +22,6 @@ from dcgan.training.validate import ValidationReference, prepare_validation, val
 
 SAVE_INTERVAL_S = 300.0
 """The checkpoint is saved at least this often, however many steps `save_every` is."""
-MIN_SPEED_MEASUREMENT_S, SPEED_MEASUREMENT_SHARE = 5.0, 0.1
-"""A duration in minutes becomes a number of images after this much training time, or this share of the duration."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,11 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         _notify_start(state, writer)
         if writer.healthy is None:
             save_snapshot(state, writer)
+        duration = DurationPlan(config, progress, is_recorded=state.recorder is not None)
         decision, last_save = Decision(), time.monotonic()
         while not is_finished(state) and not decision.stops:
             _timed_step(state)
-            decision = _agree_over_ranks(state, writer, stop_signals, last_save)
+            decision = _agree_over_ranks(state, writer, stop_signals, last_save, duration)
             is_log_step = progress.step % config.log_every == 0
             is_snapshot_step = progress.step % config.save_every == 0
             is_early = is_early_step(progress.step, config.log_every)
@@ -124,7 +124,9 @@ def _timed_step(state: State) -> None:
     progress.seconds += time.perf_counter() - start
 
 
-def _agree_over_ranks(state: State, writer: RunWriter, stop_signals: Sequence[int], last_save: float) -> Decision:
+def _agree_over_ranks(
+    state: State, writer: RunWriter, stop_signals: Sequence[int], last_save: float, duration: DurationPlan
+) -> Decision:
     """Return what all processes must do alike after a step.
 
     A signal may reach any of them. Only the first one has callbacks, and only its clock counts. A duration in minutes
@@ -132,20 +134,12 @@ def _agree_over_ranks(state: State, writer: RunWriter, stop_signals: Sequence[in
     """
     progress, is_first = state.progress, state.is_first_process
     is_save_due = is_first and time.monotonic() - last_save >= SAVE_INTERVAL_S
-    planned = progress.planned_images or (_measure_plan(state) if is_first else None)
+    planned = progress.planned_images or (duration.planned_images(progress) if is_first else None)
     own = (stop_signals[0] if stop_signals else 0, writer.callbacks.should_stop(), is_save_due, planned or 0)
     stop_signal, callback_stops, save_due, planned_images = max_over_ranks(state.fabric, *own)
     progress.planned_images = planned_images or None
     progress.first_plan = progress.first_plan or progress.planned_images
     return Decision(stop_signal, callback_stops > 0, save_due > 0)
-
-
-def _measure_plan(state: State) -> int | None:
-    """Return a duration in minutes as a number of images, from the speed so far; None during the first seconds."""
-    progress, duration_s = state.progress, 60 * (state.config.minutes or 0)
-    if progress.seconds < min(MIN_SPEED_MEASUREMENT_S, duration_s * SPEED_MEASUREMENT_SHARE):
-        return None
-    return round(progress.images_seen * duration_s / progress.seconds)
 
 
 def _recover(state: State, writer: RunWriter, fault: str) -> None:
