@@ -41,6 +41,21 @@ def test_help_is_quick_and_loads_no_torch():
         assert f"  {name} " in out
 
 
+def test_ctrl_c_while_the_command_is_imported_ends_it_in_one_line():
+    code = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tyro":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from dcgan.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "dcgan: stopped\n")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_defaults(command: str, capsys: pytest.CaptureFixture[str]):
     assert run([command, "--help"]) == 0

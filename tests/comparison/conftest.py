@@ -18,7 +18,7 @@ def _small(monkeypatch: pytest.MonkeyPatch, without_report: None, shared_cache: 
     monkeypatch.setattr(probe, "MAX_REFERENCE_IMAGES", 400)
     monkeypatch.setattr(probe, "PROBE_SAMPLE_COUNT", 110)
     monkeypatch.setattr(plan, "PART_COUNT", 2)
-    probe._real_statistics.cache_clear()
+    probe._real_features.cache_clear()
 
 
 def file_states(root: Path) -> dict[str, tuple[int, int]]:

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from dcgan.comparison import runs
+from dcgan.comparison import probe, runs
 from dcgan.comparison.probe import probe_run
 from dcgan.comparison.runs import read_parts
 from dcgan.errors import UserError
 from dcgan.files import write_json
 from dcgan.run.folder import RunFolder
+from tests.conftest import make_picture_folder
 
 
 def test_parts_that_are_damaged_are_refused(tmp_path: Path):
@@ -41,3 +42,12 @@ def test_a_run_without_a_discriminator_is_probed(finished_run: RunFolder, tmp_pa
     probed = probe_run("mnist", run)
     assert "loss_g" in probed
     assert probed.keys().isdisjoint({"loss_d", "d_real", "d_fake"})
+
+
+def test_few_test_pictures_are_probed_by_the_kernel_distance(
+    finished_run: RunFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    data = make_picture_folder(tmp_path / "data", 40)
+    monkeypatch.setattr(probe, "PROBE_SAMPLE_COUNT", 20)
+    assert "frechet_inception_distance" not in (probed := probe_run(str(data), finished_run))
+    assert "kernel_inception_distance_mean" in probed

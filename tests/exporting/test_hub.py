@@ -228,3 +228,36 @@ def test_a_shipped_model_has_no_figures_of_the_current_folder(tmp_path: Path, mo
     write_json(tmp_path / "evaluation" / "figures.json", {"step": model.trained["step"], "metrics": {}})
     monkeypatch.chdir(tmp_path)
     assert _read_figures(model) == {}
+
+
+def test_a_push_that_failed_is_tried_again_with_the_same_command(
+    hub: HubServer,
+    push_words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("HF_TOKEN", "bad-token")
+    refused(*push_words)
+    monkeypatch.setenv("HF_TOKEN", "good-token")
+    assert run(push_words) == 0
+    assert hub.repositories.keys() == {"somebody/digits"}
+    assert "a new repository" in capsys.readouterr().out
+    (tmp_path / "out" / "notes.txt").touch()
+    assert "is not an empty folder, nor this model as it was exported" in refused(*push_words)
+
+
+def test_a_push_replaces_neither_another_model_nor_a_run(
+    push_words: list[str],
+    finished_run: RunFolder,
+    refused: Callable[..., str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    assert run(["export", "mnist", "--format", "safetensors", "--out", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    assert "nor this model as it was exported: give another --out" in refused(*push_words)
+    words = [*push_words[:5], str(finished_run.path), *push_words[6:]]
+    assert "is not an empty folder" in refused(*words)
+    assert finished_run.checkpoint.exists()

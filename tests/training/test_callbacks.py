@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,8 +165,8 @@ def test_a_callback_with_a_single_method_gets_only_that_event(name: str):
     assert callbacks.should_stop() is False
 
 
-def test_no_callback_needs_any_method(tmp_path: Path, finished_run: RunFolder):
-    folder = train(tmp_path / "r", 7, object(), None)
+def test_a_callback_needs_only_one_method(tmp_path: Path, finished_run: RunFolder):
+    folder = train(tmp_path / "r", 7, SimpleNamespace(on_end=lambda event: None))
     name = "checkpoint/state.safetensors"
     assert (folder.path / name).read_bytes() == (finished_run.path / name).read_bytes()
 

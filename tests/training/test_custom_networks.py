@@ -9,7 +9,7 @@ from torch import nn
 
 import dcgan
 from dcgan import UserError
-from dcgan.training.losses import OBJECTIVES, make_objective
+from dcgan.training.losses import OBJECTIVES, Objective, make_objective
 from dcgan.training.networks import try_networks
 from tests.conftest import SMALL
 
@@ -72,3 +72,45 @@ def test_labels_are_smoothed_for_a_loss_of_ones_own():
     assert own.discriminator(reals, fakes) != OBJECTIVES["non-saturating"].discriminator(reals, fakes)
     with pytest.raises(UserError, match="your own loss has no labels to smooth"):
         make_objective(OBJECTIVES["hinge"], 0.1)
+
+
+class LacksClasses(nn.Module):
+    """A generator that knows five classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.z_dim, self.classes, self.layer = 4, nn.Embedding(5, 4), nn.Linear(4, 784)
+
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layer(z + self.classes(labels))).view(-1, 1, 28, 28)
+
+
+def mean_loss(*scores: torch.Tensor) -> torch.Tensor:
+    return torch.cat(scores).mean()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"generator": nn.Linear(9, 9).requires_grad_(False)}, "the generator has no weights that can be trained"),
+        ({"discriminator": nn.Flatten()}, "the discriminator has no weights that can be trained"),
+        ({"loss": Objective(lambda r, f: r - f, mean_loss)}, r"discriminator's part .* not \(2, 1\): take its mean"),
+        ({"loss": Objective(lambda r, f: 0.5, mean_loss)}, "must return a tensor, not float"),
+        ({"loss": Objective(mean_loss, lambda f: f.mean().view(1))}, r"generator's part .* not \(1,\): take its mean"),
+        ({"loss": Objective(mean_loss, lambda f: f.mean().detach())}, "does not depend on the scores"),
+        ({"loss": Objective(lambda r: r.mean(), mean_loss)}, r"does not take scores \(N, 1\) and scores \(N, 1\) \("),
+        ({"loss": Objective(mean_loss, mean_loss, score_kind="none")}, "score_kind of your own loss must be one of"),
+        ({"callbacks": object()}, "callbacks must be a list of objects, not object"),
+        ({"callbacks": [print]}, r"callbacks\[0\], of builtin_function_or_method, has none of the methods on_start,"),
+        ({"callbacks": [type("Named", (), {"on_step": print})]}, r"callbacks\[0\] is the class Named: call it"),
+        (
+            {"generator": LacksClasses(), "conditional": True},
+            "labels 9, 0: conditional networks .* as a second argument",
+        ),
+    ],
+)
+def test_parts_that_cannot_be_trained_are_refused_in_one_line(tmp_path: Path, parts: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message) as error:
+        dcgan.train("dcgan", out=tmp_path / "r", data="mnist", steps=1, device="cpu", **parts)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []

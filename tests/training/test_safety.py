@@ -82,7 +82,9 @@ def test_the_intervals_of_logs_and_snapshots_may_change(run: RunFolder):
 
 def test_a_finished_run_needs_more_steps(resume_refused):
     assert "is finished at step 7: give a larger --steps" in resume_refused()
-    assert "is finished" in resume_refused("--epochs", "0.001")
+    assert "is finished at step 7, after 112 images: give a larger --images" in resume_refused("--images", "100")
+    assert "after 0.0 epochs: give a larger --epochs" in resume_refused("--epochs", "0.001")
+    assert "after 0.0 minutes: give a larger --minutes" in resume_refused("--minutes", "0.000001")
 
 
 def test_the_checkpoint_of_a_newer_version_is_refused(run: RunFolder, resume_refused):

@@ -312,6 +312,27 @@ def test_a_signal_saves_the_run_and_the_message_says_how_to_continue(
     assert list(resumed.log.measurements())[-1]["step"] == 7
 
 
+def test_ctrl_c_while_the_networks_are_compiled_says_how_to_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It reaches the compiler too, a process of its own, and the step fails."""
+
+    def interrupted_compilation(state: State) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("C++ compile error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", interrupted_compilation)
+        patch.setattr("dcgan.training.set_up._compile", lambda *arguments: None)
+        with pytest.raises(
+            TrainingStopped, match=r"^stopped while the networks were compiled; continue with: dcgan resume"
+        ):
+            dcgan.train("dcgan", out=tmp_path / "r", steps=2, compile=True, **SMALL)
+        patch.setattr(loop, "train_step", lambda state: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            dcgan.resume(tmp_path / "r")
+    monkeypatch.setattr("dcgan.training.set_up._compile", lambda *arguments: None)
+    assert list(dcgan.resume(tmp_path / "r").log.measurements())[-1]["step"] == 2
+
+
 def test_training_works_outside_the_main_thread(tmp_path: Path):
     from concurrent.futures import ThreadPoolExecutor
 

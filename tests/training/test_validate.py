@@ -230,15 +230,17 @@ def test_the_best_model_is_kept_and_not_the_last(tmp_path: Path, monkeypatch: py
 
 
 def test_the_last_step_is_evaluated_and_forgotten_if_the_run_is_extended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """It may be the best model; the run continues as if it had never stopped there."""
     set_distances(monkeypatch, [3.0, 2.0, 1.0, 2.5])
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=5, **EVALUATED)
     assert (origin(folder)["step"], origin(folder)["measured"][DISTANCE]) == (5, 1.0)
     assert (saved_record(folder)["best"], saved_record(folder)["best_step"]) == (2.0, 4)
+    capsys.readouterr()
     dcgan.resume(folder, steps=6)
     assert [event["step"] for event in evaluations(folder)] == [2, 4, 6]
+    assert "is of step 5, which is evaluated only as the last one of a run" in capsys.readouterr().err
 
 
 def test_deleted_pictures_and_a_deleted_model_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -281,7 +283,7 @@ def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = dcgan.train("dcgan", out=tmp_path / "r", steps=50, patience=2, **EVALUATED)
     assert saved_record(folder)["step"] == 8  # a distance that equals the best one is not better
     assert origin(folder)["step"] == 4
-    with pytest.raises(UserError, match=r"finished: --patience ended it at step 8"):
+    with pytest.raises(UserError, match=r"finished: --patience ended it at step 8.* dcgan train --init .* a new run"):
         dcgan.resume(folder, steps=60)
 
 

@@ -65,7 +65,8 @@ class Export:
         suffix = ".onnx" if self.format == "onnx" else ".html" if self.single_file else ""
         if suffix and self.out.suffix.lower() != suffix:
             raise UserError(f"cannot write {self.out}: give a {suffix}")
-        check_output_path(self.out, (suffix,))
+        if self.push is None or not self.out.is_dir():  # an earlier upload may have failed: see _safetensors
+            check_output_path(self.out, (suffix,))
 
     def _onnx(self) -> Result:
         from dcgan.exporting.half import LEVELS
@@ -91,11 +92,14 @@ class Export:
 
     def _safetensors(self) -> Result:
         from dcgan.exporting.card import check_license
-        from dcgan.exporting.hub import push_to_hub, write_hub_folder
+        from dcgan.exporting.hub import check_replaceable, push_to_hub, write_hub_folder
         from dcgan.sampling.model import load
 
         license_name = None if self.license is None else check_license(self.license)
-        write_hub_folder(load(self.model), self.out, self.push, license_name)
+        model = load(self.model)
+        if self.push is not None:
+            check_replaceable(self.out, model)
+        write_hub_folder(model, self.out, self.push, license_name)
         content = {"out": str(self.out)}
         if self.push is None:
             return content, f"{self.out}: config.json, model.safetensors, README.md, samples.png"

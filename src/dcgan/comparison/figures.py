@@ -1,6 +1,6 @@
 """The drawings of a comparison: curves on common axes, and grids of the same moments side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, read_parts
 from dcgan.files import atomic_file
-from dcgan.reporting.series import DISTANCE, LOSS_NAMES, Points
+from dcgan.reporting.series import DISTANCE, KERNEL_DISTANCE, LOSS_NAMES, MEASURE_TITLES, Points
 from dcgan.run.log import LogEntry
 
 WORK_KEYS = {"minutes": "seconds", "images": "images_seen", "steps": "step"}
@@ -26,21 +26,29 @@ MIN_SYMLOG_LOSS = 10
 
 
 def draw_comparison_curves(plan: Plan, out: Path) -> None:
-    """Draw the Fréchet distance after each part, and the losses: a thin line for each seed, a color for each preset."""
+    """Draw the distance after each part, and the losses: a thin line for each seed, a color for each preset."""
     figure = Figure(figsize=(9, 10), layout="constrained")
     FigureCanvasAgg(figure)
     distance_axes, *loss_axes = figure.subplots(1 + len(LOSS_NAMES), 1, sharex=True)
+    parts_of_runs = {run: read_parts(comparison_run(out, *run))[0] for run in plan.runs}
+    distance = _distance_name(parts_of_runs.values())
     for i, preset in enumerate(plan.presets):
         for seed in plan.seeds:
             folder, style = comparison_run(out, preset, seed), {"color": f"C{i}", "lw": 0.9, "alpha": 0.8}
             label = preset if seed == plan.seeds[0] else None
-            parts, _ = read_parts(folder)
-            _plot(distance_axes, _work_points(plan, parts, DISTANCE), marker="o", ms=3, label=label, **style)
+            _plot(
+                distance_axes,
+                _work_points(plan, parts_of_runs[preset, seed], distance),
+                marker="o",
+                ms=3,
+                label=label,
+                **style,
+            )
             measurements = list(folder.log.measurements())
             for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
                 _plot(axes, _work_points(plan, measurements, key), **style)
-    _set_scale(distance_axes, "log", lambda low, high: high > MIN_LOG_RATIO * low)
-    distance_axes.set_ylabel("Fréchet distance")
+    _set_scale(distance_axes, "log", lambda low, high: low > 0 and high > MIN_LOG_RATIO * low)
+    distance_axes.set_ylabel(MEASURE_TITLES[distance])
     distance_axes.legend(loc="best", frameon=False, ncols=3)
     for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
         # a critic's losses are larger than the others, and can be negative
@@ -69,6 +77,12 @@ def draw_grids(plan: Plan, out: Path) -> None:
                 cell.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
             cell.set_title(f"{_work(plan, part):.3g} {plan.unit}", fontsize=8)
     _save(figure, out / "grids.png")
+
+
+def _distance_name(parts_of_runs: Iterable[list[LogEntry]]) -> str:
+    """Return the name of the distance that was measured after the parts of the runs, see `probe_run`."""
+    has_kernel = any(KERNEL_DISTANCE in part for parts in parts_of_runs for part in parts)
+    return KERNEL_DISTANCE if has_kernel else DISTANCE
 
 
 def _work(plan: Plan, entry: LogEntry) -> float:

@@ -3,6 +3,7 @@
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from dcgan.comparison.plan import PROBE_SEED
 from dcgan.data.open import open_images
@@ -11,7 +12,7 @@ from dcgan.metrics.features import DEFAULT_EXTRACTORS, OFFLINE_EXTRACTOR, Featur
 from dcgan.metrics.fidelity import GaussianStatistics
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, extract_reference
 from dcgan.models.families import ImageShape
-from dcgan.reporting.series import DISTANCE, LOSS_NAMES, SCORE_NAMES
+from dcgan.reporting.series import DISTANCE, KERNEL_DISTANCE, LOSS_NAMES, SCORE_NAMES
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import LogEntry
 from dcgan.sampling.model import load
@@ -22,9 +23,10 @@ AVERAGED_MEASUREMENTS = 5
 
 
 def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
-    """Return the losses and scores of a run at this moment, and the Fréchet distance of its samples to the test split.
+    """Return the losses and scores of a run at this moment, and the distance of its samples to the test split.
 
-    A run without a discriminator has no scores and one loss.
+    A run without a discriminator has no scores and one loss. The distance is Fréchet's, or the kernel distance where
+    the test split has too few pictures for that, as in `dcgan evaluate`.
 
     Nothing is chosen by the distance, so the test split may be used.
 
@@ -39,24 +41,29 @@ def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
         values = [float(m[name]) for m in measurements[-AVERAGED_MEASUREMENTS:]]
         probe[name] = sum(values) / len(values)
     model = load(folder)
-    extractor, real = _real_statistics(data, model.generator.picture_shape)
+    extractor, real = _real_features(data, model.generator.picture_shape)
     samples = torch.from_numpy(model.sample(PROBE_SAMPLE_COUNT, seed)).permute(0, 3, 1, 2)
     features, scores = extractor.extract(samples)
-    probe[DISTANCE] = fidelity.frechet_distance(fidelity.gaussian_statistics(features), real)
+    if isinstance(real, GaussianStatistics):
+        probe[DISTANCE] = fidelity.frechet_distance(fidelity.gaussian_statistics(features), real)
+    else:
+        probe[KERNEL_DISTANCE] = fidelity.kernel_distance(features, real)
     if scores is not None and not extractor.is_stacked:
         probe["certainty"] = float(scores.softmax(1).amax(1).mean())
     return probe
 
 
 @cache
-def _real_statistics(data: str, shape: ImageShape) -> tuple[FeatureExtractor, GaussianStatistics]:
-    """Return the feature extractor for pictures of a shape (C, H, W), and the statistics of the test split.
+def _real_features(data: str, shape: ImageShape) -> tuple[FeatureExtractor, GaussianStatistics | Tensor]:
+    """Return the extractor for pictures of a shape (C, H, W), and the statistics of the test split's features.
 
-    Without a judge it is `random`: it is quick, and the probes of earlier versions stay comparable.
+    If these are too few for the Fréchet distance, they are returned themselves, (N, D). Without a judge the extractor
+    is `random`: it is quick, and the probes of earlier versions stay comparable.
     """
     name = DEFAULT_EXTRACTORS.get((data, shape), OFFLINE_EXTRACTOR)
     extractor = open_extractor(name, is_stacked=data == "stacked-mnist")
     channels, height, width = shape
     images = open_images(data, "test", size=(height, width), channels=channels)
-    real = extract_reference(images, "test", extractor, MAX_REFERENCE_IMAGES)
-    return extractor, fidelity.gaussian_statistics(real.features)
+    real = extract_reference(images, "test", extractor, MAX_REFERENCE_IMAGES).features
+    is_enough = len(real) >= fidelity.MIN_SAMPLES_PER_FEATURE * extractor.feature_count
+    return extractor, fidelity.gaussian_statistics(real) if is_enough else real

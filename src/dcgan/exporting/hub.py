@@ -3,13 +3,16 @@
 from http import HTTPStatus
 from pathlib import Path
 
+import torch
+
 from dcgan.errors import UserError
 from dcgan.exporting.card import SAMPLES_FILE, make_card
 from dcgan.files import atomic_folder, error_reason, printable
 from dcgan.images import make_grid, save_png
 from dcgan.models.store import write_generator
-from dcgan.sampling.model import Model
+from dcgan.sampling.model import Model, load
 
+HUB_FILES = {"config.json", "model.safetensors", "README.md", SAMPLES_FILE}
 SAMPLE_COUNT = 64
 """Samples on the picture of the card."""
 REASONS = {
@@ -43,6 +46,27 @@ def write_hub_folder(model: Model, out: Path, hub_name: str | None = None, licen
             save_png(make_grid(model.sample(SAMPLE_COUNT, seed=0)), temporary / SAMPLES_FILE)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
+
+
+def check_replaceable(folder: Path, model: Model) -> None:
+    """Refuse a folder that is neither empty nor what `write_hub_folder` writes of this generator.
+
+    The same export is tried again after an upload that failed.
+
+    Raises:
+        UserError: the folder holds other files, or another generator.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    refused = UserError(f"{folder} is not an empty folder, nor this model as it was exported: give another --out")
+    if {path.name for path in folder.iterdir()} != HUB_FILES:
+        raise refused
+    try:
+        there, here = (m.generator.state_dict() for m in (load(folder), model))
+    except UserError:
+        raise refused from None
+    if there.keys() != here.keys() or not all(torch.equal(there[name], here[name]) for name in here):
+        raise refused
 
 
 def push_to_hub(folder: Path, name: str) -> tuple[str, bool]:

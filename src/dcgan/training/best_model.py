@@ -135,6 +135,13 @@ def forget_other_features(
     return None
 
 
+def is_of_extra_evaluation(state: State, folder: RunFolder) -> bool:
+    """Return whether the saved model is of an evaluation that a longer run would not have made: see `validate`."""
+    trained, progress = _read_trained(folder), state.progress
+    is_of_this_step = "measured" in trained and trained.get("step") == progress.step
+    return is_of_this_step and progress.step != progress.best_step
+
+
 def _read_trained(folder: RunFolder) -> dict[str, Any]:
     """Return what the saved model says of its training; nothing if the user has removed or changed it."""
     try:

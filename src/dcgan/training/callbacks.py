@@ -1,6 +1,6 @@
 """Callbacks: objects that are told what happens during a training, and may ask it to stop.
 
-A callback is any object with any of these methods; none of them is required:
+A callback is any object with at least one of these methods:
 
     on_start(event: StartEvent)        training begins or resumes; the run folder exists
     on_step(event: StepEvent)          after every step
@@ -14,12 +14,13 @@ A callback is any object with any of these methods; none of them is required:
 On several devices only the first process has callbacks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from dcgan.config import ScoreKind
+from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder
 
 EndReason = Literal["finished", "out_of_patience", "copies", "stopped", "failed"]
@@ -151,6 +152,27 @@ class EndEvent:
     step: int
     images_seen: int
     reason: EndReason
+
+
+METHODS = ("on_start", "on_step", "on_log", "on_evaluate", "on_snapshot", "on_message", "on_end", "should_stop")
+"""What a callback may have."""
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Refuse what is no list of callbacks, such as a class instead of an object of it: it would be told nothing.
+
+    Raises:
+        UserError: it says which one.
+    """
+    if not isinstance(callbacks, Sequence):  # an iterator would be empty after this
+        raise UserError(f"callbacks must be a list of objects, not {type(callbacks).__name__}: [callback]")
+    for i, callback in enumerate(callbacks):
+        if isinstance(callback, type):
+            raise UserError(f"callbacks[{i}] is the class {callback.__name__}: call it")
+        if not any(callable(getattr(callback, method, None)) for method in METHODS):
+            raise UserError(
+                f"callbacks[{i}], of {type(callback).__name__}, has none of the methods {', '.join(METHODS)}"
+            )
 
 
 class Callbacks:

@@ -4,7 +4,7 @@ from dcgan.config import Config
 from dcgan.training.progress import Progress
 
 MIN_MEASUREMENT_S, MEASUREMENT_SHARE = 5.0, 0.1
-"""The speed is known after this much training time, or this share of the duration."""
+"""The speed is known after this much training time, or this share of the time that is left."""
 
 
 class DurationPlan:
@@ -22,8 +22,8 @@ class DurationPlan:
     def __init__(self, config: Config, progress: Progress, *, is_recorded: bool) -> None:
         # Steps with penalties, which may be rare, are compiled separately.
         warm_up_steps = config.penalty_every + 1 if config.compile or is_recorded else 1
-        self._duration_s = 60 * (config.minutes or 0)
-        self._first_images, self._first_seconds = progress.images_seen, progress.seconds
+        self._seconds_left = 60 * (config.minutes or 0) - progress.seconds
+        self._first_images = progress.images_seen
         self._warm_step = progress.step + warm_up_steps
         self._warm_images, self._warm_seconds = progress.images_seen, progress.seconds
 
@@ -33,7 +33,7 @@ class DurationPlan:
             self._warm_images, self._warm_seconds = progress.images_seen, progress.seconds
             return None
         measured_s = progress.seconds - self._warm_seconds
-        if measured_s < min(MIN_MEASUREMENT_S, self._duration_s * MEASUREMENT_SHARE):
+        if measured_s < min(MIN_MEASUREMENT_S, self._seconds_left * MEASUREMENT_SHARE):
             return None
         images_per_second = (progress.images_seen - self._warm_images) / measured_s
-        return round(self._first_images + images_per_second * (self._duration_s - self._first_seconds))
+        return round(self._first_images + images_per_second * self._seconds_left)

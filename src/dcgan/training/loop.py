@@ -55,7 +55,7 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         stop_signals: signals that ask for a stop, in the order in which they arrive.
 
     Raises:
-        TrainingStopped: a signal arrived; the run was saved.
+        TrainingStopped: a signal arrived; the run was saved, or it arrived before the first steps were done.
     """
     config, progress = state.config, state.progress
     reason: EndReason = "failed"
@@ -67,7 +67,7 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         duration = DurationPlan(config, progress, is_recorded=state.recorder is not None)
         decision, last_save = Decision(), time.monotonic()
         while not is_finished(state) and not decision.stops:
-            _timed_step(state)
+            _interruptible_step(state, writer, stop_signals)
             decision = _agree_over_ranks(state, writer, stop_signals, last_save, duration)
             is_log_step = progress.step % config.log_every == 0
             is_snapshot_step = progress.step % config.save_every == 0
@@ -97,8 +97,7 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
         write_report(writer.folder)
     if decision.stop_signal and not is_finished(state):
-        command = f"dcgan resume {shlex.quote(str(writer.folder.path))}"
-        raise TrainingStopped(f"stopped and saved; continue with: {command}", decision.stop_signal)
+        raise _stopped("stopped and saved", writer, decision.stop_signal)
 
 
 def _notify_start(state: State, writer: RunWriter) -> None:
@@ -112,6 +111,22 @@ def _notify_start(state: State, writer: RunWriter) -> None:
             score_kind=state.objective.score_kind,
         )
     )
+
+
+def _interruptible_step(state: State, writer: RunWriter, stop_signals: Sequence[int]) -> None:
+    """Do one step. Ctrl-C also reaches the compiler of compiled networks, which makes the step fail."""
+    try:
+        _timed_step(state)
+    except Exception as error:
+        if not (stop_signals and state.config.compile):
+            raise
+        raise _stopped("stopped while the networks were compiled", writer, stop_signals[0]) from error
+
+
+def _stopped(what: str, writer: RunWriter, stop_signal: int) -> TrainingStopped:
+    """Return the exception that ends a training after a signal, which says how to continue."""
+    command = f"dcgan resume {shlex.quote(str(writer.folder.path))}"
+    return TrainingStopped(f"{what}; continue with: {command}", stop_signal)
 
 
 def _timed_step(state: State) -> None:

@@ -40,6 +40,9 @@ DISCRIMINATOR_SETTINGS = ("d_lr", "d_width", "d_norm", "n_critic", "share_z", "g
 """Settings that change nothing without a discriminator."""
 NO_DISCRIMINATOR = Config()
 """The values that they have if nobody sets them."""
+OWN_SCORE_KINDS = ("probability", "relative", "raw")
+"""What the scores of a user's own objective may be."""
+Z_DIM_HINT = "give it an attribute z_dim, or pass z_dim=..."
 NO_CUSTOM_PARTS = CustomParts()
 """Everything is built from the settings."""
 
@@ -247,8 +250,40 @@ def check_modules(generator: object, discriminator: object, loss: object) -> Non
         if network is not None and not isinstance(network, nn.Module):
             hint = f"the class {network.__name__}: call it" if isinstance(network, type) else type(network).__name__
             raise UserError(f"{name} must be a torch.nn.Module, not {hint}")
+        if network is not None and not any(weight.requires_grad for weight in network.parameters()):
+            raise UserError(f"the {name} has no weights that can be trained: all are frozen, or it has none")
     if loss is not None and not isinstance(loss, str | Objective):
         raise UserError(f"loss must be a name or a dcgan.Objective, not {type(loss).__name__}")
+    if isinstance(loss, Objective):
+        _try_objective(loss)
+
+
+def _try_objective(loss: Objective) -> None:
+    """Call a user's objective with a few scores.
+
+    Raises:
+        UserError: it does not take them, or returns what no network can minimize.
+    """
+    if loss.score_kind not in OWN_SCORE_KINDS:
+        kinds = ", ".join(map(repr, OWN_SCORE_KINDS))
+        raise UserError(f"the score_kind of your own loss must be one of {kinds}, not {loss.score_kind!r}")
+    real, fake = (torch.tensor([[0.5], [start]], requires_grad=True) for start in (0.25, -0.25))
+    calls = {"discriminator": (real, fake), "generator": (fake, real) if loss.is_paired else (fake,)}
+    for name, scores in calls.items():
+        shapes = " and ".join(["scores (N, 1)"] * len(scores))
+        try:
+            value = getattr(loss, name)(*scores)
+        except Exception as error:  # of the user's own code
+            raise UserError(f"the {name}'s part of your own loss does not take {shapes} ({_one_line(error)})") from None
+        if not isinstance(value, Tensor):
+            raise UserError(f"the {name}'s part of your own loss must return a tensor, not {type(value).__name__}")
+        if value.shape:
+            shape = tuple(value.shape)
+            raise UserError(
+                f"the {name}'s part of your own loss must return one number, shape (), not {shape}: take its mean"
+            )
+        if not value.requires_grad:
+            raise UserError(f"the {name}'s part of your own loss does not depend on the scores: it has no gradient")
 
 
 def check_same_parts(folder: RunFolder, custom: CustomParts) -> None:
@@ -275,7 +310,7 @@ def try_networks(
         discriminator: (N, C, H, W) -> (N, 1); None if there is none.
         z: latents, (2, z_dim).
         reals: up to two real pictures.
-        condition: labels int64 (2,), or nothing.
+        condition: labels int64, as many as real pictures, or nothing.
 
     Raises:
         UserError: the generated pictures have another shape than the data, or there is not one score for each.
@@ -286,9 +321,10 @@ def try_networks(
         module.eval()
     try:
         images = generator(z[: len(reals)], *condition)
-    except (RuntimeError, TypeError) as error:
-        problem = f"the generator does not take latents {tuple(z[: len(reals)].shape)}"
-        raise UserError(f"{problem}: give it an attribute z_dim, or pass z_dim=... ({_one_line(error)})") from None
+    except Exception as error:  # of the user's own code
+        problem = f"the generator does not take latents {tuple(z[: len(reals)].shape)}{_and_labels(condition)}"
+        hint = "conditional networks get labels as a second argument" if condition else Z_DIM_HINT
+        raise UserError(f"{problem}: {hint} ({_one_line(error)})") from None
     if not isinstance(images, Tensor):
         raise UserError(f"the generator must return a tensor of pictures, not {type(images).__name__}")
     if images.shape != reals.shape:
@@ -307,13 +343,17 @@ def _try_discriminator(discriminator: nn.Module, images: Tensor, condition: tupl
     """
     try:
         scores = discriminator(images, *condition)
-    except (RuntimeError, TypeError) as error:
+    except Exception as error:  # of the user's own code
         problem = f"the discriminator does not take pictures {tuple(images.shape)}"
-        raise UserError(f"{problem}{' and labels' if condition else ''} ({_one_line(error)})") from None
+        raise UserError(f"{problem}{_and_labels(condition)} ({_one_line(error)})") from None
     if not isinstance(scores, Tensor):
         raise UserError(f"the discriminator must return a tensor of scores, not {type(scores).__name__}")
     if scores.shape != (len(images), 1):
         raise UserError(f"the discriminator must return scores {(len(images), 1)}, not {tuple(scores.shape)}")
+
+
+def _and_labels(condition: tuple[Tensor, ...]) -> str:
+    return f" and labels {', '.join(map(str, condition[0].tolist()))}" if condition else ""
 
 
 def _one_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from dcgan.files import printable
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
 from dcgan.training import networks
-from dcgan.training.best_model import restore_unsuspected_model
+from dcgan.training.best_model import is_of_extra_evaluation, restore_unsuspected_model
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import collect_tensors, read_checkpoint, read_tensor_names, restore_tensors
 from dcgan.training.history import History
@@ -82,6 +83,12 @@ def restore_run(
         state.conditions = _groups_of_pictures(state, saved_groups)
     barrier(fabric)  # every process has read the run before the first one writes
     _check_not_finished(folder, state, has_new_duration=bool(duration))
+    if is_of_extra_evaluation(state, folder):
+        callbacks.on_message(
+            f"{folder.model} is of step {state.progress.step:,}, which is evaluated only as the last one of a run. The "
+            "longer run does not count it: its next evaluation may replace the model by a worse one. Copy the folder "
+            "first to keep it"
+        )
     arithmetic = describe_arithmetic(fabric)
     if not is_same_arithmetic(record.arithmetic, arithmetic):
         callbacks.on_message(
@@ -199,8 +206,10 @@ def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bo
     """Refuse to continue a run that has reached its planned end."""
     step = state.progress.step
     if is_out_of_patience(state):
+        path = shlex.quote(str(folder.path))
         raise UserError(
-            f"{folder.path} is finished: --patience ended it at step {step}; {folder.model} is its best model"
+            f"{folder.path} is finished: --patience ended it at step {step}; {folder.model} is its best model, and "
+            f"dcgan train --init {path} begins a new run with it"
         )
     if state.progress.copies_step is not None:
         raise UserError(
@@ -209,7 +218,14 @@ def _check_not_finished(folder: RunFolder, state: State, *, has_new_duration: bo
         )
     has_used_minutes = state.progress.seconds >= 60 * (state.config.minutes or math.inf)
     if is_finished(state) or (has_new_duration and has_used_minutes):
-        raise UserError(f"{folder.path} is finished at step {step}: give a larger --steps to continue")
+        duration = next(name for name in DURATIONS if getattr(state.config, name) is not None)
+        so_far = {
+            "steps": "",
+            "images": f", after {state.progress.images_seen:,} images",
+            "epochs": f", after {state.progress.images_seen / state.picture_count:,.1f} epochs",
+            "minutes": f", after {state.progress.seconds / 60:,.1f} minutes",
+        }[duration]
+        raise UserError(f"{folder.path} is finished at step {step}{so_far}: give a larger --{duration} to continue")
 
 
 def select(changes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

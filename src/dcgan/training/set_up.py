@@ -247,8 +247,13 @@ def _try_custom_networks(state: State) -> None:
     """Send two latents through networks that are not the package's own before anything is written."""
     device, data = state.fabric.device, state.data
     z = latents.draw_latents(state.config.seed, 2, state.config.z_dim).to(device)
-    condition = () if state.conditions is None else (state.conditions[:2].to(device),)
     reals = to_float(data.pixels[:2]).to(device)
+    condition: tuple[Tensor, ...] = ()
+    if state.conditions is not None:
+        lowest, highest = state.conditions.aminmax()
+        condition = (
+            torch.stack([highest, lowest])[: len(reals)].to(device),
+        )  # the highest shows if classes are lacking
     networks.try_networks(state.generator, state.discriminator, z, reals, condition)
 
 

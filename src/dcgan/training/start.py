@@ -26,7 +26,7 @@ from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.training import networks
-from dcgan.training.callbacks import Callbacks
+from dcgan.training.callbacks import Callbacks, check_callbacks
 from dcgan.training.history import History
 from dcgan.training.load_watch import LoadWatch
 from dcgan.training.loggers import check_loggers, make_logger_callbacks
@@ -83,6 +83,7 @@ def train(
         TrainingStopped: Ctrl-C, SIGTERM or SIGHUP, after the run was saved.
     """
     networks.check_modules(generator, discriminator, loss)
+    check_callbacks(callbacks)
     if isinstance(loss, str):
         settings["loss"] = loss
     if data is not None:
@@ -271,6 +272,7 @@ def resume(
     if not os.fspath(path):
         raise UserError("the name of the run is empty: give a run folder")
     networks.check_modules(generator, discriminator, loss)
+    check_callbacks(callbacks)
     folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
     check_loggers(folder.config().logger)
