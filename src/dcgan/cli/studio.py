@@ -1,12 +1,13 @@
 """The command `studio`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 
-from dcgan.cli.result import Result
+from dcgan.system.console import write_output
 from dcgan.system.install import check_installed
 
 
@@ -29,20 +30,25 @@ class Studio:
     no_browser: FlagCreatePairsOff[bool] = False
     """Do not open a browser."""
     json: FlagCreatePairsOff[bool] = False
-    """Print one JSON object instead of text."""
+    """Print one JSON object with the address on standard output as soon as the studio can be opened."""
 
-    def __call__(self) -> Result:
+    def __call__(self) -> None:
         check_installed("the studio", ("fastapi", "uvicorn"), "studio")
         from dcgan.studio.allowed_paths import DataRoots
         from dcgan.studio.serve import serve
 
         data_roots = DataRoots(self.data_root) if self.data_root else None
-        address = serve(
+        serve(
             self.runs,
             self.host,
             self.port,
             opens_browser=not self.no_browser,
             data_roots=data_roots,
             always_token=self.token,
+            on_ready=self._announce,
         )
-        return {"address": address}, "the studio has ended; trainings that it started continue"
+
+    def _announce(self, address: str) -> None:
+        if self.json:
+            with write_output():
+                print(json.dumps({"address": address}))

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -40,8 +40,9 @@ def serve(
     opens_browser: bool,
     data_roots: DataRoots | None = None,
     always_token: bool = False,
-) -> str:
-    """Serve the studio until Ctrl-C, and return its address.
+    on_ready: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve the studio until Ctrl-C.
 
     Args:
         runs: the folder that holds the runs.
@@ -50,9 +51,11 @@ def serve(
         opens_browser: whether the page opens in a browser.
         data_roots: the folders below which data may be read; by default the current one.
         always_token: whether a token is needed even if only this machine reaches the studio.
+        on_ready: called with the address of the studio once a browser can connect to it.
 
     Raises:
         UserError: `runs` or one of the `data_roots` is no folder, or the port cannot be used.
+        KeyboardInterrupt: Ctrl-C ended it.
     """
     listener = listen(host, port)
     with listener:
@@ -63,8 +66,8 @@ def serve(
             print(f"on your own computer: {command}  and open {address}", file=sys.stderr, flush=True)
         elif opens_browser:
             threading.Timer(BROWSER_DELAY_S, webbrowser.open, [address]).start()
+        on_ready(address)
         make_server(app).run(sockets=[listener])
-    return address
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:

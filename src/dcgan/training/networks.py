@@ -97,6 +97,7 @@ def choose_networks(
         preset = "" if Path(config.preset).suffix else f" (preset {config.preset})"
         raise UserError(
             f"--conditional{preset} needs labels, and {printable(config.data)} has none{hint} --no-conditional"
+            f"{', or another preset' if preset else ''}"
         )
     if config.conditional and isinstance(custom.generator, GroupedGenerator):
         raise UserError("a generator with groups of its own takes no classes: pass it as --init instead")
