@@ -5,7 +5,7 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dcgan.data.arrays import refuse_damage
@@ -24,8 +24,9 @@ from dcgan.data.passed_over import (
     is_system_folder,
     readable_suffixes,
 )
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_METADATA
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_OF_CP437_NAMES, RULES_WITHOUT_METADATA
 from dcgan.data.stylegan import LABELS_FILE, MAX_LABELS_BYTES, match_labels, merge_labels
+from dcgan.data.zip_names import readable_names
 from dcgan.errors import UserError
 from dcgan.files import MAX_JSON_CHARS, list_names, printable
 from dcgan.run.folder import SETTINGS_FILES, holds_own_output, is_own_output
@@ -75,13 +76,14 @@ def list_zip(path: Path, rules: int = CURRENT_RULES) -> Listing:
     zip_name = printable(str(path))
     listing, passed_over = empty_listing(), PassedOver()
     with refuse_damage(zip_name, "is damaged, or no zip"), zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir()]
+        infos = [info for info in archive.infolist() if not info.is_dir()]
         if rules > RULES_OF_0_1:
-            members = _last_contents(members, passed_over)
+            infos = _last_contents(infos, passed_over)
+        members = _name_members(infos, passed_over) if rules > RULES_OF_CP437_NAMES else _by_standard_names(infos)
         own_folders = _own_folders(archive, members, zip_name) if rules > RULES_OF_0_1 else ()
         metadata = _read_zip_metadata(archive, members, zip_name) if rules > RULES_WITHOUT_METADATA else {}
-        for member in sorted(members, key=lambda m: m.filename):
-            if member.filename not in metadata:
+        for member in sorted(members, key=lambda m: m.name):
+            if member.name not in metadata:
                 _add_zip_member(listing, path, member, passed_over, own_folders, rules)
         label_files = {
             folder: _read_member(archive, member, MAX_LABELS_BYTES + 1, zip_name)
@@ -150,37 +152,54 @@ def _read_metadata(root: Path, path: str, status: os.stat_result | OSError, root
     return parse_metadata(_relative_name(root, path), content, root_name)
 
 
-def _read_zip_metadata(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], zip_name: str) -> dict[str, Rows]:
+@dataclass(frozen=True)
+class _Member:
+    """A file in a zip: its name with letters that people read, which `zipfile` does not know it by, and its entry."""
+
+    name: str
+    info: zipfile.ZipInfo
+
+
+def _by_standard_names(infos: list[zipfile.ZipInfo]) -> list[_Member]:
+    return [_Member(info.filename, info) for info in infos]
+
+
+def _name_members(infos: list[zipfile.ZipInfo], passed_over: PassedOver) -> list[_Member]:
+    names, passed_over.name_notices = readable_names(infos)
+    return [_Member(names[info.filename], info) for info in infos]
+
+
+def _read_zip_metadata(archive: zipfile.ZipFile, members: list[_Member], zip_name: str) -> dict[str, Rows]:
     """Return the rows of the metadata files of a zip, by their names."""
     sources = {}
     for member in members:
-        *folders, name = member.filename.replace("\\", "/").removeprefix("./").split("/")
+        *folders, name = member.name.replace("\\", "/").removeprefix("./").split("/")
         if name in METADATA_FILES and not any(f.startswith(".") for f in folders):
             content = _read_member(archive, member, MAX_METADATA_BYTES + 1, zip_name)
-            rows = parse_metadata(member.filename, content, zip_name)
+            rows = parse_metadata(member.name, content, zip_name)
             if rows is not None:
-                sources[member.filename] = rows
+                sources[member.name] = rows
     return sources
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most_bytes: int, zip_name: str) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: _Member, most_bytes: int, zip_name: str) -> bytes:
     """Return the first bytes of a text in a zip.
 
     Raises:
         UserError: it is encrypted or damaged, or packed by a method that is not known.
     """
-    name = f"{printable(member.filename)} in {zip_name}"
-    if member.flag_bits & 1:
+    name = f"{printable(member.name)} in {zip_name}"
+    if member.info.flag_bits & 1:
         raise UserError(f"{name} is encrypted: make the zip again without a password")
-    with refuse_damage(name, "cannot be unpacked, make the zip again"), archive.open(member) as file:
+    with refuse_damage(name, "cannot be unpacked, make the zip again"), archive.open(member.info) as file:
         return file.read(most_bytes)
 
 
-def _find_label_members(members: list[zipfile.ZipInfo]) -> list[tuple[str, zipfile.ZipInfo]]:
+def _find_label_members(members: list[_Member]) -> list[tuple[str, _Member]]:
     """Return the `dataset.json` of a zip and those one folder down, each with its folder."""
     found = []
     for member in members:
-        folder, slash, name = member.filename.replace("\\", "/").removeprefix("./").rpartition("/")
+        folder, slash, name = member.name.replace("\\", "/").removeprefix("./").rpartition("/")
         if name == LABELS_FILE and "/" not in folder:
             found.append((folder + slash, member))
     return found
@@ -193,12 +212,12 @@ def _last_contents(members: list[zipfile.ZipInfo], passed_over: PassedOver) -> l
     return list(by_name.values())
 
 
-def _own_folders(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], zip_name: str) -> tuple[str, ...]:
+def _own_folders(archive: zipfile.ZipFile, members: list[_Member], zip_name: str) -> tuple[str, ...]:
     """Return the folders of a zip, each with a slash at its end, that are runs or comparisons of ours."""
     folders = []
     for member in members:
-        folder, _, name = member.filename.replace("\\", "/").rpartition("/")
-        is_candidate = folder and name in SETTINGS_FILES and not member.flag_bits & 1
+        folder, _, name = member.name.replace("\\", "/").rpartition("/")
+        is_candidate = folder and name in SETTINGS_FILES and not member.info.flag_bits & 1
         if is_candidate and is_own_output(name, _read_member(archive, member, MAX_JSON_CHARS, zip_name)):
             folders.append(f"{folder}/")
     return tuple(folders)
@@ -279,13 +298,13 @@ def _add_file(
 def _add_zip_member(
     listing: Listing,
     path: Path,
-    member: zipfile.ZipInfo,
+    member: _Member,
     passed_over: PassedOver,
     own_folders: tuple[str, ...],
     rules: int,
 ) -> None:
     """Add an entry of a zip to the listing: to the images, to the skipped files or to the others."""
-    name = member.filename.replace("\\", "/")
+    name = member.name.replace("\\", "/")
     check_not_outside(name, printable(str(path)), "zip")
     if is_hidden(name):
         return
@@ -293,9 +312,11 @@ def _add_zip_member(
         return
     if is_other_file(listing, PurePosixPath(name), passed_over, rules):
         return
-    if stat.S_ISLNK(member.external_attr >> 16):
+    if stat.S_ISLNK(member.info.external_attr >> 16):
         listing.skipped_files.append((name, "a link inside a zip"))
-    elif member.flag_bits & 1:
+    elif member.info.flag_bits & 1:
         listing.skipped_files.append((name, "encrypted"))
     else:
-        listing.files.append(ImageFile(name, os.fspath(path), member.filename, (member.file_size, member.CRC)))
+        listing.files.append(
+            ImageFile(name, os.fspath(path), member.info.filename, (member.info.file_size, member.info.CRC))
+        )

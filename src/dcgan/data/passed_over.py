@@ -67,10 +67,11 @@ class PassedOver:
         self.system: Counter[str] = Counter()
         self.runs: Counter[str] = Counter()
         self.repeated = 0
+        self.name_notices: list[str] = []
 
     def notices(self, other_suffixes: Counter[str]) -> list[str]:
         """Return a line for each kind of files that are passed over; none if there are no such files."""
-        lines = []
+        lines = [*self.name_notices]
         if self.system.total():
             lines.append(
                 f"{_pictures(self.system.total())} in folders of thumbnails, trash or metadata "
