@@ -1,5 +1,8 @@
+import errno
 import os
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -199,3 +202,13 @@ def test_a_link_to_a_folder_stays_and_what_it_leads_to_is_replaced(tmp_path: Pat
     assert (tmp_path / "link").is_symlink()
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["a"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]
+
+
+@pytest.mark.parametrize("write", [files.atomic_file, files.atomic_folder])
+def test_a_full_disk_names_the_file(tmp_path: Path, write: Callable[[Path], AbstractContextManager[Path]]):
+    with pytest.raises(OSError, match="No space left on device") as error, write(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "x")
+    with pytest.raises(OSError, match="No such file") as error, write(tmp_path / "x"):
+        (tmp_path / "y").read_text()
+    assert error.value.filename == tmp_path / "y"

@@ -26,14 +26,26 @@ T = TypeVar("T")
 
 
 @contextmanager
+def name_in_errors(path: Path) -> Iterator[None]:
+    """Let errors of the block that name no file name this one, as that of a full disk, which names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; rename the file to `path` if the block ends without an error."""
     temporary = path.with_name(f".{path.name}.new")
     try:
-        yield temporary
-        fsync_file(temporary)
-        os.replace(temporary, path)
-        fsync_folder(path.parent)
+        with name_in_errors(path):
+            yield temporary
+            fsync_file(temporary)
+            os.replace(temporary, path)
+            fsync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,11 +63,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        yield temporary
-        for file in temporary.iterdir():
-            file.chmod(temporary.stat().st_mode & 0o666)  # safetensors makes its files readable by their owner only
-            fsync_file(file)
-        fsync_folder(temporary)
+        with name_in_errors(path):
+            yield temporary
+            for file in temporary.iterdir():
+                file.chmod(temporary.stat().st_mode & 0o666)  # safetensors makes its files readable by their owner only
+                fsync_file(file)
+            fsync_folder(temporary)
         recover_interrupted_folder(path)
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from safetensors import SafetensorError
 
 import dcgan
 from dcgan.cli.main import run
@@ -261,3 +262,14 @@ def test_a_push_replaces_neither_another_model_nor_a_run(
     words = [*push_words[:5], str(finished_run.path), *push_words[6:]]
     assert "is not an empty folder" in refused(*words)
     assert finished_run.checkpoint.exists()
+
+
+def test_a_full_disk_is_one_line(
+    push_words: list[str], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str], tmp_path: Path
+):
+    def fail(*args: object, **options: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("dcgan.models.saved.SavedGenerator.save_pretrained", fail)
+    assert "out: I/O error: No space left on device" in refused(*push_words)
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from dcgan.files import atomic_folder, error_reason, printable
 from dcgan.images import make_grid, save_png
 from dcgan.models.store import write_generator
 from dcgan.sampling.model import Model, load
+from dcgan.tensor_files import refuse_unwritable
 
 HUB_FILES = {"config.json", "model.safetensors", "README.md", SAMPLES_FILE}
 SAMPLE_COUNT = 64
@@ -38,14 +39,12 @@ def write_hub_folder(model: Model, out: Path, hub_name: str | None = None, licen
     Raises:
         UserError: the folder cannot be written.
     """
-    try:
+    with refuse_unwritable(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(out) as temporary:
             write_generator(model.generator, temporary, model.trained or None)
             (temporary / "README.md").write_text(make_card(model, hub_name, license_name), encoding="utf-8")
             save_png(make_grid(model.sample(SAMPLE_COUNT, seed=0)), temporary / SAMPLES_FILE)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
 
 
 def check_replaceable(folder: Path, model: Model) -> None:

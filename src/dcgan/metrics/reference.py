@@ -19,6 +19,7 @@ from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.tensor_files import refuse_unwritable
 
 MAX_REFERENCE_IMAGES = 10_000
 """Real pictures that up to this many samples are compared with; more samples are compared with as many as they are."""
@@ -129,7 +130,8 @@ def extract_reference(
 def _write_features(features: FeatureSet, path: Path) -> None:
     tensors = {"features": features.features} | ({} if features.scores is None else {"scores": features.scores})
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, path, {"sha256": _hash_tensors(tensors)})
+    with refuse_unwritable(path):
+        save_file(tensors, path, {"sha256": _hash_tensors(tensors)})
 
 
 def _hash_tensors(tensors: dict[str, Tensor]) -> str:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import save_model
 from torch import nn
 
@@ -12,6 +11,7 @@ from dcgan.files import atomic_folder, read_json, to_json_text
 from dcgan.models.families import FAMILIES
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
+from dcgan.tensor_files import refuse_unwritable
 
 CUSTOM_FAMILY = "own"
 """The family in the config.json of a user's own class."""
@@ -52,11 +52,8 @@ def save_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] |
     Raises:
         UserError: the disk is full, for example.
     """
-    with atomic_folder(folder) as temporary:
-        try:
-            write_generator(generator, temporary, trained)
-        except SafetensorError as error:
-            raise UserError(f"cannot write {folder}: {error}") from None
+    with refuse_unwritable(folder), atomic_folder(folder) as temporary:
+        write_generator(generator, temporary, trained)
 
 
 def find_generator_class(family: object) -> type[SavedGenerator] | None:
@@ -67,7 +64,11 @@ def find_generator_class(family: object) -> type[SavedGenerator] | None:
 
 
 def write_generator(generator: nn.Module, folder: Path, trained: dict[str, Any] | None) -> None:
-    """Write the files of a saved generator into a folder that exists: see `save_generator`."""
+    """Write the files of a saved generator into a folder that exists: see `save_generator`.
+
+    Raises:
+        OSError, SafetensorError: the disk is full, for example; see `refuse_unwritable`.
+    """
     if isinstance(generator, SavedGenerator) and find_generator_class(generator.family) is type(generator):
         generator.trained = trained or generator.trained
         generator.save_pretrained(folder)

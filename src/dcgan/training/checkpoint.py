@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, read_atomic_folder, read_json, sha256, to_json_text
+from dcgan.tensor_files import refuse_unwritable
 from dcgan.training.progress import CheckpointRecord, record_from_json, record_to_json
 
 Part = nn.Module | Optimizer
@@ -26,12 +27,13 @@ TENSORS_NAME, RECORD_NAME = "state.safetensors", "state.json"
 
 
 def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: CheckpointRecord) -> None:
-    """Write tensors (see `collect_tensors`) and a record; `folder` is replaced once all of it is on the disk."""
-    with atomic_folder(folder) as temporary:
-        try:
-            save_file(dict(tensors), temporary / TENSORS_NAME)
-        except SafetensorError as error:  # for example a full disk
-            raise UserError(f"cannot write {folder}: {error}") from None
+    """Write tensors (see `collect_tensors`) and a record; `folder` is replaced once all of it is on the disk.
+
+    Raises:
+        UserError: the disk is full, for example.
+    """
+    with refuse_unwritable(folder), atomic_folder(folder) as temporary:
+        save_file(dict(tensors), temporary / TENSORS_NAME)
         content = {"sha256": sha256(temporary / TENSORS_NAME), **record_to_json(record)}
         text = json.loads(to_json_text(content))
         text["checksum"] = _checksum(text)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, error_reason, printable, read_json, sha256, write_json
 from dcgan.images import to_float
+from dcgan.tensor_files import refuse_unwritable
 
 FEATURE_COUNT = 64
 """Length of the penultimate features."""
@@ -159,21 +160,17 @@ def save_judge(judge: Judge, folder: Path, origin: dict[str, Any]) -> None:
     """
     check_judge_output(folder)  # again: files may have come into the folder while the judge was trained
     weights = {name: t.half().contiguous() for name, t in judge.state_dict().items() if t.is_floating_point()}
-    try:
-        with atomic_folder(folder) as temporary:
-            save_file(weights, temporary / WEIGHTS_FILE)
-            config = {
-                "shape": list(judge.image_shape),
-                "classes": judge.class_count,
-                "width": judge.width,
-                "sha256": sha256(temporary / WEIGHTS_FILE),
-                **origin,
-            }
-            write_json(temporary / CONFIG_FILE, config)
-            (temporary / CARD_FILE).write_text(_model_card(judge, origin), encoding="utf-8")
-    except (SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error_reason(error)
-        raise UserError(f"cannot write {printable(str(folder))}: {reason}") from None
+    with refuse_unwritable(folder), atomic_folder(folder) as temporary:
+        save_file(weights, temporary / WEIGHTS_FILE)
+        config = {
+            "shape": list(judge.image_shape),
+            "classes": judge.class_count,
+            "width": judge.width,
+            "sha256": sha256(temporary / WEIGHTS_FILE),
+            **origin,
+        }
+        write_json(temporary / CONFIG_FILE, config)
+        (temporary / CARD_FILE).write_text(_model_card(judge, origin), encoding="utf-8")
 
 
 def load_judge(folder: Path) -> Judge:
