@@ -211,4 +211,4 @@ def test_a_full_disk_names_the_file(tmp_path: Path, write: Callable[[Path], Abst
     assert error.value.filename == str(tmp_path / "x")
     with pytest.raises(OSError, match="No such file") as error, write(tmp_path / "x"):
         (tmp_path / "y").read_text()
-    assert error.value.filename == tmp_path / "y"
+    assert error.value.filename == str(tmp_path / "y")
