@@ -81,6 +81,9 @@ LONG_RUN_SETTINGS: dict[str, Any] = {"d_norm": "none", "r1": 0.1, "penalty_every
 """Those of a long run: as good after a minute, better after four (docs/experiments.md)."""
 VERY_LONG_RUN_SETTINGS = LONG_RUN_SETTINGS | {"groups": 256, "z_dim": 384, "batch_size": 128}
 """Those of a very long one: the groups are worse for a minute, and better after a quarter of an hour."""
+COLOR_VERY_LONG_RUN_SETTINGS: dict[str, Any] = {"d_width": 32}
+"""Besides, those of a very long one of color pictures: three digits in three colors are too much for a discriminator of
+half the width, which is at its end after 2,000,000 images (docs/experiments.md)."""
 NO_BATCH_NORM_LOSSES = ("minimax", "least-squares")
 """Objectives with which `fast` has no normalization in the discriminator, but short gradients: with BatchNorm some runs
 with them never begin, and without both some lose the digits at twice the rate (docs/experiments.md)."""

@@ -16,14 +16,14 @@ RUN = {
 
 
 def test_the_table_leaves_out_the_speed():
-    lines = list(stacked.table_rows({stacked.SPEED: {"images_per_second": 2000.0}, "3600-1": RUN}))
+    lines = list(stacked.table_rows({stacked.SPEED: {"images_per_second": 2000.0}, "7200000-1": RUN}))
     assert len(lines) == 3
-    assert lines[2].startswith("| 3600 s | 7,200,000 | 1 | 1,000.0 (999.0 to 1,000.0) | 0.0500 (0.0400 to 0.0600) |")
+    assert lines[2].startswith("| 7,200,000 | 60 | 1 | 1,000.0 (999.0 to 1,000.0) | 0.0500 (0.0400 to 0.0600) |")
 
 
-def test_an_hour_is_a_long_run_of_stacked_digits():
-    config = choose_recipe({"data": stacked.DATA, "images": RUN["images"]}).config
-    assert (config.preset, config.groups) == ("fast", 256)
+def test_it_is_a_very_long_run_of_color_pictures():
+    config = choose_recipe({"data": stacked.DATA, "images": stacked.DEFAULT_IMAGES}).config
+    assert (config.preset, config.groups, config.d_width) == ("fast", 256, 32)
 
 
 def test_a_stored_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -36,8 +36,7 @@ def test_a_stored_run_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
         return RUN
 
     monkeypatch.setattr(stacked, "train_and_evaluate", train)
-    stacked.store_run(results, stacked.SPEED, {"images_per_second": 2000.0})
     for _ in range(2):
-        monkeypatch.setattr("sys.argv", ["stacked", "train", str(tmp_path), "--seconds", "3600", "--seeds", "0", "1"])
+        monkeypatch.setattr("sys.argv", ["stacked", "train", str(tmp_path), "--images", "7200000", "--seeds", "0", "1"])
         stacked.main()
-    assert calls == [(7_200_000, 0, "3600-0"), (7_200_000, 1, "3600-1")]
+    assert calls == [(7_200_000, 0, "7200000-0"), (7_200_000, 1, "7200000-1")]

@@ -20,6 +20,7 @@ from dcgan.models import build, groups
 from dcgan.models.lite import MissingWeightsError, check_installed
 from dcgan.presets import (
     COLOR_PRESET,
+    COLOR_VERY_LONG_RUN_SETTINGS,
     DEFAULT_PRESET,
     IMAGES_PER_MINUTE,
     LONG_RUN_IMAGES,
@@ -100,8 +101,12 @@ def _follow_length(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     planned = _images_of_length(config, tuple(data.pixels.shape))
     if planned < LONG_RUN_IMAGES or len(data) < LONG_RUN_PICTURES:
         return recipe
-    suitable = LONG_RUN_SETTINGS if planned < VERY_LONG_RUN_IMAGES else VERY_LONG_RUN_SETTINGS
-    kept = {"batch_size"} if "batch_size" in settings or config.steps is not None else set()
+    suitable = LONG_RUN_SETTINGS
+    if planned >= VERY_LONG_RUN_IMAGES:
+        is_color = data.pixels.shape[1] > 1
+        suitable = VERY_LONG_RUN_SETTINGS | (COLOR_VERY_LONG_RUN_SETTINGS if is_color else {})
+    kept = {name for name in ("batch_size", "d_width") if name in settings}
+    kept |= {"batch_size"} if config.steps is not None else set()
     changes = {name: value for name, value in suitable.items() if name not in kept}
     words = ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in changes.items())
     return Recipe(replace(config, **changes), f"{recipe.reason}; it is planned to be long, so with {words}")
