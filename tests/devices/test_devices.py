@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -225,7 +226,9 @@ def test_impossible_devices_are_refused(refused, words: list[str], message: str)
     assert message in refused("train", "--device", "cpu", "--steps", "1", *words)
 
 
-@pytest.mark.parametrize("custom", [{"generator": torch.nn.Linear(1, 1)}, {"callbacks": [object()]}])
+@pytest.mark.parametrize(
+    "custom", [{"generator": torch.nn.Linear(1, 1)}, {"callbacks": [SimpleNamespace(on_end=print)]}]
+)
 def test_custom_parts_and_callbacks_need_a_launcher(tmp_path: Path, custom: dict):
     (name,) = custom
     message = f"^--devices 2 with your own {name}: start your script with torchrun --nproc-per-node 2 SCRIPT$"

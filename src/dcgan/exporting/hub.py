@@ -11,7 +11,7 @@ from dcgan.files import atomic_folder, error_reason, printable
 from dcgan.images import make_grid, save_png
 from dcgan.models.store import write_generator
 from dcgan.sampling.model import Model, load
-from dcgan.tensor_files import refuse_unwritable
+from dcgan.system.tensor_files import refuse_unwritable
 
 HUB_FILES = {"config.json", "model.safetensors", "README.md", SAMPLES_FILE}
 SAMPLE_COUNT = 64

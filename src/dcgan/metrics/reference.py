@@ -19,7 +19,7 @@ from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
 from dcgan.rng import RandomPurpose, derive_seed
-from dcgan.tensor_files import refuse_unwritable
+from dcgan.system.tensor_files import refuse_unwritable
 
 MAX_REFERENCE_IMAGES = 10_000
 """Real pictures that up to this many samples are compared with; more samples are compared with as many as they are."""

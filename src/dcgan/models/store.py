@@ -11,7 +11,7 @@ from dcgan.files import atomic_folder, read_json, to_json_text
 from dcgan.models.families import FAMILIES
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
-from dcgan.tensor_files import refuse_unwritable
+from dcgan.system.tensor_files import refuse_unwritable
 
 CUSTOM_FAMILY = "own"
 """The family in the config.json of a user's own class."""

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, read_atomic_folder, read_json, sha256, to_json_text
-from dcgan.tensor_files import refuse_unwritable
+from dcgan.system.tensor_files import refuse_unwritable
 from dcgan.training.progress import CheckpointRecord, record_from_json, record_to_json
 
 Part = nn.Module | Optimizer

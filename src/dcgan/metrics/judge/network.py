@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dcgan.errors import UserError
 from dcgan.files import atomic_folder, error_reason, printable, read_json, sha256, write_json
 from dcgan.images import to_float
-from dcgan.tensor_files import refuse_unwritable
+from dcgan.system.tensor_files import refuse_unwritable
 
 FEATURE_COUNT = 64
 """Length of the penultimate features."""
