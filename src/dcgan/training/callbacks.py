@@ -154,27 +154,6 @@ class EndEvent:
     reason: EndReason
 
 
-METHODS = ("on_start", "on_step", "on_log", "on_evaluate", "on_snapshot", "on_message", "on_end", "should_stop")
-"""What a callback may have."""
-
-
-def check_callbacks(callbacks: object) -> None:
-    """Refuse what is no list of callbacks, such as a class instead of an object of it: it would be told nothing.
-
-    Raises:
-        UserError: it says which one.
-    """
-    if not isinstance(callbacks, Sequence):  # an iterator would be empty after this
-        raise UserError(f"callbacks must be a list of objects, not {type(callbacks).__name__}: [callback]")
-    for i, callback in enumerate(callbacks):
-        if isinstance(callback, type):
-            raise UserError(f"callbacks[{i}] is the class {callback.__name__}: call it")
-        if not any(callable(getattr(callback, method, None)) for method in METHODS):
-            raise UserError(
-                f"callbacks[{i}], of {type(callback).__name__}, has none of the methods {', '.join(METHODS)}"
-            )
-
-
 class Callbacks:
     """Passes events on to a list of callbacks, in their order."""
 
@@ -222,3 +201,24 @@ class Callbacks:
         """Return whether any callback asks the training to stop. Every callback is asked."""
         answers = [handler() for c in self._callbacks if (handler := getattr(c, "should_stop", None)) is not None]
         return any(answers)
+
+
+METHODS = tuple(name for name in vars(Callbacks) if name.startswith("on_") or name == "should_stop")
+"""What a callback may have."""
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Refuse what is no list of callbacks, such as a class instead of an object of it: it would be told nothing.
+
+    Raises:
+        UserError: it says which one.
+    """
+    if not isinstance(callbacks, Sequence):  # an iterator would be empty after this
+        raise UserError(f"callbacks must be a list of objects, not {type(callbacks).__name__}: [callback]")
+    for i, callback in enumerate(callbacks):
+        if isinstance(callback, type):
+            raise UserError(f"callbacks[{i}] is the class {callback.__name__}: call it")
+        if not any(callable(getattr(callback, method, None)) for method in METHODS):
+            raise UserError(
+                f"callbacks[{i}], of {type(callback).__name__}, has none of the methods {', '.join(METHODS)}"
+            )

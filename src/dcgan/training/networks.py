@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from dcgan.config import Config
+from dcgan.config import Config, ScoreKind
 from dcgan.data.open import ImageSet
 from dcgan.errors import UserError
 from dcgan.files import printable
@@ -40,7 +41,7 @@ DISCRIMINATOR_SETTINGS = ("d_lr", "d_width", "d_norm", "n_critic", "share_z", "g
 """Settings that change nothing without a discriminator."""
 NO_DISCRIMINATOR = Config()
 """The values that they have if nobody sets them."""
-OWN_SCORE_KINDS = ("probability", "relative", "raw")
+OWN_SCORE_KINDS = tuple(kind for kind in get_args(ScoreKind) if kind != "none")
 """What the scores of a user's own objective may be."""
 Z_DIM_HINT = "give it an attribute z_dim, or pass z_dim=..."
 NO_CUSTOM_PARTS = CustomParts()
