@@ -22,7 +22,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from dcgan.data.near_duplicates import group_near_duplicates
 from dcgan.data.similarity import make_thumbnails
@@ -35,6 +35,8 @@ SHAPE_COUNT, SHAPE_SIDE, SHAPE_SEED = 700, 256, 5
 CROP_SIDE = 128
 """Pixels of a side of the crops of textures, which are made smaller afterwards."""
 TILE_SIDE = 32
+STAMP_FOLDERS = ("animals", "food", "hobbies", "household", "people", "plants", "space", "sports", "town", "vehicles")
+"""The folders of stamps that consist of photographs for the most part."""
 SKIN_TONES = ("1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF")
 
 
@@ -112,6 +114,16 @@ def open_textures(folder: Path) -> Iterator[Image.Image]:
                     yield image.crop((left, top, left + CROP_SIDE, top + CROP_SIDE))
 
 
+def open_stamps(folder: Path) -> Iterator[Image.Image]:
+    """Give photographs of single animals, plants and things on white, without drawings and mirrored variants."""
+    stamps = unpack_debian("tuxpaint-stamps-default", folder) / "usr/share/tuxpaint/stamps"
+    for path in sorted(path for name in STAMP_FOLDERS for path in (stamps / name).rglob("*.png")):
+        if "cartoon" not in path.parts and not path.stem.endswith(("_mirror", "_flip")):
+            cut_out = Image.open(path).convert("RGBA")
+            on_white = Image.alpha_composite(Image.new("RGBA", cut_out.size, "white"), cut_out).convert("RGB")
+            yield ImageOps.pad(on_white, (max(on_white.size),) * 2, color="white")
+
+
 def open_shapes(folder: Path) -> Iterator[Image.Image]:
     """Give squares, discs and triangles in flat colors on white, turned and moved at random; `folder` is not used."""
     random = np.random.default_rng(SHAPE_SEED)
@@ -142,6 +154,9 @@ SETS = {
     ),
     "icons": PictureSet("Debian's gnome-icon-theme, the icons of 256x256", "GPL-2+", 64, open_icons),
     "textures": PictureSet("Debian's openarena-081-textures, the middle 128x128 of each", "GPL-2+", 64, open_textures),
+    "stamps": PictureSet(
+        "Debian's tuxpaint-stamps-default: animals, food, plants, vehicles and other things", "GPL-2", 64, open_stamps
+    ),
     "shapes": PictureSet("drawn by benchmarks.folder_sets", "CC0-1.0", 64, open_shapes),
 }
 """The sets, by name. Those of the Twitter emoji, of Fashion-MNIST and of `minecraft-assets` are not used."""

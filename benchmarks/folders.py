@@ -11,7 +11,7 @@ Minutes are training time on a quiet machine: `speed` measures there how many im
 `train` trains on as many images as that makes, so that neither other work on the machine nor another device changes
 them. A run is planned for its length. Figures are of 1,000 samples of the model that the run kept, against the test
 part, which neither training nor selection has seen; grids are of the first samples, not chosen. A trial in
-docs/folders.json is not run again, so that the protocol can be spread over nights. All of it takes 30.2 hours of two
+docs/folders.json is not run again, so that the protocol can be spread over nights. All of it takes 32.5 hours of two
 cores. On a GPU, start several commands at once: one small network keeps a GPU waiting.
 """
 

@@ -49,7 +49,7 @@ def test_variants_of_a_picture_are_in_one_part():
 
 def test_no_trial_is_planned_twice():
     names = [trial.name for trial in protocol()]
-    assert len(names) == len(set(names)) == 18 + 20 + 1
+    assert len(names) == len(set(names)) == 18 + 24 + 1
 
 
 def test_a_set_without_its_test_part_is_not_trained_on(tmp_path: Path):
