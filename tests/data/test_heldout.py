@@ -1,10 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dcgan.data import heldout
 from dcgan.data.heldout import TEST, TRAIN, VALIDATION, choose_splits, order_by_split, permute_in_place
-from dcgan.data.rules import RULES_OF_LARGE_GROUPS_FIRST
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_LARGE_GROUPS_FIRST, RULES_OF_ROUNDED_CLASSES
 
 
 def random_digests(n: int) -> np.ndarray:
@@ -17,6 +18,33 @@ def test_a_tenth_of_each_class_half_of_it_for_validation():
     for label, held_out in ((0, 100), (1, 50)):
         counts = np.bincount(splits[labels == label]).tolist()
         assert counts == [10 * held_out - held_out, held_out // 2, held_out // 2]
+
+
+@pytest.mark.parametrize("has_groups", [False, True])
+@pytest.mark.parametrize(
+    ("sizes", "before", "now"),
+    [
+        ([9] * 100, [900, 0, 0], [810, 45, 45]),
+        ([1] * 100, [100, 0, 0], [90, 5, 5]),
+        ([12] * 50, [550, 0, 50], [540, 30, 30]),
+        ([10, 9], [19, 0, 0], [18, 0, 1]),
+        ([500, 1, 500], [903, 48, 50], [903, 48, 50]),
+    ],
+)
+def test_small_classes_give_pictures_together(has_groups: bool, sizes: list[int], before: list[int], now: list[int]):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    groups = np.arange(len(labels)) if has_groups else None
+    for rules, expected in ((RULES_OF_ROUNDED_CLASSES, before), (CURRENT_RULES, now)):
+        splits = choose_splits(random_digests(len(labels)), labels, groups, rules)
+        assert np.bincount(splits, minlength=3).tolist() == expected
+    # No class gives more than its share, rounded up.
+    given = [(splits[labels == label] != TRAIN).sum() for label in range(len(sizes))]
+    assert all(count <= -(-size // heldout.HELD_OUT_DIVISOR) for count, size in zip(given, sizes, strict=True))
+
+
+def test_a_single_picture_of_a_class_is_trained_on_beside_large_classes():
+    labels = np.repeat([0, 1, 2], [200, 1, 199])
+    assert choose_splits(random_digests(400), labels)[labels == 1].tolist() == [TRAIN]
 
 
 def test_at_most_ten_thousand():

@@ -101,7 +101,6 @@ def make_unusable_data(root: Path) -> list[tuple[str, str]]:
     (root / "texts").mkdir()
     (root / "texts" / "a.txt").touch()
     make_picture_folder(root / "one", 1)
-    make_picture_folder(root / "single", 21, classes=20)
     make_picture_folder(root / "broken", 3)
     for name in ("0.png", "1.png"):
         (root / "broken" / name).write_bytes(b"x")
@@ -122,8 +121,7 @@ def make_unusable_data(root: Path) -> list[tuple[str, str]]:
         ("empty", "it is empty"),
         ("texts", "it holds 1 .txt"),
         ("one", "one usable picture"),
-        ("single", "the class class 1 and 18 more has one usable picture"),
-        ("broken", "one usable picture, but needs at least 2; 2 cannot be used, such as 0.png (not a picture"),
+        ("broken", "one usable picture, but needs at least 2; 2 files cannot be used, such as 0.png (not a picture"),
         ("truncated.zip", "damaged, or no zip"),
         ("outside.zip", "points outside it: ../a.png"),
         ("broken.zip", "no usable picture"),

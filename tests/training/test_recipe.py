@@ -301,9 +301,6 @@ def test_classes(tmp_path: Path, refused):
     folder = dcgan.train(data=str(tmp_path / "s"), out=tmp_path / "r", **settings)
     assert folder.config().preset == "match"
     assert dcgan.load(folder).sample(2, label="b").shape == (2, 16, 16, 3)
-    save_pictures(tmp_path / "s" / "c", 1)
-    message = "the class c has one usable picture, but needs at least 2: add some, or put all pictures into one folder"
-    assert message in refused("train", "--data", str(tmp_path / "s"), "--out", str(tmp_path / "q"))
     save_pictures(tmp_path / "flat", 40)
     message = "--conditional (preset match) needs labels"
     assert message in refused("train", "--data", str(tmp_path / "flat"), "--conditional", "--out", str(tmp_path / "q"))

@@ -1,4 +1,4 @@
-"""Classes of images that are stored as arrays: those that have training images."""
+"""Classes of images: of stored arrays those that have training images, and what is said of small ones."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from dcgan.data.arrays import Array, StoredImages
+from dcgan.data.image_set import ImageSet
 from dcgan.data.layout import describe_gaps, describe_left_out
 from dcgan.data.rules import RULES_OF_0_1
+from dcgan.files import list_names
 
 
 def keep_trained_classes(
@@ -48,3 +50,17 @@ def compact_labels(labels: Array, numbers: Array) -> tuple[Array, Array]:
     positions = np.searchsorted(numbers, labels).clip(max=max(0, len(numbers) - 1))
     is_known = numbers[positions] == labels if len(numbers) else np.zeros(len(labels), bool)
     return np.where(is_known, positions, -1).astype(np.int64), is_known
+
+
+def describe_small_classes(images: ImageSet) -> list[str]:
+    """Return lines about classes that have too few images to be learned by a training with classes."""
+    assert images.labels is not None
+    counts, classes = images.labels.bincount(minlength=len(images.classes)).tolist(), images.classes
+    notices = []
+    for found, meaning in enumerate(("mean nothing", "can only be copies of it")):
+        names = [name for name, count in zip(classes, counts, strict=True) if count == found]
+        if names:
+            has, whose = ("has", "its") if len(names) == 1 else ("have", "their")
+            few = f"{len(names):,} of {len(classes):,} classes {has} {('no', 'one')[found]} picture to train on"
+            notices.append(f"{few}: {list_names(names)}; {whose} samples {meaning}")
+    return notices

@@ -13,7 +13,7 @@ import torch
 from dcgan.cache import new_cache_entry
 from dcgan.data import heldout
 from dcgan.data.decode import ResizeOptions
-from dcgan.data.listing import SkippedFile
+from dcgan.data.listing import SkippedFile, describe_skipped
 from dcgan.data.near_duplicates import group_near_duplicates
 from dcgan.data.prepared import COLUMNS_FILE, PIXELS_FILE, PreparedSet, read_prepared, read_written, write_metadata
 from dcgan.data.rules import RULES_OF_0_1, RULES_WITHOUT_GROUPS
@@ -22,7 +22,7 @@ from dcgan.data.writer import BatchWriter, FileRows, PreparedBatch
 from dcgan.errors import UserError
 
 MIN_IMAGES = 2
-"""Fewer images cannot be trained on; the same holds for each class."""
+"""Fewer images cannot be trained on."""
 TOO_FEW_IMAGES = ("no usable picture", "one usable picture")
 """The numbers of images below `MIN_IMAGES` as text."""
 
@@ -38,21 +38,17 @@ class Source:
         read: reads the images with some options, and adds unusable files and the values of images of more than 8 bits
             to the `Findings`.
         classes: names of the classes.
-        used_labels: numbers of the classes that files have.
         rules: see `rules`.
         is_unchanged: whether the files are still those that were listed.
         value_range: the range that `read` has already applied to arrays.
-        label_source: printable name of what holds the labels; empty if the folders are the classes.
     """
 
     name: str
     read: "Callable[[ResizeOptions, Findings], Iterator[PreparedBatch]]"
     classes: tuple[str, ...]
-    used_labels: set[int]
     rules: int
     is_unchanged: Callable[[], bool]
     value_range: ValueRange | None = None
-    label_source: str = ""
 
 
 @dataclass
@@ -66,7 +62,7 @@ class Findings:
 def write_entry(
     entry_name: str, options: ResizeOptions, source: Source, skipped_files: list[SkippedFile]
 ) -> PreparedSet:
-    """Write all images into a new entry of the cache and open it. Each of the used labels must have enough images."""
+    """Write all images into a new entry of the cache and open it."""
     with new_cache_entry(entry_name, is_valid=lambda name: read_prepared(name) is not None) as entry:
         findings = Findings(list(skipped_files))
         columns, mode_names, thumbnails = _write_pixels(entry / PIXELS_FILE, options, source, findings)
@@ -105,7 +101,7 @@ def _write_pixels(
         for batch in source.read(options, findings):
             writer.add(batch)
         columns, mode_names = writer.columns()
-        _check_enough(columns, source, findings.skipped_files)
+        _check_enough(len(columns["labels"]), source.name, findings.skipped_files)
         writer.finish()
     return columns, mode_names, writer.thumbnails()
 
@@ -130,30 +126,11 @@ def _choose_value_range(options: ResizeOptions, source: Source, extrema: SetExtr
     return find_value_range(extrema, source.name)
 
 
-def _check_enough(columns: dict[str, Array], source: Source, skipped_files: Sequence[SkippedFile]) -> None:
-    """Refuse a set, or a class of it, with too few images; a class also if none of them is for training."""
-    skipped, labels = "", columns["labels"]
-    if skipped_files:
-        name, reason = skipped_files[0]
-        skipped = f"; {len(skipped_files)} cannot be used, such as {name} ({reason})"
-    if len(labels) < MIN_IMAGES:
-        raise UserError(f"{source.name} has {TOO_FEW_IMAGES[len(labels)]}, but needs at least {MIN_IMAGES}{skipped}")
-    if not source.classes:
-        return
-    counts = np.bincount(labels, minlength=len(source.classes)).tolist()
-    if source.rules > RULES_OF_0_1:
-        train_counts = np.bincount(labels[~columns["is_test"]], minlength=len(source.classes)).tolist()
-        counts = [count if train_count else 0 for count, train_count in zip(counts, train_counts, strict=True)]
-    small_classes = [label for label in sorted(source.used_labels) if counts[label] < MIN_IMAGES]
-    if small_classes:
-        more = f" and {len(small_classes) - 1} more" if len(small_classes) > 1 else ""
-        is_labeled = bool(source.label_source)
-        remedy = f"remove the labels in {source.label_source}" if is_labeled else "put all pictures into one folder"
-        raise UserError(
-            f"{source.name}: the class {source.classes[small_classes[0]]}{more} has "
-            f"{TOO_FEW_IMAGES[counts[small_classes[0]]]}, but needs at least {MIN_IMAGES}: add some, or {remedy} "
-            f"to train without classes{skipped}"
-        )
+def _check_enough(count: int, set_name: str, skipped_files: Sequence[SkippedFile]) -> None:
+    """Refuse a set with too few images."""
+    if count < MIN_IMAGES:
+        skipped = f"; {describe_skipped(skipped_files)}" if skipped_files else ""
+        raise UserError(f"{set_name} has {TOO_FEW_IMAGES[count]}, but needs at least {MIN_IMAGES}{skipped}")
 
 
 def _sort_by_split(pixels_path: Path, columns: dict[str, Array], rules: int) -> dict[str, list[int]]:

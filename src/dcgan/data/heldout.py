@@ -7,13 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from dcgan.data.digests import Digests, digest_numbers
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_LARGE_GROUPS_FIRST
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_LARGE_GROUPS_FIRST, RULES_OF_ROUNDED_CLASSES
 from dcgan.data.writer import FileRows
 
 HELD_OUT_DIVISOR = 10
 """One image in this many is held out."""
 MAX_HELD_OUT = 10_000
 """At most this many images are held out."""
+MIN_ROUNDED_SHARE = 0.9
+"""Share of each part that must be there if each class gives its share rounded down; otherwise small classes give
+pictures together."""
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Numbers of the splits, in the order in which they lie in a prepared set."""
 
@@ -33,7 +36,8 @@ def choose_splits(
     """Return the split of each image: TRAIN, VALIDATION or TEST, int8 (N,).
 
     In each class the images with the smallest digests are held out, the smaller half of them for validation. Equal
-    images have equal digests, so within a class no image is in two splits. Ties at the border stay in training.
+    images have equal digests, so within a class no image is in two splits. Ties at the border stay in training. Of
+    classes that are too small to give a picture each, some give one and the others none.
 
     Args:
         digests: of the content of the images, uint8 (N, 8 or more).
@@ -52,15 +56,37 @@ def choose_splits(
     numbers = digest_numbers(digests)
     order = np.lexsort((numbers, labels))
     classes, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    # Each class gives the same share as the whole set, rounded down. Whole numbers make that exact.
-    held_out = counts * min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT) // n
-    ordered = numbers[order]
-    first_test, first_train = ordered[starts + held_out // 2], ordered[starts + held_out]
+    validation, test = _count_held_out(counts, rules)
+    # A class that gives all its pictures has no first picture for training: its numbers are below the largest one.
+    ordered = np.append(numbers[order], np.iinfo(np.uint64).max)
+    first_test, first_train = (
+        ordered[np.where(count < counts, starts + count, n)] for count in (validation, validation + test)
+    )
     class_rows = np.searchsorted(classes, labels)
     splits = np.full(n, TRAIN, np.int8)
     splits[numbers < first_train[class_rows]] = TEST
     splits[numbers < first_test[class_rows]] = VALIDATION
     return splits
+
+
+def _count_held_out(sizes: npt.NDArray[np.int64], rules: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how many images of each class are for validation and for the test, both int64 (classes,).
+
+    Each class gives the same share as the whole set, rounded down; of its held-out images the test gets the odd one.
+    If too little is left by that, the shares are rounded from the smallest class on, together with all before it.
+    """
+    n = int(sizes.sum())
+    wanted = min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT)
+    held_out = sizes * wanted // n  # whole numbers make that exact
+    validation = held_out // 2
+    found, all_wanted = (int(held_out.sum()), int(validation.sum())), (wanted, wanted // 2)
+    has_lost = any(n < MIN_ROUNDED_SHARE * all_n for n, all_n in zip(found, all_wanted, strict=True))
+    if rules > RULES_OF_ROUNDED_CLASSES and has_lost:
+        order = np.argsort(sizes, kind="stable")
+        together = np.cumsum(sizes[order]) * wanted // n
+        held_out[order] = np.diff(together, prepend=0)
+        validation[order] = np.diff(together // 2, prepend=0)
+    return validation, held_out - validation
 
 
 def _choose_splits_of_groups(
@@ -76,10 +102,10 @@ def _choose_splits_of_groups(
     _, first, members = np.unique(groups[order], return_index=True, return_inverse=True)
     counts = np.bincount(members.ravel())
     classes, sizes = np.unique(labels, return_counts=True)
-    held_out = sizes * min(n // HELD_OUT_DIVISOR, MAX_HELD_OUT) // n
+    counts_held_out = (part.tolist() for part in _count_held_out(sizes, rules))
     quotas = {
-        label: {VALIDATION: count // 2, TEST: count - count // 2}
-        for label, count in zip(classes.tolist(), held_out.tolist(), strict=True)
+        label: {VALIDATION: validation, TEST: test}
+        for label, validation, test in zip(classes.tolist(), *counts_held_out, strict=True)
     }
     left = {label: dict(parts) for label, parts in quotas.items()}
     group_splits = np.full(len(first), TRAIN, np.int8)

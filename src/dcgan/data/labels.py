@@ -47,7 +47,6 @@ def use_labels(
         listing,
         files=[file for file, label, _ in rows if label is not None],
         skipped_files=[*listing.skipped_files, *skipped],
-        label_source=source,
     )
     used = [(label, test) for _, label, test in rows if label is not None]
     return assign_classes(listing, [label for label, _ in used], [test for _, test in used], class_names)

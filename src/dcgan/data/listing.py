@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dcgan.files import printable
+
 SkippedFile = tuple[str, str]
 """Name and reason."""
 Label = int | str
@@ -43,7 +45,6 @@ class Listing:
         other_suffixes: the number of files of each suffix that are not read.
         notices: lines about what was guessed and what was passed over.
         no_classes_reason: why there are no classes; empty if there are.
-        label_source: printable name of what holds the labels; empty if the folders are the classes.
     """
 
     files: list[ImageFile]
@@ -52,9 +53,15 @@ class Listing:
     other_suffixes: Counter[str]
     notices: list[str] = field(default_factory=list)
     no_classes_reason: str = ""
-    label_source: str = ""
 
 
 def empty_listing(files: Sequence[ImageFile] = (), notices: Sequence[str] = ()) -> Listing:
     """Return a listing without classes."""
     return Listing(list(files), (), [], Counter(), list(notices))
+
+
+def describe_skipped(skipped_files: Sequence[SkippedFile], verb: str = "used") -> str:
+    """Return how many files cannot be used (or `read`), and the first of them with its reason."""
+    name, reason = skipped_files[0]
+    count = len(skipped_files)
+    return f"{count:,} file{'s' * (count != 1)} cannot be {verb}, such as {printable(name)} ({reason})"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from dcgan.data.decode import HEIF_SUFFIXES, can_read_heif
-from dcgan.data.listing import Listing
+from dcgan.data.listing import Listing, describe_skipped
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
 from dcgan.errors import UserError
 from dcgan.files import list_names, printable
@@ -148,10 +148,7 @@ def check_not_empty(listing: Listing, root_name: str) -> Listing:
     others = describe_suffixes(listing.other_suffixes)
     skipped_files = listing.skipped_files
     content = f": it holds {others}" if others else " in it" if skipped_files else ": it is empty"
-    skipped = ""
-    if skipped_files:
-        name, reason = skipped_files[0]
-        skipped = f"; {len(skipped_files)} cannot be read, such as {printable(name)} ({reason})"
+    skipped = f"; {describe_skipped(skipped_files, 'read')}" if skipped_files else ""
     notices = [notice for notice in listing.notices if not notice.startswith("not read")]
     content = " in it" if notices and not others else content
     skipped += "".join(f"; {notice}" for notice in notices)

@@ -27,7 +27,7 @@ from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
 from dcgan.data.similarity import make_thumbnails
 from dcgan.data.writer import PreparedBatch, add_channels
 from dcgan.errors import UserError
-from dcgan.files import list_names, printable
+from dcgan.files import printable
 from dcgan.system.console import standard_error
 
 FLOAT_REASON_OF_0_1 = "floating-point pixels have no known range: save it with 8 or 16 bits"
@@ -60,7 +60,6 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
     def read(options: ResizeOptions, findings: Findings) -> Iterator[PreparedBatch]:
         return _decode_batches(listing, options, findings, rules)
 
-    used_labels = {file.label for file in listing.files}
     packed_versions = {path: file_version(path) for path in {f.path for f in listing.files if f.member is not None}}
 
     def is_unchanged() -> bool:
@@ -68,9 +67,7 @@ def prepare_files(listing: Listing, options: ResizeOptions, set_name: str, rules
             return all(file_version(path) == version for path, version in packed_versions.items())
         return all(file_version(file.path) == file.fingerprint for file in listing.files)
 
-    source = Source(
-        set_name, read, listing.classes, used_labels, rules, is_unchanged, label_source=listing.label_source
-    )
+    source = Source(set_name, read, listing.classes, rules, is_unchanged)
     skipped_files = [(printable(name), reason) for name, reason in listing.skipped_files]
     return _open_or_write(entry_name, options, source, skipped_files)
 
@@ -111,17 +108,11 @@ def prepare_arrays(
         set_name,
         read,
         classes,
-        set(range(len(classes))) if rules > RULES_OF_0_1 else _labels_in_use(parts),
         rules,
         lambda: fingerprint == [(os.path.abspath(file), *file_version(file)) for file in files],
         parts[0].value_range,
-        list_names(file.name for file in files if file.suffix.lower() == ".npz" or "label" in file.name.lower()),
     )
     return _open_or_write(entry_name, options, source, [])
-
-
-def _labels_in_use(parts: Sequence[StoredImages]) -> set[int]:
-    return {int(label) for part in parts if part.labels is not None for label in np.unique(part.labels)}
 
 
 def _open_or_write(

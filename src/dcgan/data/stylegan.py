@@ -77,4 +77,4 @@ def match_labels(listing: Listing, labels: Labels, root_name: str) -> tuple[List
         else:
             files.append(file)
             numbers.append(label)
-    return replace(listing, files=files, skipped_files=skipped_files, label_source=LABELS_FILE), numbers
+    return replace(listing, files=files, skipped_files=skipped_files), numbers

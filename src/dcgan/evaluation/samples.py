@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dcgan.data.decode import ResizeOptions
+from dcgan.data.listing import describe_skipped
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.resize import resize_images
 from dcgan.errors import UserError
@@ -139,9 +140,7 @@ def reading_notes(images: ImageSet, source: str) -> list[str]:
     """Return what was guessed, passed over and not usable in what the user names."""
     notes = [f"{printable(source)}: {notice}" for notice in images.notices]
     if images.skipped_files:
-        count, (name, reason) = len(images.skipped_files), images.skipped_files[0]
-        files = f"{count:,} file{'s' * (count != 1)}"
-        notes.append(f"{printable(source)}: {files} cannot be used, such as {name} ({reason})")
+        notes.append(f"{printable(source)}: {describe_skipped(images.skipped_files)}")
     return notes
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 
 from dcgan.config import DURATIONS, TOO_FEW_PICTURES, Config
+from dcgan.data.classes import describe_small_classes
+from dcgan.data.listing import describe_skipped
 from dcgan.data.location import is_named_set
 from dcgan.data.parts import WHOLE, Part
 from dcgan.data.python_objects import data_path
@@ -220,13 +222,12 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
             f"to {height}x{width} ({state.config.fit}), the size that the network {state.config.network} draws"
         )
     if data.skipped_files:
-        count, (name, reason) = len(data.skipped_files), data.skipped_files[0]
-        notices.append(
-            f"{data.name}: {count:,} file{'s' * (count != 1)} cannot be used, such as {name} ({reason}); skipped.json "
-            "lists all"
-        )
+        notices.append(f"{data.name}: {describe_skipped(data.skipped_files)}; skipped.json lists all")
     if n < TOO_FEW_PICTURES and not is_named_set(data.name):
         notices.append(f"{data.name}: {too_few_text(n)}")
+    # Of a set that is divided among processes, another process may have the pictures of a class.
+    if state.class_count and not state.part_sizes:
+        notices += [f"{data.name}: {notice}" for notice in describe_small_classes(data)]
     return notices
 
 
