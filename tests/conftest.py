@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from dcgan.cache import cache_folder
 from dcgan.data import mnist
 from dcgan.metrics.judge import network as judge
 from dcgan.run.folder import RunFolder
-from dcgan.training import loop
+from dcgan.training import loop, validate
 
 # Hypothesis would fail an example that takes more than 200 ms: on a busy machine any may.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -130,6 +131,17 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let trainings end without curves and report, which take half the time of a small one."""
     monkeypatch.setattr(loop, "draw_curves", lambda *arguments, **options: None)
     monkeypatch.setattr(loop, "write_report", lambda folder: None)
+
+
+@pytest.fixture
+def small_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run that is evaluated while it trains draw and compare few pictures."""
+    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=130))
+    monkeypatch.setattr(validate, "KERNEL", replace(validate.KERNEL, sample_count=16, min_reals=4))
+    monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
+    monkeypatch.setattr(validate, "MAX_WATCHED", 300)
+    monkeypatch.setattr(validate, "COPY_SAMPLES", 120)
+    monkeypatch.setattr(validate, "CONFIRMING_SAMPLES", 130)
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -131,6 +131,7 @@ def test_damaged_pictures_are_refused_in_one_line(
     assert not (tmp_path / "o").exists()
 
 
+@pytest.mark.slow
 def test_a_digit_takes_less_than_two_seconds_of_a_core():
     """The study's network at its default width. Untrained weights take as long as trained ones."""
     model = Model(dcgan.Generator(64, 1, 64).eval().requires_grad_(False), "here")

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,10 +63,8 @@ def saved_step(folder: RunFolder) -> int:
 
 
 @pytest.fixture
-def distances(monkeypatch: pytest.MonkeyPatch) -> None:
+def distances(monkeypatch: pytest.MonkeyPatch, small_validation: None) -> None:
     values = iter([3.0, 1.0, 2.0])
-    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=130))
-    monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
     monkeypatch.setattr(validate, "sample_distance", lambda *_: next(values))
 
 

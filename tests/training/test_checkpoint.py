@@ -170,6 +170,7 @@ def test_a_discriminator_of_ones_own_that_has_got_a_bias_is_no_earlier_version(t
         dcgan.resume(run, steps=2, discriminator=make(True))
 
 
+@pytest.mark.usefixtures("small_validation")
 @pytest.mark.parametrize("save_every", [3, 5])
 def test_a_run_that_is_killed_after_its_last_checkpoint_lacks_no_line_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every: int

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from dcgan.presets import configure
 from dcgan.reporting.page import write_run_report
 from dcgan.run.folder import RunFolder
 from dcgan.training import set_up as set_up_module
-from dcgan.training import validate
 from tests.conftest import SMALL, make_picture_folder
 
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -153,11 +151,11 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.usefixtures("small_validation")
 @pytest.mark.parametrize("kind", ["relative", pytest.param("absolute", marks=pytest.mark.slow)])
 def test_no_absolute_path_is_written_but_into_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ):
-    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=200))
     secret = tmp_path / "name-of-the-user"
     make_picture_folder(secret / "photos", 120)
     (secret / "photos" / "broken.png").write_bytes(b"x")

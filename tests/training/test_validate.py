@@ -1,7 +1,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,19 +17,9 @@ from dcgan.run.folder import RunFolder
 from dcgan.training import validate
 from tests.conftest import SMALL, Clock
 
-pytestmark = pytest.mark.usefixtures("without_report")
+pytestmark = pytest.mark.usefixtures("without_report", "small_validation")
 DISTANCE = "frechet_inception_distance"
 EVALUATED = {**SMALL, "evaluate_every": 2}
-
-
-@pytest.fixture(autouse=True)
-def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate, "FRECHET", replace(validate.FRECHET, sample_count=130))
-    monkeypatch.setattr(validate, "KERNEL", replace(validate.KERNEL, sample_count=16, min_reals=4))
-    monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
-    monkeypatch.setattr(validate, "MAX_WATCHED", 300)
-    monkeypatch.setattr(validate, "COPY_SAMPLES", 120)
-    monkeypatch.setattr(validate, "CONFIRMING_SAMPLES", 130)
 
 
 def evaluations(folder: RunFolder) -> list[dict]:

@@ -36,4 +36,4 @@ class DurationPlan:
         if measured_s < min(MIN_MEASUREMENT_S, self._seconds_left * MEASUREMENT_SHARE):
             return None
         images_per_second = (progress.images_seen - self._warm_images) / measured_s
-        return round(self._first_images + images_per_second * self._seconds_left)
+        return max(progress.images_seen, round(self._first_images + images_per_second * self._seconds_left))
