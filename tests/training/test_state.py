@@ -51,7 +51,9 @@ def test_a_preset_uses_the_size_of_the_data(tmp_path: Path, preset: str, shape: 
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's tracer reads them
-@pytest.mark.parametrize("preset", ["fast", "cgan", "wgan-gp", "r3gan"])
+@pytest.mark.parametrize(
+    "preset", ["fast", "wgan-gp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cgan", "r3gan"))]
+)
 def test_compiled_networks_learn_the_same(preset: str, monkeypatch: pytest.MonkeyPatch):
     from dcgan.devices import connect
     from dcgan.training import set_up as set_up_module
