@@ -68,7 +68,7 @@ def table_rows(results: Runs) -> Iterator[str]:
     images_per_minute = 60 * results[SPEED]["images_per_second"]
     yield "| images | minutes of the quiet machine | seed | modes of 1,000 | KL to uniform | precision | recall |"
     yield "|---|---|---|---|---|---|---|"
-    for name, run in results.items():
+    for name, run in sorted(results.items()):
         if name == SPEED:
             continue
         minutes, seed = run["images"] / images_per_minute, name.partition("-")[2]
