@@ -129,3 +129,20 @@ def test_a_part_of_large_groups_only_is_filled_with_them():
     digests = np.random.default_rng(0).integers(0, 256, (400, 16)).astype(np.uint8)
     splits = heldout.choose_splits(digests, np.zeros(400, np.int64), np.arange(400) // 10)
     assert np.bincount(splits, minlength=3).tolist() == [360, 20, 20]
+
+
+def test_groups_that_fit_into_no_class_are_held_out_of_the_whole_set():
+    """Five classes of ten scenes with ten near duplicates each: a class gives five pictures to a part, half a scene."""
+    groups, labels = np.arange(500) // 10, np.arange(500) // 100
+    splits = choose_splits(random_digests(500), labels, groups)
+    assert np.bincount(splits, minlength=3).tolist() == [460, 20, 20]
+    assert all(len(set(splits[groups == group])) == 1 for group in range(50))
+    divided = choose_splits(random_digests(500), labels, groups, RULES_OF_ROUNDED_CLASSES)
+    assert any(len(set(divided[groups == group])) > 1 for group in range(50))
+
+
+def test_no_class_is_held_out_as_a_whole_because_its_pictures_are_near_duplicates():
+    groups = labels = np.arange(1440) // 72
+    splits = choose_splits(random_digests(1440), labels, groups)
+    assert set(labels[splits == TRAIN]) == set(range(20))
+    assert 100 < (splits != TRAIN).sum() <= 144

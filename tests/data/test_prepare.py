@@ -423,3 +423,14 @@ def test_a_set_that_is_too_large_to_search_for_near_duplicates_says_so(tmp_path:
     [notice] = open_images(str(tmp_path / "a.npy")).notices
     assert "40 pictures are too many to search for near duplicates" in notice
     assert open_images(str(tmp_path / "a.npy"), rules=RULES_WITHOUT_GROUPS).notices == ()
+
+
+def test_near_duplicates_of_held_out_pictures_that_are_trained_on_are_said(tmp_path: Path):
+    """All pictures are variants of one, and no group of that size can be held out."""
+    picture = np.random.default_rng(0).integers(0, 200, (20, 20, 3))
+    for i in range(30):
+        Image.fromarray((picture + i).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    images = open_images(str(tmp_path), "test")
+    [notice] = images.notices
+    assert notice.startswith("3 of 3 held-out pictures have near duplicates in training")
+    assert len(images) == 2

@@ -17,6 +17,9 @@ MAX_HELD_OUT = 10_000
 MIN_ROUNDED_SHARE = 0.9
 """Share of each part that must be there if each class gives its share rounded down; otherwise small classes give
 pictures together."""
+MIN_GROUPED_SHARE = 0.5
+"""Share of the held-out parts that groups of near duplicates must fill if each class gives its own; otherwise they are
+chosen without regard to classes, as long as each class keeps images to train on."""
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Numbers of the splits, in the order in which they lie in a prepared set."""
 
@@ -49,11 +52,16 @@ def choose_splits(
     n = len(labels)
     if n == 0:
         return np.zeros(0, np.int8)
+    numbers = digest_numbers(digests)
     if groups is not None:
-        splits = _choose_splits_of_groups(digest_numbers(digests), labels, groups, rules)
+        splits = _choose_splits_of_groups(numbers, labels, groups, rules)
+        if rules > RULES_OF_ROUNDED_CLASSES and (splits != TRAIN).sum() < MIN_GROUPED_SHARE * (n // HELD_OUT_DIVISOR):
+            # Groups that do not fit into the share of their class may fit into that of the whole set.
+            without_classes = _choose_splits_of_groups(numbers, np.zeros_like(labels), groups, rules)
+            if set(labels[without_classes == TRAIN]) == set(labels):
+                splits = without_classes
         if (splits != TRAIN).any() or n < HELD_OUT_DIVISOR:
             return splits  # otherwise all groups are too large, and leaving nothing to measure with would be worse
-    numbers = digest_numbers(digests)
     order = np.lexsort((numbers, labels))
     classes, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     validation, test = _count_held_out(counts, rules)

@@ -319,12 +319,21 @@ def _prepare_listing(listing: Listing, options: _Options, set_name: str) -> _Ope
 
 
 def _group_notices(prepared: PreparedSet, rules: int) -> list[str]:
-    """Return a line if near duplicates were not searched and may stand in training and in what is held out."""
-    has_own_test = prepared.metadata["parts"]["train"][1] == prepared.metadata["parts"]["test"][0]
-    count = len(prepared.pixels)
-    if rules <= RULES_WITHOUT_GROUPS or count <= MAX_COMPARED or has_own_test:
+    """Return a line if near duplicates stand, or may stand, in training and in what is held out."""
+    train_end, count = prepared.metadata["parts"]["train"][1], len(prepared.pixels)
+    has_own_test = train_end == prepared.metadata["parts"]["test"][0]
+    if rules <= RULES_WITHOUT_GROUPS or has_own_test:
         return []
-    return [f"{count:,} pictures are too many to search for near duplicates: some may be in training and held out"]
+    if count > MAX_COMPARED:
+        return [f"{count:,} pictures are too many to search for near duplicates: some may be in training and held out"]
+    groups = prepared.columns["groups"]
+    divided_count = int(np.isin(groups[train_end:], groups[:train_end]).sum())
+    if not divided_count:
+        return []
+    return [
+        f"{divided_count:,} of {count - train_end:,} held-out pictures have near duplicates in training, because whole "
+        "groups of them are too large to be held out: what is measured with them flatters the model"
+    ]
 
 
 def _prepare_arrays(parts: list[StoredImages], files: list[Path], options: _Options, set_name: str) -> _OpenedSet:
