@@ -88,7 +88,7 @@ def _count_held_out(sizes: npt.NDArray[np.int64], rules: int) -> tuple[npt.NDArr
     held_out = sizes * wanted // n  # whole numbers make that exact
     validation = held_out // 2
     found, all_wanted = (int(held_out.sum()), int(validation.sum())), (wanted, wanted // 2)
-    has_lost = any(n < MIN_ROUNDED_SHARE * all_n for n, all_n in zip(found, all_wanted, strict=True))
+    has_lost = any(count < MIN_ROUNDED_SHARE * all_of_it for count, all_of_it in zip(found, all_wanted, strict=True))
     if rules > RULES_OF_ROUNDED_CLASSES and has_lost:
         order = np.argsort(sizes, kind="stable")
         together = np.cumsum(sizes[order]) * wanted // n
