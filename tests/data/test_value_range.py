@@ -21,7 +21,8 @@ def save_values(folder: Path, highest: float, dtype: type, suffix: str, low: flo
     """Save pictures whose values rise from `low` to `highest` in the last picture, and to less in the others."""
     folder.mkdir(exist_ok=True)
     for i in range(count):
-        values = np.linspace(low, low + (highest - low) * (i + 1) / count, 400).reshape(20, 20)
+        values = np.linspace(low, low + (highest - low) * (i + 1) / count, 400)
+        values = np.random.default_rng(i).permutation(values).reshape(20, 20)  # so that none is a variant of another
         Image.fromarray(values.astype(dtype)).save(folder / f"{i:02d}.{suffix}")
     return folder
 
