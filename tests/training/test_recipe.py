@@ -232,8 +232,9 @@ def test_a_long_run_on_parts_of_ones_own_keeps_its_settings():
 
 
 def test_a_preset_that_the_user_names_has_no_line(tmp_path: Path, start_run):
-    _, first_line = start_run(str(save_pictures(tmp_path / "pictures", 60, sides=(10,))), preset="fast")
-    assert "resized" in first_line
+    data = str(save_pictures(tmp_path / "pictures", 60, sides=(10,)))
+    _, first_line = start_run(data, preset="fast")
+    assert first_line.startswith(f"{data}: ")
 
 
 def test_what_the_objective_changes_is_said(start_run):
