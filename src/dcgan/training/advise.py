@@ -45,6 +45,12 @@ BLOBS_TEXT = (
 )
 """What is known of `fast` on few color pictures: docs/results.md (A few hundred pictures), docs/experiments.md."""
 MANY_TEXT = "what fast draws of so many color pictures was not measured"
+MAX_COPIED_PICTURES = 300
+COPIES_TEXT = (
+    "a training on so few pictures may end early: of three sets with 185 to 299 pictures, the samples of two became "
+    "copies, after 11,124 and 94,185 images"
+)
+"""What is known of `match` on up to `MAX_COPIED_PICTURES` pictures: docs/folders.md (Other sets)."""
 WARM_UP_STEPS, TIMED_STEPS, MAX_TIMED_S = 2, 10, 10.0
 """Steps that are not timed, steps that are, and the time after which no further step is timed."""
 MAX_MINUTES = 30
@@ -191,6 +197,8 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
         return None
     if config.preset != COLOR_PRESET:
         return {"text": BLOBS_TEXT if len(data) <= MAX_MATCHED_PICTURES else MANY_TEXT}
+    if not warning and len(data) <= MAX_COPIED_PICTURES:
+        warning = COPIES_TEXT
     first_s, second_s = (count * seconds_per_image for count in (RECOGNIZABLE_IMAGES, BETTER_IMAGES))
     text = (
         f"of {MEASURED_SET}, the only set whose samples readers have named, most could be named after "
