@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from dcgan.data import check
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.find import list_file_names
+from dcgan.data.open import open_images
 from dcgan.data.rules import RULES_WITHOUT_GROUPS
 from tests.conftest import make_picture_folder
 from tests.data.pictures import draw_shapes, exchange_channels

@@ -9,7 +9,8 @@ import pytest
 
 import dcgan
 from dcgan.cache import cache_folder
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.find import list_file_names
+from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from dcgan.training.advise import check_data
 from tests.conftest import SMALL, make_picture_folder

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from dcgan.config import join_specs
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.find import list_file_names
+from dcgan.data.open import open_images
 from dcgan.errors import UserError
 from tests.conftest import cached_set_names
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 import dcgan
 from dcgan.cache import cache_folder
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.find import list_file_names
+from dcgan.data.open import open_images
 from dcgan.data.rules import CURRENT_RULES, RULES_WITHOUT_METADATA
 from dcgan.errors import UserError
 from dcgan.run.folder import RunFolder

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import dcgan
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.find import list_file_names
+from dcgan.data.open import open_images
 from dcgan.data.parquet import list_parquet
 from dcgan.data.parquet_rows import ImageRows
 from dcgan.errors import UserError

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from dcgan.data.open import can_be_divided, list_file_names, open_images
+from dcgan.data.find import can_be_divided, list_file_names
+from dcgan.data.open import open_images
 from dcgan.data.parts import select_part
 from dcgan.data.python_objects import data_path
 from dcgan.errors import UserError

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dcgan
+from dcgan.data.find import list_file_names
 from dcgan.data.folder import list_folder
-from dcgan.data.open import list_file_names, open_images
+from dcgan.data.open import open_images
 from dcgan.data.tar_members import read_members
 from dcgan.data.webdataset import list_tar
 from dcgan.errors import UserError

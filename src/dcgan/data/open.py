@@ -5,9 +5,8 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -21,38 +20,30 @@ from dcgan.data.arrays import StoredImages, read_npy, read_npz
 from dcgan.data.classes import compact_labels, keep_trained_classes
 from dcgan.data.decode import ResizeOptions, read_image_size, suggest_size
 from dcgan.data.digests import Digests, digest_images
-from dcgan.data.folder import list_folder, list_zip
-from dcgan.data.hub import fetch_hub_set
+from dcgan.data.find import FILE_KINDS, find_path, list_images
 from dcgan.data.idx import find_idx_files, read_idx_files
 from dcgan.data.image_set import ImageSet as ImageSet  # callers find what `open_images` returns beside it
 from dcgan.data.joined import join_sets
 from dcgan.data.listing import ImageFile, Listing
 from dcgan.data.location import (
-    BUILT_IN_SETS,
     check_not_empty,
     is_hub_set,
     is_named_set,
     is_path,
-    path_exists,
-    public_data_name,
 )
 from dcgan.data.members import read_file_bytes
 from dcgan.data.near_duplicates import MAX_COMPARED
-from dcgan.data.parquet import list_parquet
-from dcgan.data.parts import WHOLE, Part, check_part_file, select_part
+from dcgan.data.parts import WHOLE, Part, check_part_file
 from dcgan.data.prepare import prepare_arrays, prepare_files, split_rows
 from dcgan.data.prepared import PreparedSet
 from dcgan.data.resize import resize_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS, RULES_WITHOUT_UPRIGHT
-from dcgan.data.shards import SHARD_SUFFIXES, check_plain_files, find_shards
 from dcgan.data.splits import SPLITS
-from dcgan.data.torchvision import TORCHVISION_SETS, read_torchvision
+from dcgan.data.torchvision import read_torchvision
 from dcgan.data.value_range import ValueRange
-from dcgan.data.webdataset import list_tar
-from dcgan.errors import UserError, did_you_mean
+from dcgan.errors import UserError
 from dcgan.files import printable
 
-FILE_KINDS = "a folder, a .zip, .tar, .parquet, .npz or .npy"
 HEADERS_READ = 1000
 """Image files, spread evenly, whose size is read to suggest one for all; of a larger set up to twice as many."""
 FALLBACK_SIZE = (32, 32)
@@ -134,26 +125,6 @@ def open_images(
     return replace(_select_split(data, _prepare_path(data, options), split, rules), part=part)
 
 
-def list_file_names(data: str, part: Part = WHOLE, rules: int = CURRENT_RULES) -> list[str]:
-    """Return the printable names of the files of a folder or a packed file, or no names for other sets.
-
-    `columns["indices"]` of an image set are indices into this list, if the part and the rules are those of the set.
-    """
-    if is_joined(data):
-        specs = split_specs(data)
-        lists = [
-            [f"{printable(public_data_name(spec))}: {name}" for name in list_file_names(spec, rules=rules)]
-            for spec in specs
-        ]
-        # The indices of joined sets take turns, see `dcgan.data.joined`; arrays have no names.
-        rows = zip_longest(*lists, fillvalue="") if all(lists) else ()
-        return [name for row in rows for name in row]
-    if is_named_set(data):
-        return []
-    listing = _list_images(_find_path(data), rules, part)
-    return [] if listing is None else [printable(file.name) for file in listing.files]
-
-
 def _open_joined(data: str, split: str, options: _Options, seed: int) -> ImageSet:
     """Open several sets as one. Without a size, it is one that suits the sizes of the sets, each of which counts once.
 
@@ -189,67 +160,11 @@ def _suggest_own_size(spec: str, options: _Options) -> tuple[int, int]:
     if is_named_set(spec):
         height, width = _read_named_set(spec, "test", 0, options.rules)[0].shape[-2:]
         return suggest_size(np.array([(height, width)]))
-    path = _find_path(spec)
-    listing = _list_images(path, options.rules)
+    path = find_path(spec)
+    listing = list_images(path, options.rules)
     if listing is not None:
         return suggest_size(np.array(_read_sizes(listing, options.rules)))
     return suggest_size(np.array([part.shape[:2] for part in _read_arrays(path, options)[0]]))
-
-
-def _find_path(data: str) -> Path:
-    """Return the path of a set that has no name of its own; a set of the Hub is in the cache.
-
-    Raises:
-        UserError: there is nothing.
-    """
-    path = fetch_hub_set(data) if is_hub_set(data) else expand_user(data)
-    if not path_exists(path):
-        raise UserError(f"there is no data {data!r}{_suggestion(path)}")
-    return path
-
-
-def _list_images(path: Path, rules: int, part: Part = WHOLE) -> Listing | None:
-    """Return the image files of a folder or of a packed file; None for arrays."""
-    if part != WHOLE:
-        return _list_part(path, part)
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        if find_idx_files(path):
-            return None
-        if shards := find_shards(path):
-            return _list_packed(shards, path)
-        return list_folder(path, rules)
-    if suffix == ".zip":
-        return list_zip(path, rules)
-    return _list_packed([path], path) if suffix in SHARD_SUFFIXES else None
-
-
-def can_be_divided(data: str, part: Part) -> bool:
-    """Return whether a set has this part."""
-    if is_joined(data) or is_named_set(data) or is_hub_set(data):
-        return False
-    try:
-        _list_part(_find_path(data), part)
-    except UserError:
-        return False
-    return True
-
-
-def _list_part(path: Path, part: Part) -> Listing | None:
-    """Return the image files of a part of a folder of packed files; None for a file that holds that part as arrays.
-
-    Raises:
-        UserError: nothing there is divided into such parts.
-    """
-    if path.is_dir() and (shards := find_shards(path)):
-        return _list_packed(select_part(shards, path, part), path)
-    check_part_file(path, part)
-    return None
-
-
-def _list_packed(files: list[Path], root: Path) -> Listing:
-    check_plain_files(files)
-    return list_parquet(files, root) if files[0].suffix.lower() == ".parquet" else list_tar(files, root)
 
 
 def _open_named_set(name: str, split: str, options: _Options, seed: int) -> ImageSet:
@@ -260,7 +175,7 @@ def _open_named_set(name: str, split: str, options: _Options, seed: int) -> Imag
         test_pixels, test_labels, *_ = _read_named_set(name, "test", seed, rules)
         pixels, labels = torch.cat([pixels, test_pixels]), torch.cat([labels, test_labels])
     if split == "validation":
-        splits = heldout.choose_splits(digest_images(pixels.numpy()), labels.numpy())
+        splits = heldout.choose_splits(digest_images(pixels.numpy()), labels.numpy(), rules=rules)
         rows = torch.from_numpy(splits == heldout.VALIDATION)
         pixels, labels = pixels[rows], labels[rows]
     height, width = pixels.shape[-2:]
@@ -289,8 +204,8 @@ def _read_named_set(name: str, split: str, seed: int, rules: int) -> tuple[Tenso
 
 def _prepare_path(data: str, options: _Options) -> _OpenedSet:
     """Return the prepared set of a folder or a file, which is prepared now if the cache does not have it."""
-    path = _find_path(data)
-    if (listing := _list_images(path, options.rules, options.part)) is not None:
+    path = find_path(data)
+    if (listing := list_images(path, options.rules, options.part)) is not None:
         return _prepare_listing(listing, options, printable(data))
     return _prepare_arrays(*_read_arrays(path, options), options, printable(data))
 
@@ -359,20 +274,6 @@ def _read_sizes(listing: Listing, rules: int) -> list[tuple[int, int]]:
 def _read_size(file: ImageFile, *, is_upright: bool) -> tuple[int, int]:
     source = file.path if file.member is None else io.BytesIO(read_file_bytes(file.path, file.member))
     return read_image_size(source, is_upright=is_upright)
-
-
-def _suggestion(path: Path) -> str:
-    """Return what may have been meant, for an error line: a known name, or a file in the same folder."""
-    names = [*BUILT_IN_SETS, *TORCHVISION_SETS]
-    neighbors = [str(path.with_name(name)) for name in _visible_names(path.parent)] if path.name else []
-    return f"{did_you_mean(str(path), [*neighbors, *names])}; known: {FILE_KINDS}, hf:USER/NAME, {', '.join(names)}"
-
-
-def _visible_names(folder: Path) -> Iterator[str]:
-    try:
-        yield from (entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    except (OSError, ValueError):
-        return
 
 
 def _select_split(data: str, opened: _OpenedSet, split: str, rules: int) -> ImageSet:

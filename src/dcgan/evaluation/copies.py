@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dcgan.cache import cache_key
+from dcgan.data.find import list_file_names
 from dcgan.data.near_duplicates import group_near_duplicates
-from dcgan.data.open import ImageSet, list_file_names
+from dcgan.data.open import ImageSet
 from dcgan.data.resize import convert_channels
 from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_file

@@ -3,8 +3,9 @@
 import os
 from dataclasses import dataclass, replace
 
+from dcgan.data.find import can_be_divided
 from dcgan.data.location import check_not_empty, is_named_set
-from dcgan.data.open import ImageSet, can_be_divided, open_images
+from dcgan.data.open import ImageSet, open_images
 from dcgan.data.parts import WHOLE
 from dcgan.data.rules import CURRENT_RULES
 from dcgan.data.splits import split_words

@@ -10,8 +10,9 @@ from typing import Any
 from dcgan.cache import expand_user
 from dcgan.config import FEW_PICTURES, NO_DURATION, TOO_FEW_PICTURES, Config, split_specs
 from dcgan.data import check
+from dcgan.data.find import list_file_names
 from dcgan.data.location import check_not_empty, is_named_set
-from dcgan.data.open import ImageSet, list_file_names, open_images
+from dcgan.data.open import ImageSet, open_images
 from dcgan.data.passed_over import CONTACT_SHEET_SUFFIX, RUNS_FOLDER
 from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError
