@@ -8,7 +8,7 @@ import pytest
 import dcgan
 from dcgan.data import open as open_module
 from dcgan.data.open import open_images
-from dcgan.data.rules import RULES_OF_0_1
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_OF_ROUNDED_CLASSES
 from tests.conftest import SMALL
 from tests.data.idx_content import to_idx_bytes
 
@@ -61,3 +61,13 @@ def test_a_class_of_torchvision_without_images(monkeypatch: pytest.MonkeyPatch, 
     assert images.classes == ("a", "b")
     assert images.labels.tolist() == ([0, 1, 0, 1] if split == "train" else [0, 0])
     assert open_images("emnist-letters", split, rules=RULES_OF_0_1).classes == ("N/A", "a", "b")
+
+
+def test_the_validation_part_of_a_named_set_follows_the_rules_of_the_run(monkeypatch: pytest.MonkeyPatch):
+    def read(name: str, split: str, rules: int) -> tuple:
+        pixels = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 1)).astype(np.uint8)
+        return pixels, np.arange(90) % 10, tuple("abcdefghij")
+
+    monkeypatch.setattr(open_module, "read_torchvision", read)
+    for rules, count in ((RULES_OF_ROUNDED_CLASSES, 0), (CURRENT_RULES, 4)):
+        assert len(open_images("emnist-letters", "validation", size=(8, 8), rules=rules)) == count
