@@ -40,6 +40,7 @@ from torch import Tensor
 
 from benchmarks.alterations import ALTERATIONS, ANNOYANCE, squeeze
 from benchmarks.copies import measure_cost
+from benchmarks.folder_sets import on_white
 from dcgan.data.open import open_images
 from dcgan.data.resize import convert_channels
 from dcgan.images import to_float
@@ -89,8 +90,7 @@ def read_stamps(folder: Path) -> Iterator[ImageFile.ImageFile]:
 
 def to_square(image: Image.Image, *, crop: bool) -> np.ndarray:
     """Return a picture as uint8 (64, 64, 3), on white: its middle square, or all of it."""
-    rgba = image.convert("RGBA")
-    rgb = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    rgb = on_white(image)
     side = min(rgb.size) if crop else max(rgb.size)
     square = Image.new("RGB", (side, side), "white")
     square.paste(rgb, (int((side - rgb.width) / 2), int((side - rgb.height) / 2)))

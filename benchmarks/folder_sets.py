@@ -71,8 +71,13 @@ def open_noto(folder: Path) -> Iterator[Image.Image]:
     for entry in json.loads((folder / "package/emoji.json").read_text()):
         path = folder / "package/img/google/64" / entry["image"]
         if entry["has_img_google"] and entry["unified"].split("-")[0] not in SKIN_TONES and path.is_file():
-            emoji = Image.open(path).convert("RGBA")
-            yield Image.alpha_composite(Image.new("RGBA", emoji.size, "white"), emoji).convert("RGB")
+            yield on_white(Image.open(path))
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Return a picture as RGB, on white where it is transparent."""
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 def unpack_debian(package: str, folder: Path) -> Path:
@@ -115,13 +120,12 @@ def open_textures(folder: Path) -> Iterator[Image.Image]:
 
 
 def open_stamps(folder: Path) -> Iterator[Image.Image]:
-    """Give photographs of single animals, plants and things on white, without drawings and mirrored variants."""
+    """Give photographs of single animals, plants and things on white, and some drawings; no mirrored variants."""
     stamps = unpack_debian("tuxpaint-stamps-default", folder) / "usr/share/tuxpaint/stamps"
     for path in sorted(path for name in STAMP_FOLDERS for path in (stamps / name).rglob("*.png")):
         if "cartoon" not in path.parts and not path.stem.endswith(("_mirror", "_flip")):
-            cut_out = Image.open(path).convert("RGBA")
-            on_white = Image.alpha_composite(Image.new("RGBA", cut_out.size, "white"), cut_out).convert("RGB")
-            yield ImageOps.pad(on_white, (max(on_white.size),) * 2, color="white")
+            picture = on_white(Image.open(path))
+            yield ImageOps.pad(picture, (max(picture.size),) * 2, color="white")
 
 
 def open_shapes(folder: Path) -> Iterator[Image.Image]:
@@ -217,6 +221,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="SETS")
     parser.add_argument("--only", nargs="+", choices=list(SETS), default=list(SETS))
     args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
     for name in args.only:
         write_set(name, args.folder)
 
