@@ -302,6 +302,14 @@ def test_classes(tmp_path: Path, refused):
     folder = dcgan.train(data=str(tmp_path / "s"), out=tmp_path / "r", **settings)
     assert folder.config().preset == "match"
     assert dcgan.load(folder).sample(2, label="b").shape == (2, 16, 16, 3)
+    save_pictures(tmp_path / "s" / "c", 1)
+    for name, is_conditional in (("few", True), ("without", False)):
+        messages = Messages()
+        settings |= {"conditional": is_conditional, "callbacks": [messages]}
+        folder = dcgan.train(data=str(tmp_path / "s"), out=tmp_path / name, **settings)
+        is_said = any("1 of 3 classes has one picture to train on: c" in line for line in messages.lines)
+        assert is_said == is_conditional
+        assert dcgan.load(folder).classes == (("a", "b", "c") if is_conditional else ())
     save_pictures(tmp_path / "flat", 40)
     message = "--conditional (preset match) needs labels"
     assert message in refused("train", "--data", str(tmp_path / "flat"), "--conditional", "--out", str(tmp_path / "q"))
