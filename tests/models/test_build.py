@@ -1,8 +1,13 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from dcgan import UserError
+from dcgan.models.blocks import SkipInitialization
 from dcgan.models.build import build_networks
+from dcgan.models.families import find_family
 from dcgan.models.resnet import Block
 from dcgan.presets import configure
 from tests.models.conftest import parameter_count
@@ -25,6 +30,36 @@ def test_a_size_that_the_network_cannot_draw_is_refused():
 def test_networks_that_do_not_fit_into_memory_are_refused():
     with pytest.raises(UserError, match="GB to train"):
         build_networks(configure("dcgan", g_width=65_536), (1, 28, 28))
+
+
+@pytest.mark.parametrize("network", ["mlp", "dcgan", "dcgan64"])
+def test_networks_without_memory_have_the_same_parts_with_spectral_normalization(network: str):
+    config, family = configure("dcgan", g_norm="spectral", d_norm="spectral"), find_family(network).load()
+    with torch.device("meta"), SkipInitialization():
+        without_memory = family.build(config, (1, 28, 28), 10)
+    for empty, filled in zip(without_memory, family.build(config, (1, 28, 28), 10), strict=True):
+        expected = filled.state_dict()
+        assert {name: tensor.shape for name, tensor in empty.state_dict().items()} == {
+            name: tensor.shape for name, tensor in expected.items()
+        }
+        assert all(tensor.is_meta for tensor in empty.state_dict().values())
+
+
+CHECK_NETWORKS = """
+import sys
+from dcgan.models.build import check_networks
+from dcgan.presets import configure
+
+before = "torch._dynamo" in sys.modules  # some versions of torch import it by themselves
+check_networks(configure("dcgan", g_norm="spectral", d_norm="spectral"))
+print(before or "torch._dynamo" not in sys.modules)
+"""
+
+
+def test_spectral_normalization_imports_no_compiler_to_be_checked():
+    """Importing it takes longer than everything else up to the first step."""
+    process = subprocess.run([sys.executable, "-c", CHECK_NETWORKS], check=True, capture_output=True, text=True)
+    assert process.stdout == "True\n"
 
 
 @pytest.mark.parametrize("size", [(28, 28), (30, 45), (17, 64), (16, 256), (100, 37)])

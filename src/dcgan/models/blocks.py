@@ -77,9 +77,10 @@ def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
 
 
 class SkipInitialization(TorchFunctionMode):
-    """Build networks without drawing values for their weights, for the device `meta`, where tensors have none.
+    """Build networks without computing values for their weights, for the device `meta`, where tensors have none.
 
-    There, torch's own way to draw values imports its compiler, which takes 1.3 s before the first step or sample.
+    There, torch's own way to draw and compute values imports its compiler, which takes 1.3 s before the first step or
+    sample. Only what layers and spectral normalization do with their first weights is skipped.
     """
 
     def __torch_function__(
@@ -88,6 +89,12 @@ class SkipInitialization(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs.get("tensor", args[0] if args else None)
+        if func in (F.normalize, torch.Tensor.normal_, torch.Tensor.__truediv__, torch.Tensor.div):
+            return args[0]
+        if func is torch.mv:
+            return args[0].new_empty(len(args[0]))
+        if func is torch.vdot:
+            return args[0].new_empty(())
         return func(*args, **kwargs)
 
 
