@@ -13,6 +13,13 @@ def test_the_table_has_a_row_for_each_preset():
     assert "| a | 1 | 5 | 61 |" in text
 
 
+def test_a_run_that_ended_by_itself_has_a_line():
+    settings = {"unit": "steps", "amount": 5, "data": "x", "image_size": 64, "n": 110, "features": "lite0"}
+    outcome = Outcome(settings, {}, {}, {}, (), ended={"match": {"0": "at step 350"}})
+    assert "- match, seed 0, ended by itself at step 350" in outcome.as_markdown()
+    assert outcome.as_json()["ended"] == {"match": {"0": "at step 350"}}
+
+
 def test_a_preset_that_was_trained_with_the_features_that_judge_it_has_a_line():
     settings = {"unit": "steps", "amount": 5, "data": "x", "image_size": 64, "n": 110, "features": "lite0"}
     sentence = describe_flattery("lite0", "lite0")

@@ -59,7 +59,7 @@ def is_finished_run(plan: Plan, out: Path, preset: str, seed: int) -> bool:
     folder = comparison_run(out, preset, seed)
     parts, failure = read_parts(folder)
     is_trained = len(parts) == len(plan.part_lengths())
-    return bool(failure) or (is_trained and _is_evaluated(folder, int(parts[-1]["step"]), plan.n))
+    return bool(failure) or (is_trained and _is_evaluated(folder, plan.n))
 
 
 def finish_run(plan: Plan, out: Path, preset: str, seed: int, show: Callable[[str, float], None]) -> None:
@@ -97,16 +97,16 @@ def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: RunProgre
         if failure:
             return
         progress.start_part(part)
-        config = plan.config(preset, seed, lengths[part - 1])
-        failure = _train_part(config, plan.unit, folder, progress)
+        config, whole_run = (plan.config(preset, seed, length) for length in (lengths[part - 1], lengths[-1]))
+        failure = _train_part(config, whole_run, plan.unit, folder, progress)
         parts = parts if failure else [*parts, probe_run(plan.data, folder, plan.probe_seed)]
         write_parts(folder, parts, failure)
 
 
-def _train_part(config: Config, unit: str, folder: RunFolder, progress: RunProgress) -> str:
+def _train_part(config: Config, whole_run: Config, unit: str, folder: RunFolder, progress: RunProgress) -> str:
     """Train a run to the end of a part; return why it diverged, or an empty text."""
     try:
-        _train_until_end(config, unit, folder, progress)
+        _train_until_end(config, whole_run, unit, folder, progress)
     except TrainingStopped as stop:
         text = "stopped and saved; the same command again continues"
         raise TrainingStopped(text, stop.signal_number) from None
@@ -117,13 +117,18 @@ def _train_part(config: Config, unit: str, folder: RunFolder, progress: RunProgr
     return ""
 
 
-def _train_until_end(config: Config, unit: str, folder: RunFolder, progress: RunProgress) -> None:
-    """Train a run until it has the length in its settings, starting it or continuing from where it is."""
+def _train_until_end(config: Config, whole_run: Config, unit: str, folder: RunFolder, progress: RunProgress) -> None:
+    """Train a run until it has the length in its settings, starting it or continuing from where it is.
+
+    A run that has ended because of copies is left as it is.
+    """
     length = getattr(config, unit)
     if not current_folder(folder.checkpoint).is_dir():
-        train_config(config, folder.path, callbacks=[progress], show_progress=False)
+        train_config(config, folder.path, callbacks=[progress], show_progress=False, whole_run=whole_run)
         return
     record = read_checkpoint(folder.checkpoint)
+    if record.copies_step is not None:
+        return
     if getattr(folder.config(), unit) == length:
         if record.planned_images is None or record.images_seen < record.planned_images:
             resume(folder.path, callbacks=[progress], show_progress=False)
@@ -149,7 +154,14 @@ def evaluate_run(plan: Plan, out: Path, preset: str, seed: int) -> None:
         evaluate(folder.path, n=plan.n, split="test", copies=False, save_in_run=True, show_progress=False)
 
 
-def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:
+def describe_end(folder: RunFolder) -> str:
+    """Return how a run ended before its planned length, or an empty text."""
+    step = read_checkpoint(folder.checkpoint).copies_step
+    return f"at step {step}, because its samples were copies of training pictures" if step is not None else ""
+
+
+def _is_evaluated(folder: RunFolder, n: int) -> bool:
+    """Return whether the model that a run keeps, which may be an earlier one than its last, is evaluated."""
     path = folder.evaluation / "figures.json"
     if not path.exists():
         return False
@@ -157,7 +169,7 @@ def _is_evaluated(folder: RunFolder, step: int, n: int) -> bool:
     # Figures that were measured otherwise, by the user or by an earlier version, cannot stand in one table.
     expected = {
         "features": _default_features(folder),
-        "step": step,
+        "step": load(folder.path).trained.get("step"),
         "n": n,
         "split": "test",
         "neighbours": NEIGHBOR_K,

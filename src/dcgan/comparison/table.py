@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.comparison.plan import Plan
-from dcgan.comparison.runs import comparison_run, read_parts
+from dcgan.comparison.runs import comparison_run, describe_end, read_parts
 from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
 from dcgan.data.location import public_name
 from dcgan.evaluation.flattery import describe_flattery
@@ -41,6 +41,7 @@ class Outcome:
         failures: why a run failed, by preset and seed.
         verdicts: for every pair of presets, whether they differ in the Fréchet distance, or in the kernel distance.
         flattery: for each preset that was trained with the features that judge it, or with related ones, what to know.
+        ended: how a run ended before its planned length, by preset and seed. The model that it keeps is measured.
     """
 
     settings: dict[str, Any]
@@ -49,6 +50,7 @@ class Outcome:
     failures: dict[str, dict[str, str]]
     verdicts: tuple[Verdict, ...]
     flattery: dict[str, str] = field(default_factory=dict)
+    ended: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
@@ -61,6 +63,7 @@ class Outcome:
             "failed": self.failures,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "flattery": self.flattery,
+            "ended": self.ended,
         }
         return json.loads(json.dumps(content))  # type: ignore[no-any-return]
 
@@ -82,13 +85,19 @@ class Outcome:
             *(f"- {verdict.text}" for verdict in self.verdicts),
             *self._multiple_tests_note(),
             *(f"- {preset}: {sentence}" for preset, sentence in self.flattery.items()),
-            *(
-                f"- {preset}, seed {seed}, failed: {reason}"
-                for preset, reasons in self.failures.items()
-                for seed, reason in reasons.items()
-            ),
+            *self._lines_of_runs("failed:", self.failures),
+            *self._lines_of_runs("ended by itself", self.ended),
         ]
         return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _lines_of_runs(verb: str, texts: dict[str, dict[str, str]]) -> list[str]:
+        """Return a line for each of some runs, of texts by preset and seed."""
+        return [
+            f"- {preset}, seed {seed}, {verb} {text}"
+            for preset, by_seed in texts.items()
+            for seed, text in by_seed.items()
+        ]
 
     def _multiple_tests_note(self) -> list[str]:
         """Return a warning if many pairs were tested: some differences are then due to chance."""
@@ -128,12 +137,15 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
     metrics: dict[str, SeedMetrics] = {preset: {} for preset in plan.presets}
     failures: dict[str, dict[str, str]] = {}
     features, flattery = "", {}
+    ended: dict[str, dict[str, str]] = {}
     for preset, seed in plan.runs:
         folder = comparison_run(out, preset, seed)
         parts, failure = read_parts(folder)
         if failure:
             failures.setdefault(preset, {})[str(seed)] = failure
             continue
+        if end := describe_end(folder):
+            ended.setdefault(preset, {})[str(seed)] = end
         evaluation = read_json(folder.evaluation / "figures.json")
         features = evaluation["features"]
         if sentence := describe_flattery(features, evaluation.get("trained_with")):
@@ -143,7 +155,7 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
         metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names if name in parts[-1]}
     table = {preset: _spread_row(list(runs.values())) for preset, runs in metrics.items()}
     settings = plan.fixed_settings() | {"features": features}
-    return Outcome(settings, metrics, table, failures, _verdicts(table), flattery)
+    return Outcome(settings, metrics, table, failures, _verdicts(table), flattery, ended)
 
 
 def _spread_row(runs: list[dict[str, float]]) -> dict[str, SeedSpread]:

@@ -153,7 +153,7 @@ def _agree_over_ranks(
     own = (stop_signals[0] if stop_signals else 0, writer.callbacks.should_stop(), is_save_due, planned or 0)
     stop_signal, callback_stops, save_due, planned_images = max_over_ranks(state.fabric, *own)
     progress.planned_images = planned_images or None
-    progress.first_plan = progress.first_plan or progress.planned_images
+    progress.plan_rates()
     return Decision(stop_signal, callback_stops > 0, save_due > 0)
 
 

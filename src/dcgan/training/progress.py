@@ -30,7 +30,10 @@ class Progress:
     planned_images: int | None = saved_as("planned", None)
     """Images after which training ends; None until a duration in minutes has been measured."""
     first_plan: int | None = None
-    """The first value of `planned_images`: the learning rates fall over it, and stay there if the run is extended."""
+    """The first value of `planned_images`: the learning rates fall over it, and stay there if the run is extended. Of a
+    run that is trained in parts it is the plan of the whole run."""
+    first_part: float | None = None
+    """Share of the whole run that a duration in minutes is, if the run is trained in parts; None otherwise."""
     lr_scale: float = 1.0
     """Factor on every learning rate: less than 1 after a recovery."""
     recoveries: int = 0
@@ -46,6 +49,11 @@ class Progress:
     """Evaluations since the last one that was better than all before."""
     copies_step: int | None = None
     """The step of the evaluation that found copies of training pictures among the samples; None if none did."""
+
+    def plan_rates(self) -> None:
+        """Let the learning rates fall over what is planned, as soon as that is known."""
+        if self.first_plan is None and self.planned_images is not None:
+            self.first_plan = round(self.planned_images / (self.first_part or 1.0))
 
 
 @dataclass(kw_only=True)

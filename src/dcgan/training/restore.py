@@ -127,7 +127,7 @@ def _restore_progress(state: State, record: CheckpointRecord, *, keeps_plan: boo
     state.progress = record.progress()
     if not keeps_plan:
         state.progress.planned_images = new_plan
-    state.progress.first_plan = record.first_plan or state.progress.planned_images
+    state.progress.plan_rates()
     state.sums.set_totals(record.totals)
 
 

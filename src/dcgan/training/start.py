@@ -40,7 +40,7 @@ from dcgan.training.networks import NO_CUSTOM_PARTS, CustomParts
 from dcgan.training.progress_bar import ProgressBar
 from dcgan.training.recipe import Recipe, choose_recipe, describe_choice, objective_notices, too_few_text
 from dcgan.training.restore import restore_run, select
-from dcgan.training.set_up import set_up
+from dcgan.training.set_up import planned_images, set_up
 from dcgan.training.snapshot import RunWriter, first_reals, save_state
 from dcgan.training.state import PLACE_SETTINGS, State
 from dcgan.training.worker_status import StatusFile
@@ -118,6 +118,7 @@ def train_config(
     *,
     show_progress: bool = True,
     preset_reason: str = "",
+    whole_run: Config | None = None,
 ) -> RunFolder:
     """Train with these settings into a new run folder: see `train`.
 
@@ -128,6 +129,8 @@ def train_config(
         callbacks: the user's own callbacks.
         show_progress: show the progress bar and messages on standard error.
         preset_reason: why the preset was chosen, if the user did not choose it: see `Recipe`.
+        whole_run: the settings of the whole run, if this is its first part and `resume` trains the others: the learning
+            rates fall over all of it.
     """
     if all(getattr(config, name) is None for name in DURATIONS):
         raise UserError("say how long to train: --steps, --images, --epochs or --minutes")
@@ -142,6 +145,7 @@ def train_config(
         callbacks=callbacks,
         show_progress=show_progress,
         preset_reason=preset_reason,
+        whole_run=whole_run,
     )
     return RunFolder(Path(run_on_devices(config, task, custom_names=_names(custom, callbacks))))
 
@@ -174,9 +178,12 @@ def _train(
     callbacks: Sequence[Any] = (),
     show_progress: bool = True,
     preset_reason: str = "",
+    whole_run: Config | None = None,
 ) -> str:
     """Train in this process, alone or as one of many. Only the first process writes to the run folder."""
     state = set_up(config, custom, fabric)
+    if whole_run is not None:
+        _plan_as_part(state, whole_run)
     peak_bytes = None if custom.names else check_step_memory(state)  # the user's own parts may not be copied
     path = Path(fabric.broadcast(str(make_run_folder(out, state.config)) if fabric.is_global_zero else ""))
     # From here on there is a folder, and Ctrl-C leaves it complete.
@@ -202,6 +209,13 @@ def _train(
         announce(str(path))
         fit(state, writer, stop_signals)
     return str(path)
+
+
+def _plan_as_part(state: State, whole_run: Config) -> None:
+    """Let the learning rates of the first part of a run fall over the whole run."""
+    state.progress.first_plan = planned_images(whole_run, state.picture_count)
+    if whole_run.minutes is not None:
+        state.progress.first_part = (state.config.minutes or whole_run.minutes) / whole_run.minutes
 
 
 def data_notices(state: State, value_range: ValueRange | None = None) -> list[str]:
