@@ -157,7 +157,9 @@ def _with_recorded_data(config: Config, run: Path) -> Config:
         path = read_json(run / "checkpoint" / "state.json").get("data_path")
     except UserError:
         return config
-    return replace(config, data=path) if isinstance(path, str) and os.path.exists(path) else config
+    # Of sets that are joined, some may have a name and no path.
+    is_there = isinstance(path, str) and any(map(os.path.exists, split_specs(path)))
+    return replace(config, data=str(path)) if is_there else config
 
 
 def train_command(config: Config) -> str:

@@ -60,6 +60,7 @@ class SeparatePurpose(StrEnum):
     PROBE_SAMPLES = "samples that a comparison measures while it trains"
     PERMUTATIONS = "divisions of pictures in a test of equality"
     CROSS_SPLITS = "halves of a small set that are compared with each other"
+    OWN_LAYERS = "what layers of the user's own networks draw in a step, such as dropout"
 
 
 def derive_seed(seed: int, *path: int) -> int:

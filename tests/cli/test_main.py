@@ -310,6 +310,10 @@ def test_the_default_training_needs_less_than_its_memory_limit(tmp_path: Path):
     assert kib < 1.5 * 2**20
 
 
+def test_a_duration_of_none_is_none(tmp_path: Path):
+    assert run(["train", "--minutes", "None", "--steps", "1", "--out", str(tmp_path / "r"), *SMALL_FLAGS]) == 0
+
+
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path):
     words = [sys.executable, "-m", "dcgan", "train", "--out", "r", *SMALL_FLAGS]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -20,6 +21,16 @@ def test_weights_follow_from_the_seed_and_do_not_change_torchs_random_state():
     assert torch.equal(a.gen[0][0].weight, b.gen[0][0].weight)
     assert not torch.equal(a.gen[0][0].weight, c.gen[0][0].weight)
     assert parameter_count(d) == 9_105
+
+
+def test_two_threads_build_the_networks_of_their_seeds():
+    def weights(seed: int) -> torch.Tensor:
+        return build_networks(configure("dcgan", seed=seed), (1, 28, 28))[0].state_dict()["gen.0.0.weight"]
+
+    expected = [weights(seed) for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            assert all(map(torch.equal, pool.map(weights, range(4)), expected))
 
 
 def test_a_size_that_the_network_cannot_draw_is_refused():

@@ -1,5 +1,6 @@
 """Networks of the user's own that cannot be used: each is refused in one line, before anything is written."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ from torch import nn
 
 import dcgan
 from dcgan import UserError
+from dcgan.devices.processes import TrainingStopped
+from dcgan.run.folder import RunFolder
+from dcgan.training.callbacks import StepEvent
 from dcgan.training.losses import OBJECTIVES, Objective, make_objective
 from dcgan.training.networks import try_networks
 from tests.conftest import SMALL
@@ -113,4 +117,73 @@ def test_parts_that_cannot_be_trained_are_refused_in_one_line(tmp_path: Path, pa
     with pytest.raises(UserError, match=message) as error:
         dcgan.train("dcgan", out=tmp_path / "r", data="mnist", steps=1, device="cpu", **parts)
     assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Score(nn.Sequential):
+    """A small discriminator with parts that are easy to get wrong."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(28 * 28, 8), *parts, nn.Linear(8, 1))
+
+
+def tensors_of(run: RunFolder) -> bytes:
+    return (run.checkpoint / "state.safetensors").read_bytes()
+
+
+def test_networks_that_drew_before_are_trained_in_training_mode(tmp_path: Path):
+    settings = {**SMALL, "steps": 2}
+    networks = [Score(nn.BatchNorm1d(8)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    networks[1].eval()
+    runs = [
+        dcgan.train("dcgan", out=tmp_path / str(i), discriminator=network, **settings)
+        for i, network in enumerate(networks)
+    ]
+    assert tensors_of(runs[0]) == tensors_of(runs[1])
+
+
+def test_a_refused_call_leaves_the_mode_of_a_network_as_it_was():
+    generator = nn.Unflatten(1, (1, 2, 4))
+    with pytest.raises(UserError, match="must return scores"):
+        try_networks(generator, nn.Flatten(), torch.zeros(2, 8), torch.zeros(2, 1, 2, 4), ())
+    assert generator.training
+
+
+def test_a_layer_that_is_used_twice_is_saved_and_resumed(tmp_path: Path):
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        twice = nn.PReLU()
+        return Score(twice, nn.Linear(8, 8), twice)
+
+    whole = dcgan.train("dcgan", out=tmp_path / "whole", discriminator=make(), **SMALL, steps=4)
+    part = dcgan.train("dcgan", out=tmp_path / "part", discriminator=make(), **SMALL, steps=2)
+    assert tensors_of(dcgan.resume(part, discriminator=make(), steps=4)) == tensors_of(whole)
+
+
+def test_dropout_is_repeated_and_resumed_to_the_bit(tmp_path: Path):
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return Score(nn.Dropout(0.5))
+
+    runs = [dcgan.train("dcgan", out=tmp_path / name, discriminator=make(), **SMALL, steps=4) for name in "ab"]
+    torch.manual_seed(1)  # the user's own random state
+    part = dcgan.train("dcgan", out=tmp_path / "part", discriminator=make(), **SMALL, steps=2)
+    resumed = dcgan.resume(part, discriminator=make(), steps=4)
+    assert tensors_of(runs[0]) == tensors_of(runs[1]) == tensors_of(resumed)
+
+
+def test_a_stopped_run_with_parts_of_ones_own_says_which_call_continues_it(tmp_path: Path):
+    class Interrupt:
+        def on_step(self, event: StepEvent) -> None:
+            if event.step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(TrainingStopped, match=r"continue with: dcgan\.resume\('.*/r', discriminator=\.\.\.\)$"):
+        dcgan.train("dcgan", out=tmp_path / "r", steps=9, discriminator=Score(), callbacks=[Interrupt()], **SMALL)
+
+
+def test_a_lazy_layer_is_refused_until_it_has_weights(tmp_path: Path):
+    with pytest.raises(UserError, match="discriminator has a lazy layer without weights yet: call it with a batch"):
+        dcgan.train(out=tmp_path / "r", steps=1, discriminator=nn.Sequential(nn.Flatten(), nn.LazyLinear(1)))
     assert list(tmp_path.iterdir()) == []

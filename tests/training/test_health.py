@@ -176,6 +176,18 @@ def test_a_set_of_equal_pictures_can_be_measured():
     assert measure_pictures(equal, None, describe_real_pictures(equal, None, 5)) == {"diversity": 0, "nearness": 0}
 
 
+def test_pictures_that_are_there_twice_are_no_measure_of_a_copy():
+    random = np.random.default_rng(0)
+    once = random.normal(size=(60, 50)).astype(np.float32)
+    twice = np.concatenate([once, once])
+    noise = random.normal(size=(20, 50)).astype(np.float32)
+    expected = measure_pictures(noise, None, describe_real_pictures(once, None, 60))["nearness"]
+    assert measure_pictures(noise, None, describe_real_pictures(twice, None, 120))["nearness"] == pytest.approx(
+        expected
+    )
+    assert expected > 0.9
+
+
 SMALL = {"device": "cpu", "image_size": 16, "batch_size": 32, "log_every": 20, "save_every": 100}
 DiagnosesOf = Callable[..., list[dict]]
 

@@ -11,6 +11,7 @@ from dcgan.cli.main import run
 from dcgan.errors import UserError
 from dcgan.evaluation.measure import evaluate
 from dcgan.files import read_json
+from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.training.recipe import choose_recipe
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
@@ -32,7 +33,9 @@ def train(out: Path) -> RunFolder:
     return dcgan.train("dcgan", data=["cats", "owls"], out=out, conditional=True, **{**SMALL, "steps": 2})
 
 
-def test_the_command_line_joins_what_data_names(sets: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_line_joins_what_data_names(
+    sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     words = ["--preset", "dcgan", "--steps", "2", "--conditional", "--json", *SMALL_FLAGS]
     assert run(["train", "--data", "cats", "--out", str(sets / "r"), *words, "--data=owls"]) == 0
     assert json.loads(capsys.readouterr().out)["step"] == 2
@@ -42,6 +45,8 @@ def test_the_command_line_joins_what_data_names(sets: Path, capsys: pytest.Captu
     assert dcgan.load(folder).classes == ("cat", "dog", "hen", "owl")
     assert run(["train", "--out", str(sets / "again"), "--preset", str(folder.config_path)]) == 0
     assert (dcgan.load(sets / "again").sample(2) == dcgan.load(folder).sample(2)).all()
+    monkeypatch.chdir(sets.parent)
+    assert configure(folder.config_path).data == f"join:{sets / 'cats'} {sets / 'owls'}"
 
 
 @pytest.mark.usefixtures("sets")

@@ -23,6 +23,7 @@ from dcgan.run.lock import lock_run
 from dcgan.training import loggers, loop, validate
 from dcgan.training.callbacks import EndReason, MessageEvent
 from dcgan.training.loggers import LOGGERS, LoggedRun, LoggerEntry
+from dcgan.training.trackers import CsvLogger
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
 from tests.extras import require
 
@@ -273,6 +274,17 @@ def test_the_csv_table_has_every_measurement_of_a_run_and_its_continuation(tmp_p
         (entry,) = [entry for entry in folder.log.measurements() if entry["images_seen"] == int(row["step"])]
         assert int(row["training_step"]) == entry["step"]
         assert {name: float(row[name]) for name in METRICS} == {name: entry[name] for name in METRICS}
+
+
+def test_a_resumed_run_that_is_killed_before_it_logs_keeps_the_rows_of_its_csv_table(tmp_path: Path):
+    folder = train(tmp_path / "r", 4, "csv")
+    path = folder.loggers / "csv" / "metrics.csv"
+    before = path.read_text()
+    CsvLogger().start(LoggedRun(folder, "an id", True, 64, {}))  # and nothing after that
+    assert path.read_text() == before
+    path.replace(path.with_suffix(".before"))  # killed before the rows were written again
+    CsvLogger().start(LoggedRun(folder, "an id", True, 64, {}))
+    assert path.read_text() == before
 
 
 def trained_twice(tmp_path: Path, name: str) -> RunFolder:

@@ -97,6 +97,17 @@ def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: 
         assert torch.equal(weight, expected)
 
 
+def test_a_model_in_a_folder_is_not_named_as_one_of_the_package(finished_run: RunFolder, tmp_path: Path):
+    shutil.copytree(finished_run.model, tmp_path / "mnist")
+    state = set_up(configure("dcgan", init=str(tmp_path / "mnist"), **SMALL))
+    assert state.config.init == "./mnist"
+
+
+def test_an_initial_model_with_more_groups_than_numbers_in_z_says_which_z_fits():
+    with pytest.raises(UserError, match=r"--init mnist has 128 groups, .* give --z-dim 192, as it has, not 100"):
+        set_up(configure("fast", init="mnist", z_dim=100, device="cpu"))
+
+
 def test_a_run_that_started_from_a_model_resumes_without_it(finished_run: RunFolder, tmp_path: Path):
     shutil.copytree(finished_run.model, tmp_path / "start")
     settings = {**SMALL, "init": str(tmp_path / "start")}

@@ -132,7 +132,7 @@ def _parse_settings(name: str, command: Callable[..., Any], words: list[str]) ->
     }
     config = configure(preset, **settings)
     if command is Train and named is None:
-        given = {field: settings[field] for field in given_names}
+        given = {field: settings[field] for field in given_names if field in settings}
         return TrainByData(config, parsed.out, parsed.json, given)
     return dataclasses.replace(parsed, config=config)
 

@@ -1,6 +1,7 @@
 """The generator and the discriminator of a run, built from its settings."""
 
 import os
+import threading
 from dataclasses import replace
 
 import torch
@@ -17,6 +18,8 @@ from dcgan.rng import RandomPurpose, derive_seed
 BYTES_PER_PARAMETER = 36
 """Memory that a parameter needs in training: four bytes each for the weight, its gradient, Adam's two moments and the
 average of the weight, and for the copies of these (without the gradient) to which a run can return."""
+RANDOM_STATE_LOCK = threading.Lock()
+"""Held while weights are drawn: torch has one random state for all threads, and two may build networks at once."""
 ANY_SHAPE = (1, 28, 28)
 """Channels, height and width for a memory check when the data decides on them later."""
 
@@ -38,7 +41,7 @@ def build_networks(
     """
     check_networks(config, shape, classes, groups)
     family = find_family(config.network).load()
-    with torch.random.fork_rng(devices=[]):
+    with RANDOM_STATE_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, RandomPurpose.WEIGHTS))
         generator, discriminator = _build(config, shape, classes, groups)
         generator.apply(family.init)

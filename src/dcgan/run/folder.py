@@ -144,6 +144,10 @@ class RunFolder:
         names = read_json(self.config_path).get("own", [])
         return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
+    def resume_call(self, own_parts: list[str]) -> str:
+        """Return the Python call that continues the run; no command can name the user's own parts."""
+        return f"dcgan.resume({', '.join([repr(str(self.path)), *(f'{name}=...' for name in own_parts)])})"
+
     def score_kind(self) -> ScoreKind:
         """Return what the discriminator's scores in the log are, see `config.ScoreKind`."""
         content = read_json(self.config_path)

@@ -33,11 +33,24 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: Checkpo
         UserError: the disk is full, for example.
     """
     with refuse_unwritable(folder), atomic_folder(folder) as temporary:
-        save_file(dict(tensors), temporary / TENSORS_NAME)
+        save_file(without_sharing(tensors), temporary / TENSORS_NAME)
         content = {"sha256": sha256(temporary / TENSORS_NAME), **record_to_json(record)}
         text = json.loads(to_json_text(content))
         text["checksum"] = _checksum(text)
         (temporary / RECORD_NAME).write_text(to_json_text(text), encoding="utf-8")
+
+
+def without_sharing(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by name, with a copy of each that shares its memory with an earlier one.
+
+    A network may use one layer twice, and a file holds no tensor twice.
+    """
+    seen, separate = set[int](), {}
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        separate[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return separate
 
 
 def read_checkpoint(folder: Path) -> CheckpointRecord:

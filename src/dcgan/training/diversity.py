@@ -12,6 +12,8 @@ MAX_REAL_PICTURES = 2048
 """Real pictures that generated ones are compared with at most."""
 QUERY_PICTURES = 64
 """Real pictures whose distances to the others are the unit for the distances of generated ones."""
+TWIN_SHARE = 1e-3
+"""Pictures whose distance is less than this share of the mean distance are the same picture: rounding leaves that."""
 SPREAD_PICTURES = 4 * QUERY_PICTURES
 """Real pictures whose mean distance from each other is the unit for that of generated ones."""
 
@@ -23,7 +25,7 @@ class RealPictures:
     Attributes:
         rows: (R, P).
         mean_distance: mean distance of two of them; of two with the same label if there are labels.
-        nearest_distance: median distance of one to the nearest other one.
+        nearest_distance: median distance of one to the nearest other one that is not the same picture again.
         is_all: whether they are the whole training set, so that a copy of any picture is noticed.
     """
 
@@ -39,7 +41,11 @@ def describe_real_pictures(rows: PixelRows, labels: Labels, set_size: int) -> Re
     distances = pairwise_distances(rows[:QUERY_PICTURES], rows)
     own = np.arange(len(distances))
     distances[own, own] = np.inf  # otherwise each picture is its own nearest one
-    return RealPictures(rows, spread, float(np.median(distances.min(axis=1))), len(rows) == set_size)
+    distances[distances < TWIN_SHARE * spread] = np.inf  # and a picture that is there twice would have no distance
+    nearest = distances.min(axis=1)
+    nearest = nearest[np.isfinite(nearest)]
+    nearest_distance = float(np.median(nearest)) if len(nearest) else 0.0
+    return RealPictures(rows, spread, nearest_distance, len(rows) == set_size)
 
 
 def measure_pictures(rows: PixelRows, labels: Labels, reals: RealPictures) -> dict[str, float]:

@@ -85,8 +85,11 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
             if is_finished(state) and not is_log_step:
                 _log_measurement(state, writer)
             # Saving comes last, so that a run that is killed after its last snapshot lacks nothing.
-            if is_snapshot_step or decision.is_save_due:
-                (save_snapshot if is_snapshot_step else save_state)(state, writer)
+            if is_snapshot_step:
+                save_snapshot(state, writer)
+                last_save = time.monotonic()
+            elif decision.is_save_due and not is_finished(state):  # a finished run is saved with its last snapshot
+                save_state(state, writer)
                 last_save = time.monotonic()
         if progress.step % config.save_every:
             save_snapshot(state, writer)
@@ -125,7 +128,8 @@ def _interruptible_step(state: State, writer: RunWriter, stop_signals: Sequence[
 
 def _stopped(what: str, writer: RunWriter, stop_signal: int) -> TrainingStopped:
     """Return the exception that ends a training after a signal, which says how to continue."""
-    command = f"dcgan resume {shlex.quote(str(writer.folder.path))}"
+    folder, own_parts = writer.folder, writer.custom_names
+    command = folder.resume_call(own_parts) if own_parts else f"dcgan resume {shlex.quote(str(folder.path))}"
     return TrainingStopped(f"{what}; continue with: {command}", stop_signal)
 
 

@@ -6,6 +6,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from dcgan.config import Config, ScoreKind
 from dcgan.data.open import ImageSet
@@ -148,6 +149,12 @@ def _group_count(
         return wanted
     if initial_model is None or not initial_model.generator.groups:
         return groups.choose_group_count(new_count, wanted, config.z_dim, classes, size)
+    if initial_model.generator.groups >= config.z_dim:
+        model = initial_model.generator
+        raise UserError(
+            f"--init {initial_model.source} has {model.groups} groups, which are numbers of z: give --z-dim "
+            f"{model.z_dim}, as it has, not {config.z_dim}"
+        )
     if classes not in (0, known := initial_model.generator.classes):
         hint = "start from a model of these classes" + ("" if known else ", or use --no-conditional")
         raise UserError(
@@ -252,6 +259,10 @@ def check_modules(generator: object, discriminator: object, loss: object) -> Non
         if network is not None and not isinstance(network, nn.Module):
             hint = f"the class {network.__name__}: call it" if isinstance(network, type) else type(network).__name__
             raise UserError(f"{name} must be a torch.nn.Module, not {hint}")
+        if network is not None and any(isinstance(weight, UninitializedParameter) for weight in network.parameters()):
+            raise UserError(
+                f"the {name} has a lazy layer without weights yet: call it with a batch once before training"
+            )
         if network is not None and not any(weight.requires_grad for weight in network.parameters()):
             raise UserError(f"the {name} has no weights that can be trained: all are frozen, or it has none")
     if loss is not None and not isinstance(loss, str | Objective):
@@ -296,9 +307,8 @@ def check_same_parts(folder: RunFolder, custom: CustomParts) -> None:
     """
     if (names := folder.custom_parts()) == custom.names:
         return
-    call = ", ".join([repr(str(folder.path)), *(f"{name}=..." for name in names)])
     started_with = f"your own {' and '.join(names)}" if names else "no parts of your own"
-    raise UserError(f"{folder.path} was started with {started_with}: continue it with dcgan.resume({call})")
+    raise UserError(f"{folder.path} was started with {started_with}: continue it with {folder.resume_call(names)}")
 
 
 @torch.no_grad()
@@ -322,19 +332,31 @@ def try_networks(
     for module, _ in modes:
         module.eval()
     try:
-        images = generator(z[: len(reals)], *condition)
+        images = _try_generator(generator, z[: len(reals)], reals, condition)
+        if discriminator is not None:
+            _try_discriminator(discriminator, images, condition)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _try_generator(generator: nn.Module, z: Tensor, reals: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
+    """Return what a user's generator draws of latents (N, z_dim), as many as real pictures.
+
+    Raises:
+        UserError: it does not take them, or draws pictures of another shape than the real ones.
+    """
+    try:
+        images = generator(z, *condition)
     except Exception as error:  # of the user's own code
-        problem = f"the generator does not take latents {tuple(z[: len(reals)].shape)}{_and_labels(condition)}"
+        problem = f"the generator does not take latents {tuple(z.shape)}{_and_labels(condition)}"
         hint = "conditional networks get labels as a second argument" if condition else Z_DIM_HINT
         raise UserError(f"{problem}: {hint} ({_one_line(error)})") from None
     if not isinstance(images, Tensor):
         raise UserError(f"the generator must return a tensor of pictures, not {type(images).__name__}")
     if images.shape != reals.shape:
         raise UserError(f"the generator draws {tuple(images.shape[1:])}, the pictures are {tuple(reals.shape[1:])}")
-    if discriminator is not None:
-        _try_discriminator(discriminator, images, condition)
-    for module, mode in modes:
-        module.training = mode
+    return images
 
 
 def _try_discriminator(discriminator: nn.Module, images: Tensor, condition: tuple[Tensor, ...]) -> None:

@@ -27,6 +27,7 @@ from dcgan.images import to_float
 from dcgan.models import build
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.groups import find_groups, mean_features
+from dcgan.models.shipped import SHIPPED_NAMES
 from dcgan.sampling import latents
 from dcgan.training import networks
 from dcgan.training.ema import Ema
@@ -78,7 +79,7 @@ def set_up(
     matcher = None
     if not chosen.objective.has_discriminator:
         matcher, conditions = _make_matcher(config, chosen, data, conditions, fabric, is_new=is_new)
-    ema = Ema(chosen.generator)
+    ema = _average_of(chosen.generator)
     ema.network.to(fabric.device)
     if config.compile and can_compile(fabric.device):
         _compile(config, chosen)
@@ -107,12 +108,25 @@ def set_up(
         progress=Progress(planned_images=planned, first_plan=planned),
         notice=chosen.notice,
         part_sizes=part_sizes,
+        has_own_networks=bool(custom.generator or custom.discriminator),
     )
-    if custom.generator or custom.discriminator:
+    if state.has_own_networks:
         _try_custom_networks(state)
     if custom == NO_CUSTOM_PARTS and _can_record(state):
         state.recorder = _make_recorder(state)
     return state
+
+
+def _average_of(generator: nn.Module) -> Ema:
+    """Return the average of a generator, which is a copy at first.
+
+    Raises:
+        UserError: it is the user's own and cannot be copied.
+    """
+    try:
+        return Ema(generator)
+    except RuntimeError as error:
+        raise UserError(f"the generator cannot be copied for its average: {str(error).splitlines()[0]}") from None
 
 
 def _can_record(state: State) -> bool:
@@ -234,7 +248,7 @@ def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks, picture_co
         config,
         preset=public_name(config.preset),
         data=public_data_name(config.data),
-        init=None if config.init is None else public_name(config.init),
+        init=None if config.init is None else _public_init(config.init),
         value_range=data.value_range,
         image_size=f"{height}x{width}",
         z_dim=getattr(chosen.generator, "z_dim", config.z_dim),
@@ -282,6 +296,8 @@ def _compile(config: Config, chosen: ChosenNetworks) -> None:
 
 def _set_up_network(network: nn.Module, lr: float, config: Config, fabric: Devices) -> tuple[nn.Module, Optimizer]:
     """Put a network on the device and give it an optimizer."""
+    if not network.training:  # the user's own, which drew pictures before; a frozen part of one stays as it is
+        network.train()
     # channels_last and the fused Adam together: 96 -> 81 ms a step (batch 128, 2 cores; docs/experiments.md)
     network = synchronize_batchnorm(network.to(memory_format=torch.channels_last), fabric)
     is_fused = fabric.device.type in ("cpu", "cuda")
@@ -289,6 +305,12 @@ def _set_up_network(network: nn.Module, lr: float, config: Config, fabric: Devic
     rate = torch.tensor(lr, device=fabric.device) if fabric.device.type == "cuda" else lr
     optimizer = Adam(network.parameters(), lr=rate, betas=config.betas, fused=is_fused)
     return cast(tuple[nn.Module, Optimizer], fabric.setup(network, optimizer))
+
+
+def _public_init(init: str) -> str:
+    """Return a model's place as it may be shown to others; a path never becomes the name of a model of the package."""
+    name = public_name(init)
+    return f"./{name}" if name != init and name in SHIPPED_NAMES else name
 
 
 def planned_images(config: Config, picture_count: int) -> int | None:

@@ -84,6 +84,7 @@ class State:
         progress: how far the run is.
         notice: a line about the groups for the user; empty if there is nothing to say.
         part_sizes: the training pictures that each process holds, if `split_data` divides them; otherwise none.
+        has_own_networks: whether a network is the user's own, whose layers may draw random numbers.
         recorder: records the steps on a GPU, where they can be recorded.
     """
 
@@ -103,6 +104,7 @@ class State:
     progress: Progress
     notice: str = ""
     part_sizes: tuple[int, ...] = ()
+    has_own_networks: bool = False
     recorder: StepRecorder | None = None
 
     @property

@@ -52,10 +52,26 @@ def train_step(state: State) -> None:
     if state.recorder is not None and _has_whole_batches(state) and not _is_rare(state):
         state.recorder.run((schedule.beta2, schedule.penalty_scale), progress, parts)
     else:
-        parts.run()
+        with _seeded_layers(state):
+            parts.run()
     new_images = progress.images_seen - first
     state.ema.update(state.generator, progress.images_seen, new_images, schedule.half_life)
     progress.step += 1
+
+
+@contextmanager
+def _seeded_layers(state: State) -> Iterator[None]:
+    """Seed what layers of the user's own networks draw, such as dropout, by the images seen, as all else is seeded.
+
+    Layers of this package draw nothing from torch's own random state.
+    """
+    if not state.has_own_networks:
+        yield
+        return
+    device, path = state.fabric.device, (state.progress.images_seen, state.fabric.global_rank)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_separate_seed(state.config.seed, SeparatePurpose.OWN_LAYERS, *path))
+        yield
 
 
 def _has_whole_batches(state: State) -> bool:

@@ -71,10 +71,16 @@ class CsvLogger:
         from lightning_fabric.loggers.csv_logs import CSVLogger
 
         path = run.folder.loggers / "csv" / "metrics.csv"
-        rows = _read_rows(path, run.images_seen) if run.is_resumed else []
+        before = path.with_suffix(".before")  # holds the rows until they are written again, whenever this is killed
+        if path.exists() and not before.exists():
+            path.replace(before)
         path.unlink(missing_ok=True)  # Fabric would delete it, with a warning
+        rows = _read_rows(before, run.images_seen) if run.is_resumed else []
         self._logger = CSVLogger(run.folder.loggers, name="", version="csv")
         self._logger.experiment.metrics.extend(rows)
+        if rows:
+            self._logger.save()
+        before.unlink(missing_ok=True)
         return str(run.id)
 
     def log_metrics(self, metrics: Mapping[str, float], images_seen: int) -> None:
