@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dcgan.data import arrays
 from dcgan.data.arrays import StoredImages, read_exactly, read_npy, read_npz
+from dcgan.data.open import open_images
+from dcgan.data.resize import convert_channels
+from dcgan.data.rules import RULES_OF_ARRAY_CHANNELS
 from dcgan.errors import UserError
 
 GRAY = np.random.default_rng(0).integers(0, 256, (9, 16, 20)).astype(np.uint8)
@@ -163,3 +167,25 @@ def test_another_file_named_npy_gets_no_advice_about_pickles(tmp_path: Path, con
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(UserError, match=r"^[^\n]*it does not begin as an .npy file does: save it with numpy.save$"):
         read_npy(tmp_path / "a.npy")
+
+
+@pytest.mark.usefixtures("_chunk_sizes")
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("gray", 1), ("opaque gray", 1), ("opaque", 3), ("color later", 3), ("transparent", 4)]
+)
+def test_images_of_an_array_have_the_fewest_channels_that_lose_nothing(tmp_path: Path, kind: str, channels: int):
+    gray = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), np.uint8)
+    pixels = np.repeat(gray, 3, axis=3)
+    if kind in ("opaque", "color later", "transparent"):
+        pixels[-1, 0, 0] = (255, 0, 0)
+    if kind not in ("gray", "color later"):
+        alpha = np.full((40, 12, 12, 1), 255, np.uint8)
+        alpha[-1, 5, 5] = 254 if kind == "transparent" else 255
+        pixels = np.concatenate([pixels, alpha], 3)
+    np.save(tmp_path / "a.npy", pixels)
+    images = open_images(str(tmp_path / "a.npy"), "all", size=(12, 12))
+    assert images.pixels.shape[1] == channels
+    before = open_images(str(tmp_path / "a.npy"), "all", size=(12, 12), rules=RULES_OF_ARRAY_CHANNELS)
+    assert before.pixels.shape[1] == pixels.shape[3]
+    assert torch.equal(convert_channels(images.pixels, before.pixels.shape[1]), before.pixels)
+    assert open_images(str(tmp_path / "a.npy"), "all", size=(12, 12), channels=3).pixels.shape[1] == 3

@@ -160,7 +160,7 @@ def test_the_same_pictures_are_held_out_at_every_size(tmp_path: Path):
 def test_a_sparse_array_stays_sparse_and_memory_bounded(tmp_path: Path):
     n = 40_000
     array = np.lib.format.open_memmap(tmp_path / "big.npy", "w+", np.uint8, (n, 32, 32, 3))
-    array[5], array[-1] = 9, 3
+    array[5], array[-1] = (9, 0, 0), 3  # the first is red: a set of gray pictures would get one channel
     del array
     images = open_images(str(tmp_path / "big.npy"), "all")
     assert images.pixels.shape == (n, 3, 32, 32)

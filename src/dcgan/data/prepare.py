@@ -22,8 +22,8 @@ from dcgan.data.listing import ImageFile, Listing, SkippedFile
 from dcgan.data.members import file_version
 from dcgan.data.near_duplicates import MAX_COMPARED
 from dcgan.data.prepared import PreparedSet, read_prepared
-from dcgan.data.resize import resize_images
-from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_WITHOUT_GROUPS
+from dcgan.data.resize import drop_equal_channels, resize_images
+from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1, RULES_OF_ARRAY_CHANNELS, RULES_WITHOUT_GROUPS
 from dcgan.data.similarity import make_thumbnails
 from dcgan.data.writer import PreparedBatch, add_channels
 from dcgan.errors import UserError
@@ -101,7 +101,10 @@ def prepare_arrays(
     def read(options: ResizeOptions, findings: Findings) -> Iterator[PreparedBatch]:
         total = sum(part.count for part in parts)
         is_grouped = rules > RULES_WITHOUT_GROUPS and total <= MAX_COMPARED
-        batches = itertools.chain.from_iterable(_read_batches(part, options, is_grouped) for part in parts)
+        keeps_channels = options.channels is not None or rules <= RULES_OF_ARRAY_CHANNELS
+        batches = itertools.chain.from_iterable(
+            _read_batches(part, options, is_grouped, keeps_channels) for part in parts
+        )
         return _with_progress_bar(batches, total, set_name)
 
     source = Source(
@@ -225,7 +228,9 @@ def _thumbnails(pixels: Array) -> Array:
     return thumbnails.expand(-1, 3, -1, -1).numpy()
 
 
-def _read_batches(part: StoredImages, options: ResizeOptions, is_grouped: bool) -> Iterator[PreparedBatch]:
+def _read_batches(
+    part: StoredImages, options: ResizeOptions, is_grouped: bool, keeps_channels: bool
+) -> Iterator[PreparedBatch]:
     start = 0
     for rows in part.read_chunks():
         indices = np.arange(start, start + len(rows))
@@ -236,8 +241,9 @@ def _read_batches(part: StoredImages, options: ResizeOptions, is_grouped: bool) 
             is_used = labels >= 0
             if not is_used.all():
                 rows, labels, indices = rows[is_used], labels[is_used], indices[is_used]
+        pixels = resize_images(rows.transpose(0, 3, 1, 2), options)
         yield PreparedBatch(
-            resize_images(rows.transpose(0, 3, 1, 2), options),
+            pixels if keeps_channels else drop_equal_channels(pixels),
             labels,
             digest_images(rows),
             np.tile(np.array(part.shape[:2], np.int32), (len(rows), 1)),

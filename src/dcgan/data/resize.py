@@ -61,6 +61,25 @@ def _resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return (torch.cat([color, alpha], 1) * 255).round().to(torch.uint8)
 
 
+def drop_equal_channels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return images (N, C, H, W) with the fewest channels that lose nothing: no opaque alpha, and one channel of gray.
+
+    The first image is looked at first, since that decides for most sets.
+    """
+    if pixels.shape[1] == 4:
+        alpha = pixels[:, 3]
+        if (alpha[:1] != 255).any() or (alpha != 255).any():
+            return pixels
+        pixels = pixels[:, :3]
+    if pixels.shape[1] == 3 and all(_is_gray(images) for images in (pixels[:1], pixels)):
+        return pixels[:, :1]
+    return pixels
+
+
+def _is_gray(pixels: npt.NDArray[Any]) -> bool:
+    return bool((pixels[:, :1] == pixels[:, 1:]).all())
+
+
 def convert_channels(pixels: Tensor, channels: int) -> Tensor:
     """Return images uint8 (N, C, H, W) with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
 
