@@ -162,8 +162,18 @@ def _with_recorded_data(config: Config, run: Path) -> Config:
     return replace(config, data=str(path)) if is_there else config
 
 
-def train_command(config: Config) -> str:
-    """Return the shell command that trains with exactly these settings."""
+def train_command(config: Config, extended_plan: int | None = None) -> str:
+    """Return the shell command that trains with exactly these settings.
+
+    Args:
+        config: the settings.
+        extended_plan: the images that a run was first planned for, if it was extended and its rates fell over that
+            plan: then two commands train it again.
+    """
+    if extended_plan is not None:
+        unit = next(name for name in DURATIONS if getattr(config, name) is not None)
+        first = train_command(replace(config, **(NO_DURATION | {"images": extended_plan})))
+        return f"{first} --out RUN && dcgan resume RUN --{unit} {getattr(config, unit)}"
     preset = config.preset if config.preset in PRESETS else "dcgan"
     base, words = PRESETS[preset], ["dcgan", "train", "--preset", preset]
     stated = NO_BATCH_NORM if preset == DEFAULT_PRESET and config.loss in NO_BATCH_NORM_LOSSES else {}

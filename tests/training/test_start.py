@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,8 +13,10 @@ import torch
 
 import dcgan
 from dcgan import UserError
+from dcgan.cli.main import run as main
 from dcgan.data.open import open_images
 from dcgan.devices.processes import TrainingStopped
+from dcgan.files import read_json
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
 from dcgan.run.log import EARLY_EVENT
@@ -95,6 +98,18 @@ def test_a_generator_starts_from_a_saved_one(finished_run: RunFolder, tmp_path: 
     without_init = set_up(configure("dcgan", **SMALL))
     for weight, expected in zip(state.discriminator.parameters(), without_init.discriminator.parameters(), strict=True):
         assert torch.equal(weight, expected)
+
+
+def test_the_commands_of_an_extended_run_whose_rates_fell_train_it_again(tmp_path: Path):
+    run = dcgan.train("dcgan", out=tmp_path / "r", lr_end=0.1, **SMALL, steps=2)
+    dcgan.resume(run, steps=4)
+    stated = read_json(run.config_path)["command"]
+    assert dcgan.load(run).trained["command"] == stated
+    first, second = stated.replace("RUN", str(tmp_path / "again")).split(" && ")
+    assert second == f"dcgan resume {tmp_path / 'again'} --steps 4"
+    for command in (first, second):
+        assert main(shlex.split(command)[1:]) == 0
+    assert tensor_bytes(RunFolder(tmp_path / "again")) == tensor_bytes(run)
 
 
 def test_a_model_in_a_folder_is_not_named_as_one_of_the_package(finished_run: RunFolder, tmp_path: Path):

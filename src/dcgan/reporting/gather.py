@@ -10,7 +10,7 @@ from dcgan.config import Config, ScoreKind
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json
 from dcgan.metrics.results import format_number
-from dcgan.presets import PRESETS, train_command
+from dcgan.presets import PRESETS
 from dcgan.reporting.charts import SvgChart, layout_chart
 from dcgan.reporting.embedded_images import EmbeddedImage, embed_grids, embed_image, embed_rows
 from dcgan.reporting.evaluation_table import EvaluationTable, make_evaluation_table
@@ -109,7 +109,7 @@ def gather_report(folder: RunFolder) -> ReportPage:
     return ReportPage(
         name=printable(folder.path.resolve().name),
         facts=tuple(_facts(config, content, measurements, events)),
-        command=_command(config, folder),
+        command=_command(content),
         settings=tuple(_settings(config)),
         charts=tuple(_charts(measurements, events, listed_events[:MAX_EVENTS], score_kind)),
         events=tuple(_event(number, entry) for number, entry in enumerate(listed_events[:MAX_EVENTS], 1)),
@@ -190,9 +190,10 @@ def _facts(
     return facts
 
 
-def _command(config: Config | None, folder: RunFolder) -> str:
+def _command(content: LogEntry) -> str:
     """Return the command that trains the run again, or nothing if the run had parts of the user's own."""
-    return "" if config is None or folder.custom_parts() else printable(train_command(config))
+    command = content.get("command")
+    return printable(command) if isinstance(command, str) else ""
 
 
 def _settings(config: Config | None) -> list[tuple[str, str, bool]]:

@@ -158,13 +158,19 @@ class RunFolder:
         loss = settings.get("loss") if isinstance(settings, dict) and not is_custom else None
         return SCORE_KINDS_OF_0_1.get(str(loss), "raw")
 
-    def write_config(self, config: Config, score_kind: ScoreKind, custom_parts: Sequence[str] = ()) -> None:
-        """Write every setting, the versions, and the command that trains the run again.
+    def write_config(
+        self,
+        config: Config,
+        score_kind: ScoreKind,
+        custom_parts: Sequence[str] = (),
+        extended_plan: int | None = None,
+    ) -> None:
+        """Write every setting, the versions, and the command that trains the run again: see `train_command`.
 
         No command can train a run again that has parts of the user's own: their names are written instead of it.
         """
         content = {
-            **({"own": list(custom_parts)} if custom_parts else {"command": train_command(config)}),
+            **({"own": list(custom_parts)} if custom_parts else {"command": train_command(config, extended_plan)}),
             "score_kind": score_kind,
             "settings": config_to_json(config),
             "versions": {name: version(name) for name in RECORDED_PACKAGES},

@@ -1,5 +1,6 @@
 """How far a run is: the one declaration of what a checkpoint holds besides tensors."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -54,6 +55,11 @@ class Progress:
         """Let the learning rates fall over what is planned, as soon as that is known."""
         if self.first_plan is None and self.planned_images is not None:
             self.first_plan = round(self.planned_images / (self.first_part or 1.0))
+
+    def extended_plan(self, lr_end: float) -> int | None:
+        """Return the first plan if the run was extended and its rates, whose last factor is `lr_end`, fell over it."""
+        is_extended = self.first_plan is not None and (self.planned_images or math.inf) > self.first_plan
+        return self.first_plan if is_extended and lr_end < 1 else None
 
 
 @dataclass(kw_only=True)

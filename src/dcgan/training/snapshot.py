@@ -93,7 +93,7 @@ def _save_grid(state: State, folder: RunFolder, network: nn.Module) -> tuple[Pix
 
 def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
     """Return how the generator was trained, as a saved model records it."""
-    config = state.config
+    config, extended_plan = state.config, state.progress.extended_plan(state.config.lr_end)
     origin: dict[str, Any] = {
         "preset": config.preset,
         "data": printable(config.data),
@@ -104,7 +104,7 @@ def training_origin(state: State, custom_names: list[str]) -> dict[str, Any]:
         "step": state.progress.step,
         "images_seen": state.progress.images_seen,
         "averaged": config.ema > 0,
-        "command": None if custom_names else printable(train_command(config)),
+        "command": None if custom_names else printable(train_command(config, extended_plan)),
     }
     matched = {} if state.matcher is None else {"features": FEATURES, "features_sha256": FROZEN_NETWORK_SHA256}
     origin |= {} if state.part_count is None else {"data_parts": state.part_count}

@@ -335,6 +335,7 @@ def _resume(
                 folder.remove_unfinished_files()
                 if select(changes, (*DURATIONS, "data")):  # saved now, wherever the run is interrupted
                     save_state(state, writer)
-                    folder.write_config(state.config, state.objective.score_kind, custom.names)
+                    extended_plan = state.progress.extended_plan(state.config.lr_end)
+                    folder.write_config(state.config, state.objective.score_kind, custom.names, extended_plan)
             fit(state, writer, stop_signals)
     return str(path)
