@@ -1,12 +1,25 @@
 """What the search for copies says of training pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+import torch
+
+from dcgan.data import stacked
 from dcgan.data.open import open_images
 from dcgan.data.rules import CURRENT_RULES, RULES_OF_0_1
 from dcgan.evaluation import copies
+from dcgan.evaluation.save import nearest_grid
+from dcgan.evaluation.task import EvaluationTask, open_task
+from dcgan.evaluation.training_data import training_data_of
+from dcgan.models.dcgan64 import Generator
+from dcgan.models.store import save_generator
+from dcgan.run.folder import RunFolder
+from dcgan.sampling.model import load
 from tests.conftest import make_picture_folder
+from tests.evaluation.helpers import write_noise
 
 
 def test_training_pictures_have_the_names_of_the_rules_that_they_were_read_by(tmp_path: Path):
@@ -20,3 +33,64 @@ def test_training_pictures_have_the_names_of_the_rules_that_they_were_read_by(tm
         train = open_images(str(tmp_path / "d"), size=(20, 20), rules=rules)
         names = copies._training_names(task, train)
         assert [int(Path(name).stem) for name in names] == train.pixels[:, 0, 0, 0].tolist()
+
+
+def save_model_of_stacks(folder: Path, command: str | None) -> str:
+    """Save a generator that was trained on stacked digits, as it is exported."""
+    generator = Generator(z_dim=4, picture_shape=(3, 28, 28), width=2).eval()
+    save_generator(generator, folder, {"data": "stacked-mnist", "data_rules": CURRENT_RULES, "command": command})
+    return str(folder)
+
+
+def open_stacks_task(source: str) -> EvaluationTask:
+    """Open an evaluation of samples that are compared with stacked digits."""
+    switches = dict.fromkeys(("resize", "infinite", "train_on_fakes", "show_progress"), False)
+    options = {"n": 120, "features": "random", "seeds": 5, "k": 3, "device": "cpu", "split": None}
+    return open_task(source, data="stacked-mnist", **options, **switches)
+
+
+@pytest.mark.usefixtures("small_reference")
+def test_copies_of_stacked_digits_are_searched_among_those_of_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The stacks that are trained on depend on the seed; those of the test part and of the floor are common to all."""
+    monkeypatch.setattr(stacked, "STACK_COUNTS", {"train": 1_000, "test": 400})
+    model = save_model_of_stacks(tmp_path / "m", "dcgan train --data stacked-mnist --seed 3")
+    own = open_images("stacked-mnist", seed=3).pixels
+    task = open_stacks_task(model)
+    samples = replace(task.samples, draw=lambda seed, n: iter([(own[:n], None)]))
+    task = replace(task, samples=samples)
+    assert copies.can_check_copies(task)
+    verdict = copies.check_copies(task).verdict
+    assert (verdict.verdict, verdict.near_share) == ("copies", 1.0)
+    grid = nearest_grid(task)
+    assert (grid[2:30, 2:30] == grid[2:30, 32:60]).all()
+    assert torch.equal(task.real_images.pixels, open_images("stacked-mnist", "test").pixels)
+    assert torch.equal(task.open_floor_split().pixels, open_images("stacked-mnist", "train").pixels)
+    assert not any("is not known" in note for note in task.notes)
+
+
+def test_stacked_digits_of_an_unknown_seed_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A generator of the user's own has no command, and files say nothing at all."""
+    monkeypatch.setattr(stacked, "STACK_COUNTS", {"train": 1_000, "test": 400})
+    model, files = save_model_of_stacks(tmp_path / "m", None), write_noise(tmp_path / "s.npz", (120, 28, 28, 3))
+    for source in (model, str(files)):
+        task = open_stacks_task(source)
+        assert not copies.can_check_copies(task)
+        (note,) = [note for note in task.notes if "is not known" in note]
+        assert note.startswith("the seed that drew the training pictures of stacked-mnist is not known: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "seed"),
+    [
+        ("dcgan train --data stacked-mnist", 0),
+        ("dcgan train --seed 12 --device cpu", 12),
+        ("dcgan train --seed", None),
+        ("dcgan train 'torn", None),
+    ],
+)
+def test_the_seed_of_an_exported_model_is_that_of_its_command(tmp_path: Path, command: str, seed: int | None):
+    assert training_data_of(load(save_model_of_stacks(tmp_path / "m", command))).seed == seed
+
+
+def test_the_seed_of_a_run_is_that_of_its_settings(finished_run: RunFolder):
+    assert training_data_of(load(finished_run)).seed == finished_run.config().seed

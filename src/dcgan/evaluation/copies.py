@@ -52,8 +52,8 @@ class CopyCheck:
 
 
 def can_check_copies(task: EvaluationTask) -> bool:
-    """Return whether there are enough training pictures to search."""
-    return len(task.open_split("train")) >= MIN_IMAGES
+    """Return whether the training pictures are known, and enough to search."""
+    return task.knows_training_pictures and len(task.open_split("train")) >= MIN_IMAGES
 
 
 def check_copies(

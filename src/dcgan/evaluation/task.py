@@ -19,7 +19,7 @@ from dcgan.evaluation.samples import (
     open_samples,
     reading_notes,
 )
-from dcgan.evaluation.training_data import open_training_data
+from dcgan.evaluation.training_data import TrainingData, depends_on_seed, open_training_data
 from dcgan.files import printable
 from dcgan.metrics import fidelity
 from dcgan.metrics.features import FeatureExtractor, open_default_extractor, open_extractor
@@ -37,6 +37,8 @@ MIN_TO_JUDGE = 50
 """Pictures on either side below which nothing can be said."""
 FLOOR_SPLIT = {"test": "train", "validation": "test", "train": "test"}
 """The split that the real pictures of the floor come from, for each split that the samples are compared with."""
+COMMON_SEED = 0
+"""Of the stacked digits that no model has trained on, and of the floor: all models are compared with the same ones."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,17 @@ class EvaluationTask:
         """The name that is reported with metrics of these pictures."""
         return self.extractor.name_for(self.samples.image_shape)
 
+    @property
+    def knows_training_pictures(self) -> bool:
+        """Whether the training split is what the model was trained on; it is not if an unknown seed drew its stacks."""
+        training = self.samples.training_data
+        return not depends_on_seed(self.data) or (training is not None and training.seed is not None)
+
     def open_split(self, split: str) -> ImageSet:
-        """Open a split of the data, in the shape of the samples."""
+        """Open a split of the data as the model was trained on it, in the shape of the samples."""
+        return self._open(split, _seed_of_split(split, self.samples.training_data))
+
+    def _open(self, split: str, seed: int) -> ImageSet:
         channels, height, width = self.samples.image_shape
         return open_images(
             self.data_source,
@@ -92,14 +103,24 @@ class EvaluationTask:
             size=(height, width),
             channels=channels,
             fit=self.samples.fit,
+            seed=seed,
             value_range=self.real_images.value_range,
             rules=self.real_images.rules,
             part=self.real_images.part,
         )
 
     def open_floor_split(self) -> ImageSet:
-        """Open the split that the floor is computed from. Memorized pictures would be from it too."""
-        return self.open_split(FLOOR_SPLIT[self.split])
+        """Open the split that the floor is computed from. Memorized pictures would be from it too.
+
+        Its stacked digits are the same for every model, as those of the test split are, because the cache keeps the
+        floor for all of them.
+        """
+        return self._open(FLOOR_SPLIT[self.split], COMMON_SEED)
+
+
+def _seed_of_split(split: str, training: TrainingData | None) -> int:
+    """Return the seed that draws the stacked digits of a split: the model's own, but for the test split."""
+    return COMMON_SEED if split == "test" or training is None or training.seed is None else training.seed
 
 
 def open_task(
@@ -167,6 +188,12 @@ def open_task(
     if n is None and not task.has_files:
         task = replace(task, n=min(task.n, max(MIN_DEFAULT_SAMPLES, len(task.open_split("train")))))
     _check_task(task)
+    if not task.knows_training_pictures:
+        note = (
+            f"the seed that drew the training pictures of {printable(name)} is not known: there is no search for "
+            "copies, and the nearest training pictures are those of the seed 0"
+        )
+        task = replace(task, notes=(*task.notes, note))
     return task
 
 
@@ -192,16 +219,18 @@ def _open_real_images(
     shape = extractor.image_shape or (samples.image_shape if samples.count is None else None)
     training = samples.training_data
     value_range = training.value_range if training else None
+    seed = _seed_of_split(split, training)
     part = training.part if training and (data is None or can_be_divided(data, training.part)) else WHOLE
 
     def open_at(source: str, rules: int = training.rules if training else CURRENT_RULES) -> ImageSet:
         if shape is None:
-            return open_images(source, split, value_range=value_range, rules=rules, part=part)
+            return open_images(source, split, seed=seed, value_range=value_range, rules=rules, part=part)
         return open_images(
             *(source, split),
             size=shape[1:],
             channels=shape[0],
             fit=samples.fit,
+            seed=seed,
             value_range=value_range,
             rules=rules,
             part=part,

@@ -1,11 +1,12 @@
 """The data that a model was trained on: where they are now, and whether they are still the same pictures."""
 
 import contextlib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan.config import Config
+from dcgan.config import Config, split_specs
 from dcgan.data.location import describe_missing, find_places, is_path
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.parts import WHOLE, Part
@@ -31,6 +32,7 @@ class TrainingData:
         part: the part of the data that the first process held, if they were divided: no process trained on what that
             part holds out.
         features: those that it was trained to match, by their name in `metrics.features`; None without.
+        seed: of the training, which drew its stacked digits; None if it is not known.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TrainingData:
     config: Config | None
     features: str | None = None
     part: Part = WHOLE
+    seed: int | None = None
 
     def has_other_pictures(self, images: ImageSet, source: str) -> bool:
         """Return whether an image set, opened by `source`, has other pictures, if that is known."""
@@ -78,7 +81,25 @@ def training_data_of(model: Model) -> TrainingData | None:
         config,
         features if isinstance(features, str) else None,
         (0, parts) if isinstance(parts, int) else WHOLE,
+        _seed_of_command(trained.get("command")) if config is None else config.seed,
     )
+
+
+def _seed_of_command(command: object) -> int | None:
+    """Return the seed of the command that a model says it was trained by; None if it says none."""
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        return None
+    if "--seed" not in words:  # the command names what differs from the defaults
+        return Config.seed if words else None
+    number = words[words.index("--seed") + 1 :][:1]
+    return int(number[0]) if number and number[0].isdecimal() else None
+
+
+def depends_on_seed(data: str) -> bool:
+    """Return whether the pictures of a set are drawn by the seed of the training: stacked digits, alone or joined."""
+    return "stacked-mnist" in split_specs(data)
 
 
 def _read_run(source: Path) -> tuple[DataRecord, Config | None]:
