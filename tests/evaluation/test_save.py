@@ -11,6 +11,7 @@ from dcgan.evaluation import grids
 from dcgan.evaluation.measure import evaluate
 from dcgan.metrics.features import EXTRACTORS, FeatureExtractor
 from dcgan.run.folder import RunFolder
+from tests.conftest import make_picture_folder
 from tests.evaluation.helpers import SAMPLE_COUNT
 
 pytestmark = pytest.mark.usefixtures("small_reference")
@@ -65,3 +66,23 @@ def test_an_extractor_that_is_added_at_run_time_works_from_the_command_to_the_re
     assert content["classes"] == {}
     assert json.loads((run.evaluation / "figures.json").read_text())["features"] == "row-means"
     assert "features row-means" in run.report.read_text()
+
+
+def test_pictures_of_a_class_named_model_are_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Their metrics were lost, because nothing can be saved in a folder of pictures as in a run."""
+    make_picture_folder(tmp_path / "p" / "model", 20)
+    make_picture_folder(tmp_path / "p" / "other", 20)
+    words = [
+        "--data",
+        str(tmp_path / "p"),
+        "--split",
+        "all",
+        "--features",
+        "random",
+        "--skip-copies",
+        "--json",
+        "--resize",
+    ]
+    assert run_command(["evaluate", str(tmp_path / "p"), *words]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 40
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["model", "other"]

@@ -159,9 +159,14 @@ def evaluate(
     evaluation, check = run_evaluation(task, start, copies=copies)
     if sheets is not None:
         save_sheets(sheets, task, check)
-    if save_in_run and isinstance(source, str | os.PathLike) and (Path(source) / "model").is_dir():
+    if save_in_run and not isinstance(source, Model) and _is_run(Path(source), task):
         save_evaluation(RunFolder(Path(source)), task, evaluation, check)
     return evaluation
+
+
+def _is_run(source: Path, task: EvaluationTask) -> bool:
+    """Return whether the samples are those of a run. A folder of pictures may have a class named `model`."""
+    return not task.has_files and RunFolder(source).model.is_dir()
 
 
 def run_evaluation(task: EvaluationTask, start: float, *, copies: bool = True) -> tuple[Evaluation, CopyCheck | None]:
