@@ -60,6 +60,10 @@ def test_paths_and_devices_in_python(
             ["mnist", "--infinite", "--n", "319"],
             "--infinite with 64 features needs at least 320 samples, and --n is 319: draw more, or leave it out",
         ),
+        (
+            ["mnist", "--data", "some.npz", "--split", "all", "--features", "random", "--infinite"],
+            "--infinite with 64 features needs at least 128 real pictures, and there are 127 in all splits of some.npz",
+        ),
         (["s.npz", "--data", "mnist", "--split", "some"], "--split"),
         (["s.npz", "--data", "mnist", "--train-on-fakes"], "needs classes"),
         (["big.npz", "--data", "mnist"], "has pictures of 32x30 RGB, mnist has 28x28 gray: add --resize"),
@@ -82,6 +86,7 @@ def test_a_mistake_is_one_line(
     write_digits(tmp_path / "s.npz")
     write_noise(tmp_path / "big.npz", (550, 32, 30, 3))
     write_noise(tmp_path / "few.npz", (20, 28, 28, 1))
+    write_noise(tmp_path / "some.npz", (127, 28, 28, 1))
     Path("torn.npz").write_bytes(Path("s.npz").read_bytes()[:5000])
     Path("empty").mkdir()
     assert message in refused("evaluate", *words)

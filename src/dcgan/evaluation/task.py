@@ -279,16 +279,29 @@ def _check_task(task: EvaluationTask) -> None:
 
 
 def _check_extrapolation(task: EvaluationTask, name: str) -> None:
-    """Refuse to extrapolate from too few samples: the result has nothing to do with the distance."""
+    """Refuse to extrapolate from too few samples: the result has nothing to do with the distance.
+
+    It is the distance from the statistics of all features, which need enough real pictures too.
+    """
     if not task.infinite:
         return
-    minimum, parts = fidelity.min_extrapolation_samples(task.extractor.feature_count), 1
+    feature_count = task.extractor.feature_count
+    _check_extrapolation_reals(task, fidelity.MIN_SAMPLES_PER_FEATURE * feature_count)
+    minimum, parts = fidelity.min_extrapolation_samples(feature_count), 1
     count, subject = task.n, "--n is"
     if task.has_files:
         parts = len(task.seeds)
         count, subject = task.n // parts, f"{name} gives {parts} parts of"
     if count < minimum:
         raise UserError(
-            f"--infinite with {task.extractor.feature_count} features needs at least {minimum:,} samples"
+            f"--infinite with {feature_count} features needs at least {minimum:,} samples"
             f"{' in each part' if parts > 1 else ''}, and {subject} {count:,}: draw more, or leave it out"
+        )
+
+
+def _check_extrapolation_reals(task: EvaluationTask, minimum: int) -> None:
+    if (count := len(task.real_images)) < minimum:
+        raise UserError(
+            f"--infinite with {task.extractor.feature_count} features needs at least {minimum:,} real pictures, and "
+            f"there are {count:,} in {split_words(task.split)} of {printable(task.data)}: add pictures, or leave it out"
         )
