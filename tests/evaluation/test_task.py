@@ -4,8 +4,11 @@ from pathlib import Path
 import pytest
 
 import dcgan
+from dcgan.data.rules import CURRENT_RULES
 from dcgan.errors import UserError
 from dcgan.evaluation.task import open_task
+from dcgan.models.dcgan64 import Generator
+from dcgan.models.store import save_generator
 from tests.evaluation.helpers import write_digits, write_noise
 
 
@@ -16,6 +19,20 @@ def test_gray_samples_and_color_pictures_of_another_set_are_said(tmp_path: Path)
     task = open_task("mnist", data=str(data), split="all", **options, **switches)
     assert f"the color pictures of {data} are compared as gray ones" in task.notes
     assert f"{data} holds other pictures than those that the model was trained on" in task.notes
+
+
+def test_a_color_model_that_gray_features_judge_is_said_to_be_compared_as_gray(tmp_path: Path):
+    """Also if its data follow from the model, whose size and channels they then have."""
+    data = str(write_noise(tmp_path / "color.npz", (60, 28, 28, 3)))
+    generator = Generator(z_dim=4, picture_shape=(3, 28, 28), width=2).eval()
+    save_generator(generator, tmp_path / "m", {"data": data, "data_rules": CURRENT_RULES})
+    switches = dict.fromkeys(("infinite", "train_on_fakes", "show_progress"), False)
+    options = {"n": 20, "seeds": 5, "k": 3, "device": "cpu", "resize": True, "split": "all"}
+    for name in (None, data):
+        judged = open_task(str(tmp_path / "m"), data=name, features="judge", **options, **switches)
+        assert f"the color pictures of {data} are compared as gray ones" in judged.notes
+        in_color = open_task(str(tmp_path / "m"), data=name, features="random", **options, **switches)
+        assert not any("compared as gray" in note for note in in_color.notes)
 
 
 @pytest.mark.parametrize(

@@ -239,13 +239,16 @@ def _open_real_images(
     part_notes = []
     if part != WHOLE:
         part_notes = [f"the data were divided among {part[1]} processes: the real pictures are those of the first part"]
+    is_gray = shape is not None and shape[0] == 1
     if data is None:
         assert training is not None
-        return *open_training_data(training, samples.name, open_at), part_notes
+        # The data have the channels of the model, whatever their files have.
+        gray_notes = [_describe_gray(training.name)] if is_gray and samples.image_shape[0] > 1 else []
+        return *open_training_data(training, samples.name, open_at), [*part_notes, *gray_notes]
     images = open_at(data, CURRENT_RULES)
     notes = [*reading_notes(images, data), *part_notes]
-    if shape is not None and shape[0] == 1 and open_images(data, split).pixels.shape[1] > 1:
-        notes.append(f"the color pictures of {printable(data)} are compared as gray ones")
+    if is_gray and open_images(data, split).pixels.shape[1] > 1:
+        notes.append(_describe_gray(data))
     if training is None:
         return data, images, notes
     if is_named_set(training.name) or is_named_set(data):  # these may have no keys
@@ -257,6 +260,10 @@ def _open_real_images(
         note = f"{printable(data)} holds other pictures than those that the model was trained on"
         return data, images, [*notes, note]
     return data, images if training.rules == images.rules or not is_known else open_at(data), notes
+
+
+def _describe_gray(data: str) -> str:
+    return f"the color pictures of {printable(data)} are compared as gray ones"
 
 
 def _sample_count(n: int, samples: SampleSource) -> int:
