@@ -78,12 +78,26 @@ def test_transparent_frames_of_a_gif_are_on_white(tmp_path: Path):
     [
         ("a.gif", 10_000, 20, r"^a \.gif of 10,000 frames is too long: give at most 2,000, or write an \.mp4$"),
         ("a.webp", 2_001, 20, r"^a \.webp of 2,001 frames is too long"),
+        ("a.gif", 1_400, 1, r"^a \.gif lasts at most 655 seconds, not 1,400: write a \.webp or an \.mp4, or give more"),
         ("a.gif", 10, 60, r"^a \.gif shows at most 50 frames per second, not 60$"),
     ],
 )
 def test_films_that_no_viewer_shows_well_are_refused(name: str, count: int, fps: float, message: str):
     with pytest.raises(UserError, match=message):
         check_film(Path(name), count, FilmFormat(fps))
+
+
+def test_the_longest_gif_of_one_equal_frame_is_written(tmp_path: Path):
+    """Pillow writes equal frames as one, whose duration must fit into the file."""
+    count = film.MAX_GIF_SECONDS
+    write_film(gray_frames(*[7] * count), count, tmp_path / "a.gif", FilmFormat(1))
+    assert read_film(tmp_path / "a.gif")[1] == [1000 * count]
+
+
+def test_a_webp_of_equal_frames_may_be_longer_than_one_frame_of_it(tmp_path: Path):
+    """One frame lasts at most 2^24 ms; Pillow's encoder divides it."""
+    write_film(gray_frames(*[7] * 1_700), 1_700, tmp_path / "a.webp", FilmFormat(0.1))
+    assert sum(read_film(tmp_path / "a.webp")[1]) == 17_000_000
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ MAX_FPS = {".gif": 50.0, ".webp": 120.0, ".mp4": 120.0}
 """Viewers show a GIF frame for at least two hundredths of a second, and show a shorter one for ten."""
 MAX_FRAMES = {".gif": 2_000, ".webp": 2_000, ".mp4": 1_000_000}
 """An animation of more frames opens slowly everywhere, and all of it is in memory while it is written."""
+MAX_GIF_SECONDS = 655
+"""Pillow writes equal frames as one, whose duration is 16 bits of hundredths of a second. In a .webp it is divided."""
 MIN_SIZE, MAX_SIZE = 16, 4_096
 TICKS_PER_SECOND = {".gif": 100, ".webp": 1000}
 """The durations of frames are whole numbers of these ticks, which Pillow is given in milliseconds."""
@@ -96,7 +98,8 @@ def check_film(out: Path, count: int, film_format: FilmFormat) -> None:
         film_format: its size and speed.
 
     Raises:
-        UserError: it has too many frames, or too many a second for its kind of file, or an .mp4 needs a package.
+        UserError: it has too many frames, or too many a second for its kind of file, or lasts too long for a .gif, or
+            an .mp4 needs a package.
     """
     kind = out.suffix.lower()
     if film_format.fps > MAX_FPS[kind]:
@@ -104,6 +107,11 @@ def check_film(out: Path, count: int, film_format: FilmFormat) -> None:
     if count > MAX_FRAMES[kind]:
         other = "" if kind == ".mp4" else ", or write an .mp4"
         raise UserError(f"a {kind} of {count:,} frames is too long: give at most {MAX_FRAMES[kind]:,}{other}")
+    if kind == ".gif" and (seconds := count / film_format.fps) > MAX_GIF_SECONDS:
+        raise UserError(
+            f"a .gif lasts at most {MAX_GIF_SECONDS} seconds, not {seconds:,.0f}: write a .webp or an .mp4, or give "
+            "more frames per second"
+        )
     if kind == ".mp4" and find_spec("av") is None:
         raise UserError(f"an .mp4 needs the package av: {install_command('film')}; or write a .gif or a .webp")
 
