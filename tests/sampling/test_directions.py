@@ -10,9 +10,10 @@ from dcgan import Generator, UserError
 from dcgan.cli.main import run
 from dcgan.cli.sample import parse_directions
 from dcgan.models.build import build_networks
+from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 from dcgan.presets import configure
-from dcgan.sampling.directions import find_directions
+from dcgan.sampling.directions import _middle_features, find_directions
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model, load
 
@@ -48,6 +49,20 @@ def test_every_family_has_directions_of_both_methods(network: str, classes: int)
         found = find_directions(generator, method)
         assert found.vectors.shape == (6, 6)
         assert (found.shares.diff() <= 0).all()
+
+
+@pytest.mark.parametrize("groups", [0, 2])
+def test_activations_of_upsample_are_maps_and_not_styles(groups: int):
+    """Most of its layers make a style, and a layer of these stands in the middle of all."""
+    torch.manual_seed(0)
+    config = configure("match", z_dim=20, g_width=6)
+    generator = build_networks(config, (1, 28, 28), 0, groups)[0].eval()
+    network = generator.network if isinstance(generator, GroupedGenerator) else generator
+    assert generator.middle_layer() is network.middle_layer() is network.layers[1]
+    z, labels = torch.randn(5, network.z_dim), torch.arange(5) % groups if groups else None
+    maps = 12 * 4 * 4  # 12 channels of 14x14 pixels, which are averaged to 4x4
+    assert _middle_features(network, z, labels).shape == (5, maps)
+    assert find_directions(generator, "activations").vectors.shape == (network.z_dim, generator.z_dim)
 
 
 @pytest.mark.parametrize("method", METHODS)

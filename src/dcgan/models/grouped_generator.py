@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from dcgan.models.families import FAMILIES
 from dcgan.models.groups import MAX_FEATURE_SIDE, assign_groups
@@ -97,6 +97,11 @@ class GroupedGenerator(SavedGenerator):
         """
         inner = self.network.first_layer_weight()
         return torch.cat([inner.new_zeros(len(inner), self.groups), inner], 1)
+
+    def middle_layer(self) -> nn.Module | None:
+        """Return the layer in the middle of the generator inside."""
+        layer: nn.Module | None = self.network.middle_layer()
+        return layer
 
     def assign_groups(self, pixels: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the group of each picture uint8 (N, C, H, W), int64 (N,), given their labels if there are classes."""

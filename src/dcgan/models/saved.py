@@ -53,6 +53,7 @@ MAX_PICTURE_VALUES = 2**20
 """The largest number of values in a picture of a saved generator. Ours have up to a quarter of that."""
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Arguments of `from_pretrained` that are meant for the Hub, not for the constructor."""
+WEIGHTED_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 SAFETENSORS_TYPES = {torch.float32: "F32", torch.int64: "I64"}
 FULL_PRECISION = {"F16": "F32"}
 """The type that a tensor of half precision is loaded as. A file with half precision has half the size, and its samples
@@ -106,6 +107,15 @@ class SavedGenerator(
             if isinstance(layer, nn.ConvTranspose2d):
                 return layer.weight[: self.z_dim].flatten(1).T.detach().cpu()
         raise UserError(f"{type(self).__name__} has no linear first layer")
+
+    def middle_layer(self) -> nn.Module | None:
+        """Return the layer in the middle of the network, whose inputs are features halfway to a picture.
+
+        Without another definition it is in the middle of all layers, which fits if they are made in the order in which
+        they compute. A network of a single layer has none.
+        """
+        layers = [layer for layer in self.modules() if isinstance(layer, WEIGHTED_LAYERS)]
+        return layers[len(layers) // 2] if len(layers) > 1 else None
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> Any:
         """Return the card, which says what the generator draws and how it was trained."""

@@ -250,6 +250,10 @@ class Generator(SavedGenerator):
         by_latent = latent.expand(len(by_appearance), *latent.shape)
         return torch.cat([by_appearance, by_latent], 2).flatten(0, 1).cpu()
 
+    def middle_layer(self) -> nn.Module:
+        """Return the layer that enlarges the maps in the middle; many other layers only make its style."""
+        return self.layers[len(self.layers) // 2]
+
 
 def level_widths(width: int, doublings: int) -> list[int]:
     """Return the channels of each level, the smallest grid first: `width` at the end, and at most `MAX_WIDTH`."""

@@ -33,7 +33,6 @@ MAX_COMPONENTS, EXTRA_COMPONENTS = 32, 8
 POWER_ITERATIONS = 4
 SEED = 0
 """Of the random latents and of the randomized algorithm, so that direction k is the same each time."""
-WEIGHTED_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 @dataclass(frozen=True)
@@ -128,14 +127,14 @@ class _FeaturesFound(Exception):  # noqa: N818 it ends a forward pass early and 
 @torch.no_grad()
 def _middle_features(network: SavedGenerator, z: Tensor, conditions: Tensor | None) -> Tensor:
     """Return the inputs of the layer in the middle of a network, (N, features); of a single layer its pictures."""
-    layers = [layer for layer in network.modules() if isinstance(layer, WEIGHTED_LAYERS)]
+    middle = network.middle_layer()
     found: list[Tensor] = []
 
     def keep_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         found.append(_shrink(inputs[0]))
         raise _FeaturesFound
 
-    hook = layers[len(layers) // 2].register_forward_pre_hook(keep_input) if len(layers) > 1 else None
+    hook = None if middle is None else middle.register_forward_pre_hook(keep_input)
     tensors = [z] if conditions is None else [z, conditions]
     device = next(network.parameters()).device
     try:
