@@ -1,11 +1,14 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from dcgan.metrics import fidelity, jackknife
+from dcgan.metrics.intervals import jackknife_estimate, wilson_interval
 from dcgan.metrics.jackknife import Jackknifed, mean_and_standard_error
+from dcgan.metrics.limits import metric_limits
 
 GENERATOR = torch.Generator().manual_seed(0)
 FAKE, REAL, K = 1 + torch.randn(60, 5, generator=GENERATOR) * 1.2, torch.randn(50, 5, generator=GENERATOR), 3
@@ -64,6 +67,29 @@ def test_density_and_coverage_without_each_picture():
     assert 0 < coverage.value < 1
     check(density, lambda fake, real: fidelity.density_coverage(fake, real, K)[0])
     check(coverage, lambda fake, real: fidelity.density_coverage(fake, real, K)[1])
+
+
+def test_a_density_of_zero_is_as_uncertain_as_a_precision_of_zero():
+    """No sample is near a real picture, with or without any of them, and nevertheless another sample may be."""
+    far = FAKE + 1_000
+    precision, _ = jackknife.precision_recall(far, REAL, K)
+    density, _ = jackknife.density_coverage(far, REAL, K)
+    estimates = [
+        jackknife_estimate([metric] * 2, len(far), len(REAL), metric_limits(name))
+        for name, metric in (("precision", precision), ("density", density))
+    ]
+    for estimate in estimates:
+        assert (estimate.mean, estimate.low) == (0, 0)
+        assert estimate.high == pytest.approx(wilson_interval(0, len(far))[1])
+
+
+def test_a_density_above_zero_has_the_interval_of_the_jackknife():
+    density, _ = jackknife.density_coverage(FAKE, REAL, K)
+    limits = metric_limits("density")
+    assert density.share_of is not None
+    assert jackknife_estimate([density], len(FAKE), len(REAL), limits) == jackknife_estimate(
+        [replace(density, share_of=None)], len(FAKE), len(REAL), limits
+    )
 
 
 def test_the_frechet_distance_changes_to_first_order():

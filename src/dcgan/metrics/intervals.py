@@ -143,8 +143,10 @@ def jackknife_estimate(
 
     mean, standard_error = mean_and_standard_error(sets)
     low, high = interval_ends(mean, student_t_quantile(min(n_fake, n_real) - 1) * standard_error, limits)
-    if (share_of := sets[0].share_of) is not None and limits == (0.0, 1.0):
-        # A share near 0 or 1 hardly changes with any picture, and nevertheless others would give another share.
+    share_of, is_share = sets[0].share_of, limits == (0.0, 1.0)
+    if share_of is not None and (is_share or mean == 0):
+        # A share near 0 or 1 hardly changes with any picture, and nevertheless others would give another share. A
+        # density can exceed 1 and is no share, but one of 0 says that no sample counts.
         binomial_low, binomial_high = wilson_interval(mean * share_of, share_of)
         low, high = min(low, binomial_low), max(high, binomial_high)
     return Estimate(mean, low, high, tuple(s.value for s in sets), n_fake=n_fake, n_real=n_real, method="pictures")

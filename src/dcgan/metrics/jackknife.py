@@ -41,7 +41,8 @@ class Jackknifed:
         fake_excess: what the jackknife's variance of `without_fake` is too large by.
         real_excess: the same of `without_real`.
         overestimate: what both variances are divided by.
-        share_of: the number of pictures that the metric is a share of; None if it is no share.
+        share_of: the number of pictures that the metric is a share of, or a mean over that is 0 if none of them counts;
+            None if it is neither.
     """
 
     value: float
@@ -328,7 +329,9 @@ def density_coverage(
     density_without_fake = (total - balls_of_fake) / (k * (n - 1)) - density
     coverage_without_real = (covered_count + coverage_gain) / (m - 1) - coverage
     return (
-        Jackknifed(density, density_without_fake, density_gain / (k * n), overestimate=NEIGHBOR_OVERESTIMATE),
+        Jackknifed(
+            *(density, density_without_fake, density_gain / (k * n)), overestimate=NEIGHBOR_OVERESTIMATE, share_of=n
+        ),
         Jackknifed(coverage, -lost / m, coverage_without_real, overestimate=NEIGHBOR_OVERESTIMATE, share_of=m),
     )
 
