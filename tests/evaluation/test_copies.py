@@ -1,5 +1,7 @@
 """What the search for copies says of training pictures."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,5 +94,14 @@ def test_the_seed_of_an_exported_model_is_that_of_its_command(tmp_path: Path, co
     assert training_data_of(load(save_model_of_stacks(tmp_path / "m", command))).seed == seed
 
 
-def test_the_seed_of_a_run_is_that_of_its_settings(finished_run: RunFolder):
-    assert training_data_of(load(finished_run)).seed == finished_run.config().seed
+def test_the_seed_of_a_run_is_that_of_its_settings(finished_run: RunFolder, tmp_path: Path):
+    """Also if its model has no command, as one of the user's own networks."""
+    run = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path / "r")))
+    for path, part, name, value in (
+        (run.config_path, "settings", "seed", 5),
+        (run.model / "config.json", "trained", "command", None),
+    ):
+        content = json.loads(path.read_text())
+        content[part][name] = value
+        path.write_text(json.dumps(content))
+    assert training_data_of(load(run)).seed == 5
