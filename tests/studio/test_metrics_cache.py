@@ -125,6 +125,27 @@ def test_long_and_damaged_lines_are_passed_over(tmp_path: Path, monkeypatch: pyt
     assert steps(cache, path) == [1, 2, 3]
 
 
+def test_measurements_of_the_quality_push_no_diagnosis_out(tmp_path: Path):
+    events = [{"event": "measured", "step": step, "images_seen": 16 * step} for step in range(100, 6100, 100)]
+    position = {"step": 700, "images_seen": 11_200}
+    events[7:7] = [{"event": "health", **position, "diagnosis": "oscillation"}, {"event": "finish", **position}]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert MetricsCache().read(path).events == [event for event in events if event["event"] != "finish"]
+
+
+def test_of_many_events_the_start_of_the_quality_and_the_latest_diagnoses_are_kept(tmp_path: Path):
+    names = [name for _ in range(1000) for name in ("measured", "health")]
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"event": name, "step": step, "images_seen": step}) for step, name in enumerate(names, 1)]
+    path.write_text("\n".join(lines) + "\n")
+    events = MetricsCache().read(path).events
+    assert [event["step"] for event in events if event["event"] == "health"] == list(range(1902, 2001, 2))
+    quality = [event["step"] for event in events if event["event"] == "measured"]
+    assert (quality[0], quality[-1]) == (1, 1999)
+    assert len(quality) <= metrics_cache.MAX_POINTS
+
+
 def test_several_threads_read_one_log(tmp_path: Path, parsed: list[str]):
     cache, path = MetricsCache(), tmp_path / "metrics.jsonl"
     append(path, *range(200))

@@ -1,6 +1,6 @@
 """The metrics logs of all runs, each read once for all pages: only what was appended is read again.
 
-Of a log that may have millions of lines, the points of its charts and its latest events are kept.
+Of a log that may have millions of lines, the points of its charts and its latest diagnoses are kept.
 """
 
 import os
@@ -16,10 +16,12 @@ from dcgan.run.log import EARLY_EVENT, LogEntry, parse_entry
 
 Item = TypeVar("Item")
 MAX_POINTS = 400
-"""Measurements of a run that are kept for its charts."""
+"""Measurements of a run that are kept for its charts: losses and scores, and as many of its quality."""
+QUALITY_EVENT = "measured"
+LISTED_EVENTS = ("health", "recovery")
+"""Events that the page of a run lists."""
 MAX_EVENTS = 50
-SHOWN_EVENTS = ("health", "measured", "recovery")
-"""Events that the page of a run shows."""
+"""The latest events of each of these that are kept. Each kind has its own, so that none pushes another one out."""
 MAX_LOG_BYTES = 2**28
 """A log that is larger is refused: nobody's training writes that many lines."""
 MAX_LINE_BYTES = 2**20
@@ -54,10 +56,40 @@ class EvenSample(Generic[Item]):
 
 @dataclass(frozen=True)
 class LogContent:
-    """What is kept of a log: evenly chosen measurements with the first and the last, and the latest events."""
+    """What is kept of a log, in its order.
+
+    Attributes:
+        measurements: evenly chosen ones, with the first and the last.
+        events: evenly chosen measurements of the quality, with the first and the last, and the latest other events.
+    """
 
     measurements: list[LogEntry] = field(default_factory=list)
     events: list[LogEntry] = field(default_factory=list)
+
+
+class _KeptEvents:
+    """The events of a log that pages show, by their kind: a long quality curve leaves the diagnoses alone."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._quality: EvenSample[tuple[int, LogEntry]] = EvenSample(MAX_POINTS)
+        self._listed: dict[str, deque[tuple[int, LogEntry]]] = {
+            name: deque(maxlen=MAX_EVENTS) for name in LISTED_EVENTS
+        }
+
+    def add(self, event: LogEntry) -> None:
+        """Add an event of the log; one that no page shows is not kept."""
+        name, numbered = event["event"], (self._count, event)
+        self._count += 1
+        if name == QUALITY_EVENT:
+            self._quality.add(numbered)
+        elif isinstance(name, str) and name in self._listed:
+            self._listed[name].append(numbered)
+
+    def items(self) -> list[LogEntry]:
+        """Return the events that are kept, in the order of the log."""
+        kept = [*self._quality.items(), *(numbered for events in self._listed.values() for numbered in events)]
+        return [event for _, event in sorted(kept, key=lambda numbered: numbered[0])]
 
 
 class MetricsCache:
@@ -93,7 +125,7 @@ class _LogReader:
         self._version: tuple[int, ...] = ()
         self._position, self._tail, self._skips_line = 0, b"", False
         self._measurements: EvenSample[LogEntry] = EvenSample(MAX_POINTS)
-        self._events: deque[LogEntry] = deque(maxlen=MAX_EVENTS)
+        self._events = _KeptEvents()
         self._content = LogContent()
 
     def read(self) -> LogContent:
@@ -124,7 +156,7 @@ class _LogReader:
                 self._forget()
             self._read_lines(file, status.st_size)
         self._version = version
-        self._content = LogContent(self._measurements.items(), list(self._events))
+        self._content = LogContent(self._measurements.items(), self._events.items())
 
     def _is_continued(self, file: BinaryIO, status: os.stat_result) -> bool:
         """Return whether the file still holds what was read of it, and more after that."""
@@ -158,5 +190,5 @@ class _LogReader:
             return
         if entry.get("event", EARLY_EVENT) == EARLY_EVENT:
             self._measurements.add(entry)
-        elif entry["event"] in SHOWN_EVENTS:
-            self._events.append(entry)
+        else:
+            self._events.add(entry)
