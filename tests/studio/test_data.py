@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import shlex
 import subprocess
 import sys
@@ -61,6 +62,20 @@ def test_folders_below_the_current_one_are_named_from_it(runs: Path, root: Path,
         assert client.get("/api/data/folders").json()["folders"] == [{"name": "root", "data": "."}]
         inside = client.get("/api/data/folders", params={"folder": "."}).json()["folders"]
     assert inside[0] == {"name": "mnist", "data": "./mnist"}  # not the built-in set of this name
+
+
+def test_names_that_no_request_can_have_are_left_out_of_the_list(runs: Path, root: Path):
+    unnameable = [os.fsencode(root) + b"/\xbb\xe7\xc1\xf8", os.fsencode(root) + b"/two\nlines"]
+    for folder in unnameable:
+        os.mkdir(folder)
+        Path(os.fsdecode(folder + b".zip")).write_bytes(b"")
+    (root / "사진").mkdir()
+    with TestClient(create_app(runs, DataRoots((root, Path(os.fsdecode(unnameable[0])))))) as client:
+        top = client.get("/api/data/folders").json()
+        inside = client.get("/api/data/folders", params={"folder": str(root)}).json()
+    assert [entry["name"] for entry in top["folders"]] == ["root"]
+    assert [entry["name"] for entry in inside["folders"]] == ["pictures", "사진"]
+    assert [entry["name"] for entry in inside["files"]] == ["set.zip"]
 
 
 def test_sets_are_no_folders_and_a_home_folder_is_found(runs: Path, root: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
 from dcgan.studio import app
+from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.runs import NotFoundError, RunStore
 
 
@@ -50,6 +51,13 @@ def test_a_name_that_is_given_again_shows_the_grids_of_its_new_run(client: TestC
     assert (client.get(route, headers=known).status_code, client.get(route, headers=known).content) == (304, b"")
     (runs / "small" / "samples" / name).write_bytes(b"the grid of another run")
     assert client.get(route, headers=known).content == b"the grid of another run"
+
+
+def test_an_answer_may_hold_a_name_that_is_no_utf8(runs: Path, tmp_path: Path):
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xbb\xe7"))
+    with TestClient(app.create_app(runs, DataRoots((root,)))) as client:
+        answer = client.post("/api/data/checks", json={"data": "/etc"})
+    assert (answer.status_code, "…/\udcbb\udce7" in answer.json()["detail"]) == (400, True)
 
 
 def test_a_full_disk_and_a_missing_permission_are_named(client: TestClient, monkeypatch: pytest.MonkeyPatch):

@@ -49,6 +49,25 @@ def test_a_chosen_folder_is_looked_at_and_the_advice_is_used_in_two_languages(pa
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_the_list_of_folders_is_loaded_anew_and_leads_out_of_an_error(page: Page, server: Server):
+    root = server.runs.parent
+    page.goto(server.address)
+    page.click("summary:text('Choose a folder')")
+    page.click(f".entries button:has-text('{root.name}')")
+    page.wait_for_selector(".entries button:has-text('📁 pictures')")
+    page.click("summary:text('Choose a folder')")
+    (root / "made meanwhile").mkdir()
+    page.click("summary:text('Choose a folder')")
+    page.click(".entries button:has-text('📁 made meanwhile')")
+    page.wait_for_selector(".folders >> text=There is no folder in it.")
+    page.click("summary:text('Choose a folder')")
+    (root / "made meanwhile").rmdir()
+    page.click("summary:text('Choose a folder')")
+    page.wait_for_selector(".folders [role=alert]")
+    page.click(".folders button:text-is('To the top')")
+    page.wait_for_selector(f".entries button:has-text('{root.name}')")
+
+
 def test_presets_and_refusals_are_in_the_language_of_the_page(page: Page, server: Server):
     page.goto(server.address)
     page.click("text=한국어")

@@ -37,6 +37,7 @@ from dcgan.studio.responses import (
     CHANGE_REFUSALS,
     NOT_MODIFIED,
     READ_REFUSALS,
+    AsciiResponse,
     FreshFiles,
     add_error_responses,
     respond_if_changed,
@@ -73,7 +74,14 @@ def create_app(runs: Path, data_roots: DataRoots | None = None) -> FastAPI:
         queue.close()
         checks.close()
 
-    app = FastAPI(title="dcgan studio", version=dcgan.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="dcgan studio",
+        version=dcgan.__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=AsciiResponse,
+    )
     add_error_responses(app, store)
     _add_run_routes(app, store, trainings)
     _add_training_routes(app, trainings)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ MAX_ENTRIES = 500
 """How many entries of a folder are listed."""
 MAX_SCANNED = 20_000
 """How many entries of a folder are looked at, so that a huge one keeps nobody waiting."""
+UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""What no request can name: control characters, and bytes that are no UTF-8, which Python reads as surrogates."""
 
 
 def list_data(roots: DataRoots, folder: str) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def list_data(roots: DataRoots, folder: str) -> dict[str, Any]:
         NotFoundError: it is no folder.
     """
     if not folder:
-        folders = [_entry(root.absolute().name or str(root), root) for root in roots.paths if root.is_dir()]
+        folders = [_entry(root.absolute().name or str(root), root) for root in _nameable_roots(roots)]
         return {
             "sets": [*BUILT_IN_SETS, *TORCHVISION_SETS],
             "folders": folders,
@@ -62,12 +65,18 @@ def _list_entries(path: Path) -> dict[str, Any]:
         if entry.name.startswith(".") or entry.is_symlink():  # a link may lead anywhere
             continue
         suffix = Path(entry.name).suffix.lower()
+        picture_count += suffix in IMAGE_SUFFIXES
+        if UNNAMEABLE.search(entry.name):
+            continue
         if entry.is_dir():
             folders.append(_entry(entry.name, path / entry.name))
         elif suffix in PACKED_SUFFIXES:
             files.append(_entry(entry.name, path / entry.name))
-        picture_count += suffix in IMAGE_SUFFIXES
     return {"folders": folders[:MAX_ENTRIES], "files": files[:MAX_ENTRIES], "pictures": picture_count}
+
+
+def _nameable_roots(roots: DataRoots) -> list[Path]:
+    return [root for root in roots.paths if root.is_dir() and not UNNAMEABLE.search(data_spec(root))]
 
 
 def _entry(name: str, path: Path) -> dict[str, str]:

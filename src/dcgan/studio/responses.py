@@ -25,6 +25,14 @@ ASK_AGAIN = {"cache-control": "no-cache"}
 """The header with which a browser asks each time whether it still has the right content."""
 
 
+class AsciiResponse(JSONResponse):
+    """JSON in ASCII. A name of a file may have bytes that are no UTF-8; as UTF-8, the answer could not be sent."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 class Refusal(BaseModel):
     """Why a request was refused, in one line."""
 
@@ -59,11 +67,11 @@ def add_error_responses(app: FastAPI, store: RunStore) -> None:
     def respond(request: Request, error: Exception) -> Response:
         status = _status(error)
         headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else None
-        return JSONResponse({"detail": hide_paths(" ".join(_reason(error).split()), store.path)}, status, headers)
+        return AsciiResponse({"detail": hide_paths(" ".join(_reason(error).split()), store.path)}, status, headers)
 
     def respond_to_parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return JSONResponse({"detail": first_mistake(error.errors())}, 422)
+        return AsciiResponse({"detail": first_mistake(error.errors())}, 422)
 
     app.add_exception_handler(UserError, respond)
     app.add_exception_handler(OSError, respond)

@@ -24,9 +24,14 @@ export function makeFolderList(onChoose) {
     return [h("p", { class: "quiet" }, t("sets")), h("ul", { class: "entries" }, ...items)];
   }
 
+  let [current, number] = ["", 0]; // an answer that comes after another one was asked for is not shown
+
   async function open(folder) {
+    const own = ++number;
+    current = folder;
     try {
       const { sets, folders, files, pictures, parent } = await getJson("data/folders", `?folder=${encodeURIComponent(folder)}`);
+      if (own !== number) return;
       const up = parent === null ? [] : [makeItem(`↑ ${t("browseUp")}`, () => open(parent))];
       const here = folder ? [makeItem(t("useFolder", pictures.toLocaleString()), () => choose(folder))] : [];
       const items = folders.map(({ name, data }) => makeItem(`📁 ${name}`, () => open(data)));
@@ -40,12 +45,14 @@ export function makeFolderList(onChoose) {
         ...makeSets(sets),
       );
     } catch (error) {
-      list.replaceChildren(h("p", { class: "bad", role: "alert" }, serverText(error.message)));
+      if (own !== number) return;
+      const goToTop = h("ul", { class: "entries" }, makeItem(t("browseTop"), () => open("")));
+      list.replaceChildren(h("p", { class: "bad", role: "alert" }, serverText(error.message)), goToTop);
     }
   }
 
   element.addEventListener("toggle", () => {
-    if (element.open && !list.children.length) open("");
+    if (element.open) open(current); // its content may have changed meanwhile
   });
   return element;
 }

@@ -5,6 +5,7 @@ import { addTexts } from "./web/strings.js";
 addTexts({
   browse: ["Choose a folder", "폴더 고르기"],
   browseUp: ["One folder up", "위 폴더로"],
+  browseTop: ["To the top", "맨 위로"],
   useFolder: ["Use this folder ({0} {0:picture|pictures} in it)", "이 폴더 쓰기 (이미지 {0}장)"],
   noFolders: ["There is no folder in it.", "안에 폴더가 없습니다."],
   sets: ["Sets with a name", "이름이 있는 데이터"],
