@@ -15,16 +15,17 @@ from playwright.sync_api import Page, Route
 import dcgan
 from dcgan.models.store import save_generator
 from dcgan.run.folder import RunFolder
+from dcgan.sampling.invert import read_image
 from tests.studio.conftest import Server, wait_for
 
 
-def _make_colored_model(folder: Path) -> None:
-    """Save a generator of wide pictures on a light background, as the model of a run that was padded."""
-    generator = dcgan.Generator(8, 3, 4, norm="none").eval()
+def _make_model(folder: Path, colors: list[float]) -> None:
+    """Save a generator whose pictures are of these colors, before tanh, for the most part; its run was padded."""
+    generator = dcgan.Generator(8, len(colors), 6, norm="none").eval()
     with torch.no_grad():
         for name, parameter in generator.named_parameters():
-            if name.endswith("bias") and parameter.shape == (3,):
-                parameter.copy_(torch.tensor([2.0, 2.0, 2.0]))  # tanh of it is nearly white
+            if name.endswith("bias") and parameter.shape == (len(colors),):
+                parameter.copy_(torch.tensor(colors))
     generator.trained = {"data": "mnist", "fit": "pad"}
     save_generator(generator, folder / "model")
     (folder / "config.json").write_text((folder.parent / "small" / "config.json").read_text())
@@ -34,8 +35,9 @@ def _make_colored_model(folder: Path) -> None:
 def server(finished_run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     runs = tmp_path_factory.mktemp("studio")
     shutil.copytree(finished_run.path, runs / "small")
-    (runs / "colored").mkdir()
-    _make_colored_model(runs / "colored")
+    for name, colors in (("colored", [2.0, 2.0, 2.0]), ("transparent", [0.0, 0.0, 0.0, -4.0])):
+        (runs / name).mkdir()
+        _make_model(runs / name, colors)
     server = Server(runs)
     yield server
     server.stop()
@@ -86,6 +88,52 @@ def test_an_upload_is_padded_or_cut_as_the_training_was(page: Page, server: Serv
     _upload(page, wide.convert("L"))
     page.wait_for_selector("[data-found]")
     assert np.ptp(_board(page)[:, :, 0]) < 20  # its right and left thirds are cut off
+
+
+def _make_picture(kind: str) -> Image.Image:
+    """Make a wide picture: a red half beside one that is transparent, half transparent or green."""
+    picture = Image.new("RGBA", (120, 60), {"transparent": (9, 9, 200, 0), "half": (9, 9, 200, 128)}.get(kind, "green"))
+    picture.paste((200, 0, 0), (0, 0, 60, 60))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("colored", kind) for kind in ("transparent", "half", "opaque")),
+        *(("transparent", kind) for kind in ("half", "opaque")),
+        ("small", "transparent"),
+    ],
+)
+def test_a_file_is_given_to_the_model_as_the_command_invert_reads_it(
+    page: Page, server: Server, tmp_path: Path, name: str, kind: str
+):
+    """Two are padded, and `small` is cut."""
+    picture = _make_picture(kind)
+    picture.save(tmp_path / "x.png")
+    model = dcgan.load(server.runs / name)
+    expected, _ = read_image(model, tmp_path / "x.png")
+    page.goto(f"{server.address}#/draw/{name}")
+    page.wait_for_selector("canvas.board")
+    with page.expect_request("**/invert") as sent:
+        _upload(page, picture)
+    pixels = np.frombuffer(base64.b64decode(sent.value.post_data_json["pixels"]), np.uint8).reshape(expected.shape)
+    difference = np.abs(pixels.astype(int) - expected)
+    assert np.median(difference) <= 1
+    assert difference.mean() < 4  # the filters differ at the edge between the halves
+    page.wait_for_selector("[data-found]")
+
+
+def test_the_board_of_a_model_with_transparency_is_transparent_at_first(page: Page, server: Server):
+    page.goto(f"{server.address}#/draw/transparent")
+    page.wait_for_selector("canvas.board")
+    assert _board(page)[:, :, 3].max() == 0
+    assert page.input_value("input[type=color]") == "#000000"  # it is seen on white
+    with page.expect_request("**/invert") as sent:
+        page.locator("canvas.board").click()
+        page.click("text=Find the nearest")
+    pixels = np.frombuffer(base64.b64decode(sent.value.post_data_json["pixels"]), np.uint8).reshape(-1, 4)
+    assert (pixels[0].tolist(), pixels[:, 3].max() > 100) == ([0, 0, 0, 0], True)
 
 
 def test_a_light_picture_is_inverted_for_a_model_on_black(page: Page, server: Server):

@@ -21,6 +21,7 @@ export function makeBoard(width, height, { background, getPen, onStroke }) {
   let [x, y, isPenDown, isEmpty] = [size.width / 2, size.height / 2, false, true];
 
   function clear() {
+    context.clearRect(0, 0, size.width, size.height); // the background may be transparent
     context.fillStyle = background;
     context.fillRect(0, 0, size.width, size.height);
     [isPenDown, isEmpty] = [false, true];
@@ -85,6 +86,7 @@ export function makeBoard(width, height, { background, getPen, onStroke }) {
 
   function showPicture(picture) {
     clear();
+    context.clearRect(0, 0, size.width, size.height); // transparent parts stay so
     context.imageSmoothingEnabled = false;
     context.drawImage(picture, 0, 0, size.width, size.height);
     context.imageSmoothingEnabled = true;
@@ -93,6 +95,7 @@ export function makeBoard(width, height, { background, getPen, onStroke }) {
   /** Show what is on another board of this size. */
   function restore(other) {
     clear();
+    context.clearRect(0, 0, size.width, size.height);
     context.drawImage(other.canvas, 0, 0);
     isEmpty = other.isEmpty();
   }

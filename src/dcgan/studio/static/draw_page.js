@@ -20,7 +20,7 @@ const PEN_SHARE = 1 / 13; // of the board
 let draft = { key: "", board: null, pen: {}, picture: null, isInverted: false, isSearching: false, inversion: null };
 const NOTHING_DRAWN = draft;
 
-/** Return the background [r, g, b] of what a model draws. */
+/** Return the background of what a model draws, see `borderColor`. */
 async function findBackground(engine) {
   const { classes } = engine.generator;
   const latents = await engine.drawLatents(0, STYLE_SAMPLES, 0);
@@ -56,7 +56,8 @@ export async function drawPage(root, address) {
   const onStroke = () => draft.picture && clear();
   const board = makeBoard(width, height, { background: drawing.toCss(background), getPen: pen.getPen, onStroke });
   const nearest = h("canvas", { width, height, role: "img", "aria-label": t("nearest") });
-  nearest.style.background = drawing.toCss(background); // shown until there is a picture
+  // Shown until there is a picture, and behind what is transparent.
+  nearest.style.background = board.canvas.style.background = channels === 4 ? "#fff" : drawing.toCss(background);
   const status = h("p", { role: "status", class: "result" });
   const note = h("p", { class: "quiet" });
   const playLink = h("a", { hidden: true }, t("walkOn"));
@@ -72,7 +73,7 @@ export async function drawPage(root, address) {
     clear();
     let isInverted = false;
     try {
-      const picture = drawing.fitPicture(await createImageBitmap(file), width, height, fit);
+      const picture = drawing.fitPicture(await createImageBitmap(file), shape, fit);
       if (signal.aborted) return;
       if (channels === 1) drawing.makeGray(picture);
       isInverted = channels === 1 && drawing.invertIfNeeded(picture, background);

@@ -6,21 +6,31 @@ const MIN_INK = 32; // smaller differences from the background do not count as d
 const DIGIT_SHARE = 20 / 28; // of a side: MNIST's digits fill a box of 20 of 28 pixels
 const MNIST_SIDE = 28;
 const DARK = 128;
+const OPAQUE = 255;
+const VISIBLE = 128; // the opacity from which on a pixel of the border counts as visible
+const WHITE = [255, 255, 255];
+const BLACK = [0, 0, 0];
+/** Nothing: what is transparent is on white wherever a picture without transparency is made of it. */
+const TRANSPARENT = [...WHITE, 0];
 
 const luma = ([r, g, b]) => 0.299 * r + 0.587 * g + 0.114 * b;
-export const toCss = (color) => `rgb(${color.map(Math.round).join(",")})`;
+export const toCss = ([r, g, b, alpha = OPAQUE]) => `rgba(${[r, g, b].map(Math.round).join(",")},${alpha / OPAQUE})`;
 export const toHex = (color) => `#${color.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
 export const isDark = (color) => luma(color) < DARK;
 
-/** Return the color [r, g, b] that is the median of the borders of images. */
+/** Return the median [r, g, b] of what is visible at the borders of images; `TRANSPARENT` if most is transparent. */
 export function borderColor(images) {
   const values = [[], [], []];
+  let hiddenCount = 0;
   for (const { width, height, channels, data } of images)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) {
         if (y % (height - 1) && x % (width - 1)) continue;
-        for (let c = 0; c < 3; c++) values[c].push(data[channels * (y * width + x) + (channels > 1 ? c : 0)]);
+        const at = channels * (y * width + x);
+        if (channels === 4 && data[at + 3] < VISIBLE) hiddenCount += 1;
+        else for (let c = 0; c < 3; c++) values[c].push(data[at + (channels > 1 ? c : 0)]);
       }
+  if (hiddenCount > values[0].length) return TRANSPARENT;
   return values.map((channel) => channel.sort((p, q) => p - q)[channel.length >> 1]);
 }
 
@@ -78,16 +88,45 @@ export function shrink(board, width, height) {
   return canvas;
 }
 
-/** Return a picture in the size of the model: cut, padded or stretched as its training pictures were. */
-export function fitPicture(bitmap, width, height, fit) {
-  const canvas = h("canvas", { width, height });
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.fillRect(0, 0, width, height);
+/** Return where a picture stands in the frame of the model: {x, y, width, height}, in pixels of the frame. */
+function placeInFrame(bitmap, [, height, width], fit) {
+  if (fit === "stretch") return { x: 0, y: 0, width, height };
   const scales = [width / bitmap.width, height / bitmap.height];
-  const scale = fit === "pad" ? Math.min(...scales) : Math.max(...scales);
-  const [w, hgt] = fit === "stretch" ? [width, height] : [bitmap.width * scale, bitmap.height * scale];
-  context.drawImage(bitmap, (width - w) / 2, (height - hgt) / 2, w, hgt);
+  if (fit === "pad") {
+    const scale = Math.min(...scales); // whole pixels: an edge that covers half of one would look transparent
+    const [w, hgt] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+    return { x: Math.floor((width - w) / 2), y: Math.floor((height - hgt) / 2), width: w, height: hgt };
+  }
+  const scale = Math.max(...scales);
+  const [w, hgt] = [bitmap.width * scale, bitmap.height * scale];
+  return { x: (width - w) / 2, y: (height - hgt) / 2, width: w, height: hgt };
+}
+
+/** Return whether a part of a canvas has pixels that are not opaque. */
+function isTransparent(context, { x, y, width, height }) {
+  const { data } = context.getImageData(Math.max(0, x), Math.max(0, y), width, height);
+  for (let i = 3; i < data.length; i += 4) if (data[i] < OPAQUE) return true;
+  return false;
+}
+
+/**
+ * Return a picture in the shape [C, H, W] of the model: cut, padded or stretched as its training pictures were, and
+ * transparent parts as there: kept by a model with transparency, on white for another one, which includes the padding.
+ * The padding of an opaque picture is black.
+ */
+export function fitPicture(bitmap, shape, fit) {
+  const [channels, height, width] = shape;
+  const canvas = h("canvas", { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  const place = placeInFrame(bitmap, shape, fit);
+  context.drawImage(bitmap, place.x, place.y, place.width, place.height);
+  const hasTransparency = isTransparent(context, place);
+  if (hasTransparency && channels === 4) return canvas;
+  context.globalCompositeOperation = "destination-over"; // behind the picture
+  context.fillStyle = toCss(hasTransparency ? WHITE : BLACK);
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "source-over";
   return canvas;
 }
 
