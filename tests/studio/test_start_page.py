@@ -180,6 +180,47 @@ def test_one_click_looks_at_the_data_once_and_an_ended_check_is_no_verdict(page:
     wait_for(lambda: page.evaluate("1") and len(asked) == 2)
 
 
+def _check_report(data: str, **settings: object) -> dict[str, object]:
+    """Return what a check says of data that can be used, with this advice."""
+    advice = {"command": "dcgan train", "settings": settings, "minutes": 51, "hours": 1, "seconds_per_step": 0.1}
+    advice |= {"device": "cpu", "size": [32, 32], "reasons": [], "expect": None}
+    report = {"data": data, "pictures": 40, "channels": 3, "classes": {}, "broken": [], "notices": [], "advice": advice}
+    return report | {"duplicates": 0, "near_duplicates": 0, "parts": {"train": 36, "validation": 2, "test": 2}}
+
+
+def test_all_of_the_advice_is_used_until_other_data_are_chosen(page: Page, server: Server):
+    started: list[dict[str, object]] = []
+
+    def start(route: Route) -> None:
+        if route.request.method == "GET":
+            route.continue_()
+        else:
+            started.append(route.request.post_data_json)
+            route.fulfill(status=400, json={"detail": "not now"})
+
+    settings = {"image_size": "32", "batch_size": 8, "fit": "pad"}
+    report = _check_report("wide", preset="match", **settings)
+    page.route("**/api/runs", start)
+    page.route("**/api/data/checks", lambda route: route.fulfill(status=201, json={"id": "x"}))
+    page.route("**/api/data/checks/x", lambda route: route.fulfill(json={"state": "done", "report": report}))
+    page.goto(server.address)
+    page.fill("form input[type=text]", "wide")
+    page.click("button:text-is('Look at the data')")
+    page.click("button:text-is('Use the advice')")
+    page.wait_for_selector("text=Also from the advice: --image-size 32 --batch-size 8 --fit pad")
+    page.click("text=한국어")
+    page.wait_for_selector("text=추천에서 함께 쓰는 설정: --image-size 32 --batch-size 8 --fit pad")
+    page.fill("form input[type=number]", "7")
+    page.click("form button.main")
+    wait_for(lambda: page.evaluate("1") and started)
+    assert started == [{"preset": "match", "data": "wide", "minutes": 7, **settings}]
+    page.fill("form input[type=text]", "other")
+    assert page.locator("text=추천에서 함께 쓰는 설정").count() == 0
+    page.locator("form button.main:enabled").click()
+    wait_for(lambda: page.evaluate("1") and len(started) == 2)
+    assert started[1] == {"preset": "match", "data": "other", "minutes": 7}
+
+
 def test_a_training_that_is_stopped_while_it_loads_is_no_error(page: Page, server: Server):
     runs = {"name": "new", "runs": [], "failed": {}, "shipped": [], "presets": {}, "default_preset": "fast"}
     page.route("**/api/runs", lambda route: route.fulfill(json=runs))

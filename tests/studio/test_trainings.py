@@ -48,6 +48,26 @@ def test_without_a_preset_the_training_chooses(client: TestClient, started_comma
     assert json.loads(*started_commands[0][3:])["arguments"]["preset"] is None
 
 
+def test_advised_settings_are_those_of_the_training(client: TestClient, started_commands: list[list[str]], runs: Path):
+    settings = {"image_size": "32x64", "fit": "pad", "batch_size": 8}
+    assert client.post("/api/runs", json={"preset": "match", "data": "pictures", **settings}).status_code == 201
+    arguments = json.loads(*started_commands[0][3:])["arguments"]
+    assert settings.items() <= arguments.items()
+    assert settings.items() <= json.loads((runs / ".studio" / "match-pictures-1" / "request.json").read_text()).items()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"fit": "cut"}, {"batch_size": 0}, {"batch_size": 65_537}, {"batch_size": 1.5}]
+    + [{"image_size": size} for size in ("15", "257", "32x", "32x512", "-32", "٣٢x٣٢")],
+)
+def test_settings_that_no_training_can_have_start_none(
+    client: TestClient, started_commands: list[list[str]], setting: dict[str, object]
+):
+    assert client.post("/api/runs", json={"preset": "match", **setting}).status_code in (400, 422)
+    assert started_commands == []
+
+
 @pytest.mark.parametrize("preset", ["dcgna", "../x", "/etc/passwd", "a.json"])
 def test_only_presets_are_started(client: TestClient, started_commands: list[list[str]], preset: str):
     assert client.post("/api/runs", json={"preset": preset}).status_code == 400

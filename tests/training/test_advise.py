@@ -30,6 +30,7 @@ def test_data_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     content = json.loads(capsys.readouterr().out)
     assert content["parts"] == {"train": 36, "validation": 2, "test": 2}
     assert content["advice"]["size"] == content["size"]
+    assert content["advice"]["settings"] == {"preset": "match", "image_size": "16", "batch_size": 8}
     assert content["advice"]["hours"] > 0
     assert content["advice"]["memory_mib"] > 50
     assert content["advice"]["expect"]["measured_on"] == "1,492 emoji at 64x64"

@@ -127,7 +127,7 @@ def _add_training_routes(app: FastAPI, trainings: Trainings) -> None:
     @app.post("/api/runs", status_code=201, responses=CHANGE_REFUSALS, openapi_extra=describe_body(StartRequest))
     def start_training(content: Annotated[StartRequest, read_body(StartRequest)]) -> dict[str, str]:
         """Start a training in a process of its own."""
-        return {"name": trainings.start(content.preset, content.data, content.minutes)}
+        return {"name": trainings.start(content.preset, content.data, content.minutes, content.settings)}
 
     @app.post("/api/runs/{name}/stop", responses=CHANGE_REFUSALS)
     def stop_training(name: str) -> dict[str, str]:

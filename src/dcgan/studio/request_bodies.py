@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Base64Bytes, BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
+from dcgan.config import MAX_SIZE, Fit
 from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.studio.runs import MAX_NAME_CHARS, MAX_NOTE_CHARS
@@ -55,11 +56,19 @@ Body = TypeVar("Body", bound=RequestBody)
 
 
 class StartRequest(RequestBody):
-    """A training to start. Without a preset the data decide on it."""
+    """A training to start. Without a preset the data decide on it, and without a setting the preset does."""
 
     preset: str | None = Field(default=None, max_length=40)
     data: DataName = "mnist"
     minutes: Minutes = 3.0
+    image_size: str | None = Field(default=None, pattern=r"^[0-9]{1,3}(x[0-9]{1,3})?$")
+    fit: Fit | None = None
+    batch_size: int | None = Field(default=None, gt=0, le=MAX_SIZE)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given: those that a check of data advises."""
+        return self.model_dump(include={"image_size", "fit", "batch_size"}, exclude_none=True)
 
 
 class ResumeRequest(RequestBody):

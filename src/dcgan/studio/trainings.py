@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from dcgan.config import short_name
+from dcgan.config import Config, short_name
 from dcgan.data.location import is_named_set
 from dcgan.errors import UserError
 from dcgan.files import printable, read_json, write_json
@@ -61,7 +61,7 @@ class Training:
         name: the name of its run.
         phase: `loading` and `training` while its process lives, `ended` or `failed` afterwards.
         message: the reason why it failed.
-        request: what was asked for: preset and data of a new run, minutes.
+        request: what was asked for: preset and data of a new run, minutes, other settings.
     """
 
     name: str
@@ -88,19 +88,27 @@ class Trainings:
         self._records = store.path / RECORDS_FOLDER
         self._start_lock, self._probe_lock = threading.Lock(), threading.Lock()
 
-    def start(self, preset: str | None, data: str, minutes: float) -> str:
+    def start(self, preset: str | None, data: str, minutes: float, settings: Mapping[str, Any] | None = None) -> str:
         """Start a training and return the name of its run. Without a preset the data decide on it.
 
+        Args:
+            preset: its name.
+            data: as for `--data`.
+            minutes: how long it trains.
+            settings: other fields of `Config`, instead of those of the preset.
+
         Raises:
-            UserError: there is no such preset, or the data may not be read.
+            UserError: there is no such preset, a setting cannot work, or the data may not be read.
             BusyError: `MAX_TRAININGS` are running.
         """
         if preset is not None and preset not in PRESETS:
             raise UserError(f"there is no preset {printable(preset)[:MAX_NAME_CHARS]!r}")
+        settings = settings or {}
+        Config(**settings)  # refuses what no training can have
         self._data_roots.check(data)
         with self.only_start():
             name = self._reserve_name(preset, data)
-            arguments = {"preset": preset, "data": data, "minutes": minutes}
+            arguments = {"preset": preset, "data": data, "minutes": minutes, **settings}
             self._spawn(name, "train", {**arguments, "out": str(self._store.path / name)})
         return name
 

@@ -107,6 +107,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     timed = config if minutes is None else replace(config, **NO_DURATION | {"minutes": minutes})
     advice = {
         "command": train_command(timed),
+        "settings": settings,
         "reasons": reasons,
         **cost,
         "minutes": minutes,

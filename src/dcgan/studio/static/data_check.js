@@ -12,14 +12,13 @@ const MAX_LISTED = 10;
 /** The last check, with its result: another language shows it again without another check. */
 let last = { data: "", id: "", answer: null };
 
-const presetOf = ({ command }) => /--preset (\S+)/.exec(command)?.[1] || "";
 const formatMinutes = (minutes) => String(Number(minutes.toPrecision(2)));
 
 function describe({ pictures, channels, classes, broken, parts, advice, duplicates, near_duplicates: nearDuplicates }) {
   const size = advice.size.join("×");
   const heldOut = parts.validation + parts.test;
   const classCount = Object.keys(classes).length;
-  const takes = [t("checkTakes", formatMinutes(60 * advice.hours), presetOf(advice), Math.round(1000 * advice.seconds_per_step), advice.device)];
+  const takes = [t("checkTakes", formatMinutes(60 * advice.hours), advice.settings.preset, Math.round(1000 * advice.seconds_per_step), advice.device)];
   if (advice.minutes) takes.push(t("checkFirst", advice.minutes));
   return makeDescriptionList([
     [t("pictures"), t("checkCounts", ...[pictures, parts.train, heldOut].map((count) => count.toLocaleString()))],
@@ -39,7 +38,7 @@ function makeReport({ data, id, answer: { report } }, onAdvice) {
   const lines = [...advice.reasons, ...(advice.expect ? [advice.expect.text] : []), ...notices];
   const reasons = h("ul", { lang: "en" }, ...lines.map((line) => h("li", {}, line)));
   const minutes = advice.minutes || Math.max(1, Math.ceil(60 * advice.hours));
-  const use = h("button", { type: "button", onclick: () => onAdvice({ preset: presetOf(advice), minutes }) }, t("useAdvice"));
+  const use = h("button", { type: "button", onclick: () => onAdvice({ data, minutes, ...advice.settings }) }, t("useAdvice"));
   return h(
     "div",
     { class: "checked" },
@@ -57,7 +56,7 @@ function makeReport({ data, id, answer: { report } }, onAdvice) {
 
 /**
  * Make the panel of a check. `start` checks data, `restore` shows the last check again if it was of these data, `leave`
- * hides what was found of other data; `onAdvice` gets {preset, minutes} when the visitor wants what is advised.
+ * hides what was found of other data; `onAdvice` gets {data, preset, minutes} and the other settings when the visitor wants what is advised.
  */
 export function makeDataCheck(signal, onAdvice) {
   const status = h("p", { role: "status" });

@@ -12,7 +12,15 @@ const DEFAULT_MINUTES = 3;
 const POLL_INTERVAL_MS = 500;
 
 /** What the visitor has filled in: another language, or another page and back, shows it again. */
-const draft = { data: "mnist", preset: "", minutes: DEFAULT_MINUTES };
+const draft = { data: "mnist", preset: "", minutes: DEFAULT_MINUTES, advice: null };
+
+/** Return the advised settings that have no field in the form, while the data and the preset are those of the advice. */
+function advisedSettings() {
+  const { data, preset, minutes, ...settings } = draft.advice || {};
+  return data === draft.data && preset === draft.preset ? settings : {};
+}
+
+const toFlags = (settings) => Object.entries(settings).map(([name, value]) => `--${name.replaceAll("_", "-")} ${value}`).join(" ");
 
 const makeField = (label, input, name = "field") => h("label", { class: name }, h("span", {}, label), input);
 
@@ -71,9 +79,17 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   const minutes = h("input", { type: "number", value: draft.minutes, ...minutesLimits, required: true });
   const status = h("p", { role: "status" });
   const button = h("button", { class: "main" }, t("start"));
+  const advised = h("p", { class: "quiet", hidden: true });
 
   function remember() {
     Object.assign(draft, { data: data.value, preset: preset.select.value, minutes: minutes.value });
+    showAdvised();
+  }
+
+  function showAdvised() {
+    const flags = toFlags(advisedSettings());
+    advised.textContent = flags ? t("alsoAdvised", flags) : "";
+    advised.hidden = !flags;
   }
 
   function show(className, ...children) {
@@ -84,6 +100,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   const check = makeDataCheck(signal, (advice) => {
     if (advice.preset in presets) preset.select.value = advice.preset;
     minutes.value = advice.minutes;
+    draft.advice = advice;
     preset.describe();
     remember();
     button.focus();
@@ -101,6 +118,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
     show("quiet", t("phaseStart"));
     try {
       const content = { preset: preset.select.value || null, data: data.value, minutes: Number(minutes.value) };
+      Object.assign(content, advisedSettings());
       const { name } = await (await post("runs", content)).json();
       refresh();
       await followStart(name, show, signal);
@@ -118,7 +136,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   const row = [makeField(t("preset"), preset.select), makeField(t("minutesOf"), minutes), button];
   const sources = [makeFolderList(choose), makeDropZone(choose)];
   // The panel of the check is last: if it appeared above the button, the button would move away under a click.
-  const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), preset.line, status, check.element];
+  const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), preset.line, advised, status, check.element];
   const form = h("form", { class: "start" }, h("fieldset", {}, h("legend", {}, t("startOne")), ...parts));
   form.addEventListener("input", () => {
     remember();
@@ -126,5 +144,6 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   });
   form.addEventListener("submit", submit);
   check.restore(draft.data);
+  showAdvised();
   return form;
 }

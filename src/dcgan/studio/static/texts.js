@@ -38,6 +38,7 @@ addTexts({
   takes: ["Takes", "걸리는 시간"],
   advised: ["Advice and its reasons", "추천 설정과 이유"],
   useAdvice: ["Use the advice", "추천대로 하기"],
+  alsoAdvised: ["Also from the advice: {0}", "추천에서 함께 쓰는 설정: {0}"],
   phaseStart: ["Starting …", "시작하는 중 …"],
   phaseLoading: ["The process has started. Reading the data and building the networks: {0} s", "프로세스가 시작되었습니다. 데이터를 읽고 네트워크를 만드는 중: {0}초"],
   phaseTraining: ["Training has begun.", "학습을 시작했습니다."],
