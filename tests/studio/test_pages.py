@@ -63,6 +63,29 @@ def _page_width(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth")
 
 
+CUT_OFF = """() => [...document.querySelectorAll('main :is(label, select, h3, p, dd, li)')].filter((element) => {
+    const frame = element.closest('.panel, main').getBoundingClientRect();
+    return !element.closest('.scroll') && element.getBoundingClientRect().right > frame.right + 1;
+}).map((element) => element.outerHTML)"""
+"""Returns what reaches out of its panel, or out of the page."""
+
+
+def test_a_run_with_a_long_name_fits_on_every_page(page: Page, server: Server):
+    name = "train-a_folder_of_photographs_of_buildings-1"
+    shutil.copytree(server.runs / "small", server.runs / name)
+    ready = {f"watch/small?with={name}": "polyline.other-1", f"play/{name}": "[data-drawn]"}
+    ready |= {f"draw/{name}": "canvas.board", f"compare/{name}?to={name}": "[data-compared]", f"quiz/{name}": ".quiz"}
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(server.address)
+    for address, selector in ready.items():
+        page.goto(f"{server.address}#/{address}")
+        page.wait_for_selector(selector, state="attached")
+        for width in (1200, 360):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert (_page_width(page), page.evaluate(CUT_OFF)) == (width, []), address
+    shutil.rmtree(server.runs / name)
+
+
 def test_the_runs_are_listed_and_a_broken_one_says_why(page: Page, server: Server):
     page.goto(server.address)
     page.wait_for_selector("[data-run=small] >> text=done")
