@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from dcgan.errors import UserError
 from dcgan.metrics.results import METRIC_TITLES
@@ -89,6 +89,57 @@ def test_values_of_longer_and_shorter_runs_are_read_where_they_are(page: Page, s
     page.keyboard.press("Home")
     assert "1,000 images" in legend.inner_text()
     assert "short: Loss_D 3" in legend.inner_text()
+
+
+def test_another_run_grows_while_it_trains_and_has_not_ended(page: Page, server: Server, lengths: None):
+    short = RunFolder(server.runs / "short")
+    with lock_run(short.path):  # as a training does
+        page.goto(f"{server.address}#/watch/middle?with=short")
+        page.wait_for_selector("polyline.other-1", state="attached")
+        losses = page.locator(".chart-box", has_text="Losses")
+        losses.locator("svg").focus()
+        page.keyboard.press("End")
+        assert "short: Loss_D \u2013" in losses.locator(".legend").inner_text()
+        page.keyboard.press("Tab")
+        short.log.append({**_first_entry(), "step": 9999, "images_seen": 9000, "loss_d": 8.5})
+        losses.locator(".legend:has-text('short: Loss_D 8.5')").wait_for()
+
+
+def test_a_run_whose_quality_was_measured_otherwise_is_left_out(page: Page, server: Server, lengths: None):
+    kernel, frechet = "kernel_inception_distance_mean", "frechet_inception_distance"
+    for name, metric in (("short", kernel), ("middle", kernel), ("long", frechet)):
+        for images in (500, 1000):
+            position = {"step": images, "images_seen": images}
+            measured = {"event": "measured", **position, metric: 0.5, "features": "lite2", "split": "train", "n": 500}
+            RunFolder(server.runs / name).log.append(measured)
+    page.goto(f"{server.address}#/watch/middle?with=long,short")
+    page.wait_for_selector("text=Not drawn here, because it was measured in another way: long: Fréchet distance")
+    quality = page.locator(".chart-box", has_text="Quality while training")
+    quality.locator("polyline.other-2").wait_for(state="attached")
+    assert quality.locator(".other-1").count() == 0
+    assert page.locator(".chart-box", has_text="Losses").locator("polyline.other-1").count() > 0
+    page.click("text=한국어")
+    page.wait_for_selector("text=다른 방법으로 재서 여기에 그리지 않은 run: long: Fréchet 거리")
+
+
+def test_no_more_than_three_runs_and_no_run_that_is_no_longer_chosen(page: Page, server: Server, lengths: None):
+    held: list[Route] = []
+    page.goto(f"{server.address}#/watch/one?with=short,middle,long")
+    for number in (1, 2, 3):
+        page.wait_for_selector(f"polyline.other-{number}", state="attached")
+    assert page.get_by_label("single", exact=True).is_disabled()
+    page.get_by_label("long", exact=True).uncheck()
+    page.wait_for_selector("polyline.other-3", state="detached")
+    page.route("**/api/runs/single", lambda route: held.append(route))
+    page.get_by_label("single", exact=True).check()
+    wait_for(lambda: page.evaluate("1") and held)
+    page.get_by_label("single", exact=True).uncheck()
+    for route in held:
+        route.continue_()
+    page.get_by_label("long", exact=True).check()
+    page.wait_for_selector("polyline.other-3", state="attached")
+    assert page.locator(".legend >> nth=0").inner_text().count("single") == 0
+    assert page.url.endswith("with=short%2Cmiddle%2Clong")
 
 
 def test_the_curves_of_another_run_have_its_color_also_with_one_point(page: Page, server: Server, lengths: None):

@@ -78,9 +78,9 @@ function nearestIndex(xs, images) {
 const imagesOf = (points) => points.map(([x]) => x);
 
 /** Return the text of a curve's value at a number of images; null: its last value. Beyond its ends it has none. */
-function valueText(points, at) {
+function valueText({ points, isGrowing }, at) {
   if (at !== null && at < points[0][0]) return "–";
-  if (at !== null && at > points.at(-1)[0]) return t("curveEnded");
+  if (at !== null && at > points.at(-1)[0]) return isGrowing ? "–" : t("curveEnded");
   const [, y] = points[at === null ? points.length - 1 : nearestIndex(imagesOf(points), at)];
   return String(Number(y.toPrecision(4)));
 }
@@ -90,7 +90,8 @@ function valueText(points, at) {
  *
  * `update` takes what the server describes: {key, title, curves: [{name, points: [[x, y], …]}, …] (at most two),
  * reference: {y, name} of a line to compare with, or null, y_limits: [low, high] of the vertical axis, or null for those
- * of the values, others: curves of other runs, {name, points, style}}, and the options of the visitor: {isSmooth, isLogarithmic}.
+ * of the values, others: curves of other runs, {name, points, style, isGrowing}, isGrowing: whether the run still trains},
+ * and the options of the visitor: {isSmooth, isLogarithmic}.
  */
 export function makeChart() {
   const title = h("h3", {});
@@ -102,7 +103,7 @@ export function makeChart() {
   let chosenImages = null; // where the visitor reads values
 
   const styledCurves = () => [
-    ...content.curves.map((curve, i) => ({ ...curve, style: `series-${i + 1}` })),
+    ...content.curves.map((curve, i) => ({ ...curve, style: `series-${i + 1}`, isGrowing: content.isGrowing })),
     ...(content.others || []),
   ];
 
@@ -114,8 +115,8 @@ export function makeChart() {
     plot.querySelector(".cursor")?.remove();
     const xs = allImages();
     const at = chosenImages === null ? null : xs[nearestIndex(xs, chosenImages)];
-    const spans = styledCurves().map(({ name, points, style }) =>
-      h("span", { class: style }, h("i"), `${translateText(name)} ${valueText(points, at)}`),
+    const spans = styledCurves().map((curve) =>
+      h("span", { class: curve.style }, h("i"), `${translateText(curve.name)} ${valueText(curve, at)}`),
     );
     if (at !== null) {
       const x = scales.toX(at);

@@ -70,6 +70,7 @@ addTexts({
   film: ["Save the film as {0}", "{0} 영상 저장"],
   filmDrawn: ["The film is being drawn …", "영상을 만드는 중 …"],
   overlay: ["Draw other runs over it (up to {0})", "다른 run을 겹쳐 그리기 (최대 {0}개)"],
+  otherMeasure: ["Not drawn here, because it was measured in another way: {0}", "다른 방법으로 재서 여기에 그리지 않은 run: {0}"],
   curveEnded: ["(ended)", "(끝남)"],
   notify: ["Tell me when it is done", "끝나면 알려 주기"],
   notifyRefused: ["The browser does not allow notifications: the title of the page says it.", "브라우저가 알림을 허용하지 않습니다. 페이지 제목에 표시합니다."],

@@ -42,7 +42,7 @@ function makeRunPanels(root, runName, refresh, overlay) {
     note.hidden = !run.note;
     manage.update(run);
     manage.element.hidden = run.state === "failed";
-    curves.update(run.charts);
+    curves.update(run);
     // A screen reader reads these again when they are replaced.
     if ((run.failure || "") !== lastFailure) {
       lastFailure = run.failure || "";
