@@ -116,6 +116,52 @@ def test_dropped_pictures_become_a_set_that_is_looked_at(page: Page, server: Ser
     assert page.locator(".drop .bad:text('new set')").count() == 0
 
 
+def _drop(page: Page, *paths: Path) -> None:
+    """Drop files and folders on the zone as a file manager does."""
+    page.locator(".drop").scroll_into_view_if_needed()
+    box = page.locator(".drop").bounding_box()
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+
+
+def test_a_dropped_folder_becomes_a_set_of_its_pictures(page: Page, server: Server, tmp_path: Path):
+    folder = make_picture_folder(tmp_path / "my photos", 4, classes=2)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("no picture")
+    uploads = server.runs.parent / "uploads"
+    page.route("**/api/data/checks", lambda route: route.fulfill(status=400, json={"detail": "not now"}))
+    page.goto(server.address)
+    page.wait_for_selector(".drop")
+    sets = sorted(uploads.glob("*"))
+    _drop(page, tmp_path / "texts")
+    page.wait_for_selector(".drop .bad:text('There is no picture in it that can be read')")
+    assert sorted(uploads.glob("*")) == sets
+    _drop(page, folder)
+    page.wait_for_selector(".drop >> text=4 files are in the new set my-photos. The pictures of all subfolders")
+    assert len(list((uploads / "my-photos").iterdir())) == 4
+    assert Path(page.input_value("form input[type=text]")) == uploads / "my-photos"
+    page.click("text=한국어")
+    page.wait_for_selector(".drop >> text=클래스 없는 데이터 하나가 되었습니다")
+
+
+def test_a_file_that_is_gone_when_it_is_sent_leaves_nothing_behind(page: Page, server: Server, tmp_path: Path):
+    gone = tmp_path / "gone.png"
+    gone.write_bytes(b"")
+    page.goto(server.address)
+    page.click("text=한국어")
+    page.wait_for_selector(".drop >> text=놓거나")
+    page.evaluate("File.prototype.slice = () => ({ arrayBuffer: () => Promise.reject(new Error('not found')) })")
+    page.set_input_files(".drop input", str(gone))
+    page.wait_for_selector(".drop .bad:has-text('gone.png: 더 이상 읽을 수 없습니다.')")
+    assert page.locator(".drop [lang=en]").count() == 0
+    assert not (server.runs.parent / "uploads" / "gone").exists()
+
+
 def test_a_refused_file_does_not_stop_the_others(page: Page, server: Server):
     picture = (server.runs.parent / "pictures" / "0.png").read_bytes()
     contents = {"mixed.png": picture, "text.png": b"no picture", "notes.txt": b"", "last.png": picture}

@@ -7,7 +7,9 @@ import { serverText } from "./server_texts.js";
 
 const PART_BYTES = 2 ** 19; // of a file in one request, which may have 1 MiB
 const MAX_STEM_CHARS = 60; // of a file's name; a system allows 255 bytes, which are 85 Korean letters
-const TYPES = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.zip";
+const PICTURE_TYPES = ".png,.jpg,.jpeg,.webp,.gif,.bmp";
+const TYPES = `${PICTURE_TYPES},.zip`;
+const MAX_FILES = 20_000; // of a set, see uploads.py
 
 /** Return bytes as base64, in pieces that fit the arguments of a function. */
 function toBase64(bytes) {
@@ -16,9 +18,12 @@ function toBase64(bytes) {
   return btoa(text);
 }
 
-/** Return a name for a set: that of its first file, with only what such a name may have. */
-function nameOf(files) {
-  const stem = files[0].name.replace(/\.[^.]*$/, "").normalize("NFC");
+/** A file that the browser cannot read: it was moved or removed after it was chosen. */
+class UnreadableError extends Error {}
+
+/** Return a name for a set: that of the dropped folder or of the first file, with only what such a name may have. */
+function nameOf({ files, folder }) {
+  const stem = (folder || files[0].name.replace(/\.[^.]*$/, "")).normalize("NFC");
   return stem.replace(/[^\p{L}\p{N}_-]+/gu, "-").replace(/^[-_]+/, "").slice(0, 36) || "set";
 }
 
@@ -43,10 +48,20 @@ function cleanNames(files) {
   });
 }
 
-async function sendFile(set, file, name) {
+async function readPart(file, offset) {
+  try {
+    return new Uint8Array(await file.slice(offset, offset + PART_BYTES).arrayBuffer());
+  } catch {
+    throw new UnreadableError(t("unreadableFile", file.name));
+  }
+}
+
+/** Send a file into the set that `getSet` makes: not before there is something to send, so that no empty set is left. */
+async function sendFile(getSet, file, name) {
   let data = "";
   for (let offset = 0; offset === 0 || offset < file.size; offset += PART_BYTES) {
-    const bytes = new Uint8Array(await file.slice(offset, offset + PART_BYTES).arrayBuffer());
+    const bytes = await readPart(file, offset);
+    const set = await getSet();
     const isLast = offset + PART_BYTES >= file.size;
     const content = { file: name, offset, content: toBase64(bytes), is_last: isLast };
     ({ data } = await (await post(`data/sets/${set}/files`, content)).json());
@@ -68,36 +83,89 @@ function setSending(isSending) {
 }
 
 /** Send files into a new set. Return its name, what the server calls its data ("" if it is empty), and the refusals. */
-async function sendAll(files) {
-  const { name } = await (await post("data/sets", { name: nameOf(files) })).json();
+async function sendAll(chosen) {
+  const { files } = chosen;
   const [names, refusals] = [cleanNames(files), []];
-  let data = "";
+  let [name, data] = ["", ""];
+  const getSet = async () => (name ||= (await (await post("data/sets", { name: nameOf(chosen) })).json()).name);
   for (const [i, file] of files.entries()) {
     tell("quiet", () => [t("sending", i + 1, files.length, file.name)]);
     try {
-      data = await sendFile(name, file, names[i]);
+      data = await sendFile(getSet, file, names[i]);
     } catch (error) {
-      if (!(error instanceof RefusedError && error.status === 400)) throw error; // the next file would fail too
+      const isOfThisFile = error instanceof UnreadableError || (name && error instanceof RefusedError && error.status === 400);
+      if (!isOfThisFile) throw error; // the next file would fail too
       refusals.push(error.message);
     }
   }
   return { name, data, refusals };
 }
 
-async function send(files) {
-  if (!files.length || upload.isSending) return;
+const isPicture = (name) => PICTURE_TYPES.split(",").some((type) => name.toLowerCase().endsWith(type));
+
+const toFile = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
+
+/**
+ * Return the pictures in a folder that was dropped, and below it, as [{file, folder}, …]; hidden ones and other files
+ * are passed over.
+ */
+async function listPictures(folder) {
+  const [reader, found] = [folder.createReader(), []];
+  const readEntries = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  for (let entries; (entries = await readEntries()).length; ) {
+    const shown = entries.filter(({ name }) => !name.startsWith("."));
+    for (const entry of shown) {
+      if (entry.isDirectory) found.push(...(await listPictures(entry)));
+      else if (isPicture(entry.name)) found.push({ file: await toFile(entry), folder: folder.fullPath });
+    }
+  }
+  return found;
+}
+
+/**
+ * Return a function that reads what was dropped: {files, folder: the name if it was one folder, isFlat: whether the pictures of several
+ * folders become one set}. A browser shows the entries of an event only as long as it is handled, so they are taken at once.
+ */
+function readDrop({ items }) {
+  const dropped = [...items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const folders = dropped.flatMap(({ entry }) => (entry?.isDirectory ? [entry] : []));
+  return async () => {
+    const lists = await Promise.all(dropped.map(({ entry, file }) => (entry?.isDirectory ? listPictures(entry) : [{ file, folder: "" }])));
+    const found = lists.flat();
+    const isFlat = new Set(found.map(({ folder }) => folder)).size > 1;
+    return { files: found.map(({ file }) => file), folder: dropped.length === 1 && folders[0]?.name, isFlat };
+  };
+}
+
+/** Return the function that says what is wrong with chosen files before anything is sent, or null. */
+function findMistake({ files }) {
+  if (!files.length) return () => [t("noPicturesIn")];
+  return files.length > MAX_FILES ? () => [t("tooManyFiles", MAX_FILES.toLocaleString())] : null;
+}
+
+/** Send what `read` returns: see `readDrop`. */
+async function send(read) {
+  if (upload.isSending) return;
   setSending(true);
   try {
-    const { name, data, refusals } = await sendAll(files);
-    const sent = () => (data ? [t("sentAll", files.length - refusals.length, name), " "] : []);
-    const refused = () => [t("refusedFiles", refusals.length), " ", serverText(refusals[0])];
-    if (refusals.length) tell("bad", () => [...sent(), ...refused()]);
-    else tell("quiet", sent);
-    if (data) upload.zone.onSet(data);
+    const chosen = await read().catch(() => ({ files: [] }));
+    const mistake = findMistake(chosen);
+    if (mistake) tell("bad", mistake);
+    else await sendChosen(chosen);
   } catch (error) {
     tell("bad", () => [serverText(error.message)]);
   }
   setSending(false);
+}
+
+async function sendChosen(chosen) {
+  const { name, data, refusals } = await sendAll(chosen);
+  const flat = () => (chosen.isFlat ? [t("folderIsFlat"), " "] : []);
+  const sent = () => (data ? [t("sentAll", chosen.files.length - refusals.length, name), " ", ...flat()] : []);
+  const refused = () => [t("refusedFiles", refusals.length), " ", serverText(refusals[0])];
+  if (refusals.length) tell("bad", () => [...sent(), ...refused()]);
+  else tell("quiet", sent);
+  if (data) upload.zone.onSet(data);
 }
 
 /** Make the zone. `onSet` gets what the server calls the new set once all files are there. */
@@ -120,7 +188,7 @@ export function makeDropZone(onSet) {
   upload.zone = { show, enable, onSet };
   show();
   enable();
-  input.addEventListener("change", () => send([...input.files]));
+  input.addEventListener("change", () => input.files.length && send(async () => ({ files: [...input.files] })));
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
     element.classList.add("over");
@@ -129,7 +197,7 @@ export function makeDropZone(onSet) {
   element.addEventListener("drop", (event) => {
     event.preventDefault();
     element.classList.remove("over");
-    send([...event.dataTransfer.files]);
+    send(readDrop(event.dataTransfer));
   });
   return element;
 }
