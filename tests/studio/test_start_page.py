@@ -279,6 +279,37 @@ def test_a_training_that_is_stopped_while_it_loads_is_no_error(page: Page, serve
     assert page.locator("form > fieldset > [role=status]").inner_text() == ""
 
 
+def test_a_start_is_followed_in_another_language_and_not_begun_twice(page: Page, server: Server):
+    run: dict[str, object] = {"name": "new", "state": "loading", "last": None, "has_model": False}
+    run |= {"charts": [], "events": [], "samples": []}
+    answer = {"name": "new", "runs": [], "failed": {}, "shipped": [], "presets": {}, "default_preset": "fast"}
+    held: list[Route] = []
+    page.route("**/api/runs/new", lambda route: route.fulfill(json=run))
+    page.route(
+        "**/api/runs",
+        lambda route: held.append(route) if route.request.method == "POST" else route.fulfill(json=answer),
+    )
+    page.goto(server.address)
+    page.click("form button.main")
+    page.wait_for_selector("form [role=status]:text('Starting')")
+    page.click("text=한국어")
+    page.wait_for_selector("form [role=status]:text('시작하는 중')")
+    assert page.locator("form button.main").is_disabled()
+    held[0].fulfill(status=201, json=answer)
+    page.wait_for_selector("form [role=status]:text('프로세스가 시작되었습니다')")
+    page.click("text=English")
+    page.wait_for_selector("form [role=status]:text('The process has started')")
+    assert page.locator("form button.main").is_disabled()
+    page.click("nav >> text=Learn")
+    page.wait_for_selector("[data-figures]")
+    run["state"] = "running"
+    page.click("nav >> text=Runs")  # who comes back later is not led away
+    page.wait_for_selector("form [role=status]:text('Training has begun')")
+    page.wait_for_selector("form button.main:enabled")
+    assert "#/runs" in page.url
+    assert len(held) == 1
+
+
 def test_a_start_is_followed_from_the_click(page: Page, server: Server):
     page.goto(server.address)
     page.fill("form input[type=number]", "60")

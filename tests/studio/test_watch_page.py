@@ -234,6 +234,31 @@ def test_the_title_and_a_notification_say_that_a_run_has_ended(page: Page, serve
     assert (page.evaluate("told"), page.locator("text=as in Chrome for Android").count()) == (["one: done"], 0)
 
 
+def test_what_is_written_and_awaited_stays_in_another_language(page: Page, server: Server):
+    page.add_init_script("window.Notification = class { static permission = 'granted'; };")
+    with lock_run(server.runs / "one"):
+        page.goto(f"{server.address}#/watch/one")
+        page.get_by_label("Tell me when it is done").check()
+        page.click("summary:text('Note')")
+        page.fill(".manage textarea", "not saved yet")
+        page.fill(".manage input", "new-name")
+        page.click("text=한국어")
+        page.wait_for_selector("label:has-text('끝나면 알려 주기') input:checked")
+        page.click("nav >> text=탐색")
+        page.wait_for_selector("[data-drawn]")
+        page.go_back()
+        page.wait_for_selector(".manage[open]")
+        with page.expect_response("**/api/runs/one"):  # what the server says of the run leaves it alone
+            pass
+        assert page.input_value(".manage textarea") == "not saved yet"
+        assert page.input_value(".manage input") == "new-name"
+        page.click("button:text-is('메모 저장')")
+        page.wait_for_selector(".note:has-text('not saved yet')")
+        page.fill(".manage textarea", "")
+        page.click("button:text-is('메모 저장')")
+        page.wait_for_selector(".note", state="hidden")
+
+
 def _first_entry() -> LogEntry:
     return {
         "event": EARLY_EVENT,

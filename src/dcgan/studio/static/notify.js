@@ -4,20 +4,24 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 
 const ACTIVE_STATES = ["loading", "running"];
+/** The runs whose end the visitor waits for: in another language, and on another page and back, too. */
+const awaited = new Set();
 const isSupported = () => "Notification" in window;
 
 /** Make the switch for notifications. `update` takes the run as it is now. */
 export function makeNotifier(runName) {
-  const box = h("input", { type: "checkbox" });
+  const box = h("input", { type: "checkbox", checked: awaited.has(runName) });
   const status = h("span", { role: "status", class: "quiet" });
   const element = h("div", { class: "row", hidden: true }, h("label", { class: "option" }, box, t("notify")), status);
   let lastState = null;
 
   box.addEventListener("change", async () => {
     status.textContent = "";
+    box.checked ? awaited.add(runName) : awaited.delete(runName);
     if (!box.checked || Notification.permission === "granted") return;
     if ((await Notification.requestPermission()) === "granted") return;
     box.checked = false;
+    awaited.delete(runName);
     status.textContent = t("notifyRefused");
   });
 

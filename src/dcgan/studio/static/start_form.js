@@ -14,6 +14,12 @@ const POLL_INTERVAL_MS = 500;
 /** What the visitor has filled in: another language, or another page and back, shows it again. */
 const draft = { data: "mnist", preset: "", minutes: DEFAULT_MINUTES, advice: null };
 
+/**
+ * The start that is followed, also in another language, or on another page and back: {name: a promise of the name of its
+ * run, startTime}; null if there is none.
+ */
+let currentStart = null;
+
 /** Return the advised settings that have no field in the form, while the data and the preset are those of the advice. */
 function advisedSettings() {
   const { data, preset, minutes, ...settings } = draft.advice || {};
@@ -48,11 +54,11 @@ async function getRun(name, signal) {
 }
 
 /**
- * Show how a start goes until the run trains, then open its page. Returns when it trains, has failed or was stopped, or
- * `signal` aborts.
+ * Show how a start goes until the run trains, then open its page, unless the visitor comes back when it trains already.
+ * Returns when it trains, has failed or was stopped, or `signal` aborts.
  */
-async function followStart(name, show, signal) {
-  const startTime = performance.now();
+async function followStart(name, { startTime, isResumed }, show, signal) {
+  let wasLoading = !isResumed;
   const address = `#/watch/${encodeURIComponent(name)}`;
   const link = () => [" ", h("a", { href: address }, t("phaseWatch"))];
   while (!signal.aborted) {
@@ -60,9 +66,10 @@ async function followStart(name, show, signal) {
     if (!run) return show("");
     if (run.failure) return show("bad", ...withServerTexts("trainingFailed", name, run.failure));
     if (run.state !== "loading") {
-      show("quiet", t("phaseTraining"));
-      return void (location.hash = address);
+      show("quiet", t("phaseTraining"), ...link());
+      return void (wasLoading && (location.hash = address));
     }
+    wasLoading = true;
     show("quiet", t("phaseLoading", Math.round((performance.now() - startTime) / 1000)), ...link());
     await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
   }
@@ -112,19 +119,26 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
     check.start(newData);
   }
 
-  async function submit(event) {
+  function submit(event) {
     event.preventDefault();
+    const content = { preset: preset.select.value || null, data: data.value, minutes: Number(minutes.value) };
+    const sent = post("runs", { ...content, ...advisedSettings() });
+    currentStart = { name: sent.then((answer) => answer.json()).then(({ name }) => name), startTime: performance.now() };
+    follow(currentStart);
+  }
+
+  async function follow(start) {
     button.disabled = true; // a second click would start a second training
     show("quiet", t("phaseStart"));
     try {
-      const content = { preset: preset.select.value || null, data: data.value, minutes: Number(minutes.value) };
-      Object.assign(content, advisedSettings());
-      const { name } = await (await post("runs", content)).json();
+      const name = await start.name;
       refresh();
-      await followStart(name, show, signal);
+      await followStart(name, start, show, signal);
     } catch (error) {
       if (!signal.aborted) show("bad", serverText(error.message));
     }
+    if (signal.aborted) return; // the form that is shown next goes on
+    currentStart = null;
     button.disabled = false;
     refresh();
   }
@@ -136,7 +150,7 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   const row = [makeField(t("preset"), preset.select), makeField(t("minutesOf"), minutes), button];
   const sources = [makeFolderList(choose), makeDropZone(choose)];
   // The panel of the check is last: if it appeared above the button, the button would move away under a click.
-  const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), preset.line, advised, status, check.element];
+  const parts = [dataRow, ...sources, h("div", { class: "row" }, ...row), advised, preset.line, status, check.element];
   const form = h("form", { class: "start" }, h("fieldset", {}, h("legend", {}, t("startOne")), ...parts));
   form.addEventListener("input", () => {
     remember();
@@ -145,5 +159,6 @@ export function makeStartForm({ presets, default_preset: defaultPreset }, { refr
   form.addEventListener("submit", submit);
   check.restore(draft.data);
   showAdvised();
+  if (currentStart) follow({ ...currentStart, isResumed: true });
   return form;
 }
