@@ -259,6 +259,45 @@ def test_what_is_written_and_awaited_stays_in_another_language(page: Page, serve
         page.wait_for_selector(".note", state="hidden")
 
 
+def test_favourites_go_with_their_run_and_not_with_its_name(page: Page, server: Server):
+    shutil.copytree(server.runs / "one", server.runs / "before")
+    stored = "['before', 'after'].map((name) => localStorage.getItem(`dcgan.favourites.${name}`))"
+    page.goto(f"{server.address}#/watch/before")
+    page.evaluate("localStorage.setItem('dcgan.favourites.before', '[1]')")
+    page.click("summary:text('Note')")
+    page.fill(".manage input", "after")
+    page.click("button:text-is('Rename')")
+    page.wait_for_url("**/#/watch/after")
+    assert page.evaluate(stored) == [None, "[1]"]
+    page.wait_for_selector("[data-state]")
+    page.click("summary:text('Note')")
+    page.click("button:text-is('Delete …')")
+    page.click("button.danger")
+    page.wait_for_url("**/#/runs")
+    assert page.evaluate(stored) == [None, None]
+
+
+def test_a_choice_that_is_made_with_the_keyboard_keeps_the_focus(page: Page, server: Server):
+    focused = (
+        "document.activeElement.dataset.choice && [document.activeElement.dataset.choice, document.activeElement.value]"
+    )
+    page.goto(f"{server.address}#/watch/one")
+    page.wait_for_selector("[data-state]")
+    page.focus("[data-choice=shown]")
+    for letter, name in (("t", "two"), ("o", "one")):
+        page.keyboard.press(letter)
+        page.wait_for_url(f"**/#/watch/{name}")
+        wait_for(lambda name=name: page.evaluate(focused) == ["shown", name])
+    page.goto(f"{server.address}#/compare/one?to=one")
+    page.wait_for_selector("[data-compared]")
+    page.focus("[data-choice=right]")
+    page.keyboard.press("t")
+    page.wait_for_url("**/#/compare/one?to=two*")
+    wait_for(lambda: page.evaluate(focused) == ["right", "two"])
+    page.click("nav >> text=Learn")
+    wait_for(lambda: page.evaluate("document.activeElement.id") == "main")
+
+
 def _first_entry() -> LogEntry:
     return {
         "event": EARLY_EVENT,

@@ -5,7 +5,7 @@ import { h, makeNumberField, MAX_SEED, readWholeNumber } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson, RefusedError, serverEngine } from "./api.js";
 import { makeHelp } from "./help.js";
-import { listNames, makeSelect } from "./picker.js";
+import { listNames, makeSelect, restoreFocus } from "./picker.js";
 import { serverText, withServerTexts } from "./server_texts.js";
 
 const SAMPLES = 16;
@@ -83,7 +83,7 @@ function makeFigures(names, evaluations, shipped) {
 
 /** Make the choice of both models and of the seed. `onChange` gets the new address. */
 function makeChoice(models, names, seed, onChange) {
-  const selects = names.map((name) => makeSelect(models, name));
+  const selects = names.map((name, i) => makeSelect(models, name, ["left", "right"][i]));
   const change = (newSeed) => {
     const [left, right] = selects.map((select) => select.value);
     onChange(`#/compare/${encodeURIComponent(left)}?${new URLSearchParams({ to: right, seed: newSeed })}`);
@@ -107,6 +107,7 @@ export async function comparePage(root, address) {
   const choice = makeChoice(models, names, seed, (address) => (location.hash = address));
   const body = h("div", {}, h("p", { role: "status" }, t("loading")));
   root.replaceChildren(h("h2", {}, t("compare")), choice, h("p", { class: "quiet" }, t("compareHow")), body);
+  restoreFocus(root);
   try {
     const engines = [await serverEngine(left), await serverEngine(right)];
     const { images, text } = await drawBoth(engines, seed);

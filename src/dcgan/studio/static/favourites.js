@@ -39,6 +39,27 @@ function write(name, favourites) {
   }
 }
 
+/** Let the favourites of a run follow it to its new name. They replace what an earlier run of that name has left. */
+export function moveFavourites(name, newName) {
+  try {
+    const stored = localStorage.getItem(keyOf(name));
+    if (stored === null) localStorage.removeItem(keyOf(newName));
+    else localStorage.setItem(keyOf(newName), stored);
+    localStorage.removeItem(keyOf(name));
+  } catch {
+    // the browser stores nothing
+  }
+}
+
+/** Forget the favourites of a run that is deleted: the next run of this name has none. */
+export function forgetFavourites(name) {
+  try {
+    localStorage.removeItem(keyOf(name));
+  } catch {
+    // the browser stores nothing
+  }
+}
+
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 /** Make the panel. `shown` returns what the play page shows. A favourite of a mixed class keeps its mix. */

@@ -4,6 +4,22 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { getJson } from "./api.js";
 
+/** Which choice had the focus when the visitor chose: the page that is opened by it gives it the focus again. */
+let focusedChoice = "";
+
+/** Remember which choice has the focus. Returns whether one has. */
+export function rememberFocus() {
+  focusedChoice = document.activeElement?.dataset.choice || "";
+  return focusedChoice !== "";
+}
+
+/** Give the choice in a new page the focus that it had before, unless the visitor has gone on to something else. */
+export function restoreFocus(root) {
+  const select = root.querySelector(`[data-choice="${focusedChoice}"]`);
+  if (select && document.activeElement === document.body) select.focus();
+  focusedChoice = "";
+}
+
 /**
  * Show the heading of a page, and the choice of the run to show. Returns the run's name, all names, and `show`, which
  * shows the page below the choice; null if there is no run, and the page says so.
@@ -40,11 +56,12 @@ function makePicker(root, page, requestedName, groups) {
     return null;
   }
   const name = requestedName || names[0];
-  const select = makeSelect(groups, name);
+  const select = makeSelect(groups, name, "shown");
   select.addEventListener("change", () => (location.hash = `#/${page}/${encodeURIComponent(select.value)}`));
   const label = h("span", {}, t("shipped" in groups ? "model" : "run"));
   const element = h("div", { class: "row picker" }, h("label", { class: "field" }, label, select));
   root.replaceChildren(heading, element, h("p", { role: "status" }, t("loading")));
+  restoreFocus(root);
   /** Show elements below the choice, which stays with the focus that it may have. */
   function show(...children) {
     while (element.nextSibling) element.nextSibling.remove();
@@ -53,11 +70,14 @@ function makePicker(root, page, requestedName, groups) {
   return { name, names, show };
 }
 
-/** Make a choice of names. One that is in no group is selected, but cannot be chosen: the page says what became of it. */
-export function makeSelect(groups, selectedName) {
+/**
+ * Make a choice of names; `place` tells it from the other ones of the page. A name that is in no group is selected, but
+ * cannot be chosen: the page says what became of it.
+ */
+export function makeSelect(groups, selectedName, place) {
   const isKnown = Object.values(groups).flat().includes(selectedName);
   const lost = isKnown ? [] : [h("option", { value: selectedName, selected: true, disabled: true }, selectedName)];
   const makeOption = (name) => h("option", { value: name, selected: name === selectedName }, name);
   const makeGroup = ([title, names]) => h("optgroup", { label: t(title) }, ...names.map(makeOption));
-  return h("select", {}, ...lost, ...Object.entries(groups).filter(([, names]) => names.length).map(makeGroup));
+  return h("select", { "data-choice": place }, ...lost, ...Object.entries(groups).filter(([, names]) => names.length).map(makeGroup));
 }

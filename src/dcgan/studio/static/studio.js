@@ -6,6 +6,7 @@ import "./texts.js";
 import { withServerTexts } from "./server_texts.js";
 import { runsPage } from "./runs_page.js";
 import { watchPage } from "./watch_page.js";
+import { rememberFocus } from "./picker.js";
 import { playPage } from "./play_page.js";
 import { drawPage } from "./draw_page.js";
 import { comparePage } from "./compare_page.js";
@@ -115,8 +116,12 @@ skipLink.addEventListener("click", (event) => {
   main.focus();
 });
 document.documentElement.lang = language();
-addEventListener("hashchange", () => {
-  showPage();
-  main.focus();
+addEventListener("hashchange", async () => {
+  // Who chooses with the keyboard goes on choosing: the new page gives its choice the focus.
+  const isChoosing = rememberFocus();
+  const shown = showPage();
+  if (!isChoosing) main.focus();
+  await shown;
+  if (document.activeElement === document.body) main.focus(); // it has no such choice
 });
 showPage();

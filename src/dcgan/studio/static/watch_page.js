@@ -4,6 +4,7 @@ import { h } from "./web/play.js";
 import { t } from "./web/strings.js";
 import { RefusedError } from "./api.js";
 import { makeCurves } from "./curves_panel.js";
+import { forgetFavourites, moveFavourites } from "./favourites.js";
 import { makeGridPanel } from "./grid_panel.js";
 import { makeHealthList, makeMetricList } from "./health_view.js";
 import { makeHelp } from "./help.js";
@@ -25,8 +26,14 @@ function makeRunPanels(root, runName, refresh, overlay) {
   const controls = makeRunControls(refresh);
   const note = h("p", { class: "note" });
   const manage = makeManageForm(runName, {
-    onRenamed: (newName) => (location.hash = `#/watch/${encodeURIComponent(newName)}`),
-    onDeleted: () => (location.hash = "#/runs"),
+    onRenamed: (newName) => {
+      moveFavourites(runName, newName);
+      location.hash = `#/watch/${encodeURIComponent(newName)}`;
+    },
+    onDeleted: () => {
+      forgetFavourites(runName);
+      location.hash = "#/runs";
+    },
   });
   const [notifier, nearest] = [makeNotifier(runName), makeNearestPanel(runName)];
   const [curves, events] = [makeCurves(runName, overlay), h("div", { role: "status" })];
