@@ -157,8 +157,10 @@ def test_a_file_that_is_gone_when_it_is_sent_leaves_nothing_behind(page: Page, s
     page.wait_for_selector(".drop >> text=놓거나")
     page.evaluate("File.prototype.slice = () => ({ arrayBuffer: () => Promise.reject(new Error('not found')) })")
     page.set_input_files(".drop input", str(gone))
-    page.wait_for_selector(".drop .bad:has-text('gone.png: 더 이상 읽을 수 없습니다.')")
+    page.wait_for_selector(".drop .bad:has-text('gone.png: 더 이상 읽을 수 없습니다')")
     assert page.locator(".drop [lang=en]").count() == 0
+    page.click("text=English")
+    page.wait_for_selector(".drop .bad:has-text('gone.png can no longer be read')")
     assert not (server.runs.parent / "uploads" / "gone").exists()
 
 

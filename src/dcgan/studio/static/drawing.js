@@ -102,9 +102,10 @@ function placeInFrame(bitmap, [, height, width], fit) {
   return { x: (width - w) / 2, y: (height - hgt) / 2, width: w, height: hgt };
 }
 
-/** Return whether a part of a canvas has pixels that are not opaque. */
-function isTransparent(context, { x, y, width, height }) {
-  const { data } = context.getImageData(Math.max(0, x), Math.max(0, y), width, height);
+/** Return whether the part of a canvas that a picture covers, or all of it, has pixels that are not opaque. */
+function isTransparent({ canvas, context }, { x, y, width, height }) {
+  const size = [Math.min(canvas.width, width), Math.min(canvas.height, height)];
+  const { data } = context.getImageData(Math.max(0, x), Math.max(0, y), ...size);
   for (let i = 3; i < data.length; i += 4) if (data[i] < OPAQUE) return true;
   return false;
 }
@@ -121,7 +122,7 @@ export function fitPicture(bitmap, shape, fit) {
   context.imageSmoothingQuality = "high";
   const place = placeInFrame(bitmap, shape, fit);
   context.drawImage(bitmap, place.x, place.y, place.width, place.height);
-  const hasTransparency = isTransparent(context, place);
+  const hasTransparency = isTransparent({ canvas, context }, place);
   if (hasTransparency && channels === 4) return canvas;
   context.globalCompositeOperation = "destination-over"; // behind the picture
   context.fillStyle = toCss(hasTransparency ? WHITE : BLACK);

@@ -93,6 +93,7 @@ const NAMING_TEXTS = [
   ["{0} is not what its ending says: it is damaged, or of another type", "{0}의 내용이 확장자와 다릅니다. 망가졌거나 다른 종류의 파일입니다"],
   ["{0} holds an entry that points outside it: {1}; make the zip again", "{0}에 밖을 가리키는 항목이 있습니다: {1}. zip을 다시 만드세요"],
   ["a set is one zip, or pictures: send each zip by itself", "데이터는 zip 하나이거나 이미지들입니다. zip은 하나씩 보내세요"],
+  ["{0} can no longer be read", "{0}: 더 이상 읽을 수 없습니다"],
   ["the set has a file {0} already", "데이터에 파일 {0}이(가) 이미 있습니다"],
 ];
 

@@ -12,7 +12,6 @@ addTexts({
   drop: ["Drop a zip, pictures or a folder of them here, or choose files:", "zip, 이미지, 이미지 폴더를 여기에 놓거나 파일을 고르세요:"],
   noPicturesIn: ["There is no picture in it that can be read: drop pictures, a folder of them, or one zip.", "읽을 수 있는 이미지가 없습니다. 이미지나 이미지 폴더, 또는 zip 하나를 놓으세요."],
   tooManyFiles: ["These are more than {0} files: make one zip of them and drop that.", "파일이 {0}개보다 많습니다. zip 하나로 만들어 놓으세요."],
-  unreadableFile: ["{0} can no longer be read.", "{0}: 더 이상 읽을 수 없습니다."],
   folderIsFlat: ["The pictures of all subfolders became one set without classes; a zip keeps the folders as classes.", "하위 폴더의 이미지가 모두 클래스 없는 데이터 하나가 되었습니다. zip으로 보내면 폴더가 클래스로 남습니다."],
   dropHow: [
     "They become a new set below the folder of your data: up to 1 GiB; PNG, JPEG, WebP, GIF, BMP or one zip.",

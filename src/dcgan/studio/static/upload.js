@@ -18,7 +18,7 @@ function toBase64(bytes) {
   return btoa(text);
 }
 
-/** A file that the browser cannot read: it was moved or removed after it was chosen. */
+/** A file that the browser cannot read: it was moved or removed after it was chosen. Its text is one of server_texts. */
 class UnreadableError extends Error {}
 
 /** Return a name for a set: that of the dropped folder or of the first file, with only what such a name may have. */
@@ -52,7 +52,7 @@ async function readPart(file, offset) {
   try {
     return new Uint8Array(await file.slice(offset, offset + PART_BYTES).arrayBuffer());
   } catch {
-    throw new UnreadableError(t("unreadableFile", file.name));
+    throw new UnreadableError(`${file.name} can no longer be read`);
   }
 }
 
@@ -123,8 +123,9 @@ async function listPictures(folder) {
 }
 
 /**
- * Return a function that reads what was dropped: {files, folder: the name if it was one folder, isFlat: whether the pictures of several
- * folders become one set}. A browser shows the entries of an event only as long as it is handled, so they are taken at once.
+ * Return a function that reads what was dropped: {files, folder: the name if it was one folder, isFlat: whether the
+ * pictures of several folders become one set}. A browser shows the entries of an event only as long as it is handled,
+ * so they are taken at once.
  */
 function readDrop({ items }) {
   const dropped = [...items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
