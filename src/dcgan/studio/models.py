@@ -218,7 +218,7 @@ class ModelStore:
         for place in filter(None, (training.record.path, training.name)):
             self._data_roots.check(place)  # before anybody looks whether it exists
         options: dict[str, Any] = {"fit": str(model.trained.get("fit", "crop"))}
-        options |= {"value_range": training.value_range, "rules": training.rules}
+        options |= {"value_range": training.value_range, "rules": training.rules, "seed": training.seed or 0}
 
         def open_split(source: str, split: str = first) -> ImageSet:
             return open_images(source, split, size=(height, width), channels=channels, **options)
