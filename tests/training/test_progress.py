@@ -21,6 +21,7 @@ RECORD = CheckpointRecord(
     seconds=1.5,
     planned_images=160,
     first_plan=160,
+    first_part=0.25,
     lr_scale=0.25,
     recoveries=2,
     recoveries_in_a_row=1,
