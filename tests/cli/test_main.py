@@ -98,6 +98,8 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):
         (["train", "--preset", "none.json"], "cannot read none.json"),
         (["train", "--data", "mnits"], "no data 'mnits', did you mean 'mnist'?"),
         (["train", "--colour", "red"], "there is no flag --colour"),
+        (["resume", "--run", "x"], "there is no flag --run: give RUN without it; see dcgan resume --help"),
+        (["studio", "--runs=x"], "there is no flag --runs: give RUNS without it; see dcgan studio --help"),
         (["train", "--los", "x"], "there is no flag --los, did you mean '--loss'?; see dcgan train --help"),
         (["train", "--lr", "fast"], "--lr: could not convert"),
         (["train", "--lr"], "--lr needs a value"),

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import tyro
 from tyro import _errors as tyro_errors  # tyro's hook for errors; this module of tyro's is not yet public
-from tyro.conf import OmitArgPrefixes, UseAppendAction
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 import dcgan
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
@@ -215,7 +215,8 @@ def _parse_flags(name: str, command: Callable[..., Any], words: list[str], **def
     """
 
     def reject(event: tyro_errors.ParseErrorEvent) -> NoReturn:
-        raise UserError(f"{_error_text(event, command)}; see dcgan {name} --help")
+        text = _describe_needless_flag(words, command) or _error_text(event, command)
+        raise UserError(f"{text}; see dcgan {name} --help")
 
     with tyro_errors.on_parse_error(reject), write_output():  # tyro prints the help
         try:
@@ -253,6 +254,21 @@ def _error_text(event: tyro_errors.ParseErrorEvent, command: Callable[..., Any])
     return "these flags cannot be used like this"
 
 
+def _describe_needless_flag(words: Sequence[str], command: Any) -> str:
+    """Return what to do if a word is the flag of an argument that has none, such as `--run`; otherwise nothing."""
+    for name in _positional_names(command):
+        if any(word.partition("=")[0] == f"--{name}" for word in words):
+            return f"there is no flag --{name}: give {name.upper()} without it"
+    return ""
+
+
+def _positional_names(command: Any) -> list[str]:
+    """Return the names of the arguments of a command that have no flag."""
+    marker = Positional[str].__metadata__[0]  # type: ignore[attr-defined]
+    hints = get_type_hints(command, include_extras=True)
+    return [name for name, hint in hints.items() if marker in getattr(hint, "__metadata__", ())]
+
+
 def _argument_name(argument: Any) -> str:
     """Return a flag as it is written, or the name of a positional argument in the help."""
     if argument.is_positional():
@@ -262,9 +278,10 @@ def _argument_name(argument: Any) -> str:
 
 def _flag_names(command: Any) -> Iterable[str]:
     """Yield the flags of a command, without the dashes in front."""
+    positional = _positional_names(command)
     for field in dataclasses.fields(command):
         names = [f.name for f in dataclasses.fields(Config)] if field.name == "config" else [field.name]
-        yield from (name.replace("_", "-") for name in names)
+        yield from (name.replace("_", "-") for name in names if name not in positional)
 
 
 def _last_value(words: list[str], flag: str) -> str | None:
