@@ -30,7 +30,8 @@ def measure_checkerboard(pixels: Tensor) -> dict[str, float]:
     Returns:
         `fixed`: the share of the power at (π,π) that is in the same place in all pictures; 1/N by chance.
         `uneven`: the response to a checker of 3x3 pixels in the strongest of the four classes of even and odd rows and
-        columns, over that in the weakest; 1 without a checkerboard.
+        columns, over that in the weakest; 1 if these places are alike. It shows roughness that is stronger in some of
+        them; a regular pattern, whose response is equally strong everywhere, is seen in `fixed`.
         `flat`: the share of that response which is in flat areas.
     """
     images = pixels[:, 0].double()

@@ -64,7 +64,7 @@ def test_few_test_pictures_are_probed_by_the_kernel_distance(
 
 
 class Rates:
-    """A callback that notes the learning rate after each step."""
+    """The learning rates after each step of the trainings that follow."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[float] = []

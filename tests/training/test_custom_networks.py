@@ -183,6 +183,15 @@ def test_a_stopped_run_with_parts_of_ones_own_says_which_call_continues_it(tmp_p
         dcgan.train("dcgan", out=tmp_path / "r", steps=9, discriminator=Score(), callbacks=[Interrupt()], **SMALL)
 
 
+def test_a_generator_that_cannot_be_copied_is_refused_in_one_line(tmp_path: Path):
+    layer = torch.nn.utils.spectral_norm(nn.Linear(8, 28 * 28))
+    generator = nn.Sequential(layer, nn.Unflatten(1, (1, 28, 28)))
+    generator(torch.zeros(1, 8))  # the layer keeps what it computed, with its graph
+    with pytest.raises(UserError, match=r"^the generator cannot be copied for its average: ") as error:
+        dcgan.train("dcgan", out=tmp_path / "r", steps=1, generator=generator, **SMALL)
+    assert "\n" not in str(error.value)
+
+
 def test_a_lazy_layer_is_refused_until_it_has_weights(tmp_path: Path):
     with pytest.raises(UserError, match="discriminator has a lazy layer without weights yet: call it with a batch"):
         dcgan.train(out=tmp_path / "r", steps=1, discriminator=nn.Sequential(nn.Flatten(), nn.LazyLinear(1)))
