@@ -21,8 +21,19 @@ from dcgan.run.folder import RunFolder
 from dcgan.training import loop
 from dcgan.training.step import train_step
 from tests.comparison.conftest import SAMPLE_COUNT, file_states
+from tests.conftest import make_picture_folder
 
 pytestmark = pytest.mark.usefixtures("_small")
+
+
+def test_few_pictures_are_measured_with_the_same_pictures_in_the_table_and_the_curves(tmp_path: Path):
+    data = make_picture_folder(tmp_path / "data", 60)
+    kinds = {"presets": ["fast"], "seeds": [0], "image_size": 16}
+    compared = dcgan.compare(tmp_path / "c", steps=1, data=data, n=20, **kinds)
+    text = compared.outcome.as_markdown()
+    assert "against 60 pictures of all splits" in text
+    assert json.loads((tmp_path / "c" / "compare.json").read_text())["split"] == "all"
+    assert json.loads((tmp_path / "c" / "fast-0" / "evaluation" / "figures.json").read_text())["reference"] == 60
 
 
 def test_two_presets_with_two_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

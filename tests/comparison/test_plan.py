@@ -9,6 +9,7 @@ from dcgan import UserError
 from dcgan.comparison.plan import PROBE_SEED, PROBE_SEED_OF_0_1, Plan, make_plan, open_comparison_folder
 from dcgan.images import save_png
 from tests.comparison.conftest import SAMPLE_COUNT, file_states
+from tests.conftest import make_picture_folder
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,9 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path, refused: Callable
 def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path, refused: Callable[..., str]):
     words = ["compare", "--out", str(tmp_path / "c"), "--presets", "vanilla"]
     open_comparison_folder(make_plan(("vanilla",), (0,), {"steps": 5}, "mnist", 28, SAMPLE_COUNT), tmp_path / "c")
-    assert "was started with amount 5, not 6" in refused(*words, "--steps", "6", "--n", str(SAMPLE_COUNT))
-    assert "was started with unit steps, not minutes" in refused(*words, "--n", str(SAMPLE_COUNT))
+    assert "was started with --steps 5, not --steps 6" in refused(*words, "--steps", "6", "--n", str(SAMPLE_COUNT))
+    assert "was started with --steps 5, not --minutes 3.0" in refused(*words, "--n", str(SAMPLE_COUNT))
+    assert f"was started with --n {SAMPLE_COUNT}, not --n 99" in refused(*words, "--steps", "5", "--n", "99")
     (tmp_path / "c" / "compare.json").write_text("{")
     assert "damaged" in refused(*words, "--n", str(SAMPLE_COUNT))
 
@@ -90,6 +92,23 @@ def test_the_plan_names_no_user_and_goes_on_with_the_same_pictures_only(
     fill(1)
     with pytest.raises(UserError, match="other pictures than those in photos"):
         open_again("photos")
+
+
+def test_few_pictures_are_compared_with_all_of_them(tmp_path: Path):
+    data = str(make_picture_folder(tmp_path / "data", 60))
+    few = make_plan(("vanilla",), (0,), {"steps": 5}, data, 28, 30)
+    many = make_plan(("vanilla",), (0,), {"steps": 5}, "mnist", 28, 30)
+    assert (few.split, many.split) == ("all", "test")
+    assert open_comparison_folder(few, tmp_path / "c").split == "all"
+    assert open_comparison_folder(few, tmp_path / "c").split == "all"
+    path = tmp_path / "c" / "compare.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"split": "some"}))
+    with pytest.raises(UserError, match="split is 'some'"):
+        open_comparison_folder(few, tmp_path / "c")
+    del content["split"]
+    path.write_text(json.dumps(content))  # of an earlier version, which compared all with the test split
+    assert open_comparison_folder(few, tmp_path / "c").split == "test"
 
 
 def test_a_comparison_of_version_0_1_0_keeps_its_samples(tmp_path: Path):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dcgan.comparison import probe, runs
+from dcgan.comparison.plan import Plan
 from dcgan.comparison.probe import probe_run
 from dcgan.comparison.progress import RunProgress
 from dcgan.comparison.runs import read_parts
@@ -41,7 +42,9 @@ def test_an_evaluation_that_the_user_made_otherwise_is_not_that_of_the_compariso
     run = RunFolder(tmp_path)
     run.evaluation.mkdir()
     write_json(run.evaluation / "figures.json", figures | changed)
-    assert runs._is_evaluated(run, 110) == is_own
+    plan = Plan(("vanilla",), (0,), "steps", 5, "mnist", 28, 110)
+    assert runs._is_evaluated(plan, run) == is_own
+    assert not runs._is_evaluated(replace(plan, split="all"), run)
 
 
 def test_a_run_without_a_discriminator_is_probed(finished_run: RunFolder, tmp_path: Path):
@@ -61,6 +64,10 @@ def test_few_test_pictures_are_probed_by_the_kernel_distance(
     monkeypatch.setattr(probe, "PROBE_SAMPLE_COUNT", 20)
     assert "frechet_inception_distance" not in (probed := probe_run(str(data), finished_run))
     assert "kernel_inception_distance_mean" in probed
+    assert probed["features"] == "random"
+    monkeypatch.setattr(probe, "extract_reference", lambda images, *_: pytest.fail(str(len(images))))
+    with pytest.raises(pytest.fail.Exception, match="40"):
+        probe_run(str(data), finished_run, split="all")
 
 
 class Rates:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, read_parts
+from dcgan.data.splits import split_words
 from dcgan.files import atomic_file
 from dcgan.reporting.series import DISTANCE, KERNEL_DISTANCE, LOSS_NAMES, MEASURE_TITLES, Points
 from dcgan.run.log import LogEntry
@@ -48,7 +49,9 @@ def draw_comparison_curves(plan: Plan, out: Path) -> None:
             for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
                 _plot(axes, _work_points(plan, measurements, key), **style)
     _set_scale(distance_axes, "log", lambda low, high: low > 0 and high > MIN_LOG_RATIO * low)
-    distance_axes.set_ylabel(MEASURE_TITLES[distance])
+    features = sorted({part["features"] for parts in parts_of_runs.values() for part in parts if "features" in part})
+    how = f"\n{', '.join(features)}, {split_words(plan.split)}" if features else ""
+    distance_axes.set_ylabel(f"{MEASURE_TITLES[distance]}{how}")
     distance_axes.legend(loc="best", frameon=False, ncols=3)
     for axes, key in zip(loss_axes, LOSS_NAMES, strict=True):
         # a critic's losses are larger than the others, and can be negative
@@ -73,10 +76,18 @@ def draw_grids(plan: Plan, out: Path) -> None:
         for cell in row:
             cell.set(xticks=[], yticks=[])
         for cell, part in zip(row, parts, strict=False):
-            with Image.open(folder.grid_path(int(part["images_seen"]))) as image:
-                cell.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
+            _show_grid(cell, folder.grid_path(int(part["images_seen"])))
             cell.set_title(f"{_work(plan, part):.3g} {plan.unit}", fontsize=8)
     _save(figure, out / "grids.png")
+
+
+def _show_grid(cell: Axes, path: Path) -> None:
+    """Show a grid; a cell whose file was deleted, to save space, or is damaged, says that it has none."""
+    try:
+        with Image.open(path) as image:
+            cell.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for files that are no images
+        cell.text(0.5, 0.5, "no grid", ha="center", va="center", transform=cell.transAxes, fontsize=8)
 
 
 def _distance_name(parts_of_runs: Iterable[list[LogEntry]]) -> str:

@@ -1,6 +1,6 @@
 """The plan of a comparison, which is checked completely before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from dcgan.config import Config
 from dcgan.data.location import public_data_name
 from dcgan.data.open import open_images
+from dcgan.data.splits import SPLITS, split_words
 from dcgan.errors import UserError
+from dcgan.evaluation.task import default_split
 from dcgan.files import printable, read_json, write_json
 from dcgan.metrics.fidelity import check_image_count
 from dcgan.presets import configure
@@ -46,6 +48,7 @@ class Plan:
         pictures_key: hash of the data's pictures, so that a comparison does not go on with others.
         probe_seed: seed of the samples that are measured after each part.
         jobs: how many runs are trained at once.
+        split: the split that samples are compared with.
     """
 
     presets: tuple[str, ...]
@@ -58,6 +61,7 @@ class Plan:
     pictures_key: str | None = None
     probe_seed: int = PROBE_SEED
     jobs: int = 1
+    split: str = "test"
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -124,8 +128,10 @@ def make_plan(
             config = plan.config(preset, seed, plan.amount)
         state = set_up(config)  # networks, data, labels: what could fail after an hour of training fails now
         plan = replace(plan, pictures_key=state.data.pictures_key)
-    check_image_count(len(open_images(data, "test")), f"the test part of {public_data_name(data)}", "add pictures")
-    return plan
+    split = default_split(len(open_images(data, "test")))
+    subject = f"{split_words(split)} of {public_data_name(data)}"
+    check_image_count(len(open_images(data, split)), subject, "add pictures")
+    return replace(plan, split=split)
 
 
 def _length(lengths: Mapping[str, float | None]) -> tuple[str, float]:
@@ -172,7 +178,8 @@ def open_comparison_folder(plan: Plan, out: Path) -> Plan:
 
 
 def _plan_content(plan: Plan) -> dict[str, Any]:
-    return {**plan.fixed_settings(), "pictures_key": plan.pictures_key, "probe_seed": plan.probe_seed}
+    names = ("pictures_key", "probe_seed", "split")
+    return plan.fixed_settings() | {name: getattr(plan, name) for name in names}
 
 
 def _continued_plan(plan: Plan, out: Path) -> Plan:
@@ -184,13 +191,24 @@ def _continued_plan(plan: Plan, out: Path) -> Plan:
             f"{printable(str(out))} was started with other pictures than those in {printable(plan.data)}: give the "
             "same pictures to continue, or another --out"
         )
-    for name, value in plan.fixed_settings().items():
-        if saved.get(name, 1 if name == "jobs" else None) != value:
-            raise UserError(
-                f"{printable(str(out))} was started with {name.replace('_', ' ')} {saved.get(name)}, not {value}: give "
-                "the same value to continue, or another --out"
-            )
-    probe_seed = saved.get("probe_seed", PROBE_SEED_OF_0_1)
+    saved.setdefault("jobs", 1)
+    before, now = (_flags(settings, plan.fixed_settings()) for settings in (saved, plan.fixed_settings()))
+    if others := [(old, new) for old, new in zip(before, now, strict=True) if old != new]:
+        old, new = others[0]
+        raise UserError(
+            f"{printable(str(out))} was started with {printable(old)}, not {new}: give the same to continue, or "
+            "another --out"
+        )
+    probe_seed, split = saved.get("probe_seed", PROBE_SEED_OF_0_1), saved.get("split", "test")
     if not isinstance(probe_seed, int):
         raise UserError(f"{printable(str(out / PLAN_FILE))} is damaged: probe_seed is {probe_seed!r}")
-    return replace(plan, probe_seed=probe_seed)
+    if split not in SPLITS:
+        raise UserError(f"{printable(str(out / PLAN_FILE))} is damaged: split is {split!r}")
+    return replace(plan, probe_seed=probe_seed, split=split)
+
+
+def _flags(settings: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return settings as flags of the command line; the length of the runs is one flag."""
+    length = f"--{settings.get('unit')} {settings.get('amount')}"
+    others = [f"--{name.replace('_', '-')} {settings.get(name)}" for name in names if name not in ("unit", "amount")]
+    return [length, *others]

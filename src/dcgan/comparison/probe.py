@@ -22,11 +22,11 @@ AVERAGED_MEASUREMENTS = 5
 """Measurements at the end of the log whose mean is the loss at that moment."""
 
 
-def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
-    """Return the losses and scores of a run at this moment, and the distance of its samples to the test split.
+def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED, split: str = "test") -> LogEntry:
+    """Return the losses and scores of a run at this moment, and the distance of its samples to real pictures.
 
     A run without a discriminator has no scores and one loss. The distance is Fréchet's, or the kernel distance where
-    the test split has too few pictures for that, as in `dcgan evaluate`.
+    there are too few real pictures for that. Its features need not be those of `dcgan evaluate`: see `_real_features`.
 
     Nothing is chosen by the distance, so the test split may be used.
 
@@ -34,6 +34,7 @@ def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
         data: as for `train`.
         folder: of the run.
         seed: of the samples.
+        split: of the real pictures.
     """
     measurements = list(folder.log.measurements())
     probe = {name: measurements[-1][name] for name in ("step", "images_seen", "seconds")}
@@ -41,9 +42,10 @@ def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
         values = [float(m[name]) for m in measurements[-AVERAGED_MEASUREMENTS:]]
         probe[name] = sum(values) / len(values)
     model = load(folder)
-    extractor, real = _real_features(data, model.generator.picture_shape)
+    extractor, real = _real_features(data, model.generator.picture_shape, split)
     samples = torch.from_numpy(model.sample(PROBE_SAMPLE_COUNT, seed)).permute(0, 3, 1, 2)
     features, scores = extractor.extract(samples)
+    probe["features"] = extractor.name_for(model.generator.picture_shape)
     if isinstance(real, GaussianStatistics):
         probe[DISTANCE] = fidelity.frechet_distance(fidelity.gaussian_statistics(features), real)
     else:
@@ -54,8 +56,8 @@ def probe_run(data: str, folder: RunFolder, seed: int = PROBE_SEED) -> LogEntry:
 
 
 @cache
-def _real_features(data: str, shape: ImageShape) -> tuple[FeatureExtractor, GaussianStatistics | Tensor]:
-    """Return the extractor for pictures of a shape (C, H, W), and the statistics of the test split's features.
+def _real_features(data: str, shape: ImageShape, split: str) -> tuple[FeatureExtractor, GaussianStatistics | Tensor]:
+    """Return the extractor for pictures of a shape (C, H, W), and the statistics of the features of a split.
 
     If these are too few for the Fréchet distance, they are returned themselves, (N, D). Without a judge the extractor
     is `random`: it is quick, and the probes of earlier versions stay comparable.
@@ -63,7 +65,7 @@ def _real_features(data: str, shape: ImageShape) -> tuple[FeatureExtractor, Gaus
     name = DEFAULT_EXTRACTORS.get((data, shape), OFFLINE_EXTRACTOR)
     extractor = open_extractor(name, is_stacked=data == "stacked-mnist")
     channels, height, width = shape
-    images = open_images(data, "test", size=(height, width), channels=channels)
-    real = extract_reference(images, "test", extractor, MAX_REFERENCE_IMAGES).features
+    images = open_images(data, split, size=(height, width), channels=channels)
+    real = extract_reference(images, split, extractor, MAX_REFERENCE_IMAGES).features
     is_enough = len(real) >= fidelity.MIN_SAMPLES_PER_FEATURE * extractor.feature_count
     return extractor, fidelity.gaussian_statistics(real) if is_enough else real

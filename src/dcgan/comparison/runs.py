@@ -59,7 +59,7 @@ def is_finished_run(plan: Plan, out: Path, preset: str, seed: int) -> bool:
     folder = comparison_run(out, preset, seed)
     parts, failure = read_parts(folder)
     is_trained = len(parts) == len(plan.part_lengths())
-    return bool(failure) or (is_trained and _is_evaluated(folder, plan.n))
+    return bool(failure) or (is_trained and _is_evaluated(plan, folder))
 
 
 def finish_run(plan: Plan, out: Path, preset: str, seed: int, show: Callable[[str, float], None]) -> None:
@@ -99,7 +99,7 @@ def train_run(plan: Plan, out: Path, preset: str, seed: int, progress: RunProgre
         progress.start_part(part)
         config, whole_run = (plan.config(preset, seed, length) for length in (lengths[part - 1], lengths[-1]))
         failure = _train_part(config, whole_run, plan.unit, folder, progress)
-        parts = parts if failure else [*parts, probe_run(plan.data, folder, plan.probe_seed)]
+        parts = parts if failure else [*parts, probe_run(plan.data, folder, plan.probe_seed, plan.split)]
         write_parts(folder, parts, failure)
 
 
@@ -151,7 +151,7 @@ def evaluate_run(plan: Plan, out: Path, preset: str, seed: int) -> None:
     """Evaluate a trained run, unless it failed. The metrics are written into the run."""
     folder = comparison_run(out, preset, seed)
     if not read_parts(folder)[1]:
-        evaluate(folder.path, n=plan.n, split="test", copies=False, save_in_run=True, show_progress=False)
+        evaluate(folder.path, n=plan.n, split=plan.split, copies=False, save_in_run=True, show_progress=False)
 
 
 def describe_end(folder: RunFolder) -> str:
@@ -160,7 +160,7 @@ def describe_end(folder: RunFolder) -> str:
     return f"at step {step}, because its samples were copies of training pictures" if step is not None else ""
 
 
-def _is_evaluated(folder: RunFolder, n: int) -> bool:
+def _is_evaluated(plan: Plan, folder: RunFolder) -> bool:
     """Return whether the model that a run keeps, which may be an earlier one than its last, is evaluated."""
     path = folder.evaluation / "figures.json"
     if not path.exists():
@@ -170,8 +170,8 @@ def _is_evaluated(folder: RunFolder, n: int) -> bool:
     expected = {
         "features": _default_features(folder),
         "step": load(folder.path).trained.get("step"),
-        "n": n,
-        "split": "test",
+        "n": plan.n,
+        "split": plan.split,
         "neighbours": NEIGHBOR_K,
         "seeds": list(range(MIN_SEEDS)),
     }

@@ -12,6 +12,7 @@ from dcgan.comparison.plan import Plan
 from dcgan.comparison.runs import comparison_run, describe_end, read_parts
 from dcgan.comparison.statistics import SIGNIFICANCE_LEVEL, SeedSpread, Verdict, compare_presets, spread_over_seeds
 from dcgan.data.location import public_name
+from dcgan.data.splits import split_words
 from dcgan.evaluation.flattery import describe_flattery
 from dcgan.files import atomic_file, read_json, write_json
 from dcgan.metrics.limits import metric_limits
@@ -35,7 +36,7 @@ class Outcome:
     """The outcome of a comparison.
 
     Attributes:
-        settings: the plan's fixed settings, and the name of the features.
+        settings: the plan's fixed settings, the name of the features, the real pictures, and whether they are too few.
         metrics: the metrics of each run that did not fail, by preset, seed and metric.
         table: the same over seeds, by preset and metric.
         failures: why a run failed, by preset and seed.
@@ -76,7 +77,8 @@ class Outcome:
         lines = [
             f"Every run trained for {settings['amount']:g} {settings['unit']} on {public_name(str(settings['data']))}, "
             f"{_size_text(settings['image_size'])}; {settings['n']:,} samples, features "
-            f"{settings['features']}, against the test part; mean over seeds and its 95% interval (Student's t).",
+            f"{settings['features']}, against {_reals_text(settings)}; "
+            "mean over seeds and its 95% interval (Student's t).",
             "",
             f"| {' | '.join(titles)} |",
             f"|{'---|' * len(titles)}",
@@ -84,6 +86,7 @@ class Outcome:
             "",
             *(f"- {verdict.text}" for verdict in self.verdicts),
             *self._multiple_tests_note(),
+            *([f"- {settings['too_few']}"] if settings["too_few"] else []),
             *(f"- {preset}: {sentence}" for preset, sentence in self.flattery.items()),
             *self._lines_of_runs("failed:", self.failures),
             *self._lines_of_runs("ended by itself", self.ended),
@@ -118,6 +121,11 @@ class Outcome:
         return [preset, seeds, *work, *(format_spread(row.get(name)) for name in columns)]
 
 
+def _reals_text(settings: Mapping[str, Any]) -> str:
+    """Return which real pictures the samples are compared with."""
+    return f"{settings['reference']:,} pictures of {split_words(settings['split'])}"
+
+
 def _size_text(size: int | str) -> str:
     """Return a size as height and width, of one number or of a text such as `16x32`."""
     return str(size) if "x" in str(size) else f"{size}x{size}"
@@ -136,7 +144,8 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
     """Return the outcome of a comparison from the files of its runs, which are all trained and evaluated."""
     metrics: dict[str, SeedMetrics] = {preset: {} for preset in plan.presets}
     failures: dict[str, dict[str, str]] = {}
-    features, flattery = "", {}
+    measured: dict[str, Any] = {"features": "", "reference": 0, "too_few": ""}
+    flattery: dict[str, str] = {}
     ended: dict[str, dict[str, str]] = {}
     for preset, seed in plan.runs:
         folder = comparison_run(out, preset, seed)
@@ -147,14 +156,14 @@ def gather_outcome(plan: Plan, out: Path) -> Outcome:
         if end := describe_end(folder):
             ended.setdefault(preset, {})[str(seed)] = end
         evaluation = read_json(folder.evaluation / "figures.json")
-        features = evaluation["features"]
-        if sentence := describe_flattery(features, evaluation.get("trained_with")):
+        measured = {name: evaluation[name] for name in measured}
+        if sentence := describe_flattery(measured["features"], evaluation.get("trained_with")):
             flattery[preset] = sentence
         means = {name: value["mean"] for name, value in evaluation["metrics"].items()}
         names = (*PROBE_METRICS, *(["certainty"] if "certainty" in parts[-1] else []))
         metrics[preset][str(seed)] = means | {name: float(parts[-1][name]) for name in names if name in parts[-1]}
     table = {preset: _spread_row(list(runs.values())) for preset, runs in metrics.items()}
-    settings = plan.fixed_settings() | {"features": features}
+    settings = plan.fixed_settings() | {"split": plan.split} | measured
     return Outcome(settings, metrics, table, failures, _verdicts(table), flattery, ended)
 
 

@@ -161,9 +161,9 @@ def open_task(
         raise UserError(f"--k is a number of neighbors, at least 1, not {k}")
     data_source, real_images, notes = _open_real_images(data, split or "test", samples, extractor)
     if split is None:
-        split, split_notes = _choose_split(real_images, name)
-        notes = [*notes, *split_notes]
+        split = default_split(len(real_images))
         if split != "test":
+            notes = [*notes, _describe_all_pictures(real_images, name)]
             data_source, real_images, _ = _open_real_images(data, split, samples, extractor)
     samples, size_notes = match_size(samples, real_images, resize, name)
     samples = match_classes(samples, real_images.classes)
@@ -197,15 +197,17 @@ def open_task(
     return task
 
 
-def _choose_split(test: ImageSet, name: str) -> tuple[str, list[str]]:
-    """Return the split that samples are compared with if none is given, and a line if it is not `test`."""
-    if len(test) >= MIN_TO_JUDGE:
-        return "test", []
+def default_split(test_count: int) -> str:
+    """Return the split that samples are compared with if none is given: `test`, or `all` if it has too few pictures."""
+    return "test" if test_count >= MIN_TO_JUDGE else "all"
+
+
+def _describe_all_pictures(test: ImageSet, name: str) -> str:
     count = f"{len(test)} picture{'s' * (len(test) != 1)}"
-    return "all", [
+    return (
         f"the test split of {printable(name)} has {count}, too few to judge by: the samples are compared with all "
         "pictures, which flatters a model that was trained on them"
-    ]
+    )
 
 
 def _open_real_images(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dcgan.data.splits import split_words
 from dcgan.files import printable
 from dcgan.metrics.results import describe_copies, describe_equality, format_number, metric_title
 from dcgan.reporting.formatting import MISSING, format_count, format_text, format_texts
@@ -91,11 +92,12 @@ def _is_copying(content: object) -> bool:
 
 
 def _describe(evaluation: dict[str, Any]) -> str:
-    names = ("split", "data", "features", "intervals")
-    split, data, features, intervals = (format_text(evaluation.get(name)) for name in names)
+    names = ("data", "features", "intervals")
+    data, features, intervals = (format_text(evaluation.get(name)) for name in names)
+    split = split_words(format_text(evaluation.get("split")))
     samples, reals, step = (format_count(evaluation.get(name)) for name in ("n", "reference", "step"))
     return (
-        f"{samples} samples against {reals} pictures of the {split} part of {data}; features {features}; "
+        f"{samples} samples against {reals} pictures of {split} of {data}; features {features}; "
         f"95% intervals over {intervals}; model of step {step}"
     )
 
