@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,6 +36,35 @@ def test_training_pictures_have_the_names_of_the_rules_that_they_were_read_by(tm
         train = open_images(str(tmp_path / "d"), size=(20, 20), rules=rules)
         names = copies._training_names(task, train)
         assert [int(Path(name).stem) for name in names] == train.pixels[:, 0, 0, 0].tolist()
+
+
+def save_noise(path: Path, count: int, seed: int, deviation: float) -> np.ndarray:
+    """Save pictures of a brightness that rises in one direction each, with noise; return them, (N, 28, 28, 1)."""
+    random = np.random.default_rng(seed)
+    angles = random.uniform(0, 2 * np.pi, (count, 1, 1))
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
+    values = 128 + 70 * (np.cos(angles) * x + np.sin(angles) * y) + random.normal(0, deviation, (count, 28, 28))
+    pixels = values.round().clip(0, 255).astype(np.uint8)[..., None]
+    np.savez(path, arr_0=pixels)
+    return pixels
+
+
+@pytest.mark.usefixtures("small_reference")
+@pytest.mark.parametrize("are_copies", [False, True])
+def test_samples_without_the_noise_of_the_data_are_no_copies(tmp_path: Path, are_copies: bool):
+    """They are nearer to all training pictures than other pictures with noise are; weak copies of single ones are."""
+    data = save_noise(tmp_path / "data.npz", 900, 0, 40)
+    save_noise(tmp_path / "samples.npz", 300, 1, 0)
+    if are_copies:
+        np.savez(tmp_path / "samples.npz", arr_0=(64 + data[:300] / 2).astype(np.uint8))
+    switches = dict.fromkeys(("resize", "infinite", "train_on_fakes", "show_progress"), False)
+    options = {"n": 300, "features": "random", "seeds": 5, "k": 3, "device": "cpu", "split": None}
+    check = copies.check_copies(
+        open_task(str(tmp_path / "samples.npz"), data=str(tmp_path / "data.npz"), **options, **switches)
+    )
+    assert (check.verdict.verdict == "copies") == are_copies
+    assert ("as much coarse and fine structure as the samples" in check.verdict.reason) != are_copies
+    assert (check.closeness < 1).double().mean() == pytest.approx(check.verdict.near_share, abs=1e-6)
 
 
 def save_model_of_stacks(folder: Path, command: str | None) -> str:

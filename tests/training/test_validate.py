@@ -201,6 +201,61 @@ def test_copies_at_a_last_step_that_is_not_regular_end_the_run_too(
     assert (origin(folder)["step"], saved_record(folder)["best_step"], saved_record(folder)["best"]) == (2, 2, 3)
 
 
+def noise(count: int, deviation: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, deviation, (count, 28, 28))
+
+
+def ramps(count: int, seed: int) -> np.ndarray:
+    """Return pictures that become brighter in one direction each."""
+    angles = np.random.default_rng(seed).uniform(0, 2 * np.pi, (count, 1, 1))
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
+    return 70 * (np.cos(angles) * x + np.sin(angles) * y)
+
+
+def blurred(values: np.ndarray) -> np.ndarray:
+    return (values + np.roll(values, 1, 1) + np.roll(values, 1, 2) + np.roll(values, (1, 1), (1, 2))) / 2
+
+
+NOISE, NOISY_RAMPS = noise(400, 50, 0), ramps(400, 0) + noise(400, 40, 1)
+
+
+@pytest.mark.parametrize(
+    ("train", "samples", "are_copies"),
+    [
+        (NOISE, noise(500, 50, 2), False),
+        (NOISE, noise(500, 20, 2), False),
+        (NOISE, noise(500, 2, 2), False),
+        (NOISE, blurred(noise(500, 50, 2)), False),
+        (NOISY_RAMPS, ramps(500, 2), False),
+        (NOISE, NOISE[:300], True),
+        (NOISE, 0.4 * NOISE[:300], True),
+        (NOISE, blurred(NOISE[:300]), True),
+        (NOISY_RAMPS, blurred(NOISY_RAMPS[:300]) / 2, True),
+        (NOISY_RAMPS, np.concatenate([NOISY_RAMPS[:150], ramps(350, 2)]), True),
+    ],
+)
+def test_smooth_samples_are_no_copies_but_smooth_copies_are(train: np.ndarray, samples: np.ndarray, are_copies: bool):
+    """A sample without the fine structure of the data is nearer to all pictures than these are to each other."""
+    pixels, drawn = (torch.from_numpy((128 + v).clip(0, 255).astype(np.uint8))[:, None] for v in (train, samples))
+    watch = validate.prepare_copy_watch(ImageSet("noise", pixels, None, ()))
+    assert watch is not None
+    verdict = watch.judge(drawn.split(200))
+    assert (verdict.verdict == "copies") == are_copies
+
+
+def test_a_verdict_of_smooth_samples_says_how_they_were_compared():
+    pixels, drawn = (
+        torch.from_numpy((128 + v).clip(0, 255).astype(np.uint8))[:, None] for v in (NOISE, blurred(noise(500, 50, 2)))
+    )
+    watch = validate.prepare_copy_watch(ImageSet("noise", pixels, None, ()))
+    assert watch is not None
+    verdict = watch.judge([drawn])
+    assert (
+        "of unseen pictures with as much coarse and fine structure as the samples have; of those as" in verdict.reason
+    )
+    assert verdict.near_share < 0.2
+
+
 def test_few_training_pictures_are_not_searched():
     few = ImageSet("few", torch.zeros(99, 1, 28, 28, dtype=torch.uint8), None, ())
     assert validate.prepare_copy_watch(few) is None

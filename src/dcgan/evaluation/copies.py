@@ -17,10 +17,20 @@ from dcgan.data.resize import convert_channels
 from dcgan.evaluation.task import EvaluationTask
 from dcgan.files import atomic_file
 from dcgan.images import Pixels, make_grid
-from dcgan.metrics.copies import MAX_UNSEEN, MIN_UNSEEN, CopyVerdict, copy_limits, judge_copies
+from dcgan.metrics.copies import (
+    COPIES,
+    MAX_UNSEEN,
+    MIN_UNSEEN,
+    CopyLimits,
+    CopyVerdict,
+    copy_limits,
+    judge_copies,
+    judged_alike,
+)
 from dcgan.metrics.fidelity import MIN_IMAGES
-from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives, load_or_find
+from dcgan.metrics.nearest import Alteration, CopySearch, NearestTraining, Relatives, load_or_find
 from dcgan.metrics.reference import choose_rows
+from dcgan.metrics.spectrum import Equalizer, MeanSpectrum
 
 SHEET_PAIRS, SHEET_COLUMNS, SHEET_GAP = 16, 4, 8
 """Pairs on the sheet, pairs beside each other, and the pixels between them."""
@@ -69,15 +79,23 @@ def check_copies(
         on_planned: called with the number of pictures when a search begins; not for one that the cache has.
     """
     train = task.open_split("train")
-    search = CopySearch(train.pixels)
+    search, spectrum = CopySearch(train.pixels), MeanSpectrum()
     on_planned(task.n)
-    unseen, source = _search_unseen(task, train, search, on_searched, on_planned)
-    relatives = _search_relatives(train, search, lambda count: (on_planned(count), on_searched(count)))
-    samples = search.find(_draw(task), on_searched=on_searched)
-    limits = copy_limits(unseen, relatives)
+    samples = search.find(spectrum.watch(_draw(task)), on_searched=on_searched)
+
+    def judge(alter: Alteration | None) -> tuple[CopyVerdict, CopyLimits]:
+        unseen, source = _search_unseen(task, train, search, on_searched, on_planned, alter)
+        relatives = _search_relatives(train, search, lambda count: (on_planned(count), on_searched(count)), alter)
+        return judge_copies(samples, unseen, search, source, relatives), copy_limits(unseen, relatives)
+
+    verdict, limits = judge(None)
+    if verdict.verdict == COPIES:
+        some = search.pixels[choose_rows(len(search.pixels), MAX_UNSEEN)]
+        alike, limits = judge(Equalizer.between(some, spectrum))
+        verdict = judged_alike(verdict, alike)
     closeness, rows = limits.closeness(samples), limits.rows(samples)
     return CopyCheck(
-        judge_copies(samples, unseen, search, source, relatives),
+        verdict,
         closeness,
         rows,
         _make_sheet(task, closeness, train.pixels[rows[closeness.argsort()[:SHEET_PAIRS]]]),
@@ -95,11 +113,12 @@ def _search_unseen(
     search: CopySearch,
     on_searched: Callable[[int], object],
     on_planned: Callable[[int], object],
+    alter: Alteration | None,
 ) -> tuple[NearestTraining, str]:
     """Return what is nearest to unseen real pictures, and how these were chosen, in words.
 
     If fewer than `MIN_UNSEEN` pictures are held out, every picture of the set is compared with the others, except its
-    own near duplicates.
+    own near duplicates. What is found for pictures that are altered by `alter` is not kept in the cache.
     """
     held_out = _held_out_pixels(task, len(train))
     key = [train.content_key, train.rules, tuple(train.pixels.shape), COPIES_VERSION, MAX_UNSEEN, len(search.rows)]
@@ -109,9 +128,10 @@ def _search_unseen(
 
         def search_held_out() -> NearestTraining:
             on_planned(len(rows))
-            return search.find([held_out[rows]], on_searched=on_searched)
+            pixels = held_out[rows]
+            return search.find([alter(pixels) if alter else pixels], on_searched=on_searched)
 
-        return load_or_find(name, search_held_out), "held-out pictures"
+        return search_held_out() if alter else load_or_find(name, search_held_out), "held-out pictures"
     everything = task.open_split("all")
 
     def compare_with_others() -> NearestTraining:
@@ -121,17 +141,20 @@ def _search_unseen(
         others.candidates.groups = groups
         rows = choose_rows(len(pixels), MAX_UNSEEN)
         on_planned(len(rows))
-        return others.find([pixels[rows]], groups[rows], on_searched)
+        return others.find([alter(pixels[rows]) if alter else pixels[rows]], groups[rows], on_searched)
 
-    return load_or_find(cache_key("copies", *key, "cross", len(everything)), compare_with_others), "cross-splitting"
+    name = cache_key("copies", *key, "cross", len(everything))
+    return compare_with_others() if alter else load_or_find(name, compare_with_others), "cross-splitting"
 
 
-def _search_relatives(train: ImageSet, search: CopySearch, on_searched: Callable[[int], object]) -> Relatives | None:
+def _search_relatives(
+    train: ImageSet, search: CopySearch, on_searched: Callable[[int], object], alter: Alteration | None
+) -> Relatives | None:
     """Return the training pictures that have near duplicates; None for a set whose near duplicates are not known."""
     groups = train.columns.get("groups")
     if groups is None:
         return None
-    return search.find_relatives(torch.from_numpy(np.array(groups)), MAX_RELATIVES, on_searched)
+    return search.find_relatives(torch.from_numpy(np.array(groups)), MAX_RELATIVES, on_searched, alter)
 
 
 def _held_out_pixels(task: EvaluationTask, train_count: int) -> Tensor:

@@ -3,6 +3,10 @@
 Each sample is compared with a short list of training pictures, after mirroring, small shifts and a change of colors.
 The same distances of real pictures that were not trained on say which of them are small: a sample counts as near if it
 is nearer than 95% of the unseen real pictures. 5% of samples that copy nothing are.
+
+Samples that are smoother than the data are nearer to all training pictures, since they lack the fine structure in which
+pictures differ. So samples are only called copies if they are also nearer than unseen pictures that were given their
+power spectrum: see `judged_alike`.
 """
 
 import math
@@ -199,6 +203,22 @@ def judge_copies(
         expected,
         unseen_source,
     )
+
+
+def judged_alike(verdict: CopyVerdict, alike: CopyVerdict) -> CopyVerdict:
+    """Return the verdict of a fairer comparison than one that found copies, and say so if it finds none.
+
+    Args:
+        verdict: `copies`, of `judge_copies`.
+        alike: on the same samples, from unseen pictures that were given the samples' power spectrum.
+    """
+    if alike.verdict == COPIES:
+        return alike
+    reason = (
+        f"{alike.reason} (of unseen pictures with as much coarse and fine structure as the samples have; of those as "
+        f"they are, {verdict.near_share:.1%} of the samples would be nearer)"
+    )
+    return replace(alike, reason=reason)
 
 
 def _verdict(share: float, expected: float, low: float, high: float, unseen_count: int) -> tuple[str, str]:

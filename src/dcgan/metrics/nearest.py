@@ -44,6 +44,9 @@ MIN_SCALE = 0.01
 MIN_RELATIVES = 20
 """Training pictures with near duplicates from which on limits are computed for them."""
 
+Alteration = Callable[[Tensor], Tensor]
+"""Takes pictures, uint8 (n, C, H, W), and returns altered ones."""
+
 
 @dataclass(frozen=True)
 class NearestTraining:
@@ -136,7 +139,11 @@ class CopySearch:
         return NearestTraining(*(torch.cat(t).cpu() for t in zip(*(part.tensors() for part in parts), strict=True)))
 
     def find_relatives(
-        self, groups: Tensor, max_count: int, on_searched: Callable[[int], object] = lambda count: None
+        self,
+        groups: Tensor,
+        max_count: int,
+        on_searched: Callable[[int], object] = lambda count: None,
+        alter: Alteration | None = None,
     ) -> Relatives | None:
         """Return the training pictures that have near duplicates; None if there are too few for limits of their own.
 
@@ -144,6 +151,7 @@ class CopySearch:
             groups: of near duplicates among all training pictures, int64 (M,).
             max_count: up to how many of them are compared with the others.
             on_searched: see `find`.
+            alter: applied to the pictures that are compared with the others.
         """
         _, numbers, counts = torch.unique(groups.cpu(), return_inverse=True, return_counts=True)
         sizes = counts[numbers]
@@ -155,7 +163,8 @@ class CopySearch:
         alone = copy.copy(self)  # every picture is a group of its own
         alone.candidates = copy.copy(self.candidates)
         alone.candidates.groups, alone._distance_to_other = torch.arange(len(searched), device=self.rows.device), {}
-        nearest = alone.find([self.pixels[searched[places].to(self.pixels.device)]], places, on_searched)
+        pixels = self.pixels[searched[places].to(self.pixels.device)]
+        nearest = alone.find([alter(pixels) if alter else pixels], places, on_searched)
         return Relatives(nearest, sizes[searched[places]] == 2, sizes > 1)
 
     def _find(self, pixels: Tensor, own_groups: Tensor | None) -> NearestTraining:

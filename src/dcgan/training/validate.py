@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from dcgan.data.open import ImageSet, open_images
 from dcgan.devices.connect import max_over_ranks
 from dcgan.metrics import fidelity
-from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopyVerdict, judge_copies
+from dcgan.metrics.copies import COPIES, MIN_UNSEEN, CopyVerdict, judge_copies, judged_alike
 from dcgan.metrics.features import FeatureExtractor, open_extractor
-from dcgan.metrics.nearest import CopySearch, NearestTraining, Relatives
+from dcgan.metrics.nearest import Alteration, CopySearch, NearestTraining, Relatives
 from dcgan.metrics.reference import MAX_REFERENCE_IMAGES, choose_rows, extract_reference
+from dcgan.metrics.spectrum import Equalizer, MeanSpectrum
 from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
@@ -104,18 +105,31 @@ class CopyWatch:
 
     Attributes:
         search: what finds the nearest training pictures.
+        groups: of near duplicates among the training pictures, int64 (M,).
         unseen: for some training pictures, the nearest other training picture, see `prepare_copy_watch`.
         relatives: those that have near duplicates, if there are some.
     """
 
     search: CopySearch
+    groups: Tensor
     unseen: NearestTraining
     relatives: Relatives | None
 
     def judge(self, samples: Iterable[Tensor]) -> CopyVerdict:
         """Return whether samples, batches uint8 (n, C, H, W), are copies."""
-        nearest = self.search.find(samples)
-        return judge_copies(nearest, self.unseen, self.search, "cross-splitting", self.relatives)
+        spectrum = MeanSpectrum()
+        nearest = self.search.find(spectrum.watch(samples))
+
+        def judge_with(unseen: NearestTraining, relatives: Relatives | None) -> CopyVerdict:
+            return judge_copies(nearest, unseen, self.search, "cross-splitting", relatives)
+
+        verdict = judge_with(self.unseen, self.relatives)
+        if verdict.verdict != COPIES:
+            return verdict
+        some = self.search.pixels[choose_rows(len(self.search.pixels), COPY_SAMPLES)]
+        return judged_alike(
+            verdict, judge_with(*_compare_with_others(self.search, self.groups, Equalizer.between(some, spectrum)))
+        )
 
 
 def prepare_copy_watch(data: ImageSet) -> CopyWatch | None:
@@ -129,8 +143,24 @@ def prepare_copy_watch(data: ImageSet) -> CopyWatch | None:
     groups = torch.from_numpy(np.array(data.columns.get("groups", np.arange(len(data)))))
     watched = choose_rows(len(data), MAX_WATCHED).sort().values if len(data) > MAX_WATCHED else slice(None)
     pixels, groups = data.pixels[watched], groups[watched]
-    search, rows = CopySearch(pixels, groups), choose_rows(len(pixels), COPY_SAMPLES)
-    return CopyWatch(search, search.find([pixels[rows]], groups[rows]), search.find_relatives(groups, COPY_SAMPLES))
+    search = CopySearch(pixels, groups)
+    return CopyWatch(search, groups, *_compare_with_others(search, groups))
+
+
+def _compare_with_others(
+    search: CopySearch, groups: Tensor, alter: Alteration | None = None
+) -> tuple[NearestTraining, Relatives | None]:
+    """Return what is nearest to some training pictures among the others, and to those that have near duplicates.
+
+    Args:
+        search: of the training pictures.
+        groups: of near duplicates among them, int64 (M,).
+        alter: applied to the pictures that are compared with the others.
+    """
+    rows = choose_rows(len(search.pixels), COPY_SAMPLES)
+    pixels = search.pixels[rows]
+    unseen = search.find([alter(pixels) if alter else pixels], groups[rows])
+    return unseen, search.find_relatives(groups, COPY_SAMPLES, alter=alter)
 
 
 def prepare_validation(state: State) -> ValidationReference | None:
