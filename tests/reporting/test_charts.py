@@ -20,4 +20,8 @@ def test_a_spike_is_cut_off_and_many_points_are_averaged():
 def test_a_single_point_has_a_chart(value: float):
     chart = layout_chart(ChartData("Losses", {"loss": [(0.0, value)]}))
     assert len(chart.y_ticks) >= 2
+    (curve,) = chart.curves
+    first, second = curve.points.split()  # browsers draw nothing of a line with one point
+    assert first == second
+    assert curve.is_point
     assert chart.alt == f"Losses over 1 images seen: loss from {value:.4g} to {value:.4g}"

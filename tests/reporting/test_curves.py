@@ -18,3 +18,20 @@ def test_curves_of_any_length_are_drawn(tmp_path: Path, score_kind: ScoreKind, n
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (880, 385 if score_kind == "none" else 770)
         assert np.asarray(image.convert("L")).std() > 5
+
+
+def colored_pixels(path: Path) -> int:
+    """Return how many pixels have a color; axes, grid and texts are gray."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    return int((pixels.max(2) - pixels.min(2) > 60).sum())
+
+
+def test_a_single_measurement_is_a_point(tmp_path: Path):
+    """The legend has a line for each curve in any case; the points come on top of it."""
+    counts = []
+    for n in (0, 1):
+        measurements = [{"images_seen": 100, **MEASUREMENT}] * n
+        draw_curves(measurements, tmp_path / f"{n}.png", "probability")
+        counts.append(colored_pixels(tmp_path / f"{n}.png"))
+    assert counts[1] > counts[0] + 4 * 25  # four points of at least 25 pixels

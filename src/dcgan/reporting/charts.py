@@ -30,12 +30,14 @@ class SvgCurve:
 
     Attributes:
         name: of the curve.
-        points: the `points` of the SVG's polyline.
+        points: the `points` of the SVG's polyline; a single one stands there twice, since nothing is drawn of one.
+        is_point: whether there is only one.
         band: the `points` of the polygon around it; empty where nothing was averaged.
     """
 
     name: str
     points: str
+    is_point: bool
     band: str
 
 
@@ -131,7 +133,13 @@ def _curve(name: str, points: Points, to_svg_x: Scale, to_svg_y: Scale) -> SvgCu
     means, tops, bottoms = ([to_svg_y(float(f(group[:, 1]))) for group in groups] for f in (np.mean, np.max, np.min))
     line = list(zip(xs, means, strict=True))
     band = [*zip(xs, tops, strict=True), *reversed(list(zip(xs, bottoms, strict=True)))]
-    return SvgCurve(name, _svg_points(line), _svg_points(band) if len(points) > MAX_POINTS else "")
+    is_point = len(line) == 1
+    return SvgCurve(
+        name,
+        _svg_points(line * 2 if is_point else line),
+        is_point,
+        _svg_points(band) if len(points) > MAX_POINTS else "",
+    )
 
 
 def _svg_points(points: Points) -> str:

@@ -41,7 +41,8 @@ def draw_curves(measurements: Sequence[LogEntry], path: Path, score_kind: ScoreK
 
 def _draw_chart(axes: "Axes", chart: ChartData) -> None:
     for name, points in chart.curves.items():
-        axes.plot([x for x, _ in points], [y for _, y in points], label=name, lw=1)
+        marker = "o" if len(points) == 1 else ""  # a line through one point shows nothing
+        axes.plot([x for x, _ in points], [y for _, y in points], label=name, lw=1, marker=marker, ms=4)
     if chart.reference:
         axes.axhline(chart.reference.y, color="gray", ls=":", lw=1, label=chart.reference.name)
     if chart.y_limits:
