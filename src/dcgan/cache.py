@@ -37,8 +37,13 @@ def cache_folder() -> Path:
 
 
 def expand_user(path: str | os.PathLike[str]) -> Path:
-    """Return a path with a home folder in the place of `~` or `~NAME`; the path as it is if there is no such home."""
-    return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError where this leaves the text
+    """Return a path with a home folder in the place of `~` or `~NAME`.
+
+    A path that begins with `~` and means no home, such as `./~`, becomes absolute: `Path` forgets the `./`, and without
+    it the path would mean a home the next time it is expanded.
+    """
+    expanded = Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError where this leaves the text
+    return expanded.absolute() if expanded.parts[:1] and expanded.parts[0].startswith("~") else expanded
 
 
 def cache_key(*parts: object) -> str:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from dcgan.cache import expand_user
 from dcgan.config import DURATIONS, NO_DURATION, Config, plain_value, read_config, split_specs
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import read_json
@@ -141,10 +142,11 @@ def preset_config(preset: str, given: Mapping[str, Any] = NOTHING_GIVEN) -> Conf
         suitable = NO_BATCH_NORM if is_affected and not STEEPNESS_SETTINGS & given.keys() else {}
         return replace(PRESETS[preset], **suitable)
     if preset.endswith(".json"):
-        if custom_parts := read_json(Path(preset)).get("own"):
+        path = expand_user(preset)
+        if custom_parts := read_json(path).get("own"):
             name = custom_parts[0]
             raise UserError(f"{preset} is of a run with your own {name}: train again with dcgan.train({name}=...)")
-        return _with_recorded_data(read_config(Path(preset)), Path(preset).parent)
+        return _with_recorded_data(read_config(path), path.parent)
     raise UserError(
         f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
         "or a run's config.json"

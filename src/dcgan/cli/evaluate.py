@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from dcgan.cache import expand_user
 from dcgan.cli.result import Result
 from dcgan.errors import UserError
 from dcgan.presets import COMPARED_PRESETS
@@ -61,11 +62,12 @@ class Evaluate:
 
         options = {name: value for name, value in vars(self).items() if name not in ("model", "json", "skip_copies")}
         evaluation = evaluate(self.model, save_in_run=True, copies=not self.skip_copies, **options)
-        if (Path(self.model) / "evaluation").is_dir():
+        run = expand_user(self.model)
+        if (run / "evaluation").is_dir():
             # `evaluate` has already said that the run cannot be written. Or the folder is of pictures, and no run.
             with suppress(OSError, UserError):
-                write_run_report(Path(self.model))
-            _log_to_tools(Path(self.model), evaluation)
+                write_run_report(run)
+            _log_to_tools(run, evaluation)
         return evaluation.as_json(), evaluation.as_table()
 
 

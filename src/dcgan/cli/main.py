@@ -11,6 +11,7 @@ from tyro import _errors as tyro_errors  # tyro's hook for errors; this module o
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 import dcgan
+from dcgan.cli.arguments import ARGUMENT_TYPES
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
 from dcgan.cli.evaluate import Evaluate
 from dcgan.cli.inspect import DataCheck, Summary
@@ -226,6 +227,7 @@ def _parse_flags(name: str, command: Callable[..., Any], words: list[str], **def
                 description=_description(command),
                 args=words,
                 config=(OmitArgPrefixes, UseAppendAction) if command in WITH_SETTINGS else (OmitArgPrefixes,),
+                registry=ARGUMENT_TYPES,
                 **default,
             )
         except SystemExit:  # help was printed

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcgan.cache import expand_user
 from dcgan.comparison.figures import draw_comparison_curves, draw_grids
 from dcgan.comparison.jobs import finish_runs_at_once
 from dcgan.comparison.plan import DEFAULT_SEEDS, make_plan, open_comparison_folder
@@ -69,7 +70,7 @@ def compare(
         end_without_main_guard()
     lengths = {"minutes": minutes, "images": images, "steps": steps}
     plan = make_plan(presets, seeds, lengths, data_path(data), image_size, n, jobs)
-    folder = Path(out)
+    folder = expand_user(out)
     plan = open_comparison_folder(plan, folder)
     with lock_run(folder):
         with ComparisonProgress(folder.name, len(plan.runs)) as progress:

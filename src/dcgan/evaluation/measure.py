@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from dcgan.cache import cache_key
+from dcgan.cache import cache_key, expand_user
 from dcgan.data.python_objects import data_path
 from dcgan.devices.connect import check_device
 from dcgan.evaluation.compute import (
@@ -134,6 +134,8 @@ def evaluate(
     """
     start = time.perf_counter()
     check_device(device)
+    if not isinstance(source, Model):
+        source = os.path.expanduser(source)  # a text, in which `./mnist` stays another model than `mnist`
     task = open_task(
         source,
         data=None if data is None else data_path(data),
@@ -149,10 +151,10 @@ def evaluate(
         show_progress=show_progress,
     )
     if sheets is not None:
-        sheets = Path(sheets)
+        sheets = expand_user(sheets)
         make_sheets_folder(sheets)
     if neighbours is not None:
-        neighbours = Path(neighbours)
+        neighbours = expand_user(neighbours)
         check_output_path(neighbours, (".png",))
         with writable_parent(neighbours):
             save_png(nearest_grid(task), neighbours)

@@ -19,8 +19,8 @@ and the command line lists the names without it.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
+from dcgan.cache import expand_user
 from dcgan.errors import UserError, did_you_mean
 from dcgan.files import printable
 from dcgan.metrics.extractor import FeatureExtractor
@@ -120,7 +120,7 @@ def open_extractor(name: str, *, is_stacked: bool = False, device: str = "cpu") 
     """
     if name in EXTRACTORS:
         return EXTRACTORS[name](device, is_stacked)
-    if (Path(name) / "config.json").is_file():
+    if (expand_user(name) / "config.json").is_file():
         from dcgan.metrics.judge.features import open_judge_folder  # imports torch
 
         return open_judge_folder(name, device)

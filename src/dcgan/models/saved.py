@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dcgan.cache import expand_user
 from dcgan.errors import UserError
 from dcgan.files import error_reason, read_json, sha256, to_json_text
 from dcgan.models.blocks import SkipInitialization
@@ -122,6 +123,15 @@ class SavedGenerator(
         channels, height, width = self.picture_shape
         size = f"{height}x{width}, {channels} channel{'s' * (channels > 1)}"
         return super().generate_model_card(*args, size=size, classes=self.classes, trained=self.trained, **kwargs)
+
+    def save_pretrained(self, save_directory: str | Path, **arguments: Any) -> Any:
+        """Save the generator as the mixin does; `~` is the home folder."""
+        return super().save_pretrained(expand_user(save_directory), **arguments)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **arguments: Any) -> Self:
+        """Load a generator as the mixin does; `~` is the home folder."""
+        return super().from_pretrained(os.path.expanduser(pretrained_model_name_or_path), **arguments)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         super()._save_pretrained(save_directory)

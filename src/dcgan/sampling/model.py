@@ -309,7 +309,7 @@ def load(source: str | os.PathLike[str]) -> Model:
     Raises:
         UserError: there is no such model, or its files are damaged or foreign.
     """
-    name = os.fspath(source)
+    name = os.path.expanduser(source)  # a text, in which `./mnist` stays another model than `mnist`
     if not name:
         raise UserError("the name of the model is empty: give a run folder, a saved model's folder or a name")
     fix_thread_count()

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
+from dcgan.cache import expand_user
 from dcgan.errors import UserError
 from dcgan.system.install import check_installed
 
@@ -49,7 +50,7 @@ def show_studio(runs: str | PathLike[str] = "runs", *, height: int = 800) -> Non
         raise UserError("show_studio shows the studio in a notebook; elsewhere use the command dcgan studio")
     from IPython.display import HTML, display
 
-    folder = Path(runs).resolve()
+    folder = expand_user(runs).resolve()
     if folder not in _addresses:
         _addresses[folder] = _start(folder)
     frame = FRAME.format(address=escape(_addresses[folder]), height=height)

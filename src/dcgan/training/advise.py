@@ -80,7 +80,7 @@ def check_data(spec: str, sheet: Path | None = None, value_range: ValueRange | N
     """
     check_not_empty(spec)
     is_given = sheet is not None
-    sheet = sheet or Path(RUNS_FOLDER, f"{name_in_runs(spec)}{CONTACT_SHEET_SUFFIX}")
+    sheet = expand_user(sheet) if sheet else Path(RUNS_FOLDER, f"{name_in_runs(spec)}{CONTACT_SHEET_SUFFIX}")
     if sheet.suffix.lower() != ".png" or sheet.is_dir():
         raise UserError(f"cannot write the contact sheet {printable(str(sheet))}: give the name of a .png")
     folders = [expand_user(part) for part in split_specs(spec) if not is_named_set(part)]

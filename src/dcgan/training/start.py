@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from dcgan.cache import expand_user
 from dcgan.config import DURATIONS, TOO_FEW_PICTURES, Config
 from dcgan.data.classes import describe_small_classes
 from dcgan.data.listing import describe_skipped
@@ -96,7 +97,7 @@ def train(
     recipe = choose_recipe(settings, custom) if preset is None else Recipe(configure(preset, **settings), "")
     return train_config(
         recipe.config,
-        Path(out) if out else None,
+        expand_user(out) if out else None,
         custom,
         callbacks,
         show_progress=show_progress,
@@ -288,7 +289,7 @@ def resume(
         raise UserError("the name of the run is empty: give a run folder")
     networks.check_modules(generator, discriminator, loss)
     check_callbacks(callbacks)
-    folder, custom = open_run(Path(path)), CustomParts(generator, discriminator, loss)
+    folder, custom = open_run(expand_user(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
     check_loggers(folder.config().logger)
     places = {"device": device, "devices": devices, "num_nodes": num_nodes}

@@ -10,6 +10,7 @@ import torch
 import tyro
 from torch import Tensor
 
+from dcgan.cache import expand_user
 from dcgan.data.open import ImageSet, open_images
 from dcgan.data.splits import split_words
 from dcgan.errors import UserError
@@ -34,7 +35,8 @@ class TrainJudge:
     """Passes over the training split."""
 
     def __call__(self) -> dict[str, Any]:
-        check_judge_output(self.out)
+        out = expand_user(self.out)
+        check_judge_output(out)
         (train, train_labels), (test, test_labels) = (_open_labeled(self.data, split) for split in ("train", "test"))
         judge = train_judge(train.pixels, train_labels, len(train.classes), seed=self.seed, epochs=self.epochs)
         origin = {
@@ -49,7 +51,7 @@ class TrainJudge:
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         }
-        save_judge(judge, self.out, origin)
+        save_judge(judge, out, origin)
         return origin
 
     def command(self) -> str:

@@ -1,9 +1,8 @@
 """The feature extractor `judge`: the classifier of digits in the package, or a judge that a user has trained."""
 
-from pathlib import Path
-
 from torch import Tensor
 
+from dcgan.cache import expand_user
 from dcgan.files import printable
 from dcgan.metrics.extractor import FeatureExtractor, hash_weights
 from dcgan.metrics.judge import network
@@ -23,7 +22,7 @@ def open_judge_folder(folder: str, device: str) -> FeatureExtractor:
     Raises:
         UserError: it is damaged or foreign.
     """
-    return _make_extractor(network.load_judge(Path(folder)), f"judge:{printable(folder)}", device, False)
+    return _make_extractor(network.load_judge(expand_user(folder)), f"judge:{printable(folder)}", device, False)
 
 
 def _make_extractor(judge: network.Judge, name: str, device: str, is_stacked: bool) -> FeatureExtractor:
