@@ -52,3 +52,21 @@ def test_a_log_that_does_not_exist_is_empty(log: MetricsLog):
     assert list(log.entries()) == []
     assert log.damaged_line_numbers() == []
     assert not log.path.exists()
+
+
+def test_a_damaged_line_stays_in_the_place_of_its_entry(log: MetricsLog):
+    first, last = MEASUREMENT, {"event": "pictures", "step": 9, "images_seen": 9}
+    lines = [json.dumps(first), "garbage", "", '{"host": "of another program"}', '{"step": 3}', json.dumps(last)]
+    log.path.write_text("\n".join(lines) + "\n")
+    assert log.places() == [first, None, None, last]
+    log.path.unlink()
+    assert log.places() == []
+
+
+def test_each_copy_of_a_damaged_log_has_a_name_of_its_own(log: MetricsLog):
+    assert log.keep_copy() is None
+    for number in (1, 2):
+        log.path.write_text(f"garbage {number}")
+        copy = log.keep_copy()
+        assert copy == log.path.with_name(f"metrics.damaged-{number}.jsonl")
+        assert copy.read_text() == f"garbage {number}"

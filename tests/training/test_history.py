@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from dcgan.run.log import REQUIRED_METRICS, LogEntry, MetricsLog
-from dcgan.training.history import History
+from dcgan.training.history import History, entries_of_state
 
 
 def measurement(step: int) -> LogEntry:
@@ -71,3 +71,16 @@ def test_a_process_that_does_not_write_has_the_same_entries_in_memory(history: H
         each.rewrite()
         each.fsync()
     assert other.entries == history.entries == [event(0), event(0, "recovery")]
+
+
+def test_entries_of_a_state_are_those_up_to_its_count_and_its_step():
+    written = [event(0), measurement(2), measurement(4)]
+    assert entries_of_state([*written, measurement(6)], 3, 4) == written
+    assert entries_of_state([event(0), None, measurement(4), measurement(6)], 3, 4) == [event(0), measurement(4)]
+    assert entries_of_state([event(0), measurement(4), measurement(6)], 3, 4) == [event(0), measurement(4)]
+    assert entries_of_state([], 3, 4) == []
+
+
+def test_the_evaluation_of_the_best_model_stays_though_a_recovery_went_back_before_it():
+    written = [event(0), measurement(2), event(4, "measured"), event(2, "recovery")]
+    assert entries_of_state([*written, measurement(4)], 4, 2) == written

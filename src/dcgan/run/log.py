@@ -4,7 +4,9 @@ A measurement has a number for each of `REQUIRED_METRICS`. An event has the key 
 two measurements. Only the event `EARLY_EVENT` has the numbers of a measurement too.
 """
 
+import itertools
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -64,6 +66,25 @@ class MetricsLog:
         """Return the numbers, from 1, of the lines that `entries` passes over."""
         return [number for number, entry in enumerate(self._parsed_lines(), 1) if entry is None]
 
+    def places(self) -> list[LogEntry | None]:
+        """Return the entries in their order, with None in the place of one whose line is damaged.
+
+        An empty line, or an object without a step, which another program wrote, is in the place of no entry.
+        """
+        if not self.path.exists():
+            return []
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            return [parse_entry(line) for line in file if not _is_no_entry(line)]
+
+    def keep_copy(self) -> Path | None:
+        """Copy the file, as damaged as it is, to the next free name beside it; return the copy, None without a file."""
+        if not self.path.exists():
+            return None
+        names = (self.path.with_name(f"metrics.damaged-{number}.jsonl") for number in itertools.count(1))
+        copy = next(path for path in names if not path.exists())
+        shutil.copyfile(self.path, copy)
+        return copy
+
     def _parsed_lines(self) -> Iterator[LogEntry | None]:
         if not self.path.exists():
             return
@@ -82,6 +103,15 @@ def parse_entry(text: str) -> LogEntry | None:
     is_event = isinstance(entry.get("event"), str) and entry["event"] != EARLY_EVENT
     names = [*REQUIRED_METRICS, *(name for name in DISCRIMINATOR_METRICS if name in entry)]
     return entry if is_event or all(is_finite_number(entry.get(name)) for name in names) else None
+
+
+def _is_no_entry(text: str) -> bool:
+    """Return whether a line is empty, or is an object of another program."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return not text.strip()
+    return isinstance(content, dict) and "step" not in content
 
 
 def is_finite_number(value: object) -> bool:

@@ -5,6 +5,25 @@ from dataclasses import dataclass, field
 
 from dcgan.run.log import LogEntry, MetricsLog
 
+RECOVERY_EVENT = "recovery"
+"""The event after which a log goes on from an earlier step."""
+
+
+def entries_of_state(places: Sequence[LogEntry | None], count: int, step: int) -> list[LogEntry]:
+    """Return the entries of a log that belong to a state that was saved.
+
+    The count alone is not enough where lines are gone: those that a killed run added later would move up.
+
+    Args:
+        places: what `MetricsLog.places` returns.
+        count: of the entries that the state had.
+        step: of the state. Only the evaluation of the best model may be of a later one: a recovery follows it.
+    """
+    first = places[:count]
+    recoveries = [i for i, entry in enumerate(first, 1) if entry and entry.get("event") == RECOVERY_EVENT]
+    settled = max(recoveries, default=0)
+    return [entry for i, entry in enumerate(first) if entry and (i < settled or entry["step"] <= step)]
+
 
 @dataclass
 class History:

@@ -13,7 +13,7 @@ from dcgan.errors import UserError
 from dcgan.run.log import LogEntry
 from dcgan.training.checkpoint import collect_tensors, load_tensors
 from dcgan.training.health import diagnose_not_finite
-from dcgan.training.history import History
+from dcgan.training.history import RECOVERY_EVENT, History
 from dcgan.training.state import State
 
 LR_FACTOR = 0.5
@@ -145,7 +145,7 @@ def roll_back(state: State, history: History, healthy: HealthyState, fault: str)
     progress.lr_scale *= LR_FACTOR
     diagnosis = diagnose_not_finite(fault, failed_step)
     event = {
-        "event": "recovery",
+        "event": RECOVERY_EVENT,
         "step": progress.step,
         "images_seen": progress.images_seen,
         **diagnosis.as_json(),

@@ -17,11 +17,12 @@ from dcgan.errors import UserError
 from dcgan.files import printable
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.run.folder import RunFolder
+from dcgan.run.log import LogEntry
 from dcgan.training import networks
 from dcgan.training.best_model import is_of_extra_evaluation, restore_unsuspected_model
 from dcgan.training.callbacks import Callbacks
 from dcgan.training.checkpoint import collect_tensors, read_checkpoint, read_tensor_names, restore_tensors
-from dcgan.training.history import History
+from dcgan.training.history import History, entries_of_state
 from dcgan.training.loop import is_finished, is_out_of_patience
 from dcgan.training.matching import FEATURES, FROZEN_NETWORK_SHA256
 from dcgan.training.networks import CustomParts
@@ -42,7 +43,7 @@ from dcgan.training.state import (
 def restore_run(
     fabric: Devices, folder: RunFolder, custom: CustomParts, changes: dict[str, Any], callbacks: Callbacks
 ) -> tuple[State, RunWriter]:
-    """Return the state of a run as it was saved, and its writer. Nothing is written.
+    """Return the state of a run as it was saved, and its writer. Nothing is written but a copy of a damaged log.
 
     Raises:
         UserError: as `resume`.
@@ -68,14 +69,16 @@ def restore_run(
     )
     state.config = config
     _check_same_pictures(folder, state, record)
-    entries = list(folder.log.entries())[: record.log_entries]
+    places = folder.log.places()
+    entries = entries_of_state(places, record.log_entries, record.step)
     writer = RunWriter(folder, History(folder.log if fabric.is_global_zero else None, entries), callbacks, custom.names)
     if custom.discriminator is None:
         _check_biases(folder, state)
     other_tensors = restore_tensors(folder.checkpoint, state.saved_parts())
     saved_groups = other_tensors.pop(GROUPS_NAME, None)
     _restore_progress(state, record, keeps_plan=not duration)
-    writer.healthy = restore_healthy_state(state, writer.history, record.healthy, other_tensors)
+    healthy = _count_again(record.healthy, places)
+    writer.healthy = restore_healthy_state(state, writer.history, healthy, other_tensors)
     writer.unsuspected = restore_unsuspected_model(record.unsuspected, other_tensors)
     if state.matcher is not None:
         state.conditions = state.matcher.groups if state.config.groups or state.config.conditional else None
@@ -83,6 +86,8 @@ def restore_run(
         state.conditions = _groups_of_pictures(state, saved_groups)
     barrier(fabric)  # every process has read the run before the first one writes
     _check_not_finished(folder, state, has_new_duration=bool(duration))
+    if len(entries) < record.log_entries:
+        callbacks.on_message(_keep_damaged_log(fabric, folder, len(entries), record.log_entries))
     if is_of_extra_evaluation(state, folder):
         callbacks.on_message(
             f"{folder.model} is of step {state.progress.step:,}, which is evaluated only as the last one of a run. The "
@@ -96,6 +101,24 @@ def restore_run(
             "is not the same to the bit"
         )
     return state, writer
+
+
+def _count_again(healthy: dict[str, Any], places: list[LogEntry | None]) -> dict[str, Any]:
+    """Return the position of the last healthy state with the number of its entries that the log still has."""
+    if not healthy:
+        return healthy
+    return healthy | {"entries": len(entries_of_state(places, healthy["entries"], healthy["step"]))}
+
+
+def _keep_damaged_log(fabric: Devices, folder: RunFolder, kept: int, counted: int) -> str:
+    """Copy a log that lacks entries before it is written anew, and return the message for the user."""
+    copy = folder.log.keep_copy() if fabric.is_global_zero else None
+    if copy is None:
+        return f"{folder.log.path} is gone: the log of the run begins again here, without {counted:,} earlier entries"
+    return (
+        f"{folder.log.path} is damaged: {kept:,} of the {counted:,} entries until the checkpoint are left, with which "
+        f"the run continues; {copy.name} is the file as it was"
+    )
 
 
 def _check_biases(folder: RunFolder, state: State) -> None:
