@@ -1,10 +1,12 @@
 import json
+import re
 import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dcgan import config
 from dcgan.cli.main import _parse_settings
@@ -13,6 +15,7 @@ from dcgan.config import Config, is_joined, join_specs, short_name, split_specs
 from dcgan.errors import UserError
 from dcgan.models.families import FAMILIES
 from dcgan.presets import PRESET_DESCRIPTIONS, PRESETS, configure, train_command
+from dcgan.run.folder import RunFolder
 from dcgan.training import augment, losses, networks
 from dcgan.training.start import train
 
@@ -108,6 +111,10 @@ def test_objectives_that_do_not_begin_with_batch_norm_have_none(preset: str, set
         ({"batch_size": 0}, "--batch-size must be from 1 to 65536, not 0"),
         ({"batch_size": 1.5}, "--batch-size must be a whole number"),
         ({"batch_size": True}, "--batch-size must be a whole number"),
+        ({"batch_size": "5"}, "--batch-size must be a whole number, not '5'"),
+        ({"lr": "1e-3"}, "--lr must be a number, not '1e-3'"),
+        ({"device": "gpu"}, "--device must be one of auto, cpu, cuda, mps, not 'gpu'"),
+        ({"device": torch.device("cuda", 1)}, "--device must be one of auto, cpu, cuda, mps, not 'cuda:1'"),
         ({"z_dim": 10**9}, "--z-dim must be from 1 to 65536"),
         ({"n_critic": 0}, "--n-critic must be above 0"),
         ({"betas": (0.5, 1.0)}, "--betas must be two numbers"),
@@ -201,6 +208,10 @@ def test_an_impossible_size_is_refused(size: int | str):
         configure("dcgan", image_size=size)
 
 
+def test_a_device_of_torch_is_its_name():
+    assert configure("dcgan", device=torch.device("cpu")) == configure("dcgan", device="cpu")
+
+
 def test_channels_are_1_3_or_4():
     assert configure("dcgan", channels=3).channels == 3
     with pytest.raises(UserError, match="--channels must be 1, 3 or 4, not 2"):
@@ -235,3 +246,13 @@ def test_names_for_files():
 def test_texts_that_do_not_name_several_sets_are_refused(data: str):
     with pytest.raises(UserError, match="give --data for each set"):
         split_specs(data)
+
+
+def test_the_settings_of_a_run_are_named_where_the_run_is_given_as_a_preset(tmp_path: Path):
+    (tmp_path / "c2").mkdir()
+    with pytest.raises(UserError, match=r"there is no preset '.*c2'; the presets are"):
+        configure(tmp_path / "c2")
+    RunFolder(tmp_path / "c2").write_config(PRESETS["dcgan"], "probability")
+    with pytest.raises(UserError, match=rf"c2', but a run: give {re.escape(str(tmp_path))}.c2.config\.json for its"):
+        configure(tmp_path / "c2")
+    assert configure(tmp_path / "c2" / "config.json") == PRESETS["dcgan"]

@@ -182,6 +182,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, naming the flag."""
+        object.__setattr__(self, "device", _device_name(self.device))
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), field.type)
         object.__setattr__(self, "image_size", _canonical_size(self.image_size))
@@ -303,6 +304,15 @@ def check_value_range(low: float, high: float) -> None:
     _check(is_valid, "value_range", f"{low:g} {high:g}", "must be two finite numbers LOW HIGH with LOW below HIGH")
 
 
+def _device_name(device: object) -> object:
+    """Return the name of a `torch.device`, which callers in Python may have; anything else as it is.
+
+    It is known by the name of its class, so that the settings need no torch.
+    """
+    is_device = f"{type(device).__module__}.{type(device).__name__}" == "torch.device"
+    return str(device) if is_device else device
+
+
 def _sides(size: int | str) -> tuple[int, int]:
     """Return (height, width): `64` -> (64, 64), `48x64` -> (48, 64)."""
     height, _, width = str(size).partition("x")
@@ -327,18 +337,19 @@ def _check(is_valid: bool, name: str, value: object, rule: str) -> None:
 
 def _check_type(name: str, value: object, annotation: Any) -> None:
     """Compare a value with the annotation of its field: JSON files and Python callers can pass anything."""
+    shown = repr(value)  # with the quotes of a text, which tell '5' from 5
     if annotation == _NAMES:
         is_valid = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
-        _check(is_valid, name, value, "must be a list of names")
+        _check(is_valid, name, shown, "must be a list of names")
     elif get_origin(annotation) is Literal:
-        _check(value in get_args(annotation), name, value, f"must be one of {', '.join(get_args(annotation))}")
+        _check(value in get_args(annotation), name, shown, f"must be one of {', '.join(get_args(annotation))}")
     elif _PAIR in (annotation, *get_args(annotation)) and (value is not None or annotation == _PAIR):
         is_pair = isinstance(value, tuple) and len(value) == 2 and all(_has_type(v, float) for v in value)
-        _check(is_pair, name, value, "must be two numbers")
+        _check(is_pair, name, shown, "must be two numbers")
     else:
         types = [t for t in get_args(annotation) or (annotation,) if t != _PAIR]
         is_valid = any(_has_type(value, t) for t in types)
-        _check(is_valid, name, value, f"must be {' or '.join(_TYPE_NAMES[t] for t in types)}")
+        _check(is_valid, name, shown, f"must be {' or '.join(_TYPE_NAMES[t] for t in types)}")
 
 
 _PAIR, _NAMES = tuple[float, float], tuple[str, ...]

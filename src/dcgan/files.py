@@ -232,6 +232,15 @@ def error_reason(error: BaseException, most_chars: int = 200) -> str:
     return printable((lines[0] if lines else type(error).__name__)[:most_chars])
 
 
+def write_reason(error: OSError) -> str:
+    """Return why something cannot be written. The system says of a link that leads nowhere only that it exists."""
+    path = os.fspath(error.filename or "")
+    if isinstance(error, FileExistsError) and os.path.islink(path) and not os.path.exists(path):
+        target = printable(os.readlink(path))
+        return f"{printable(path)} is a link to {target}, where nothing is; make a folder there, or remove the link"
+    return str(error.strerror or error)
+
+
 def list_names(names: Iterable[str], most: int = 4) -> str:
     """Return the first names, printable and joined by commas; `nothing` if there are none."""
     listed = list(names)

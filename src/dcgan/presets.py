@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,21 @@ def preset_config(preset: str, given: Mapping[str, Any] = NOTHING_GIVEN) -> Conf
             name = custom_parts[0]
             raise UserError(f"{preset} is of a run with your own {name}: train again with dcgan.train({name}=...)")
         return _with_recorded_data(read_config(path), path.parent)
+    if settings_path := _find_settings(preset):
+        raise UserError(f"there is no preset {preset!r}, but a run: give {settings_path} for its settings")
     raise UserError(
         f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}; the presets are {', '.join(PRESETS)}, "
         "or a run's config.json"
     )
+
+
+def _find_settings(name: str) -> Path | None:
+    """Return the `config.json` of the run in a folder of this name; None if there is none."""
+    path = expand_user(name) / "config.json"
+    with suppress(OSError, ValueError):  # no file can have the name, or it holds no settings
+        read_config(path)
+        return path
+    return None
 
 
 def _with_recorded_data(config: Config, run: Path) -> Config:

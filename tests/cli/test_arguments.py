@@ -1,9 +1,12 @@
+import dataclasses
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import dcgan
 from dcgan.cache import expand_user
+from dcgan.cli.commands import COMMANDS
 from dcgan.cli.main import parse, run
 from dcgan.run.folder import RunFolder
 from tests.conftest import SMALL, SMALL_FLAGS
@@ -87,3 +90,24 @@ def test_a_name_that_only_begins_like_a_home_folder_stays_the_same_when_it_is_ex
     assert [expand_user(path) for path in ("mnist", "./mnist", "a/~", "")] == list(
         map(Path, ("mnist", "mnist", "a/~", ""))
     )
+
+
+def test_every_flag_for_numbers_says_which_it_takes(refused):
+    kinds = {int: "a whole number", int | None: "a whole number", float: "a number", float | None: "a number"}
+    commands: dict[str, list[tuple[str, object]]] = {
+        name: [(field.name, get_type_hints(command)[field.name]) for field in dataclasses.fields(command)]
+        for name, command in COMMANDS.items()
+        if name != "data"
+    }
+    commands["train"] += get_type_hints(dcgan.Config).items()
+    flags = [
+        (command, flag, kinds[kind]) for command, found in commands.items() for flag, kind in found if kind in kinds
+    ]
+    assert len(flags) > 50
+    for command, name, kind in flags:
+        flag = f"--{name.replace('_', '-')}"
+        words = ["r"] * len([f for f, kind in commands[command] if f in ("run", "model", "picture")])
+        out = ["--out", "o"] if "out" in dict(commands[command]) else []
+        assert refused(command, *words, *out, f"{flag}=1x") == (
+            f"dcgan: {flag} takes {kind}, not 1x; see dcgan {command} --help\n"
+        )

@@ -12,6 +12,7 @@ from dcgan.config import ScoreKind
 from dcgan.errors import UserError
 from dcgan.presets import PRESETS, configure
 from dcgan.run.folder import RunFolder, create_run, open_run
+from dcgan.sampling.model import load
 
 CONFIG = PRESETS["dcgan"]
 
@@ -170,3 +171,25 @@ def test_a_killed_write_is_completed_by_the_trainer_only(tmp_path: Path):
         (tmp_path / f".{name}.old").mkdir()
     run.complete_interrupted_writes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "model"]
+
+
+def test_a_run_below_the_usual_folder_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    folder = create_run(None, CONFIG)
+    with pytest.raises(UserError, match=rf"there is no run at {folder.path.name}, did you mean {folder.path}\?"):
+        open_run(Path(folder.path.name))
+    with pytest.raises(UserError, match=rf"there is no {folder.path.name}, did you mean {folder.path}\?"):
+        load(folder.path.name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+@pytest.mark.parametrize("out", ["link", "link/run"])
+def test_a_link_that_leads_nowhere_is_refused_with_its_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+):
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("gone")
+    with pytest.raises(UserError, match="link is a link to gone, where nothing is; make a folder there, or remove"):
+        create_run(Path(out), CONFIG)
+    Path("gone").mkdir()
+    assert create_run(Path(out), CONFIG).config() == CONFIG

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, get_type_hints
@@ -11,7 +12,7 @@ from tyro import _errors as tyro_errors  # tyro's hook for errors; this module o
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction
 
 import dcgan
-from dcgan.cli.arguments import ARGUMENT_TYPES
+from dcgan.cli.arguments import ARGUMENT_TYPES, number_kind
 from dcgan.cli.commands import COMMANDS, WITH_SETTINGS
 from dcgan.cli.evaluate import Evaluate
 from dcgan.cli.inspect import DataCheck, Summary
@@ -252,6 +253,10 @@ def _error_text(event: tyro_errors.ParseErrorEvent, command: Callable[..., Any])
         flag = f"{_argument_name(event.argument)}: " if event.argument else ""
         # For a setting that may have several types, the message gives a reason for each: the last one counts.
         reason = event.message.rpartition(">: ")[2]
+        if event.argument and (kind := number_kind(event.argument.field.type_stripped)):
+            listed = re.findall(r"\[('[^\]]*)\]", reason)  # several words
+            words = " ".join(re.findall(r"'([^']*)'", listed[-1] if listed else reason))
+            return f"{_argument_name(event.argument)} takes {kind}{f', not {words}' if words else ''}"
         return f"{flag}{' '.join(reason.split())}"
     return "these flags cannot be used like this"
 

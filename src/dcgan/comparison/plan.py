@@ -11,7 +11,7 @@ from dcgan.data.open import open_images
 from dcgan.data.splits import SPLITS, split_words
 from dcgan.errors import UserError
 from dcgan.evaluation.task import default_split
-from dcgan.files import printable, read_json, write_json
+from dcgan.files import printable, read_json, write_json, write_reason
 from dcgan.metrics.fidelity import check_image_count
 from dcgan.presets import configure
 from dcgan.rng import SeparatePurpose, derive_separate_seed
@@ -173,7 +173,7 @@ def open_comparison_folder(plan: Plan, out: Path) -> Plan:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / PLAN_FILE, _plan_content(plan))
     except OSError as error:
-        raise UserError(f"cannot write to {printable(str(out))}: {error.strerror}") from None
+        raise UserError(f"cannot write to {printable(str(out))}: {write_reason(error)}") from None
     return plan
 
 

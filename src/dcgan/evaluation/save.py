@@ -9,7 +9,7 @@ from dcgan.errors import UserError
 from dcgan.evaluation.copies import CopyCheck, write_nearest_table
 from dcgan.evaluation.grids import make_class_grid, make_group_grid, make_nearest_grid
 from dcgan.evaluation.task import EvaluationTask
-from dcgan.files import atomic_folder, printable, write_json
+from dcgan.files import atomic_folder, printable, write_json, write_reason
 from dcgan.images import Pixels, make_grid, save_png
 from dcgan.metrics.reference import choose_rows
 from dcgan.metrics.results import Evaluation
@@ -65,7 +65,7 @@ def _refuse_unwritable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot write the sheets to {printable(str(folder))}: {error.strerror}") from None
+        raise UserError(f"cannot write the sheets to {printable(str(folder))}: {write_reason(error)}") from None
 
 
 def _write_sheets(folder: Path, task: EvaluationTask, check: CopyCheck | None) -> dict[str, list[str]]:

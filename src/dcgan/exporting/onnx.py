@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dcgan.errors import UserError
 from dcgan.exporting.half import Feed, convert_to_half
 from dcgan.exporting.rounding import ROUNDING_FACTOR, ROUNDING_FLOOR, RoundingError, measure_error
-from dcgan.files import atomic_file, printable
+from dcgan.files import atomic_file, printable, write_reason
 from dcgan.images import composite_on_white
 from dcgan.sampling import latents
 from dcgan.sampling.model import Model
@@ -90,7 +90,7 @@ def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False, ha
             if half:
                 return convert_to_half(temporary, [_feed(model, n) for n in COMPARED_BATCH_SIZES])
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+        raise UserError(f"cannot write {out}: {write_reason(error)}") from None
     return onnx_error.largest
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dcgan.errors import UserError
 from dcgan.exporting.onnx import check_export_extra, export_onnx
-from dcgan.files import atomic_folder, printable
+from dcgan.files import atomic_folder, printable, write_reason
 from dcgan.sampling.model import Model
 from dcgan.templates import read_package_text
 
@@ -65,7 +65,7 @@ def write_space_folder(model: Model, out: Path) -> int:
             for name, text in texts.items():
                 (temporary / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+        raise UserError(f"cannot write {out}: {write_reason(error)}") from None
     return sum(path.stat().st_size for path in out.iterdir())
 
 

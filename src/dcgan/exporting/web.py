@@ -11,7 +11,7 @@ from typing import Any
 from dcgan.errors import UserError
 from dcgan.exporting.onnx import check_export_extra, export_onnx
 from dcgan.exporting.web_runtime import RUNTIME_FILES, RUNTIME_VERSION, runtime_folder
-from dcgan.files import atomic_file, atomic_folder, printable
+from dcgan.files import atomic_file, atomic_folder, printable, write_reason
 from dcgan.sampling.interpolate import principal_directions
 from dcgan.sampling.model import Model
 from dcgan.templates import load_template, read_package_text
@@ -45,7 +45,7 @@ def write_web_bundle(model: Model, out: Path, *, single_file: bool = False, half
             out.parent.mkdir(parents=True, exist_ok=True)
             return _write_single_file(model, out, files) if single_file else _write_folder(model, out, files)
         except OSError as error:
-            raise UserError(f"cannot write {out}: {error.strerror}") from None
+            raise UserError(f"cannot write {out}: {write_reason(error)}") from None
 
 
 def describe_generator(model: Model) -> dict[str, Any]:

@@ -13,11 +13,21 @@ from typing import cast, get_args
 
 from dcgan.config import Config, ScoreKind, config_to_json, read_config, short_name
 from dcgan.errors import UserError
-from dcgan.files import MAX_JSON_CHARS, atomic_file, current_folder, read_json, recover_interrupted_folder, write_json
+from dcgan.files import (
+    MAX_JSON_CHARS,
+    atomic_file,
+    current_folder,
+    read_json,
+    recover_interrupted_folder,
+    write_json,
+    write_reason,
+)
 from dcgan.presets import train_command
 from dcgan.run.lock import HOLDER_NAME, LOCK_NAME
 from dcgan.run.log import MetricsLog
 
+DEFAULT_RUNS = Path("runs")
+"""Where runs are made that are given no folder."""
 CONFIG_FILE = "config.json"
 SETTINGS_FILES = (CONFIG_FILE, "compare.json")
 """Files of which a run and a comparison have one each."""
@@ -205,9 +215,9 @@ def make_run_folder(out: Path | None, config: Config) -> Path:
         UserError: `out` already holds a run or other files, or cannot be written.
     """
     try:
-        return _make_given_folder(out) if out else _make_next_folder(Path("runs"), config)
+        return _make_given_folder(out) if out else _make_next_folder(DEFAULT_RUNS, config)
     except OSError as error:
-        raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
+        raise UserError(f"cannot write to {error.filename or out}: {write_reason(error)}") from None
 
 
 def create_run(
@@ -225,7 +235,7 @@ def create_run(
         folder.samples.mkdir(exist_ok=True)
         folder.write_config(config, score_kind, custom_parts)
     except OSError as error:
-        raise UserError(f"cannot write to {error.filename or out}: {error.strerror}") from None
+        raise UserError(f"cannot write to {error.filename or out}: {write_reason(error)}") from None
     return folder
 
 
@@ -256,10 +266,17 @@ def open_run(path: Path) -> RunFolder:
         UserError: there is no run at `path`, or its settings cannot be read.
     """
     if not (path / "config.json").is_file():
-        raise UserError(f"there is no run at {path}: it has no config.json")
+        hint = suggest_run(path) or ": it has no config.json"
+        raise UserError(f"there is no run at {path}{hint}")
     if "settings" not in read_json(path / "config.json"):
         raise UserError(f"{path} is a saved model, not a run: give the run folder")
     return RunFolder(path)
+
+
+def suggest_run(path: Path) -> str:
+    """`, did you mean runs/x?` for a run that lies where runs are made by default, or nothing."""
+    place = DEFAULT_RUNS / path
+    return f", did you mean {place}?" if (place / CONFIG_FILE).is_file() else ""
 
 
 def _make_given_folder(out: Path) -> Path:

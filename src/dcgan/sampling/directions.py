@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcgan.errors import UserError, did_you_mean
-from dcgan.files import atomic_folder
+from dcgan.files import atomic_folder, write_reason
 from dcgan.images import Pixels, make_grid, save_png
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
@@ -188,4 +188,4 @@ def write_directions(directions: Directions, strips: list[Pixels], out: Path) ->
             arrays: dict[str, Any] = {"vectors": directions.vectors.numpy(), "shares": directions.shares.numpy()}
             np.savez(temporary / "directions.npz", **arrays)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+        raise UserError(f"cannot write {out}: {write_reason(error)}") from None

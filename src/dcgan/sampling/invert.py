@@ -17,7 +17,7 @@ from dcgan.config import check_value_range
 from dcgan.data.decode import ResizeOptions, decode_files
 from dcgan.data.value_range import SetExtrema, ValueRange, find_value_range, value_range_of
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, printable
+from dcgan.files import atomic_folder, printable, write_reason
 from dcgan.images import Pixels, save_png, to_float, to_uint8
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model
@@ -158,7 +158,7 @@ def write_inversion(inversion: Inversion, out: Path) -> None:
             np.savez(temporary / "latent.npz", **arrays)
             save_png(inversion.pixels, temporary / "reconstruction.png")
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+        raise UserError(f"cannot write {out}: {write_reason(error)}") from None
 
 
 def _choose_starts(pool: SamplePool, target: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from dcgan.images import Pixels
 from dcgan.models.saved import SavedGenerator
 from dcgan.models.shipped import SHIPPED_NAMES, find_shipped_model
 from dcgan.models.store import load_generator
+from dcgan.run.folder import suggest_run
 from dcgan.sampling.directions import Directions, find_directions
 from dcgan.sampling.generate import SampleStream, generate_batches, generate_pixels
 from dcgan.sampling.interpolate import walk_latents
@@ -327,8 +328,9 @@ def _find_model_folder(source: str | os.PathLike[str]) -> Path:
         raise UserError(f"there is no model in {path}: it has no model/ with a model.safetensors")
     if HUB_ID.fullmatch(str(source)):
         return _download_from_hub(str(source))
+    hint = suggest_run(path) or did_you_mean(str(source), SHIPPED_NAMES)
     raise UserError(
-        f"there is no {source}{did_you_mean(str(source), SHIPPED_NAMES)}: give a run folder, a saved model's "
+        f"there is no {source}{hint}: give a run folder, a saved model's "
         f"folder, one of {', '.join(SHIPPED_NAMES)}, or a Hub id such as user/name"
     )
 

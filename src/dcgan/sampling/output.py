@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dcgan.data.arrays import CLASS_NAMES_KEY
 from dcgan.errors import UserError
-from dcgan.files import atomic_file, fsync_folder
+from dcgan.files import atomic_file, fsync_folder, write_reason
 from dcgan.images import Pixels, make_grid, save_png, write_png
 from dcgan.sampling.film import FILM_SUFFIXES, FilmFormat, is_film, write_film
 from dcgan.sampling.generate import SampleStream
@@ -188,4 +188,4 @@ def writable_parent(out: Path) -> Iterator[None]:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+        raise UserError(f"cannot write {out}: {write_reason(error)}") from None

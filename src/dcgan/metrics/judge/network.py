@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dcgan.errors import UserError
-from dcgan.files import atomic_folder, error_reason, printable, read_json, sha256, write_json
+from dcgan.files import atomic_folder, error_reason, printable, read_json, sha256, write_json, write_reason
 from dcgan.images import to_float
 from dcgan.system.tensor_files import refuse_unwritable
 
@@ -125,7 +125,7 @@ def check_judge_output(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".judge.", dir=folder.parent):
             pass
     except OSError as error:
-        raise UserError(f"cannot write {name}: {error.strerror or error}") from None
+        raise UserError(f"cannot write {name}: {write_reason(error)}") from None
 
 
 def _check_replaceable(path: Path, name: str) -> None:
