@@ -115,9 +115,11 @@ class Compare:
 
     def __call__(self) -> Result:
         from dcgan.comparison.comparison import compare
+        from dcgan.system.preparation import show_preparations
 
         options = {name: value for name, value in vars(self).items() if name not in ("out", "json")}
-        comparison = compare(self.out, **options)
+        with show_preparations(True):
+            comparison = compare(self.out, **options)
         return comparison.outcome.as_json(), f"{comparison.outcome.as_markdown()}\nin {comparison.path}"
 
 

@@ -40,9 +40,11 @@ class DataCheck:
     """Print one JSON object instead of text."""
 
     def __call__(self) -> Result:
+        from dcgan.system.preparation import show_preparations
         from dcgan.training.advise import advice_text, check_data
 
         if not self.spec:
             raise UserError("SPEC is missing; see dcgan data check --help")
-        content = check_data(join_specs(self.spec), self.out, self.value_range)
+        with show_preparations(True):
+            content = check_data(join_specs(self.spec), self.out, self.value_range)
         return content, advice_text(content)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from dcgan.images import to_float
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.system.preparation import preparation_bar
 
 IMAGES_PER_GROUP = 100
 """How many pictures a group should have on average."""
@@ -106,11 +107,13 @@ def find_groups(
     """
     labels, classes = (torch.zeros(count, dtype=torch.int64), 1) if labels is None else (labels.cpu(), classes)
     groups = torch.zeros(count, dtype=torch.int64)
-    for label, centers in enumerate(_centers_by_class(describe, labels, classes, group_count, seed)):
-        for rows in torch.split((labels == label).nonzero()[:, 0], ASSIGNED_BATCH):
-            if len(rows):
-                nearest = torch.cdist(describe(rows), centers).argmin(1)
-                groups[rows] = label * (group_count // classes) + nearest.cpu()
+    with preparation_bar(f"sorting {count:,} pictures into {group_count} groups", count) as bar:
+        for label, centers in enumerate(_centers_by_class(describe, labels, classes, group_count, seed)):
+            for rows in torch.split((labels == label).nonzero()[:, 0], ASSIGNED_BATCH):
+                if len(rows):
+                    nearest = torch.cdist(describe(rows), centers).argmin(1)
+                    groups[rows] = label * (group_count // classes) + nearest.cpu()
+                    bar.update(len(rows))
     return groups
 
 

@@ -17,6 +17,7 @@ from dcgan.metrics.reference import choose_rows, extract_reference
 from dcgan.models import groups
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.lite import MissingWeightsError
+from dcgan.system.preparation import preparation_bar
 from dcgan.training import kept_groups
 
 FEATURES = "lite0"
@@ -91,7 +92,9 @@ def _sort_by_features(config: Config, data: ImageSet, generator: GroupedGenerato
         MissingWeightsError: a package that the features need is not installed.
     """
     in_order = choose_rows(len(data), len(data)).argsort()  # the rows of the features are shuffled
-    features = extract_reference(data, "train", open_extractor(FEATURES), len(data)).features[in_order]
+    with preparation_bar(f"features of {len(data):,} pictures for groups", len(data)) as bar:
+        found = extract_reference(data, "train", open_extractor(FEATURES), len(data), bar.update)
+    features = found.features[in_order]
     return _sort_by(features.__getitem__, config, data, generator, labels)
 
 

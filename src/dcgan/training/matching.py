@@ -28,6 +28,7 @@ from dcgan.devices.connect import sum_over_ranks
 from dcgan.images import composite_on_white, to_float
 from dcgan.models.lite import LITE_WEIGHTS, LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
+from dcgan.system.preparation import preparation_bar
 from dcgan.system.resources import check_memory
 from dcgan.training.sliced import EPSILON, SlicedRandom, patch_distance, reduced, small_pictures, sorted_distance
 
@@ -125,7 +126,7 @@ class Matcher(nn.Module):
         self.register_buffer("groups", torch.zeros(len(pixels), dtype=torch.int64, device=pixels.device))
         self._network = FrozenMaps(load_lite_network(FEATURES).to(pixels.device), to_float(pixels[: 4 * MAX_BATCH]))
         spaces, features, small = list[list[Tensor]](), list[Tensor](), list[Tensor]()
-        with torch.no_grad():
+        with torch.no_grad(), preparation_bar(f"features of {len(pixels):,} pictures", len(pixels)) as bar:
             for images in map(to_float, torch.split(pixels, MAX_BATCH)):
                 maps = self._network(images)
                 spaces.append(space_vectors(images, maps))
@@ -133,6 +134,7 @@ class Matcher(nn.Module):
                     self._check_memory(len(pixels), spaces[0])
                 features.append(maps[-1].mean((2, 3)))
                 small.append(reduced(images, FINE_SIDE))
+                bar.update(len(images))
         self._spaces = [torch.cat(vectors) for vectors in zip(*spaces, strict=True)]
         self.register_buffer("positions", find_positions(torch.cat(features), torch.cat(small)), persistent=False)
         few = to_float(pixels[torch.arange(RECENT_COUNT, device=pixels.device) % len(pixels)])

@@ -27,6 +27,7 @@ from dcgan.images import make_grid, save_png
 from dcgan.presets import DEFAULT_PRESET, configure, preset_config
 from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
+from dcgan.system.preparation import show_preparations
 from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks, check_callbacks
@@ -182,7 +183,8 @@ def _train(
     whole_run: Config | None = None,
 ) -> str:
     """Train in this process, alone or as one of many. Only the first process writes to the run folder."""
-    state = set_up(config, custom, fabric)
+    with show_preparations(show_progress and fabric.is_global_zero):
+        state = set_up(config, custom, fabric)
     if whole_run is not None:
         _plan_as_part(state, whole_run)
     peak_bytes = None if custom.names else check_step_memory(state)  # the user's own parts may not be copied
@@ -208,7 +210,8 @@ def _train(
                 folder.write_skipped_files(state.data.skipped_files)
             save_png(make_grid(first_reals(state)), path / "reals.png")
         announce(str(path))
-        fit(state, writer, stop_signals)
+        with show_preparations(show_progress and fabric.is_global_zero):
+            fit(state, writer, stop_signals)
     return str(path)
 
 
@@ -329,8 +332,10 @@ def _resume(
             folder.complete_interrupted_writes()
         barrier(fabric)
         own_callbacks = _callbacks(fabric, callbacks, folder.config().logger, show_progress)
-        state, writer = restore_run(fabric, folder, custom, changes, own_callbacks)
-        with catch_stop_signals() as stop_signals:
+        is_shown = show_progress and fabric.is_global_zero
+        with show_preparations(is_shown):
+            state, writer = restore_run(fabric, folder, custom, changes, own_callbacks)
+        with catch_stop_signals() as stop_signals, show_preparations(is_shown):
             if fabric.is_global_zero:
                 writer.history.rewrite()
                 folder.remove_unfinished_files()

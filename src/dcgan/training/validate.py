@@ -26,6 +26,7 @@ from dcgan.rng import RandomPurpose, derive_seed
 from dcgan.run.folder import RunFolder
 from dcgan.sampling import latents
 from dcgan.sampling.generate import generate_pixels
+from dcgan.system.preparation import preparation_bar
 from dcgan.training.best_model import forget_other_features, keep_if_best
 from dcgan.training.callbacks import EvaluateEvent
 from dcgan.training.snapshot import RunWriter, averaged_generator, training_origin
@@ -190,7 +191,9 @@ def prepare_validation(state: State) -> ValidationReference | None:
         )
         if len(reals) > min_reals or split == "train":
             break
-    reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, lambda count: None)
+    n = min(len(reals), MAX_REFERENCE_IMAGES)
+    with preparation_bar(f"features of {n:,} pictures for evaluations", n) as bar:
+        reference = extract_reference(reals, split, features, MAX_REFERENCE_IMAGES, bar.update)
     features_name = features.name_for((channels, size[0], size[1]))
     statistics = measure.statistics(reference.features)
     return ValidationReference(measure, features, features_name, statistics, split, prepare_copy_watch(state.data))
