@@ -17,6 +17,7 @@ from dcgan.devices.processes import end_without_main_guard
 from dcgan.evaluation.task import DEFAULT_SAMPLES
 from dcgan.presets import COMPARED_PRESETS
 from dcgan.run.lock import lock_run
+from dcgan.system.torch_settings import isolate_torch_settings
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Comparison:
     outcome: Outcome
 
 
+@isolate_torch_settings()
 def compare(
     out: str | os.PathLike[str],
     *,

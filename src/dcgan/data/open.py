@@ -43,6 +43,7 @@ from dcgan.data.torchvision import read_torchvision
 from dcgan.data.value_range import ValueRange
 from dcgan.errors import UserError
 from dcgan.files import printable
+from dcgan.system.torch_settings import isolate_torch_settings
 
 HEADERS_READ = 1000
 """Image files, spread evenly, whose size is read to suggest one for all; of a larger set up to twice as many."""
@@ -77,6 +78,7 @@ class _OpenedSet:
     no_classes_reason: str
 
 
+@isolate_torch_settings()
 def open_images(
     data: str,
     split: str = "train",

@@ -69,6 +69,7 @@ from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path, writable_parent
 from dcgan.system.console import standard_error
+from dcgan.system.torch_settings import isolate_torch_settings
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
 """Packages whose versions are written beside the metrics."""
@@ -76,6 +77,7 @@ MIN_FOR_NEIGHBORS = 500
 """Pictures on either side below which metrics of neighbors say little: their intervals are wide."""
 
 
+@isolate_torch_settings()
 def evaluate(
     source: str | os.PathLike[str] | Model,
     *,

@@ -12,6 +12,7 @@ from dcgan.images import make_grid, save_png
 from dcgan.models.store import write_generator
 from dcgan.sampling.model import Model, load
 from dcgan.system.tensor_files import refuse_unwritable
+from dcgan.system.torch_settings import isolate_torch_settings
 
 HUB_FILES = {"config.json", "model.safetensors", "README.md", SAMPLES_FILE}
 SAMPLE_COUNT = 64
@@ -27,6 +28,7 @@ HTTP_LIBRARIES = "httpx", "httpcore", "requests"
 """How the names of the libraries begin that huggingface_hub reaches the network with, in its versions so far."""
 
 
+@isolate_torch_settings()
 def write_hub_folder(model: Model, out: Path, hub_name: str | None = None, license_name: str | None = None) -> None:
     """Write a generator in the Hub's layout: `config.json`, `model.safetensors`, `README.md` and `samples.png`.
 

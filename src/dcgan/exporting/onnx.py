@@ -18,6 +18,7 @@ from dcgan.images import composite_on_white
 from dcgan.sampling import latents
 from dcgan.sampling.model import Model
 from dcgan.system.install import check_installed
+from dcgan.system.torch_settings import isolate_torch_settings
 
 OPSET_VERSION = 18
 """Version of ONNX's operators: every runtime since 2023 knows it."""
@@ -52,6 +53,7 @@ def to_rgb_levels(images: Tensor) -> Tensor:
     return pixels.expand(-1, 3, -1, -1)
 
 
+@isolate_torch_settings()
 def export_onnx(model: Model, out: Path, *, for_torch_fidelity: bool = False, half: bool = False) -> float:
     """Write a generator as ONNX and compare it with PyTorch; the file is written only if both agree.
 

@@ -8,6 +8,7 @@ from dcgan.errors import UserError
 from dcgan.exporting.onnx import check_export_extra, export_onnx
 from dcgan.files import atomic_folder, printable, write_reason
 from dcgan.sampling.model import Model
+from dcgan.system.torch_settings import isolate_torch_settings
 from dcgan.templates import read_package_text
 
 SPACE_DIRECTIONS = 4
@@ -41,6 +42,7 @@ The licence of the pictures that the generator was trained on is not known to th
 """
 
 
+@isolate_torch_settings()
 def write_space_folder(model: Model, out: Path) -> int:
     """Write a folder that is a Space: `app.py`, `model.onnx`, `settings.json`, `requirements.txt` and `README.md`.
 

@@ -14,6 +14,7 @@ from dcgan.exporting.web_runtime import RUNTIME_FILES, RUNTIME_VERSION, runtime_
 from dcgan.files import atomic_file, atomic_folder, printable, write_reason
 from dcgan.sampling.interpolate import principal_directions
 from dcgan.sampling.model import Model
+from dcgan.system.torch_settings import isolate_torch_settings
 from dcgan.templates import load_template, read_package_text
 
 SCRIPTS = ("strings.js", "latents.js", "files.js", "onnx.js", "play.js", "start.js")
@@ -23,6 +24,7 @@ MAX_DIRECTIONS = 8
 DIRECTION_DECIMALS = 6
 
 
+@isolate_torch_settings()
 def write_web_bundle(model: Model, out: Path, *, single_file: bool = False, half: bool = False) -> int:
     """Write the play page of a generator: a folder for a web server, or one .html that opens from the disk.
 
@@ -48,6 +50,7 @@ def write_web_bundle(model: Model, out: Path, *, single_file: bool = False, half
             raise UserError(f"cannot write {out}: {write_reason(error)}") from None
 
 
+@isolate_torch_settings()
 def describe_generator(model: Model) -> dict[str, Any]:
     """Return what the play page needs to know of a generator, as JSON types."""
     directions = principal_directions(model.generator.first_layer_weight())[:MAX_DIRECTIONS]

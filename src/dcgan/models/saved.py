@@ -16,6 +16,7 @@ from dcgan.cache import expand_user
 from dcgan.errors import UserError
 from dcgan.files import error_reason, read_json, sha256, to_json_text
 from dcgan.models.blocks import SkipInitialization
+from dcgan.system.torch_settings import isolate_torch_settings
 
 MODEL_CARD_TEMPLATE = """---
 {{ card_data }}
@@ -140,6 +141,7 @@ class SavedGenerator(
         (save_directory / "config.json").write_text(to_json_text(content), encoding="utf-8")
 
     @classmethod
+    @isolate_torch_settings()
     def _from_pretrained(cls, *, model_id: str, map_location: str = "cpu", **arguments: Any) -> Self:
         """Load from a local folder or the Hub: only safetensors, and only if every tensor has the expected shape.
 

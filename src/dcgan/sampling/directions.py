@@ -22,6 +22,7 @@ from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 from dcgan.sampling.interpolate import principal_directions, with_fixed_signs
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents
+from dcgan.system.torch_settings import isolate_torch_settings
 
 DirectionMethod = Literal["weights", "activations"]
 ACTIVATION_SAMPLES = 64 * SAMPLE_BATCH_SIZE
@@ -67,6 +68,7 @@ class Directions:
         return Directions(self.method, self.vectors[:count], self.shares[:count])
 
 
+@isolate_torch_settings()
 def find_directions(generator: SavedGenerator, method: str = "weights") -> Directions:
     """Find the directions along which the features of a generator change most.
 

@@ -21,6 +21,7 @@ from dcgan.files import atomic_folder, printable, write_reason
 from dcgan.images import Pixels, save_png, to_float, to_uint8
 from dcgan.sampling.generate import generate_pixels
 from dcgan.sampling.model import Model
+from dcgan.system.torch_settings import isolate_torch_settings
 
 POOL_SIZE = 1024
 """Number of random samples, of all classes, from which the starts are chosen."""
@@ -69,6 +70,7 @@ class SamplePool:
     images: Tensor
 
 
+@isolate_torch_settings()
 def draw_sample_pool(model: Model, label: int | str | None = None) -> SamplePool:
     """Draw the samples that an inversion can start from.
 
@@ -84,6 +86,7 @@ def draw_sample_pool(model: Model, label: int | str | None = None) -> SamplePool
     return SamplePool(z, labels, to_float(pixels).flatten(1))
 
 
+@isolate_torch_settings()
 def invert_image(model: Model, pixels: Pixels, pool: SamplePool | None = None) -> Inversion:
     """Find the latent that draws a picture best.
 

@@ -28,6 +28,7 @@ from dcgan.sampling.interpolate import walk_latents
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
 from dcgan.system.resources import check_memory
 from dcgan.system.threads import fix_thread_count
+from dcgan.system.torch_settings import isolate_iteration, isolate_torch_settings
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -65,6 +66,7 @@ class Model:
             return tuple(map(str, names))
         return tuple(map(str, range(self.generator.classes)))
 
+    @isolate_torch_settings()
     def sample(
         self,
         n: int = 64,
@@ -101,6 +103,7 @@ class Model:
             start += len(batch)
         return pixels
 
+    @isolate_torch_settings()
     def stream(
         self,
         n: int = 64,
@@ -128,6 +131,7 @@ class Model:
         shift = self._shift(directions, method)
         index = None if label is None else self._class_index(label)
 
+        @isolate_torch_settings()
         def labels(first: int, count: int) -> Tensor | None:
             if index is None:
                 return cycle_labels(count, self.generator.classes, first=first)
@@ -138,9 +142,10 @@ class Model:
             (self._latents(seed, count, truncation, first) + shift, labels(first, count)) for first, count in blocks
         )
         channels, height, width = self.generator.picture_shape
-        batches = generate_batches(self.generator, inputs)
+        batches = isolate_iteration(generate_batches(self.generator, inputs))
         return SampleStream(n, (height, width, channels), batches, labels, self.classes)
 
+    @isolate_torch_settings()
     def latents(self, n: int, seed: int = 0, truncation: float | None = None) -> Tensor:
         """Return the latents that `sample` draws from, (n, z_dim).
 
@@ -157,6 +162,7 @@ class Model:
         votes, rest = z[:, : self.generator.groups], z[:, self.generator.groups :]
         return torch.cat([votes, truncate_latents(rest, truncation)], 1)  # each group is drawn as often as before
 
+    @isolate_torch_settings()
     def labels(self, n: int, label: int | str | None = None) -> Tensor | None:
         """Return the labels of `n` samples, int64 (n,): `label` for all of them, or all classes in turn.
 
@@ -170,6 +176,7 @@ class Model:
             return cycle_labels(n, self.generator.classes)
         return torch.full((n,), self._class_index(label))
 
+    @isolate_torch_settings()
     def walk(
         self, stops: int = 5, frames: int = 12, seed: int = 0, *, label: int | str | None = None, closed: bool = False
     ) -> Pixels:
@@ -191,6 +198,7 @@ class Model:
         self._check_frame_memory((stops - 1 + closed) * frames + 1 - closed)
         return self._draw_frames(walk_latents(self.latents(stops, seed), frames, closed=closed), label)
 
+    @isolate_torch_settings()
     def directions(self, method: str = "weights") -> Directions:
         """Return the directions of latent space along which the pictures change most, the strongest first.
 
@@ -203,6 +211,7 @@ class Model:
         """
         return find_directions(self.generator, method)
 
+    @isolate_torch_settings()
     def along(
         self,
         direction: int,
@@ -231,6 +240,7 @@ class Model:
         vector = self.directions(method).vector(direction)
         return self.along_vector(vector, frames, seed, label=label, reach=reach, closed=closed)
 
+    @isolate_torch_settings()
     def along_vector(
         self,
         vector: Tensor,
@@ -300,6 +310,7 @@ def _check_arguments(n: int, seed: int, truncation: float | None) -> None:
         raise UserError(f"the truncation must be above 0, not {truncation}")
 
 
+@isolate_torch_settings()
 def load(source: str | os.PathLike[str]) -> Model:
     """Load a trained generator.
 

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from dcgan.lazy import LazyModule
 from dcgan.studio.allowed_paths import DataRoots
 from dcgan.studio.trainings import BusyError
 
 if TYPE_CHECKING:
     from dcgan.studio.models import ModelStore
+    from dcgan.system import torch_settings
+else:  # it imports torch, which the first page does not wait for
+    torch_settings = LazyModule("dcgan.system.torch_settings")
 
 Answer = TypeVar("Answer")
 MAX_WAITING = 32
@@ -47,7 +51,7 @@ class DrawingQueue:
             if self._waiting >= MAX_WAITING:
                 raise BusyError("busy: too many pictures are waiting to be drawn; try again in a moment")
             try:
-                future = self._thread.submit(lambda: work(self._prepare_models()))
+                future = self._thread.submit(self._draw, work)
             except RuntimeError:  # the thread has been shut down
                 raise BusyError("the studio is closing") from None
             self._waiting += 1
@@ -57,6 +61,11 @@ class DrawingQueue:
     def close(self) -> None:
         """Cancel the work that waits, and end the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _draw(self, work: Callable[["ModelStore"], Answer]) -> Answer:
+        models = self._prepare_models()
+        with torch_settings.isolate_torch_settings():  # of the program whose notebook shows the studio
+            return work(models)
 
     def _prepare_models(self) -> "ModelStore":
         if self._models is None:

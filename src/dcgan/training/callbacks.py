@@ -14,14 +14,20 @@ A callback is any object with at least one of these methods:
 On several devices only the first process has callbacks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dcgan.config import ScoreKind
 from dcgan.errors import UserError
+from dcgan.lazy import LazyModule
 from dcgan.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from dcgan.system import torch_settings
+else:  # it imports torch, which the studio does not need to read what a training reports
+    torch_settings = LazyModule("dcgan.system.torch_settings")
 
 EndReason = Literal["finished", "out_of_patience", "copies", "stopped", "failed"]
 
@@ -165,9 +171,13 @@ class Callbacks:
         self._callbacks += callbacks
 
     def _notify(self, method: str, event: object) -> None:
-        for callback in self._callbacks:
-            if (handler := getattr(callback, method, None)) is not None:
-                handler(event)
+        for handler in self._handlers(method):
+            handler(event)
+            torch_settings.undo_changed_settings()
+
+    def _handlers(self, method: str) -> list[Callable[..., Any]]:
+        """Return this method of each callback that has it."""
+        return [handler for c in self._callbacks if (handler := getattr(c, method, None)) is not None]
 
     def on_start(self, event: StartEvent) -> None:
         """Tell every callback that training begins or resumes."""
@@ -199,7 +209,9 @@ class Callbacks:
 
     def should_stop(self) -> bool:
         """Return whether any callback asks the training to stop. Every callback is asked."""
-        answers = [handler() for c in self._callbacks if (handler := getattr(c, "should_stop", None)) is not None]
+        answers = [handler() for handler in self._handlers("should_stop")]
+        if answers:
+            torch_settings.undo_changed_settings()
         return any(answers)
 
 

@@ -29,6 +29,7 @@ from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.preparation import show_preparations
 from dcgan.system.resources import explain_out_of_memory, format_bytes
+from dcgan.system.torch_settings import isolate_torch_settings
 from dcgan.training import networks
 from dcgan.training.callbacks import Callbacks, check_callbacks
 from dcgan.training.history import History
@@ -48,6 +49,7 @@ from dcgan.training.state import PLACE_SETTINGS, State
 from dcgan.training.worker_status import StatusFile
 
 
+@isolate_torch_settings()
 def train(
     preset: str | os.PathLike[str] | None = None,
     *,
@@ -112,6 +114,7 @@ def _launched_part() -> Part | None:
     return None if launched is None else (launched.rank, launched.devices * launched.nodes)
 
 
+@isolate_torch_settings()
 def train_config(
     config: Config,
     out: Path | None = None,
@@ -249,6 +252,7 @@ def data_notices(state: State, value_range: ValueRange | None = None) -> list[st
     return notices
 
 
+@isolate_torch_settings()
 def resume(
     path: str | os.PathLike[str],
     *,

@@ -19,6 +19,7 @@ from dcgan.metrics.judge.network import check_judge_output, measure_accuracy, sa
 from dcgan.metrics.judge.training import EPOCHS, train_judge
 from dcgan.system.console import BROKEN_PIPE_STATUS, OutputError, prepare_streams, print_message, write_output
 from dcgan.system.resources import explain_out_of_memory
+from dcgan.system.torch_settings import isolate_torch_settings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainJudge:
     epochs: int = EPOCHS
     """Passes over the training split."""
 
+    @isolate_torch_settings()
     def __call__(self) -> dict[str, Any]:
         out = expand_user(self.out)
         check_judge_output(out)
