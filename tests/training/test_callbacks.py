@@ -315,3 +315,35 @@ def test_an_evaluation_is_the_best_by_its_step_and_its_distance(step: int, dista
     # After a recovery, a step can be evaluated a second time.
     event = EvaluateEvent(step, 64 * step, distance, "metric", "lite2", "train", best_distance=1.0, best_step=700)
     assert event.is_best == is_best
+
+
+class FailsAtTheEnd:
+    """A callback whose `on_end` fails."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def on_end(self, event: EndEvent) -> None:
+        raise ValueError(self.text)
+
+
+def test_a_callback_that_fails_at_the_end_silences_no_other(tmp_path: Path):
+    recorder = Recorder()
+    with pytest.raises(ValueError, match="first") as caught:
+        train(tmp_path / "r", 2, FailsAtTheEnd("first"), recorder, FailsAtTheEnd("second"))
+    assert [event.reason for event in recorder.of(EndEvent)] == ["finished"]
+    assert caught.value.__notes__ == ["on_end of a callback failed too: ValueError('second')"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the training failed"), KeyboardInterrupt()])
+def test_a_callback_that_fails_at_the_end_hides_no_error_of_the_training(tmp_path: Path, error: BaseException):
+    class Fails:
+        def on_step(self, _: StepEvent) -> None:
+            raise error
+
+    recorder = Recorder()
+    with pytest.raises(type(error)) as caught:
+        train(tmp_path / "r", 2, Fails(), FailsAtTheEnd("at the end"), recorder)
+    assert caught.value is error
+    assert caught.value.__notes__ == ["on_end of a callback failed too: ValueError('at the end')"]
+    assert [event.reason for event in recorder.of(EndEvent)] == ["failed"]

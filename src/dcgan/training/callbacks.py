@@ -203,9 +203,28 @@ class Callbacks:
         """Pass one line of text on to every callback."""
         self._notify("on_message", MessageEvent(text))
 
-    def on_end(self, event: EndEvent) -> None:
-        """Tell every callback that training has ended."""
-        self._notify("on_end", event)
+    def on_end(self, event: EndEvent, failure: BaseException | None = None) -> None:
+        """Tell every callback that training has ended, also if one of them fails: each may have something to close.
+
+        The first error is raised. If the training itself failed, its error is what the user must read, and those of
+        callbacks become notes of it.
+
+        Args:
+            event: how training has ended.
+            failure: the error that ended it.
+        """
+        errors: list[Exception] = []
+        for handler in self._handlers("on_end"):
+            try:
+                handler(event)
+            except Exception as error:  # of the user's own code
+                errors.append(error)
+        first = failure or (errors.pop(0) if errors else None)
+        for other in errors:
+            assert first is not None
+            first.add_note(f"on_end of a callback failed too: {other!r}")
+        if first is not None and failure is None:
+            raise first
 
     def should_stop(self) -> bool:
         """Return whether any callback asks the training to stop. Every callback is asked."""

@@ -58,7 +58,6 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
         TrainingStopped: a signal arrived; the run was saved, or it arrived before the first steps were done.
     """
     config, progress = state.config, state.progress
-    reason: EndReason = "failed"
     reference = prepare_validation(state)
     try:
         _notify_start(state, writer)
@@ -93,9 +92,10 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
                 last_save = time.monotonic()
         if progress.step % config.save_every:
             save_snapshot(state, writer)
-        reason = _end_reason(state)
-    finally:
-        writer.callbacks.on_end(EndEvent(writer.folder, progress.step, progress.images_seen, reason))
+    except BaseException as error:
+        writer.callbacks.on_end(_end_event(writer, state, "failed"), error)
+        raise
+    writer.callbacks.on_end(_end_event(writer, state, _end_reason(state)))
     if state.is_first_process:
         draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
         write_report(writer.folder)
@@ -114,6 +114,10 @@ def _notify_start(state: State, writer: RunWriter) -> None:
             score_kind=state.objective.score_kind,
         )
     )
+
+
+def _end_event(writer: RunWriter, state: State, reason: EndReason) -> EndEvent:
+    return EndEvent(writer.folder, state.progress.step, state.progress.images_seen, reason)
 
 
 def _interruptible_step(state: State, writer: RunWriter, stop_signals: Sequence[int]) -> None:
