@@ -14,7 +14,7 @@ from dcgan.devices.processes import TrainingStopped
 from dcgan.run.folder import RunFolder
 from dcgan.training.callbacks import StepEvent
 from dcgan.training.losses import OBJECTIVES, Objective, make_objective
-from dcgan.training.networks import try_networks
+from dcgan.training.networks import check_gradients, try_networks
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -78,6 +78,35 @@ def test_labels_are_smoothed_for_a_loss_of_ones_own():
         make_objective(OBJECTIVES["hinge"], 0.1)
 
 
+class Detached(nn.Module):
+    """A network whose inputs or outputs are detached."""
+
+    def __init__(self, network: nn.Module, *, at_input: bool = False, in_evaluation_only: bool = False) -> None:
+        super().__init__()
+        self.network, self.z_dim, self.at_input, self.in_evaluation_only = network, 8, at_input, in_evaluation_only
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.in_evaluation_only and self.training:
+            return self.network(x)
+        return self.network(x.detach()) if self.at_input else self.network(x).detach()
+
+
+class ComplexWeight(nn.Flatten):
+    """A discriminator with a complex weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(784, 1, dtype=torch.complex64))
+
+
+def draw_layer(**options: Any) -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 784, **options), nn.Unflatten(1, (1, 28, 28)))
+
+
+def score_layer(**options: Any) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 1, **options))
+
+
 class LacksClasses(nn.Module):
     """A generator that knows five classes."""
 
@@ -107,6 +136,21 @@ def mean_loss(*scores: torch.Tensor) -> torch.Tensor:
         ({"callbacks": object()}, "callbacks must be a list of objects, not object"),
         ({"callbacks": [print]}, r"callbacks\[0\], of builtin_function_or_method, has none of the methods on_start,"),
         ({"callbacks": [type("Named", (), {"on_step": print})]}, r"callbacks\[0\] is the class Named: call it"),
+        ({"generator": Detached(draw_layer())}, "the generator's pictures do not depend on its weights: no gradient"),
+        ({"discriminator": Detached(score_layer())}, "the discriminator's scores do not depend on its weights: no"),
+        (
+            {"discriminator": Detached(score_layer(), at_input=True)},
+            "the discriminator's scores do not depend on the pictures: no gradient goes through its forward",
+        ),
+        ({"discriminator": ComplexWeight()}, "the discriminator's weight weight is complex: keep its real and its"),
+        (
+            {"generator": draw_layer(dtype=torch.float64), "z_dim": 8},
+            r"does not take latents \(2, 8\): its weights are torch.float64, and .* in float32: call .float\(\)",
+        ),
+        (
+            {"discriminator": score_layer(dtype=torch.float64)},
+            r"does not take pictures \(2, 1, 28, 28\): its weights are torch.float64, and .*: call .float\(\)",
+        ),
         (
             {"generator": LacksClasses(), "conditional": True},
             "labels 9, 0: conditional networks .* as a second argument",
@@ -148,6 +192,25 @@ def test_a_refused_call_leaves_the_mode_of_a_network_as_it_was():
     with pytest.raises(UserError, match="must return scores"):
         try_networks(generator, nn.Flatten(), torch.zeros(2, 8), torch.zeros(2, 1, 2, 4), ())
     assert generator.training
+
+
+def test_networks_that_have_no_gradient_in_evaluation_mode_are_trained():
+    normalized = nn.Sequential(nn.Linear(8, 784), nn.BatchNorm1d(784), nn.Unflatten(1, (1, 28, 28)))
+    networks = [Detached(network, in_evaluation_only=True) for network in (normalized, score_layer())]
+    before = [tensor.clone() for network in networks for tensor in network.state_dict().values()]
+    networks[0].eval()
+    check_gradients(networks[0], networks[1], torch.randn(2, 8), ())
+    after = [tensor for network in networks for tensor in network.state_dict().values()]
+    assert all(map(torch.equal, before, after))
+    assert [module.training for network in networks for module in network.modules()] == [False] * 5 + [True] * 4
+
+
+def test_networks_made_in_inference_mode_are_refused(tmp_path: Path):
+    with torch.inference_mode():
+        discriminator = score_layer()
+        with pytest.raises(UserError, match=r"the discriminator was made in torch\.inference_mode"):
+            dcgan.train("dcgan", out=tmp_path / "r", discriminator=discriminator, steps=1, **SMALL)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_layer_that_is_used_twice_is_saved_and_resumed(tmp_path: Path):

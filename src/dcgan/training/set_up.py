@@ -111,7 +111,7 @@ def set_up(
         has_own_networks=bool(custom.generator or custom.discriminator),
     )
     if state.has_own_networks:
-        _try_custom_networks(state)
+        _try_custom_networks(state, chosen)
     if custom == NO_CUSTOM_PARTS and _can_record(state):
         state.recorder = _make_recorder(state)
     return state
@@ -257,7 +257,7 @@ def _resolved(config: Config, data: ImageSet, chosen: ChosenNetworks, picture_co
     )
 
 
-def _try_custom_networks(state: State) -> None:
+def _try_custom_networks(state: State, chosen: ChosenNetworks) -> None:
     """Send two latents through networks that are not the package's own before anything is written."""
     device, data = state.fabric.device, state.data
     z = latents.draw_latents(state.config.seed, 2, state.config.z_dim).to(device)
@@ -269,6 +269,7 @@ def _try_custom_networks(state: State) -> None:
             torch.stack([highest, lowest])[: len(reals)].to(device),
         )  # the highest shows if classes are lacking
     networks.try_networks(state.generator, state.discriminator, z, reals, condition)
+    networks.check_gradients(chosen.generator, chosen.discriminator, z[: len(reals)], condition)
 
 
 def resolve_augment(augment: str, picture_count: int) -> str:
