@@ -70,3 +70,11 @@ def test_each_copy_of_a_damaged_log_has_a_name_of_its_own(log: MetricsLog):
         copy = log.keep_copy()
         assert copy == log.path.with_name(f"metrics.damaged-{number}.jsonl")
         assert copy.read_text() == f"garbage {number}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has this device")
+def test_an_error_of_a_full_disk_names_the_log(log: MetricsLog):
+    log.path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        log.append(MEASUREMENT)
+    assert caught.value.filename == str(log.path)

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 import dcgan
 from dcgan import UserError
 from dcgan.files import read_json
+from dcgan.reporting import curves
 from dcgan.run.folder import RunFolder
 from dcgan.training import checkpoint, loop, restore, start
+from dcgan.training.callbacks import StepEvent
 from dcgan.training.snapshot import RunWriter
 from dcgan.training.state import State
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
@@ -200,6 +202,66 @@ def test_a_read_only_disk_is_refused(disk: Path, finished_run: RunFolder, refuse
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert "Read-only file system" in refused("resume", str(disk / "r"), "--steps", "12")
     assert "Read-only file system" in refused("train", "--out", str(disk / "new"), "--steps", "1", *SMALL_FLAGS)
+
+
+FULL_DISK = Path("/dev/full")
+"""What is written there fails as on a full disk."""
+needs_full_disk = pytest.mark.skipif(not FULL_DISK.exists(), reason="only Linux has this device")
+
+
+class AtStep:
+    """A callback that does something after a step."""
+
+    def __init__(self, step: int, action: Callable[[], object]) -> None:
+        self.step, self.action = step, action
+
+    def on_step(self, event: StepEvent) -> None:
+        if event.step == self.step:
+            self.action()
+
+
+@needs_full_disk
+def test_a_log_that_cannot_be_written_is_one_line_with_its_name(tmp_path: Path):
+    def fill_disk() -> None:
+        (tmp_path / "r" / "metrics.jsonl").unlink()
+        (tmp_path / "r" / "metrics.jsonl").symlink_to(FULL_DISK)
+
+    with pytest.raises(UserError, match=r"^cannot read or write .*/r/metrics.jsonl: No space left on device$"):
+        dcgan.train("dcgan", out=tmp_path / "r", steps=4, callbacks=[AtStep(1, fill_disk)], **SMALL)
+
+
+def test_curves_that_cannot_be_written_are_one_line_with_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "draw_curves", curves.draw_curves)
+    make_folder = (tmp_path / "r" / "curves.png").mkdir
+    with pytest.raises(UserError, match=r"^cannot read or write .*/r/.*curves.png.*: ") as caught:
+        dcgan.train("dcgan", out=tmp_path / "r", steps=2, callbacks=[AtStep(1, make_folder)], **SMALL)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["samples", "metrics.jsonl"])
+def test_what_is_of_the_wrong_kind_in_a_run_is_refused_with_its_name(run: RunFolder, name: str):
+    path = run.path / name
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.touch()
+    else:
+        path.unlink()
+        path.mkdir()
+    with pytest.raises(UserError, match=rf"^cannot read or write .*/r/{name}: "):
+        dcgan.resume(run, steps=9)
+
+
+def test_a_leftover_of_the_wrong_kind_is_removed(run: RunFolder):
+    (run.path / ".metrics.jsonl.new").mkdir()
+    dcgan.resume(run, steps=9)
+    assert not (run.path / ".metrics.jsonl.new").exists()
+
+
+def test_an_error_of_a_file_outside_the_run_stays_as_it_is(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        dcgan.train(
+            "dcgan", out=tmp_path / "r", steps=2, callbacks=[AtStep(1, (tmp_path / "elsewhere").read_bytes)], **SMALL
+        )
 
 
 @pytest.mark.parametrize("name", ["state.safetensors", "state.json"])

@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from dcgan.files import (
     MAX_JSON_CHARS,
     atomic_file,
     current_folder,
+    printable,
     read_json,
     recover_interrupted_folder,
     write_json,
@@ -206,6 +207,20 @@ class RunFolder:
         for folder in (self.path, self.samples):
             for path in folder.glob(".*.new"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextlib.contextmanager
+def explain_file_errors(folder: Path) -> Iterator[None]:
+    """Raise a `UserError` of one line if the block cannot read or write a file of a run.
+
+    It says what is wrong with the run's disk or folder. Errors of other files, such as those of a callback, stay.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error.filename, str) or not Path(error.filename).is_relative_to(folder):
+            raise
+        raise UserError(f"cannot read or write {printable(error.filename)}: {error.strerror}") from None
 
 
 def make_run_folder(out: Path | None, config: Config) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dcgan.errors import UserError
-from dcgan.files import printable
+from dcgan.files import name_in_errors, printable
 
 LOCK_NAME, HOLDER_NAME = ".lock", ".lock-holder.json"
 WAIT_S = 1.0
@@ -54,7 +54,9 @@ def lock_run(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"cannot write to {shown}: {error.strerror}") from None
     try:
-        holder_path.write_text(json.dumps(asdict(LockHolder(os.getpid(), socket.gethostname()))), encoding="utf-8")
+        holder = asdict(LockHolder(os.getpid(), socket.gethostname()))
+        with name_in_errors(holder_path):
+            holder_path.write_text(json.dumps(holder), encoding="utf-8")
         yield
     finally:
         with suppress(OSError):

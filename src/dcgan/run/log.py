@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dcgan.files import atomic_file, fsync_file
+from dcgan.files import atomic_file, fsync_file, name_in_errors
 
 LogEntry = dict[str, Any]
 """A line of the log."""
@@ -36,8 +36,9 @@ class MetricsLog:
 
         Raises:
             ValueError: a number in it is not finite.
+            OSError: it cannot be written, for example because the disk is full; the error names the log.
         """
-        with self.path.open("a", encoding="utf-8") as file:
+        with name_in_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, allow_nan=False) + "\n")
 
     def replace(self, entries: Sequence[LogEntry]) -> None:
@@ -48,7 +49,8 @@ class MetricsLog:
     def fsync(self) -> None:
         """Ask the operating system to write the log to the disk now."""
         if self.path.exists():
-            fsync_file(self.path)
+            with name_in_errors(self.path):
+                fsync_file(self.path)
 
     def entries(self) -> Iterator[LogEntry]:
         """Yield the measurements and events in the order in which they were written."""

@@ -25,7 +25,7 @@ from dcgan.devices.signals import catch_stop_signals
 from dcgan.errors import UserError
 from dcgan.images import make_grid, save_png
 from dcgan.presets import DEFAULT_PRESET, configure, preset_config
-from dcgan.run.folder import RunFolder, create_run, make_run_folder, open_run
+from dcgan.run.folder import RunFolder, create_run, explain_file_errors, make_run_folder, open_run
 from dcgan.run.lock import lock_run
 from dcgan.system.preparation import show_preparations
 from dcgan.system.resources import explain_out_of_memory, format_bytes
@@ -84,7 +84,8 @@ def train(
         The run folder. `dcgan.load(run)` returns the trained model, unless its class is your own.
 
     Raises:
-        UserError: a setting that cannot work, or a folder that cannot be written. Nothing has been changed then.
+        UserError: a setting that cannot work, or a folder that cannot be written. Nothing has been changed then. Also
+            if a file of the run cannot be written later, for example because the disk is full.
         LostRankError: on several devices, one of the processes ended before the run did.
         TrainingStopped: Ctrl-C, SIGTERM or SIGHUP, after the run was saved.
     """
@@ -193,7 +194,8 @@ def _train(
     peak_bytes = None if custom.names else check_step_memory(state)  # the user's own parts may not be copied
     path = Path(fabric.broadcast(str(make_run_folder(out, state.config)) if fabric.is_global_zero else ""))
     # From here on there is a folder, and Ctrl-C leaves it complete.
-    with catch_stop_signals() as stop_signals, lock_run(path) if fabric.is_global_zero else nullcontext():
+    run_lock = lock_run(path) if fabric.is_global_zero else nullcontext()
+    with catch_stop_signals() as stop_signals, explain_file_errors(path), run_lock:
         folder = RunFolder(path)
         writer = RunWriter(
             folder,
@@ -331,7 +333,7 @@ def _resume(
     """Continue in this process, alone or as one of many."""
     folder = RunFolder(path)
     announce(str(path))
-    with lock_run(path) if fabric.is_global_zero else nullcontext():
+    with explain_file_errors(path), lock_run(path) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
             folder.complete_interrupted_writes()
         barrier(fabric)
@@ -341,8 +343,8 @@ def _resume(
             state, writer = restore_run(fabric, folder, custom, changes, own_callbacks)
         with catch_stop_signals() as stop_signals, show_preparations(is_shown):
             if fabric.is_global_zero:
-                writer.history.rewrite()
                 folder.remove_unfinished_files()
+                writer.history.rewrite()
                 if select(changes, (*DURATIONS, "data")):  # saved now, wherever the run is interrupted
                     save_state(state, writer)
                     extended_plan = state.progress.extended_plan(state.config.lr_end)
