@@ -62,6 +62,20 @@ def report_text(folder: RunFolder) -> str:
     return re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|data:image/[^\"]*", "", html)
 
 
+def test_the_report_command_draws_curves_that_are_gone(finished_run: RunFolder, tmp_path: Path):
+    """A run that is killed after its last checkpoint is finished, and has neither curves nor a report."""
+    folder = RunFolder(shutil.copytree(finished_run.path, tmp_path / "r"))
+    before = folder.curves.read_bytes()
+    folder.curves.unlink()
+    folder.report.unlink()
+    write_run_report(folder.path)
+    assert folder.report.is_file()
+    assert folder.curves.read_bytes() == before
+    folder.curves.write_bytes(b"mine")
+    write_run_report(folder.path)
+    assert folder.curves.read_bytes() == b"mine"
+
+
 def test_every_training_ends_with_a_report(finished_run: RunFolder):
     html = finished_run.report.read_text()
     assert "dcgan train --preset dcgan" in html

@@ -335,6 +335,17 @@ def test_a_callback_that_fails_at_the_end_silences_no_other(tmp_path: Path):
     assert caught.value.__notes__ == ["on_end of a callback failed too: ValueError('second')"]
 
 
+def test_a_callback_that_fails_at_the_end_costs_neither_curves_nor_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = []
+    monkeypatch.setattr(loop, "draw_curves", lambda entries, path, kind: written.append(path.name))
+    monkeypatch.setattr(loop, "write_report", lambda folder: written.append(folder.report.name))
+    with pytest.raises(ValueError, match="first"):
+        train(tmp_path / "r", 2, FailsAtTheEnd("first"))
+    assert written == ["curves.png", "report.html"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("the training failed"), KeyboardInterrupt()])
 def test_a_callback_that_fails_at_the_end_hides_no_error_of_the_training(tmp_path: Path, error: BaseException):
     class Fails:

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcgan.errors import UserError
 from dcgan.files import atomic_file
 from dcgan.reporting.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from dcgan.reporting.curves import draw_curves
 from dcgan.reporting.gather import ReportPage, gather_report, has_run_files
 from dcgan.run.folder import RunFolder, open_run
 from dcgan.templates import load_template, read_package_text
@@ -39,14 +42,21 @@ class WrittenReport:
 
 
 def write_run_report(path: Path) -> WrittenReport:
-    """Write the report of the run in the folder `path`, as `dcgan report` does.
+    """Write the report of the run in the folder `path`, as `dcgan report` does, and its curves if they are gone.
+
+    A run that was killed after its last checkpoint is finished, and has neither.
 
     Raises:
         UserError: there is no run at `path`.
     """
     if not has_run_files(path):
         open_run(path)  # raises the error that says what is there instead
-    return write_report(RunFolder(path))
+    folder = RunFolder(path)
+    measurements = list(folder.log.measurements())
+    if measurements and not folder.curves.exists():
+        with suppress(UserError):  # the settings cannot be read; the report says so
+            draw_curves(measurements, folder.curves, folder.score_kind())
+    return write_report(folder)
 
 
 def write_report(folder: RunFolder) -> WrittenReport:

@@ -95,10 +95,12 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
     except BaseException as error:
         writer.callbacks.on_end(_end_event(writer, state, "failed"), error)
         raise
-    writer.callbacks.on_end(_end_event(writer, state, _end_reason(state)))
-    if state.is_first_process:
-        draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
-        write_report(writer.folder)
+    try:
+        if state.is_first_process:
+            draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
+            write_report(writer.folder)
+    finally:  # also if the disk is full; and a callback that fails costs neither file
+        writer.callbacks.on_end(_end_event(writer, state, _end_reason(state)))
     if decision.stop_signal and not is_finished(state):
         raise _stopped("stopped and saved", writer, decision.stop_signal)
 
