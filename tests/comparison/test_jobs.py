@@ -113,7 +113,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path):
 def test_minutes_are_those_of_as_many_jobs(tmp_path: Path):
     for unit in ("minutes", "steps"):
         dcgan.compare(tmp_path / unit, **OPTIONS, seeds=(0,), **{unit: 2})
-    with pytest.raises(UserError, match="was started with jobs 1, not 2"):
+    with pytest.raises(UserError, match="was started with --jobs 1, not --jobs 2"):
         dcgan.compare(tmp_path / "minutes", **OPTIONS, seeds=(0,), minutes=2, jobs=2)
     dcgan.compare(tmp_path / "steps", **OPTIONS, seeds=(0,), steps=2, jobs=2)
 

@@ -36,7 +36,7 @@ def test_the_evaluation_of_a_run_is_saved_in_it_and_shown_in_its_report(
     for name, size in (("neighbours", (182, 242)), ("classes", (242, 302))):
         with Image.open(run.evaluation / f"{name}.png") as grid:
             assert grid.size == size
-    assert f"{SAMPLE_COUNT} samples against 400 pictures of the test part of mnist" in run.report.read_text()
+    assert f"{SAMPLE_COUNT} samples against 400 pictures of the test split of mnist" in run.report.read_text()
 
 
 def test_a_run_that_cannot_be_written_to_is_evaluated_nevertheless(run: RunFolder, capsys: pytest.CaptureFixture[str]):
