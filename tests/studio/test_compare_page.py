@@ -79,6 +79,7 @@ def test_each_curve_says_what_it_is_and_leads_to_the_page_learn(page: Page, serv
 
 def test_a_learning_page_is_opened_in_both_languages(page: Page, server: Server):
     page.goto(f"{server.address}#/learn/losses")
+    page.wait_for_selector("#topic-losses:focus")  # the page has scrolled to it: a click before could miss the link
     page.click("#topic-losses >> text=Read the learning page")
     page.wait_for_selector(".lesson h2:text-is('Losses')")
     assert page.get_attribute("nav a[aria-current]", "href") == "#/learn"
