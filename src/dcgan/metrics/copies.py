@@ -6,7 +6,7 @@ is nearer than 95% of the unseen real pictures. 5% of samples that copy nothing 
 
 Samples that are smoother than the data are nearer to all training pictures, since they lack the fine structure in which
 pictures differ. So samples are only called copies if they are also nearer than unseen pictures that were given their
-power spectrum: see `judged_alike`.
+power spectrum and brightness: see `judged_alike`.
 """
 
 import math
@@ -210,7 +210,7 @@ def judged_alike(verdict: CopyVerdict, alike: CopyVerdict) -> CopyVerdict:
 
     Args:
         verdict: `copies`, of `judge_copies`.
-        alike: on the same samples, from unseen pictures that were given the samples' power spectrum.
+        alike: on the same samples, from unseen pictures that were given the samples' power spectrum and brightness.
     """
     if alike.verdict == COPIES:
         return alike

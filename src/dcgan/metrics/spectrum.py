@@ -46,15 +46,20 @@ class MeanSpectrum:
 
 @dataclass(frozen=True)
 class Equalizer:
-    """Gives pictures the power spectrum of others.
+    """Gives pictures the power spectrum and the brightness of others.
+
+    Other means than that of the brightness stay: those of samples that are all copies of one picture are this picture,
+    and pictures with its means would be as near to it as the copies are.
 
     Attributes:
         gains: the factor of each frequency, (H, W); that of the brightness is for what differs from its mean.
-        mean_brightness: of each channel, (C,).
+        brightness: the mean of each channel before, (C,).
+        new_brightness: the same afterwards.
     """
 
     gains: Tensor
-    mean_brightness: Tensor
+    brightness: Tensor
+    new_brightness: Tensor
 
     @classmethod
     def between(cls, pixels: Tensor, target: MeanSpectrum) -> "Equalizer":
@@ -63,7 +68,7 @@ class Equalizer:
         for _ in own.watch([pixels]):
             pass
         gains = (target.power / own.power.clamp_min(MIN_POWER)).sqrt().clamp_max(MAX_GAIN)
-        return cls(gains, own.brightness.mean(0))
+        return cls(gains, own.brightness.mean(0), target.brightness.mean(0))
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Take pictures, uint8 (n, C, H, W); return altered ones."""
@@ -71,10 +76,10 @@ class Equalizer:
 
     def _alter(self, pixels: Tensor) -> Tensor:
         rows, columns = _cosine_matrices(pixels)
-        cosines, mean = _cosines(pixels), self.mean_brightness.to(pixels.device)
-        cosines[:, :, 0, 0] -= mean
+        cosines = _cosines(pixels)
+        cosines[:, :, 0, 0] -= self.brightness.to(pixels.device)
         cosines *= self.gains.to(pixels.device)
-        cosines[:, :, 0, 0] += mean
+        cosines[:, :, 0, 0] += self.new_brightness.to(pixels.device)
         return (rows.T @ cosines @ columns).round().clamp(0, 255).to(torch.uint8)
 
 
