@@ -14,7 +14,7 @@ from dcgan.devices.processes import TrainingStopped
 from dcgan.run.folder import RunFolder
 from dcgan.training.callbacks import StepEvent
 from dcgan.training.losses import OBJECTIVES, Objective, make_objective
-from dcgan.training.networks import check_gradients, try_networks
+from dcgan.training.try_parts import check_gradients, try_networks
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.usefixtures("without_report")

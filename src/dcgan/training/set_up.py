@@ -29,7 +29,7 @@ from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.groups import find_groups, mean_features
 from dcgan.models.shipped import SHIPPED_NAMES
 from dcgan.sampling import latents
-from dcgan.training import networks
+from dcgan.training import networks, try_parts
 from dcgan.training.ema import Ema
 from dcgan.training.matching import Matcher
 from dcgan.training.networks import NO_CUSTOM_PARTS, ChosenNetworks, CustomParts
@@ -268,8 +268,8 @@ def _try_custom_networks(state: State, chosen: ChosenNetworks) -> None:
         condition = (
             torch.stack([highest, lowest])[: len(reals)].to(device),
         )  # the highest shows if classes are lacking
-    networks.try_networks(state.generator, state.discriminator, z, reals, condition)
-    networks.check_gradients(chosen.generator, chosen.discriminator, z[: len(reals)], condition)
+    try_parts.try_networks(state.generator, state.discriminator, z, reals, condition)
+    try_parts.check_gradients(chosen.generator, chosen.discriminator, z[: len(reals)], condition)
 
 
 def resolve_augment(augment: str, picture_count: int) -> str:

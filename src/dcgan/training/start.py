@@ -30,7 +30,7 @@ from dcgan.run.lock import lock_run
 from dcgan.system.preparation import show_preparations
 from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.system.torch_settings import isolate_torch_settings
-from dcgan.training import networks
+from dcgan.training import networks, try_parts
 from dcgan.training.callbacks import Callbacks, check_callbacks
 from dcgan.training.history import History
 from dcgan.training.load_watch import LoadWatch
@@ -89,7 +89,7 @@ def train(
         LostRankError: on several devices, one of the processes ended before the run did.
         TrainingStopped: Ctrl-C, SIGTERM or SIGHUP, after the run was saved.
     """
-    networks.check_modules(generator, discriminator, loss)
+    try_parts.check_modules(generator, discriminator, loss)
     check_callbacks(callbacks)
     if isinstance(loss, str):
         settings["loss"] = loss
@@ -296,7 +296,7 @@ def resume(
     """
     if not os.fspath(path):
         raise UserError("the name of the run is empty: give a run folder")
-    networks.check_modules(generator, discriminator, loss)
+    try_parts.check_modules(generator, discriminator, loss)
     check_callbacks(callbacks)
     folder, custom = open_run(expand_user(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
