@@ -68,6 +68,7 @@ from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
 from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path, writable_parent
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.console import standard_error
 from dcgan.system.torch_settings import isolate_torch_settings
 
@@ -78,6 +79,7 @@ MIN_FOR_NEIGHBORS = 500
 
 
 @isolate_torch_settings()
+@keep_freed_memory()
 def evaluate(
     source: str | os.PathLike[str] | Model,
     *,

@@ -26,6 +26,7 @@ from dcgan.sampling.directions import Directions, find_directions
 from dcgan.sampling.generate import SampleStream, generate_batches, generate_pixels
 from dcgan.sampling.interpolate import walk_latents
 from dcgan.sampling.latents import SAMPLE_BATCH_SIZE, cycle_labels, draw_latents, truncate_latents
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.resources import check_memory
 from dcgan.system.threads import fix_thread_count
 from dcgan.system.torch_settings import isolate_iteration, isolate_torch_settings
@@ -67,6 +68,7 @@ class Model:
         return tuple(map(str, range(self.generator.classes)))
 
     @isolate_torch_settings()
+    @keep_freed_memory()
     def sample(
         self,
         n: int = 64,

@@ -16,6 +16,7 @@ from dcgan.files import atomic_file, fsync_folder, write_reason
 from dcgan.images import Pixels, make_grid, save_png, write_png
 from dcgan.sampling.film import FILM_SUFFIXES, FilmFormat, is_film, write_film
 from dcgan.sampling.generate import SampleStream
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.resources import check_disk, check_memory
 
 GRID_COLUMNS = 8
@@ -97,6 +98,7 @@ def write_frames(
             save_png(make_grid(pixels, columns=len(pixels)), out)
 
 
+@keep_freed_memory()
 def write_sample_stream(stream: SampleStream, out: Path, *, rows: int = 0) -> None:
     """Write samples: a grid into a `.png`, the array `arr_0` into an `.npz`, otherwise a folder with a PNG for each.
 

@@ -68,14 +68,6 @@ def reset_peak_memory() -> bool:
     return False
 
 
-def release_memory() -> None:
-    """Give memory that is free inside this process back to the system, where the C library can do that."""
-    import ctypes  # only here, for the start-up time of the command line
-
-    with suppress(OSError, AttributeError, TypeError):  # glibc alone has the function
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 def available_disk(path: Path) -> int:
     """Return how many bytes can be written to the disk on which a path is, or will be."""
     folder = path.absolute()

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from dcgan.devices.single import SingleDevice
-from dcgan.system.resources import check_memory, peak_memory, release_memory, reset_peak_memory
+from dcgan.system.allocator import release_memory
+from dcgan.system.resources import check_memory, peak_memory, reset_peak_memory
 from dcgan.training.ema import Ema
 from dcgan.training.optimizer import Adam
 from dcgan.training.progress import Progress

@@ -27,6 +27,7 @@ from dcgan.images import make_grid, save_png
 from dcgan.presets import DEFAULT_PRESET, configure, preset_config
 from dcgan.run.folder import RunFolder, create_run, explain_file_errors, make_run_folder, open_run
 from dcgan.run.lock import lock_run
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.preparation import show_preparations
 from dcgan.system.resources import explain_out_of_memory, format_bytes
 from dcgan.system.torch_settings import isolate_torch_settings
@@ -174,6 +175,7 @@ def _callbacks(fabric: Devices, callbacks: Sequence[Any], loggers: Sequence[str]
 
 
 @explain_out_of_memory(MEMORY_ADVICE)
+@keep_freed_memory()
 def _train(
     fabric: Devices,
     announce: Callable[[str], None],
@@ -320,6 +322,7 @@ def resume(
 
 
 @explain_out_of_memory(MEMORY_ADVICE)
+@keep_freed_memory()
 def _resume(
     fabric: Devices,
     announce: Callable[[str], None],
