@@ -8,7 +8,14 @@ import torch
 
 from dcgan.errors import UserError
 from dcgan.models import lite
-from dcgan.models.lite import LITE_WEIGHTS, MissingWeightsError, find_lite_weights, load_lite_network, weights_notice
+from dcgan.models.lite import (
+    LITE_WEIGHTS,
+    HalvingConv,
+    MissingWeightsError,
+    find_lite_weights,
+    load_lite_network,
+    weights_notice,
+)
 
 
 @pytest.mark.parametrize("name", LITE_WEIGHTS)
@@ -22,6 +29,19 @@ def test_the_maps_are_those_of_timms_network_with_the_weights_in_order(name: str
         torch.testing.assert_close(maps[-1], network.forward_features(images), rtol=1e-3, atol=1e-3)
     for actual, stage in zip([maps[i] for i in (0, 1, 2, 4, 6)], expected, strict=True):
         torch.testing.assert_close(actual, stage, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("sides", [(64, 64), (33, 31), (64, 33), (6, 10), (1, 2)])
+def test_layers_that_halve_the_sides_draw_the_same_as_timms(sides: tuple[int, int]):
+    layers = [module for module in load_lite_network("lite0").modules() if isinstance(module, HalvingConv)]
+    assert {layer.padding for layer in layers} == {1, 2}
+    for layer in layers:
+        channels = layer.convolution.in_channels
+        images = torch.rand(2, channels, *sides, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        maps, expected = layer(images), layer.convolution(images)
+        torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-5)
+        slopes = [torch.autograd.grad(result.square().sum(), images)[0] for result in (maps, expected)]
+        torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-4)
 
 
 def test_the_order_of_the_tensors_is_right():

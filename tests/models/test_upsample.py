@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from dcgan.errors import UserError
 from dcgan.models import upsample
 from dcgan.models.store import load_generator, save_generator
-from dcgan.models.upsample import APPEARANCE_RANK, Generator, UpsampleConv, level_widths
+from dcgan.models.upsample import APPEARANCE_RANK, LEAK, Generator, StyleNorm, UpsampleConv, level_widths
 
 
 def make_generator(shape: tuple[int, int, int] = (3, 32, 32), classes: int = 3) -> Generator:
@@ -25,6 +25,15 @@ def test_the_layer_is_repeated_pixels_and_a_convolution():
     repeated = F.interpolate(x, scale_factor=2.0, mode="nearest")
     expected = F.conv2d(repeated, layer.weight, padding=1)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_factors_before_the_activation_are_those_after_it():
+    generator = torch.Generator().manual_seed(0)
+    images, style = (torch.randn(*shape, generator=generator) for shape in ((4, 6, 8, 8), (4, upsample.STYLE_DIM)))
+    factors = 2 * torch.rand(4, 6, 1, 1, generator=generator)
+    norm = StyleNorm(6)
+    after = F.leaky_relu(norm(images, style), LEAK) * factors
+    torch.testing.assert_close(F.leaky_relu(norm(images, style, factors), LEAK), after)
 
 
 def test_a_flat_picture_stays_flat_inside_whatever_the_weights_are():

@@ -130,6 +130,12 @@ def test_other_samples_repel():
     assert moved[1, 1] > moved[0, 1]  # away from each other
 
 
+def test_variances_are_those_of_torch():
+    values = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 10
+    expected = values.var((2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(sliced.variances(values, (2, 3)), expected)
+
+
 @pytest.mark.parametrize("by_picture", [False, True])
 def test_patches_of_the_same_pictures_have_no_distance(by_picture: bool):
     images = scaled(make_pictures())

@@ -106,10 +106,13 @@ class StyleNorm(nn.Module):
         nn.init.normal_(self.scale_and_shift.weight, 0.0, 0.5 / math.sqrt(STYLE_DIM))
         nn.init.zeros_(self.scale_and_shift.bias)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Take images (N, C, H, W) and styles (N, S); return (N, C, H, W)."""
+    def forward(self, x: Tensor, style: Tensor, factors: Tensor | None = None) -> Tensor:
+        """Take images (N, C, H, W) and styles (N, S), and factors of the result (N, C, 1, 1); return (N, C, H, W)."""
         scale, shift = self.scale_and_shift(style)[..., None, None].chunk(2, 1)
-        return torch.addcmul(shift, self.norm(x), scale + 1)
+        scale = scale + 1
+        if factors is not None:
+            scale, shift = scale * factors, shift * factors  # many fewer numbers than the images have
+        return torch.addcmul(shift, self.norm(x), scale)
 
 
 class Excitation(nn.Module):
@@ -184,10 +187,11 @@ class Generator(SavedGenerator):
         x = x.permute(0, 3, 1, 2)  # in channels_last
         levels: list[Tensor] = []
         for i, norm in enumerate(self.norms):
-            x = norm(self.layers[i - 1](x) if i else x, style)
+            early = i - EXCITATION_DISTANCE
+            # Factors above 0 may come before the LeakyReLU as well as after it.
+            factors = self.excitations[early](levels[early]) if early >= 0 else None
+            x = norm(self.layers[i - 1](x) if i else x, style, factors)
             x = F.leaky_relu(x, LEAK, inplace=True)
-            if i >= EXCITATION_DISTANCE:
-                x = x * self.excitations[i - EXCITATION_DISTANCE](levels[i - EXCITATION_DISTANCE])
             levels.append(x)
         return center_crop(torch.tanh(self.to_picture(x)), self.picture_shape[1:])
 

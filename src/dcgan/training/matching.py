@@ -30,7 +30,16 @@ from dcgan.models.lite import LITE_WEIGHTS, LiteNetwork, load_lite_network
 from dcgan.models.upsample import APPEARANCE_DIM
 from dcgan.system.preparation import preparation_bar
 from dcgan.system.resources import check_memory
-from dcgan.training.sliced import EPSILON, SlicedRandom, patch_distance, reduced, small_pictures, sorted_distance
+from dcgan.training.sliced import (
+    EPSILON,
+    SlicedRandom,
+    means_and_deviations,
+    patch_distance,
+    reduced,
+    small_pictures,
+    sorted_distance,
+    variances,
+)
 
 FEATURES = "lite0"
 """The frozen network."""
@@ -197,7 +206,8 @@ class Matcher(nn.Module):
             matched: the samples.
             random: of the filters and directions.
         """
-        whole = batch.gather(matched.samples.detach()).requires_grad_()
+        # The usual layout, which these operations on three channels need less time for than for `channels_last`.
+        whole = batch.gather(matched.samples.detach()).contiguous().requires_grad_()
         distances = (
             (PATCH_SHARE, patch_distance(whole, matched.reals, random, by_picture=False)),
             (OWN_PATCH_SHARE, patch_distance(whole, matched.goal_pictures, random, by_picture=True)),
@@ -220,7 +230,7 @@ class Matcher(nn.Module):
             directions = F.normalize(directions, dim=0)
             values = torch.cat([part, recent_part]) @ directions
             real_values = torch.cat([real_part, recent_real_part]) @ directions
-            spread = real_values.std(0).clamp(min=EPSILON)
+            spread = variances(real_values, (0,)).sqrt().clamp(min=EPSILON)
             distances.append(sorted_distance((values / spread).T, (real_values / spread).T))
         with torch.no_grad():
             self.recent_samples.copy_(torch.cat([torch.cat(parts, 1), self.recent_samples])[:RECENT_COUNT])
@@ -290,8 +300,7 @@ def space_vectors(images: Tensor, maps: list[Tensor]) -> list[Tensor]:
     vectors = [reduced(images, side) for side in PICTURE_SIDES]
     vectors += [reduced(maps[BLOCKS.index(block)], FINE_SIDE) for block in FINE_BLOCKS]
     for features in maps:
-        deviations = (features.var((2, 3), correction=0) + EPSILON).sqrt()
-        vectors += [reduced(features, COARSE_SIDE), torch.cat([features.mean((2, 3)), deviations], 1)]
+        vectors += [reduced(features, COARSE_SIDE), means_and_deviations(features)]
     return vectors
 
 
