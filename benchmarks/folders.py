@@ -35,6 +35,7 @@ from dcgan.data.open import open_images
 from dcgan.images import composite_on_white, make_grid, save_png
 from dcgan.presets import configure
 from dcgan.run.folder import RunFolder
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.training.set_up import set_up
 from dcgan.training.step import train_step
 
@@ -91,6 +92,7 @@ def write_results(results: dict[str, Any]) -> None:
     RESULTS_FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
 
+@keep_freed_memory()
 def measure_speed(sets: Path) -> None:
     """Measure how many images a second each recipe trains on, at both sizes, with all threads."""
     results = read_results()

@@ -28,6 +28,7 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks.folder_sets import open_shapes
 from benchmarks.timing import seconds_per_call
 from dcgan.presets import configure
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
@@ -131,6 +132,7 @@ def open_case(name: str, pictures: Path) -> State:
     return state
 
 
+@keep_freed_memory()
 def profile_case(name: str, pictures: Path) -> dict[str, Any]:
     """Return the time of a step, and that of each layer and pass with its rate."""
     state = open_case(name, pictures)

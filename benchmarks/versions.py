@@ -27,6 +27,11 @@ SAMPLE_COUNT = 10_000
 METRICS = ("frechet_inception_distance", "precision", "recall")
 IMPORTS = """
 import sys, time
+from contextlib import nullcontext
+try:
+    from dcgan.system.allocator import keep_freed_memory
+except ImportError:
+    keep_freed_memory = nullcontext
 try:
     from dcgan.presets import configure
     from dcgan.training.step import train_step
@@ -45,11 +50,12 @@ TIME_STEPS = (
 preset, data, image_size, steps = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 settings = {"data": data} | ({"image_size": image_size} if image_size else {})
 state = set_up(configure(preset, device="cpu", **settings))
-for _ in range(5):
-    train_step(state)
-begin = time.perf_counter()
-for _ in range(steps):
-    train_step(state)
+with keep_freed_memory():
+    for _ in range(5):
+        train_step(state)
+    begin = time.perf_counter()
+    for _ in range(steps):
+        train_step(state)
 print(state.config.batch_size * steps / (time.perf_counter() - begin))
 """
 )
