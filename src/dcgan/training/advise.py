@@ -32,6 +32,7 @@ from dcgan.presets import (
     train_command,
 )
 from dcgan.run.folder import name_in_runs
+from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.torch_settings import isolate_torch_settings
 from dcgan.training.recipe import choose_preset, too_few_text
 from dcgan.training.set_up import planned_images, set_up
@@ -217,6 +218,7 @@ def expect_pictures(config: Config, data: ImageSet, seconds_per_image: float) ->
 
 
 @isolate_torch_settings()
+@keep_freed_memory()
 def measure_cost(config: Config) -> dict[str, Any]:
     """Measure the time and memory that training with these settings takes on this machine, from a few steps."""
     state = set_up(config)
