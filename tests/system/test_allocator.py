@@ -52,13 +52,20 @@ def test_the_outermost_block_counts(settings: list[dict[int, int]]):
     assert settings == [KEEP_ALL, USUAL]
 
 
+def test_other_settings_of_the_user_change_nothing(settings: list[dict[int, int]], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    with keep_freed_memory():
+        pass
+    assert settings == [KEEP_ALL, USUAL]
+
+
 def test_memory_is_given_back_after_an_error(settings: list[dict[int, int]]):
     with pytest.raises(ZeroDivisionError), keep_freed_memory():
         1 / 0  # noqa: B018
     assert settings == [KEEP_ALL, USUAL]
 
 
-@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
+@pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_what_the_user_has_chosen_stays(name: str, settings: list[dict[int, int]], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(name, "2")
     with keep_freed_memory():

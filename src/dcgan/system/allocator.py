@@ -15,7 +15,7 @@ KEEP_ALL = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1}
 """No block is mapped by itself, and the free end of the heap is not given back."""
 USUAL = {MMAP_MAX: 65_536, MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**26}
 """What glibc comes to by itself in a program that frees large blocks; it has no function that tells the values."""
-USER_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
+USER_SETTINGS = ("MALLOC_MMAP_", "MALLOC_TRIM_", "GLIBC_TUNABLES")
 """Beginnings of the variables of the environment with which users choose such values."""
 
 
