@@ -197,7 +197,7 @@ def diagnoses_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diagnose
     """Return a function that trains and returns the diagnoses. Each is once in the log and once on standard error."""
 
     def train(preset: str, **settings: object) -> list[dict]:
-        folder = dcgan.train(preset, out=tmp_path / "r", **{**SMALL, **settings})
+        folder = dcgan.train(preset, out=tmp_path / f"r{settings.get('seed', 0)}", **{**SMALL, **settings})
         events = [event for event in folder.log.events() if "diagnosis" in event]
         err = capsys.readouterr().err
         assert all(err.count(f": {event['diagnosis']}: ") == 1 for event in events)
@@ -240,8 +240,12 @@ def test_a_run_that_must_fail_is_diagnosed(diagnoses_of: DiagnosesOf, tmp_path: 
 
 @pytest.mark.slow
 def test_a_run_that_collapses_by_chance_is_diagnosed(diagnoses_of: DiagnosesOf):
-    """At this rate some seeds collapse and some oscillate; the thresholds were set on seed 0, which oscillated."""
-    events = diagnoses_of("vanilla", loss="hinge", lr=1e-2, ema=0, batch_size=64, steps=600, seed=1)
+    """At this rate some seeds collapse and some oscillate; the thresholds were set on seed 0, which oscillated.
+
+    Which seeds collapse depends on the processor and the number of threads, because such trainings are chaotic.
+    """
+    settings = {"loss": "hinge", "lr": 1e-2, "ema": 0, "batch_size": 64, "steps": 600}
+    events = [event for seed in (1, 2, 3) for event in diagnoses_of("vanilla", seed=seed, **settings)]
     assert "mode-collapse" in [event["diagnosis"] for event in events]
 
 
