@@ -324,6 +324,7 @@ def test_the_first_step_is_drawn_a_second_after_the_training_has_written_it(
     page.clock.pause_at(datetime.now() + timedelta(hours=1))
     page.wait_for_timeout(2000)  # of real time, in which a question to the server that is still open is answered
     run.log.append(_first_entry())
+    assert page.locator("svg.chart").count() == 0
     page.clock.run_for(1000)
     page.wait_for_selector("svg.chart circle.series-1")
     assert page.inner_text(".legend >> nth=0") == "Loss_D 0.7 Loss_G 0.8"
