@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from safetensors.torch import load_file
 
@@ -65,6 +66,15 @@ def test_the_gradients_of_two_processes_are_those_of_one(results: Path):
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
     sizes = {name: max(float(g.abs().max()) for n, g in expected.items() if n.startswith(name)) for name in crew.CASES}
     assert min(sizes.values()) > 1e-3, sizes
+
+
+def test_a_new_process_closes_its_connections_before_it_ends(tmp_path: Path):
+    dist.init_process_group("gloo", init_method=(tmp_path / "store").as_uri(), rank=0, world_size=1)
+    rank = SimpleNamespace(is_global_zero=True, global_rank=0, world_size=1)
+    paths = get_context("spawn").SimpleQueue()
+    outcome = processes._run_and_report(rank, task=lambda fabric, announce: "runs/a", run_paths=paths)
+    assert outcome == {"run_path": "runs/a"}
+    assert not dist.is_initialized()
 
 
 @pytest.mark.slow

@@ -273,3 +273,7 @@ def _run_and_report(fabric: "Fabric", *, task: RankTask, run_paths: "SimpleQueue
         return {"error": str(error)}
     except OSError as error:
         return {"error": f"{error.filename or 'a file'}: {error.strerror or error}"}
+    finally:
+        # The threads of the connections end here, before the interpreter does. Fabric sees to that for NCCL only.
+        if dist.is_initialized() and dist.get_backend() == dist.Backend.GLOO:
+            dist.destroy_process_group()
