@@ -20,7 +20,7 @@ MIN_MATCHED_PICTURES, MAX_MATCHED_PICTURES = 20, 20_000
 keeps the features of all pictures in memory, 46 KB each."""
 RECOGNIZABLE_IMAGES, BETTER_IMAGES = 41_840, 66_672
 """Images of two models that `match` trained on `MEASURED_SET`. Of the first one's samples, five readers could name 61%
-to 98%; the second's have a better KID. An hour, 250,920 images, came to 0.38 to 0.42 with three seeds, and to
+to 98%; the second's have a better KID. An hour, 250,944 images, came to 0.38 to 0.42 with three seeds, and to
 twice the recall (docs/folders.md)."""
 RECOGNIZABLE_KID, BETTER_KID = 0.52, 0.41
 """The KID of these two, by the features `lite2`, of 1,000 samples against 400 test pictures. It is 0.06 for real

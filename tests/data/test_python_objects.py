@@ -206,6 +206,7 @@ NAN = np.full((2, 16, 16), np.nan, np.float32)
     [
         (5, "data must be a name, a path, an array, a Dataset, a DataLoader or another iterable, not int"),
         ([], "list holds no pictures"),
+        ({"train": GRAY}, "data must be a name, a path, an array, .* or another iterable, not dict"),
         (GRAY.astype(np.float32), r"ndarray: floats must be in \[0, 1\] or \[-1, 1\], and these are from 0 to 255: "),
         (NAN, r"floats must be in \[0, 1\] or \[-1, 1\], and these are from nan"),
         (GRAY.astype(np.int64), r"values must be uint8, or floats in \[0, 1\] or \[-1, 1\], not int64"),

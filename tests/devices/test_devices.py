@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 import dcgan
 from dcgan import UserError
 from dcgan.devices import processes
-from dcgan.devices.connect import connect_devices, with_launcher_devices
+from dcgan.devices.connect import check_device, connect_devices, with_launcher_devices
 from dcgan.devices.launcher import LaunchedProcess, detect_launcher, is_first_process
 from dcgan.devices.processes import LostRankError, TrainingStopped, run_on_devices
 from dcgan.run.folder import RunFolder
@@ -66,6 +66,22 @@ def test_the_gradients_of_two_processes_are_those_of_one(results: Path):
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
     sizes = {name: max(float(g.abs().max()) for n, g in expected.items() if n.startswith(name)) for name in crew.CASES}
     assert min(sizes.values()) > 1e-3, sizes
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cpu:9", "there is no device cpu:9 here: cpu devices have the numbers 0 to 0"),
+        ("cpu:foo", "the device must be cuda, mps, cpu, not cpu:foo"),
+        ("cpu:", "the device must be cuda, mps, cpu, not cpu:"),
+        ("tpu", "the device must be cuda, mps, cpu, not tpu"),
+    ],
+)
+def test_devices_that_do_not_exist_are_refused(device: str, message: str):
+    check_device("cpu:0")
+    with pytest.raises(UserError) as error:
+        check_device(device)
+    assert str(error.value) == message
 
 
 def test_a_new_process_closes_its_connections_before_it_ends(tmp_path: Path):

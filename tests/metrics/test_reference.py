@@ -58,14 +58,22 @@ def test_the_features_of_real_pictures_are_extracted_once():
 
 @pytest.mark.parametrize(
     "change",
-    [{"content_key": "other"}, {"rules": 5}, {"split": "train"}, {"max_count": 20}, {"weights_key": "other"}],
+    [
+        {"content_key": "other"},
+        {"rules": 5},
+        {"part": (1, 2)},
+        {"split": "train"},
+        {"max_count": 20},
+        {"weights_key": "other"},
+    ],
     ids=lambda c: next(iter(c)),
 )
 def test_the_cache_key_contains_everything_that_the_features_depend_on(change: dict[str, object]):
     extractor = CountingExtractor()
     values = {"content_key": "data", "rules": 6, "split": "test", "max_count": 30, "weights_key": "k"}
+    values["part"] = (0, 2)
     for v in (values, values | change):
-        images = replace(make_images(content_key=v["content_key"]), rules=v["rules"])
+        images = replace(make_images(content_key=v["content_key"]), rules=v["rules"], part=v["part"])
         extract_reference(images, v["split"], extractor.with_key(v["weights_key"]), v["max_count"])
     assert extractor.extracted_count == 30 + (20 if "max_count" in change else 30)
 

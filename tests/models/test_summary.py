@@ -1,5 +1,7 @@
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dcgan import Discriminator, Generator
@@ -60,6 +62,13 @@ def test_upsampling_convolutions_are_counted():
     by_hand = [16 * a * b * side**2 for (a, b), side in zip(pairwise(widths), sides, strict=True)]
     assert [row.multiply_adds for row in layers] == by_hand
     assert [row.formula for row in layers] == [f"{side} * 2 = {2 * side}" for side in sides]
+
+
+def test_the_value_range_of_the_pictures_is_heeded(cli, tmp_path: Path):
+    np.save(tmp_path / "a.npy", np.arange(20 * 28 * 28, dtype=np.uint16).reshape(20, 28, 28) % 4096)
+    process = cli("summary", "--data", str(tmp_path / "a.npy"), "--value-range", "0", "4095")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith("Generator")
 
 
 def test_a_preset_without_a_discriminator_has_one_table(cli):

@@ -213,6 +213,13 @@ def test_networks_made_in_inference_mode_are_refused(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_does_not_replace_a_loss_of_ones_own(tmp_path: Path):
+    loss = Objective(lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean())
+    run = dcgan.train("dcgan", out=tmp_path / "r", loss=loss, **SMALL, steps=2)
+    with pytest.raises(UserError, match=r"^resume takes your own dcgan\.Objective as loss, not the name 'hinge'$"):
+        dcgan.resume(run, loss="hinge", steps=4)
+
+
 def test_a_layer_that_is_used_twice_is_saved_and_resumed(tmp_path: Path):
     def make() -> nn.Module:
         torch.manual_seed(0)

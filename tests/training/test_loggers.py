@@ -1,5 +1,6 @@
 import csv
 import json
+import signal
 import struct
 import subprocess
 import sys
@@ -17,11 +18,12 @@ import dcgan
 from dcgan import UserError
 from dcgan.cli.main import run as command
 from dcgan.config import Config, config_from_json, config_to_json
+from dcgan.devices.processes import TrainingStopped
 from dcgan.presets import train_command
 from dcgan.run.folder import RunFolder
 from dcgan.run.lock import lock_run
 from dcgan.training import loggers, loop, validate
-from dcgan.training.callbacks import EndReason, MessageEvent
+from dcgan.training.callbacks import EndReason, MessageEvent, StepEvent
 from dcgan.training.loggers import LOGGERS, LoggedRun, LoggerEntry
 from dcgan.training.trackers import CsvLogger
 from tests.conftest import SMALL, SMALL_FLAGS, make_picture_folder
@@ -315,6 +317,26 @@ def test_tensorboard_reads_scalars_pictures_and_settings(tmp_path: Path):
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert settings["batch_size"].number_value == 16
     assert settings["preset"].string_value == "dcgan"
+
+
+def test_an_evaluation_leaves_the_rows_after_the_last_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Interrupt:
+        def on_step(self, event: StepEvent) -> None:
+            if event.step == 2:  # the run stops after the next step
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(validate, "MAX_REFERENCE_IMAGES", 200)
+    monkeypatch.setattr(validate, "prepare_validation", lambda state: REFERENCE)
+    monkeypatch.setattr(validate, "sample_distance", lambda *_: 3.0)
+    with pytest.raises(TrainingStopped):
+        train(tmp_path / "r", 9, "csv", log_every=2, evaluate_every=3, callbacks=[Interrupt()])
+    folder = RunFolder(tmp_path / "r")
+    assert max(entry["images_seen"] for entry in folder.log.measurements()) == 32
+    before = (folder.loggers / "csv" / "metrics.csv").read_text().splitlines()
+    assert before[-1].split(",")[before[0].split(",").index("step")] == "48", before
+    loggers.log_evaluation(folder, {"distance": 1.0}, print)
+    with (folder.loggers / "csv" / "metrics.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)][-2:] == ["48", "48"]
 
 
 def read_wandb_file(path: Path) -> Iterator[Any]:

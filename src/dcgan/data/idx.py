@@ -42,7 +42,7 @@ def find_idx_files(folder: Path) -> list[Path]:
             files = sorted(p for p in parent.iterdir() if IMAGE_FILE_NAME.fullmatch(p.name) and p.is_file())
             names = {p.name for p in files}
             # A packed file beside the same file unpacked is one set, not two.
-            files = [p for p in files if not (p.suffix in UNPACKERS and p.stem in names)]
+            files = [p for p in files if not (p.suffix.lower() in UNPACKERS and p.stem in names)]
             if files:
                 return files
     return []
@@ -146,5 +146,5 @@ def _read_idx_labels(path: Path, count: int) -> Array | None:
 
 def _open(path: Path) -> IO[bytes]:
     """Open a file, unpacked if its suffix says that it is packed."""
-    file: IO[bytes] = UNPACKERS[path.suffix](path) if path.suffix in UNPACKERS else path.open("rb")
+    file: IO[bytes] = UNPACKERS[suffix](path) if (suffix := path.suffix.lower()) in UNPACKERS else path.open("rb")
     return file

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import Any, cast
 
@@ -212,9 +212,9 @@ def _items(data: object, name: str) -> Iterator[tuple[Array, Any]]:
     if isinstance(data, DataLoader):
         yield from _batch_items(data, name)
         return
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, Mapping):
         items: Iterable[Any] = (data[i] for i in range(len(data)))
-    elif isinstance(data, Iterable):
+    elif isinstance(data, Iterable) and not isinstance(data, Mapping):
         items = data
     else:
         raise UserError(

@@ -55,23 +55,27 @@ def check_device(device: str) -> None:
     Raises:
         UserError: there is no such device here, or no device has this name.
     """
-    kind = device.partition(":")[0]
-    is_available = _available_kinds()
-    if kind not in is_available:
-        raise UserError(f"the device must be {', '.join(is_available)}, not {printable(device)}")
-    if not is_available[kind]:
+    kind, _, number = device.partition(":")
+    counts = _device_counts()
+    if kind not in counts or (":" in device and not number.isdecimal()):
+        raise UserError(f"the device must be {', '.join(counts)}, not {printable(device)}")
+    if not counts[kind]:
         raise UserError(f"there is no {kind} device here: use --device cpu, or leave --device out")
+    if int(number or 0) >= counts[kind]:
+        raise UserError(f"there is no device {device} here: {kind} devices have the numbers 0 to {counts[kind] - 1}")
 
 
 def _device_kind(config: Config) -> str:
     if config.device == "auto":
-        return next(name for name, available in _available_kinds().items() if available)
+        return next(name for name, count in _device_counts().items() if count)
     check_device(config.device)
     return config.device
 
 
-def _available_kinds() -> dict[str, bool]:
-    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+def _device_counts() -> dict[str, int]:
+    """Return how many devices of each kind there are here."""
+    cuda_count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"cuda": cuda_count, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
 
 
 def synchronize_batchnorm(network: nn.Module, fabric: Devices) -> nn.Module:

@@ -1,9 +1,10 @@
 """The samples to evaluate, drawn from a model or read from files, in batches."""
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,7 @@ class SampleSource:
         find_groups: (seed, n) -> the group of similar pictures that each sample is of, int64 (n,); None without groups.
         group_names: the names of the groups.
         notices: what was guessed, passed over and not usable in the files.
+        trained: the record of the training of a model, see `Model.trained`; empty for files.
     """
 
     name: str
@@ -59,6 +61,7 @@ class SampleSource:
     find_groups: Callable[[int, int], Tensor] | None = None
     group_names: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_samples(source: str | os.PathLike[str] | Model) -> SampleSource:
@@ -104,6 +107,7 @@ def samples_of_model(model: Model) -> SampleSource:
         training_data=training_data_of(model),
         fit=str(model.trained.get("fit", "crop")),
         classes=model.classes,
+        trained=model.trained,
         find_groups=find_groups if isinstance(model.generator, GroupedGenerator) else None,
         group_names=_name_groups(model),
     )

@@ -14,7 +14,6 @@ from dcgan.images import Pixels, make_grid, save_png
 from dcgan.metrics.reference import choose_rows
 from dcgan.metrics.results import Evaluation
 from dcgan.run.folder import RunFolder
-from dcgan.sampling.model import load
 from dcgan.system.console import print_message
 
 REAL_SHEET_COUNT, REAL_SHEET_COLUMNS = 64, 8
@@ -28,7 +27,7 @@ def save_evaluation(
 
     If the run cannot be written to, one line says so: the metrics are not lost by it.
     """
-    trained = load(folder).trained
+    trained = task.samples.trained  # a run in training has replaced its model since
     try:
         with atomic_folder(folder.evaluation) as temporary:
             rows = _write_sheets(temporary, task, check)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dcgan.cache import cache_folder, cache_key, new_cache_entry
 from dcgan.data.open import ImageSet
+from dcgan.data.parts import WHOLE
 from dcgan.data.splits import split_words
 from dcgan.errors import UserError
 from dcgan.metrics.extractor import FeatureExtractor
@@ -110,7 +111,8 @@ def extract_reference(
     rows = choose_rows(len(images), max_count)
     shape, weights_key = list(images.pixels.shape), extractor.weights_key
     extractor_name = extractor.name_for((shape[1], shape[2], shape[3]))
-    content = (images.content_key, images.rules)
+    # All parts of a divided set have the same `content_key`, but other pictures.
+    content = (images.content_key, images.rules, *(images.part if images.part != WHOLE else ()))
     name = cache_key("features", *content, split, shape, max_count, extractor_name, weights_key)
     cached = _read_features(cache_folder() / name / "features.safetensors", len(rows), extractor)
     if cached is None:

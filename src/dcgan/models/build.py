@@ -1,6 +1,5 @@
 """The generator and the discriminator of a run, built from its settings."""
 
-import os
 import threading
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from dcgan.models.families import ImageShape, find_family
 from dcgan.models.grouped_generator import GroupedGenerator
 from dcgan.models.saved import SavedGenerator
 from dcgan.rng import RandomPurpose, derive_seed
+from dcgan.system.resources import total_memory
 
 BYTES_PER_PARAMETER = 36
 """Memory that a parameter needs in training: four bytes each for the weight, its gradient, Adam's two moments and the
@@ -66,11 +66,11 @@ def check_networks(config: Config, shape: ImageShape | None = None, classes: int
     with torch.device("meta"), SkipInitialization():  # on this device, tensors have a shape but no memory
         networks = _build(config, shape or (config.channels or channels, height, width), classes, groups)
     needed = BYTES_PER_PARAMETER * sum(p.numel() for network in networks for p in network.parameters())
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
+    available = total_memory()
     if needed > available:
         raise UserError(
-            f"these networks need {needed / 1e9:,.0f} GB to train, this machine has {available / 1e9:,.0f} GB: "
-            "lower --g-width, --d-width or --z-dim"
+            f"these networks need {needed / 1e9:,.0f} GB to train, this machine or container has "
+            f"{available / 1e9:,.0f} GB: lower --g-width, --d-width or --z-dim"
         )
 
 

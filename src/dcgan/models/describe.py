@@ -24,7 +24,9 @@ def describe_networks(config: Config, *, has_discriminator: bool) -> tuple[dict[
     """
     check_networks(config)
     # The test part is smaller than the training part and has the same shape.
-    data = open_images(config.data, "test", size=config.size, channels=config.channels, fit=config.fit)
+    data = open_images(
+        config.data, "test", size=config.size, channels=config.channels, fit=config.fit, value_range=config.value_range
+    )
     channels, height, width = data.pixels.shape[1:]
     shape = (channels, height, width)
     classes = len(data.classes) if config.conditional else 0

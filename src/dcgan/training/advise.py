@@ -43,7 +43,7 @@ MAX_CROPPED_ASPECT = 4 / 3
 MIN_STEPS_PER_EPOCH = 4
 BLOBS_TEXT = (
     "few color pictures become blobs with fast: 300 color shapes at 48x48 were blobs after 60,000 images, and after "
-    "300,000 triangles and many circles were right, squares not; of 1,492 emoji at 64x64, readers named 38% to 59% of "
+    "300,000 a quarter were triangles, most others still blobs; of 1,492 emoji at 64x64, readers named 38% to 59% of "
     "the samples after 618,000"
 )
 """What is known of `fast` on few color pictures: docs/results.md (A few hundred pictures), docs/experiments.md."""

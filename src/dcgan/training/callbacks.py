@@ -68,8 +68,8 @@ class LogEvent:
         step: steps done so far.
         images_seen: real images seen so far.
         seconds: training time so far.
-        metrics: means since the last measurement: `loss_d`, `loss_g`, `d_real`, `d_fake`, `d_right`, `grad_d`,
-        `grad_g`.
+        metrics: means since the last measurement: `loss_g` and `grad_g`, and with a discriminator `loss_d`, `d_real`,
+            `d_fake`, `d_right` and `grad_d`.
         score_kind: what `d_real` and `d_fake` are.
     """
 

@@ -158,14 +158,15 @@ def log_evaluation(run: RunFolder, metrics: Mapping[str, float], tell: Callable[
 
     Args:
         run: the run.
-        metrics: the numbers by name. They stand at the images of the run's last measurement.
+        metrics: the numbers by name. They stand at the images of the run's last entry, since a tool that goes on drops
+            what stands after them.
         tell: takes a line for each tool that did not take them, and for a run that is being trained.
     """
     ids = _read_ids(run)
     names = [name for name in run.config().logger if name in LOGGERS and name in ids]
     if not names:
         return
-    images_seen = max((int(entry["images_seen"]) for entry in run.log.measurements()), default=0)
+    images_seen = max((int(entry.get("images_seen") or 0) for entry in run.log.entries()), default=0)
     try:
         with lock_run(run.path):  # a training writes to the same files
             for name in names:

@@ -300,6 +300,8 @@ def resume(
         raise UserError("the name of the run is empty: give a run folder")
     try_parts.check_modules(generator, discriminator, loss)
     check_callbacks(callbacks)
+    if isinstance(loss, str):
+        raise UserError(f"resume takes your own dcgan.Objective as loss, not the name {loss!r}")
     folder, custom = open_run(expand_user(path)), CustomParts(generator, discriminator, loss)
     networks.check_same_parts(folder, custom)
     check_loggers(folder.config().logger)
