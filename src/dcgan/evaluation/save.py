@@ -27,7 +27,7 @@ def save_evaluation(
 
     If the run cannot be written to, one line says so: the metrics are not lost by it.
     """
-    trained = task.samples.trained  # a run in training has replaced its model since
+    trained = task.samples.trained  # a run in training may have replaced its model since
     try:
         with atomic_folder(folder.evaluation) as temporary:
             rows = _write_sheets(temporary, task, check)
