@@ -21,7 +21,9 @@ def _chunk_sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("_chunk_sizes")
-@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".XZ", lzma.compress)])
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [("", bytes), (".gz", gzip.compress), (".xz", lzma.compress), (".XZ", lzma.compress)]
+)
 @pytest.mark.parametrize("separator", ["-", "."])
 def test_idx_files(tmp_path: Path, suffix: str, pack, separator: str):
     for part, images in (("train", GRAY), ("t10k", GRAY[:4])):

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from dcgan.cli.main import run as run_command
-from dcgan.evaluation import grids, save
+from dcgan.evaluation import grids, measure
 from dcgan.evaluation.measure import evaluate
 from dcgan.metrics.features import EXTRACTORS, FeatureExtractor
 from dcgan.run.folder import RunFolder
@@ -40,15 +40,15 @@ def test_the_evaluation_of_a_run_is_saved_in_it_and_shown_in_its_report(
 
 
 def test_the_step_is_that_of_the_model_that_was_evaluated(run: RunFolder, monkeypatch: pytest.MonkeyPatch):
-    weights = (run.model / "config.json").read_text()
+    record = (run.model / "config.json").read_text()
 
     def train_on(*args: object) -> object:
-        (run.model / "config.json").write_text(weights.replace('"step": 7', '"step": 9'))
-        return nearest_grid(*args)
+        (run.model / "config.json").write_text(record.replace('"step": 7', '"step": 9'))
+        return save_evaluation(*args)
 
-    assert '"step": 7' in weights
-    nearest_grid = save.nearest_grid
-    monkeypatch.setattr(save, "nearest_grid", train_on)
+    assert '"step": 7' in record
+    save_evaluation = measure.save_evaluation
+    monkeypatch.setattr(measure, "save_evaluation", train_on)
     evaluate(run.path, n=SAMPLE_COUNT, save_in_run=True)
     assert json.loads((run.evaluation / "figures.json").read_text())["step"] == 7
 
