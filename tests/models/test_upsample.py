@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from dcgan.errors import UserError
 from dcgan.models import upsample
 from dcgan.models.store import load_generator, save_generator
-from dcgan.models.upsample import APPEARANCE_RANK, LEAK, Generator, StyleNorm, UpsampleConv, level_widths
+from dcgan.models.upsample import APPEARANCE_RANK, LEAK, Excitation, Generator, StyleNorm, UpsampleConv, level_widths
 
 
 def make_generator(shape: tuple[int, int, int] = (3, 32, 32), classes: int = 3) -> Generator:
@@ -25,6 +25,14 @@ def test_the_layer_is_repeated_pixels_and_a_convolution():
     repeated = F.interpolate(x, scale_factor=2.0, mode="nearest")
     expected = F.conv2d(repeated, layer.weight, padding=1)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_and_gradients_are_in_channels_last():
+    """Another layout is copied in every step, which took one twentieth of its time."""
+    assert UpsampleConv(6, 5).kernel().is_contiguous(memory_format=torch.channels_last)
+    x = torch.randn(2, 6, 4, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(Excitation(6, 5)(x).square().sum(), x)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_factors_before_the_activation_are_those_after_it():

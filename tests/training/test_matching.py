@@ -136,6 +136,15 @@ def test_variances_are_those_of_torch():
     torch.testing.assert_close(sliced.variances(values, (2, 3)), expected)
 
 
+def test_means_and_deviations_of_maps_are_those_of_pictures():
+    images = torch.randn(5, 3, 8, 4, generator=torch.Generator().manual_seed(0))
+    images = images.contiguous(memory_format=torch.channels_last).requires_grad_()
+    of_maps = sliced.means_and_deviations(images.permute(0, 2, 3, 1), (1, 2))
+    torch.testing.assert_close(of_maps, sliced.means_and_deviations(images, (2, 3)))
+    (gradient,) = torch.autograd.grad(of_maps.square().sum(), images)
+    assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("by_picture", [False, True])
 def test_patches_of_the_same_pictures_have_no_distance(by_picture: bool):
     images = scaled(make_pictures())

@@ -19,6 +19,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     - The first spreads one pixel. As a product of matrices it takes 0.9 instead of 3.3 ms on 2 threads.
     - The second goes from 3x3 to 6x6. As a product of polynomials it takes 27.4 instead of 58.8 ms on 1 thread.
+    - The third doubles the size with a kernel of 3x3. As four convolutions it takes 2.3 instead of 3.7 ms forward on 2
+      threads; their gradients take longer than torch's own, so it is computed so only where none are needed.
     - The last has one output channel. As a product and `fold` it takes 3.5 instead of 6.7 ms on 2 threads. With three
       output channels, `fold` is slower than torch's own way.
     """
@@ -33,7 +35,10 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             return self._forward_one_pixel(x)
         if is_plain and self.stride == (1, 1) and self._has_few_points(x):
             return self._forward_polynomials(x)
-        return self._forward_fold(x) if self.out_channels == 1 else super().forward(x)
+        if self.out_channels == 1:
+            return self._forward_fold(x)
+        is_doubling = is_plain and self.stride == (2, 2) and self.kernel_size == (3, 3)
+        return self._forward_parities(x) if is_doubling and not torch.is_grad_enabled() else super().forward(x)
 
     def _forward_one_pixel(self, x: Tensor) -> Tensor:
         """Multiply one pixel by the kernel: (N, C, 1, 1) -> (N, C', K, K)."""
@@ -66,6 +71,25 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         out = out if self.bias is None else out + self.bias
         side = x.shape[2] + self.kernel_size[0] - 1
         return out.view(len(x), side, side, -1).permute(0, 3, 1, 2)
+
+    def _forward_parities(self, x: Tensor) -> Tensor:
+        """Compute even and odd rows and columns by a convolution each: (N, C, H, W) -> (N, C', 2H + 1, 2W + 1).
+
+        An odd row sees the middle row of the kernel, and an even one the outer two rows, on neighboring pixels.
+        """
+        weight, (height, width) = self.weight.transpose(0, 1), x.shape[2:]
+        parts = {
+            (row, column): F.conv2d(
+                x, weight[:, :, row::2, column::2].flip(2, 3), self.bias, padding=(1 - row, 1 - column)
+            )
+            for row in (0, 1)
+            for column in (0, 1)
+        }
+        # The parts have the type that autocast may choose. The result is in channels_last.
+        out = parts[0, 0].new_empty(len(x), 2 * height + 1, 2 * width + 1, self.out_channels).permute(0, 3, 1, 2)
+        for (row, column), part in parts.items():
+            out[:, :, row::2, column::2] = part
+        return out
 
     def _forward_fold(self, x: Tensor) -> Tensor:
         """Multiply every pixel by the kernel, then add up overlapping values, as the study's transposed matrix does."""

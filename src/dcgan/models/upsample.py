@@ -15,7 +15,6 @@ The discriminator is that of `dcgan64`.
 """
 
 import math
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -63,9 +62,9 @@ class UpsampleConv(nn.Module):
 
     def kernel(self) -> Tensor:
         """Return the kernel of the transposed convolution that equals this layer, (C, C', 4, 4)."""
-        kernel = self.weight.flip(2, 3).transpose(0, 1)  # a transposed convolution turns its kernel around
-        spread = _spread_matrix(kernel.device, kernel.dtype)
-        return torch.unflatten(kernel.flatten(2) @ spread, 2, (4, 4))
+        # In the layout of `channels_last`, as the convolution reads it, so that no copy is made (docs/experiments.md).
+        kernel = self.weight.flip(2, 3).permute(1, 2, 3, 0)  # a transposed convolution turns its kernel around
+        return _spread(_spread(kernel, 1), 2).permute(0, 3, 1, 2)
 
     @torch.no_grad()
     def fuse(self, norm: nn.BatchNorm2d) -> nn.ConvTranspose2d:
@@ -82,14 +81,10 @@ class UpsampleConv(nn.Module):
         return fused.eval()
 
 
-@lru_cache  # so that no step copies it to a GPU again
-def _spread_matrix(device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return where each of the 9 weights of a 3x3 kernel is added in a 4x4 kernel, (9, 16)."""
-    spread = torch.zeros(3, 3, 4, 4)
-    for row in range(3):
-        for column in range(3):
-            spread[row, column, row : row + 2, column : column + 2] = 1.0
-    return spread.view(9, 16).to(device, dtype)
+def _spread(kernel: Tensor, dim: int) -> Tensor:
+    """Return the 4 weights (a, a + b, b + c, c) that a kernel (a, b, c) along a dimension has on repeated pixels."""
+    first, middle, last = kernel.split(1, dim)  # type: ignore[no-untyped-call]
+    return torch.cat([first, first + middle, middle + last, last], dim)
 
 
 class StyleNorm(nn.Module):
@@ -126,7 +121,8 @@ class Excitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take images (N, C, H, W); return factors (N, C', 1, 1)."""
-        factors: Tensor = 2 * self.layers(x.mean((2, 3)))
+        # In the order of `channels_last`, so that the gradient has this layout too.
+        factors: Tensor = 2 * self.layers(x.permute(0, 2, 3, 1).mean((1, 2)))
         return factors[..., None, None]
 
 

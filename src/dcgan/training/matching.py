@@ -300,7 +300,7 @@ def space_vectors(images: Tensor, maps: list[Tensor]) -> list[Tensor]:
     vectors = [reduced(images, side) for side in PICTURE_SIDES]
     vectors += [reduced(maps[BLOCKS.index(block)], FINE_SIDE) for block in FINE_BLOCKS]
     for features in maps:
-        vectors += [reduced(features, COARSE_SIDE), means_and_deviations(features)]
+        vectors += [reduced(features, COARSE_SIDE), means_and_deviations(features.permute(0, 2, 3, 1), (1, 2))]
     return vectors
 
 

@@ -120,13 +120,18 @@ def small_pictures(images: Tensor) -> list[Tensor]:
     """Return small versions of pictures (N, C, H, W) as vectors: at two sizes, and their mean, contrast and color."""
     small = [reduced(images, side) for side in SMALL_SIDES]
     saturation = (images.amax(1) - images.amin(1)).mean((1, 2))[:, None]
-    return [*small, torch.cat([means_and_deviations(images), saturation], 1)]
+    return [*small, torch.cat([means_and_deviations(images, (2, 3)), saturation], 1)]
 
 
-def means_and_deviations(images: Tensor) -> Tensor:
-    """Return the mean and the standard deviation of each channel of images (N, C, H, W), (N, 2C)."""
-    deviations = (variances(images, (2, 3)) + EPSILON).sqrt()
-    return torch.cat([images.mean((2, 3)), deviations.flatten(1)], 1)
+def means_and_deviations(images: Tensor, pixel_dims: tuple[int, int]) -> Tensor:
+    """Return the mean and the standard deviation of each channel, (N, 2C).
+
+    Args:
+        images: (N, C, H, W), or (N, H, W, C) for maps in `channels_last`, so that their gradients have this layout too.
+        pixel_dims: those of H and W.
+    """
+    deviations = (variances(images, pixel_dims) + EPSILON).sqrt()
+    return torch.cat([images.mean(pixel_dims), deviations.flatten(1)], 1)
 
 
 def variances(values: Tensor, dims: tuple[int, ...]) -> Tensor:
