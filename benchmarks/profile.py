@@ -122,7 +122,7 @@ def matrix_rate() -> float:
     """Return the floating-point operations per second of a product of large matrices.
 
     torch computes it with MKL, and the same product as a convolution of 1x1 with oneDNN; the faster one counts. On an
-    AMD CPU with AVX-512, MKL uses AVX2 only and has half of the rate.
+    AMD CPU with AVX-512, MKL has half of the rate.
     """
     a, b = torch.randn(MATRIX_SIDE, MATRIX_SIDE), torch.randn(MATRIX_SIDE, MATRIX_SIDE)
     pixels = a.view(1, MATRIX_SIDE, 1, MATRIX_SIDE).permute(0, 3, 1, 2)  # a row for each pixel, in channels_last

@@ -1,11 +1,12 @@
 """How far the gradients of a step are from those in float64: computed by the study's own code and by ours.
 
-    python -m benchmarks.rounding [--steps 0 1 50 500 5000] [--batches 5]        # four minutes on two cores
+    python -m benchmarks.rounding [--steps 0 1 50 500 5000] [--batches 5]
 
 The preset `dcgan` is trained, and from each of some states of it both compute the gradients of both networks and the
 running statistics of their BatchNorm for the same latents and real pictures. The reference is the study's code in
 float64. A distance is the norm of the difference over that of the reference, all weights of a network together. Prints
-JSON: for each state the median distance of each over some batches, and the ratio of ours to the study's.
+JSON: for each state the median distance of each over some batches, and the ratio of ours to the study's. What differs
+between the two is the networks, their layout in memory, and whether the first samples are drawn with a graph.
 """
 
 import argparse
@@ -25,8 +26,6 @@ from dcgan.presets import configure
 from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
-
-BATCH_SIZE = 128
 
 
 def compute_step(
@@ -68,11 +67,11 @@ def compare_state(state: State, batches: int) -> dict[str, Any]:
     studys: tuple[nn.Module, nn.Module] = study.Generator(state.config.z_dim), study.Discriminator()
     for network, trained in zip(studys, (generator, discriminator), strict=True):
         network.load_state_dict(trained.state_dict())
-    random = torch.Generator().manual_seed(0)
+    random, size = torch.Generator().manual_seed(0), state.config.batch_size
     distances: dict[str, list[list[float]]] = {"study": [], "ours": []}
     for _ in range(batches):
-        latents = [torch.randn(BATCH_SIZE, state.config.z_dim, generator=random) for _ in range(2)]
-        rows = torch.randint(len(state.data.pixels), (BATCH_SIZE,), generator=random)
+        latents = [torch.randn(size, state.config.z_dim, generator=random) for _ in range(2)]
+        rows = torch.randint(len(state.data.pixels), (size,), generator=random)
         batch = [*latents, to_float(state.data.pixels[rows])]
         exact_generator, exact_discriminator = (network.double() for network in copy.deepcopy(studys))
         exact_batch = [tensor.double() for tensor in batch]
