@@ -1,6 +1,6 @@
 """How far the gradients of a step are from those in float64: computed by the study's own code and by ours.
 
-    python -m benchmarks.rounding [--steps 0 1 50 500 5000] [--batches 5]
+    python -m benchmarks.rounding [--steps 0 1 50 500 5000] [--batches 15]
 
 The preset `dcgan` is trained, and from each of some states of it both compute the gradients of both networks and the
 running statistics of their BatchNorm for the same latents and real pictures. The reference is the study's code in
@@ -91,7 +91,7 @@ def compare_state(state: State, batches: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 1, 50, 500, 5000])
-    parser.add_argument("--batches", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=15)
     args = parser.parse_args()
     state = set_up(configure("dcgan", device="cpu"))
     results = []

@@ -62,7 +62,7 @@ def _derivatives(layer: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_polynomials_round_finely_enough_in_the_studys_second_layer():
-    """The relative error of outputs and gradients stays below 1e-5."""
+    """The relative error of outputs and gradients stays below 2e-6."""
     torch.manual_seed(0)
     fast = ConvTranspose2d(256, 128, 4)
     exact = nn.ConvTranspose2d(256, 128, 4).double()
@@ -70,7 +70,7 @@ def test_polynomials_round_finely_enough_in_the_studys_second_layer():
     x, weights = torch.randn(128, 256, 3, 3).requires_grad_(), torch.randn(128, 128, 6, 6)
     results = (_first_derivatives(layer, x, weights) for layer in (fast, exact))
     for actual, expected in zip(*results, strict=True):
-        assert ((actual.double() - expected).abs().max() / expected.abs().max()).item() < 1e-5
+        assert ((actual.double() - expected).abs().max() / expected.abs().max()).item() < 2e-6
 
 
 def _first_derivatives(layer: nn.Module, x: torch.Tensor, weights: torch.Tensor) -> list[torch.Tensor]:

@@ -1,6 +1,7 @@
 """A transposed convolution that is fast on a CPU."""
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 
 from dcgan.models.blocks import conv_transpose_size
 
-EVALUATION_POINTS = (0.0, 1.0, -1.0, 2.0, -0.5)
-"""Where polynomials are evaluated, besides at infinity. Of five sets, this one rounded least (docs/experiments.md)."""
+LARGEST_PRODUCT = 6
+"""Coefficients that a product of polynomials may have in each direction; values that round little determine no more."""
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -20,7 +21,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     - The first spreads one pixel. As a product of matrices it takes 0.9 instead of 3.3 ms on 2 threads.
     - The second goes from 3x3 to 6x6. As a product of polynomials it takes 27.4 instead of 58.8 ms on 1 thread.
     - The third doubles the size with a kernel of 3x3. As four convolutions it takes 2.3 instead of 3.7 ms forward on 2
-      threads; their gradients take longer than torch's own, so it is computed so only where none are needed.
+      threads. Its gradients are torch's own, which take less time than those of the four.
     - The last has one output channel. As a product and `fold` it takes 3.5 instead of 6.7 ms on 2 threads. With three
       output channels, `fold` is slower than torch's own way.
     """
@@ -38,7 +39,12 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         if self.out_channels == 1:
             return self._forward_fold(x)
         is_doubling = is_plain and self.stride == (2, 2) and self.kernel_size == (3, 3)
-        return self._forward_parities(x) if is_doubling and not torch.is_grad_enabled() else super().forward(x)
+        if is_doubling and not torch.is_grad_enabled():
+            return _convolve_parities(x, self.weight, self.bias)
+        if is_doubling and self.training and not torch.is_autocast_enabled("cpu"):
+            out: Tensor = _ConvolveParities.apply(x, self.weight, self.bias)
+            return out
+        return super().forward(x)
 
     def _forward_one_pixel(self, x: Tensor) -> Tensor:
         """Multiply one pixel by the kernel: (N, C, 1, 1) -> (N, C', K, K)."""
@@ -51,7 +57,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Return whether few points determine the result, and the numbers are precise enough for it; bf16 is not."""
         height, width, *kernel = *x.shape[2:], *self.kernel_size
         is_square = height == width and kernel[0] == kernel[1]
-        is_small = height + kernel[0] - 1 <= len(EVALUATION_POINTS) + 1
+        is_small = height + kernel[0] - 1 <= LARGEST_PRODUCT
         is_precise = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
         return is_square and is_small and is_precise
 
@@ -59,8 +65,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Multiply image and kernel as polynomials (Toom 1963, Cook 1966): a transposed convolution of stride 1.
 
         The product has as many coefficients as there are output pixels, 36 in the study's layer, and is determined by
-        its values at as many points. Each point takes one multiplication: 36 instead of 9 * 16. The result rounds to
-        4e-6 of its largest value, torch's own to 2e-6.
+        its values at as many points: 0, 1, -1, infinity and the complex i in each direction. Its value at i takes three
+        multiplications and counts as two, so there are 7 * 7 multiplications instead of 9 * 16. With six real points
+        there are 36, but the result rounds four times as much (docs/experiments.md).
         """
         matrices = _polynomial_matrices(x.shape[2], self.kernel_size[0])
         image_matrix, kernel_matrix, inverse_matrix = (matrix.to(x) for matrix in matrices)
@@ -71,25 +78,6 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         out = out if self.bias is None else out + self.bias
         side = x.shape[2] + self.kernel_size[0] - 1
         return out.view(len(x), side, side, -1).permute(0, 3, 1, 2)
-
-    def _forward_parities(self, x: Tensor) -> Tensor:
-        """Compute even and odd rows and columns by a convolution each: (N, C, H, W) -> (N, C', 2H + 1, 2W + 1).
-
-        An odd row sees the middle row of the kernel, and an even one the outer two rows, on neighboring pixels.
-        """
-        weight, (height, width) = self.weight.transpose(0, 1), x.shape[2:]
-        parts = {
-            (row, column): F.conv2d(
-                x, weight[:, :, row::2, column::2].flip(2, 3), self.bias, padding=(1 - row, 1 - column)
-            )
-            for row in (0, 1)
-            for column in (0, 1)
-        }
-        # The parts have the type that autocast may choose. The result is in channels_last.
-        out = parts[0, 0].new_empty(len(x), 2 * height + 1, 2 * width + 1, self.out_channels).permute(0, 3, 1, 2)
-        for (row, column), part in parts.items():
-            out[:, :, row::2, column::2] = part
-        return out
 
     def _forward_fold(self, x: Tensor) -> Tensor:
         """Multiply every pixel by the kernel, then add up overlapping values, as the study's transposed matrix does."""
@@ -103,19 +91,84 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return folded if self.bias is None else folded + self.bias.view(1, 1, 1, 1)
 
 
+def _convolve_parities(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute even and odd rows and columns by a convolution each: (N, C, H, W) -> (N, C', 2H + 1, 2W + 1).
+
+    An odd row sees the middle row of the kernel (C, C', 3, 3), and an even one the outer two, on neighboring pixels.
+    """
+    weight, (height, width) = weight.transpose(0, 1), x.shape[2:]
+    parts = {
+        (row, column): F.conv2d(x, weight[:, :, row::2, column::2].flip(2, 3), bias, padding=(1 - row, 1 - column))
+        for row in (0, 1)
+        for column in (0, 1)
+    }
+    dtype = parts[0, 0].dtype  # which autocast may choose
+    size = len(x), len(weight), 2 * height + 1, 2 * width + 1
+    out = torch.empty(size, dtype=dtype, device=x.device, memory_format=torch.channels_last)
+    for (row, column), part in parts.items():
+        out[:, :, row::2, column::2] = part
+    return out
+
+
+class _ConvolveParities(torch.autograd.Function):
+    """`_convolve_parities` with torch's own gradients, which take less time than those of the four convolutions."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _convolve_parities(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, weight, bias = ctx.saved_tensors
+        sizes = None if bias is None else list(bias.shape)
+        geometry = [2, 2], [0, 0], [1, 1], True, [0, 0], 1  # stride, padding, dilation, transposed, and the rest
+        needed = list(ctx.needs_input_grad)
+        return torch.ops.aten.convolution_backward(gradients[0], x, weight, sizes, *geometry, needed)
+
+
 @lru_cache
 def _polynomial_matrices(image_side: int, kernel_side: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrices that evaluate square polynomials in x and y at points, and one that goes back to coefficients.
 
-    The first two, (points, S * S), take the coefficients of image and kernel, each with its side S. The third takes the
-    values of their product, whose side is the sum of both minus 1.
+    The first two, (values, S * S), take the coefficients of image and kernel, each with its side S. The third takes the
+    products of their values, and returns the coefficients of the product, whose side is the sum of both minus 1.
     """
     side = image_side + kernel_side - 1
-
-    def evaluate(coefficients: int) -> Tensor:
-        points = torch.tensor(EVALUATION_POINTS[: side - 1], dtype=torch.float64).view(-1, 1)
-        at_infinity = torch.eye(coefficients, dtype=torch.float64)[-1:]  # only the last coefficient counts there
-        return torch.cat([points ** torch.arange(coefficients), at_infinity])
-
-    image, kernel, inverse = evaluate(image_side), evaluate(kernel_side), torch.linalg.inv(evaluate(side))
+    image, kernel = _evaluate(image_side, side), _evaluate(kernel_side, side)
+    inverse = _interpolate(side)
     return torch.kron(image, image), torch.kron(kernel, kernel), torch.kron(inverse, inverse)
+
+
+def _evaluate(coefficients: int, side: int) -> Tensor:
+    """Return a matrix from the coefficients of a polynomial to its values where a product of `side` is determined.
+
+    The values are those at 0, 1 and -1, then the real part, the imaginary part and the sum of both at i, then the last
+    coefficient, which alone counts at infinity; as many of them as are needed.
+    """
+    powers = torch.arange(coefficients)
+    rows = [torch.tensor(float(point), dtype=torch.float64) ** powers for point in (0, 1, -1)[:side]]
+    if side > 4:
+        real, imaginary = (torch.cos(torch.pi / 2 * (powers - turn).double()).round() for turn in (0, 1))
+        rows += [real, imaginary, real + imaginary]
+    if side in (4, 6):
+        rows.append((powers == coefficients - 1).double())
+    return torch.stack(rows)
+
+
+def _interpolate(side: int) -> Tensor:
+    """Return a matrix from the products of two polynomials' values to the `side` coefficients of their product."""
+    values, points = torch.eye(side, dtype=torch.float64), _evaluate(side, side)
+    if side > 4:  # (a + bi)(c + di): the real part is ac - bd, the imaginary part (a + b)(c + d) - ac - bd
+        values = torch.eye(len(points), dtype=torch.float64)
+        values[3, 4] = -1
+        values[4, 3:6] = torch.tensor([-1, -1, 1])
+        without_sum = [row for row in range(len(points)) if row != 5]
+        values, points = values[without_sum], points[without_sum]
+    inverse: Tensor = torch.linalg.inv(points)
+    return inverse @ values

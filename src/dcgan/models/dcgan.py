@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dcgan.config import Config, Norm
 from dcgan.errors import UserError
+from dcgan.models.batch_norm import BatchNorm2d
 from dcgan.models.blocks import LabelConv2d, append_one_hot, init_weights, layer_sizes, make_norm, normalize_weight
 from dcgan.models.conv_transpose import ConvTranspose2d
 from dcgan.models.families import ImageShape
@@ -56,7 +57,7 @@ class Generator(SavedGenerator):
             return nn.Sequential(ConvTranspose2d(in_channel, out_channel, kernel_size, stride), nn.Tanh())
         return nn.Sequential(
             ConvTranspose2d(in_channel, out_channel, kernel_size=kernel_size, stride=stride),
-            nn.BatchNorm2d(out_channel),
+            BatchNorm2d(out_channel),
             nn.ReLU(inplace=True),
         )
 
@@ -99,7 +100,7 @@ class Discriminator(nn.Module):
             return nn.Sequential(nn.Conv2d(in_, out, kernel_size, stride))
         return nn.Sequential(
             nn.Conv2d(in_, out, kernel_size, stride),
-            nn.BatchNorm2d(out),
+            BatchNorm2d(out),
             nn.LeakyReLU(0.2, inplace=True),
         )
 
