@@ -65,8 +65,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Multiply image and kernel as polynomials (Toom 1963, Cook 1966): a transposed convolution of stride 1.
 
         The product has as many coefficients as there are output pixels, 36 in the study's layer, and is determined by
-        its values at as many points: 0, 1, -1, infinity and the complex i in each direction. Its value at i takes three
-        multiplications and counts as two, so there are 7 * 7 multiplications instead of 9 * 16. With six real points
+        its values at as many points: 0, 1, -1, infinity and the complex i in each direction. A complex value takes
+        three multiplications and counts as two, so there are 46 multiplications instead of 9 * 16. With six real points
         there are 36, but the result rounds four times as much (docs/experiments.md).
         """
         matrices = _polynomial_matrices(x.shape[2], self.kernel_size[0])
@@ -137,38 +137,36 @@ def _polynomial_matrices(image_side: int, kernel_side: int) -> tuple[Tensor, Ten
     """Return matrices that evaluate square polynomials in x and y at points, and one that goes back to coefficients.
 
     The first two, (values, S * S), take the coefficients of image and kernel, each with its side S. The third takes the
-    products of their values, and returns the coefficients of the product, whose side is the sum of both minus 1.
+    products of their values, and returns the coefficients of the product, whose side is the sum of both minus 1. There
+    are three values at a complex point: the real part, the imaginary part, and the sum of both.
     """
     side = image_side + kernel_side - 1
-    image, kernel = _evaluate(image_side, side), _evaluate(kernel_side, side)
-    inverse = _interpolate(side)
-    return torch.kron(image, image), torch.kron(kernel, kernel), torch.kron(inverse, inverse)
+    image, kernel = (
+        torch.cat([real, at_i.real, at_i.imag, at_i.real + at_i.imag])
+        for real, at_i in (_evaluate(image_side, side), _evaluate(kernel_side, side))
+    )
+    real, at_i = _evaluate(side, side)
+    # (a + bi)(c + di): the real part is ac - bd, the imaginary part (a + b)(c + d) - ac - bd.
+    parts = torch.tensor([[1, -1, 0], [-1, -1, 1]], dtype=torch.float64)
+    blocks = torch.eye(len(real)), torch.kron(parts, torch.eye(len(at_i)))
+    complete = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return image, kernel, torch.linalg.inv(torch.cat([real, at_i.real, at_i.imag])) @ complete
 
 
-def _evaluate(coefficients: int, side: int) -> Tensor:
-    """Return a matrix from the coefficients of a polynomial to its values where a product of `side` is determined.
+def _evaluate(coefficients: int, side: int) -> tuple[Tensor, Tensor]:
+    """Return matrices from the coefficients of a square polynomial to its values at real points, and at complex ones.
 
-    The values are those at 0, 1 and -1, then the real part, the imaginary part and the sum of both at i, then the last
-    coefficient, which alone counts at infinity; as many of them as are needed.
+    In each direction the points are 0, 1, -1, infinity, where only the last coefficient counts, and i: as many of them
+    as determine a polynomial with `side` coefficients. Values at -i are the conjugates of those at i, except for x = i
+    and y = -i.
     """
-    powers = torch.arange(coefficients)
-    rows = [torch.tensor(float(point), dtype=torch.float64) ** powers for point in (0, 1, -1)[:side]]
-    if side > 4:
-        real, imaginary = (torch.cos(torch.pi / 2 * (powers - turn).double()).round() for turn in (0, 1))
-        rows += [real, imaginary, real + imaginary]
+    powers = torch.arange(coefficients, dtype=torch.float64)
+    real = torch.stack([torch.tensor(float(point)) ** powers for point in (0, 1, -1)[:side]])
     if side in (4, 6):
-        rows.append((powers == coefficients - 1).double())
-    return torch.stack(rows)
-
-
-def _interpolate(side: int) -> Tensor:
-    """Return a matrix from the products of two polynomials' values to the `side` coefficients of their product."""
-    values, points = torch.eye(side, dtype=torch.float64), _evaluate(side, side)
-    if side > 4:  # (a + bi)(c + di): the real part is ac - bd, the imaginary part (a + b)(c + d) - ac - bd
-        values = torch.eye(len(points), dtype=torch.float64)
-        values[3, 4] = -1
-        values[4, 3:6] = torch.tensor([-1, -1, 1])
-        without_sum = [row for row in range(len(points)) if row != 5]
-        values, points = values[without_sum], points[without_sum]
-    inverse: Tensor = torch.linalg.inv(points)
-    return inverse @ values
+        real = torch.cat([real, (powers == powers[-1]).double()[None]])
+    if side <= 4:
+        return torch.kron(real, real), torch.zeros(0, coefficients**2, dtype=torch.complex128)
+    at_i = torch.polar(torch.ones_like(powers), torch.pi / 2 * powers)[None]
+    at_i = torch.complex(at_i.real.round(), at_i.imag.round())
+    pairs = ((real + 0j, at_i), (at_i, real + 0j), (at_i, at_i), (at_i, at_i.conj()))
+    return torch.kron(real, real), torch.cat([torch.kron(*pair) for pair in pairs])
