@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -344,6 +345,17 @@ def test_a_callback_that_fails_at_the_end_costs_neither_curves_nor_report(
     with pytest.raises(ValueError, match="first"):
         train(tmp_path / "r", 2, FailsAtTheEnd("first"))
     assert written == ["curves.png", "report.html"]
+
+
+def test_a_report_that_cannot_be_written_is_a_failure_for_callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(folder: RunFolder) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder.report))
+
+    monkeypatch.setattr(loop, "write_report", fail)
+    recorder = Recorder()
+    with pytest.raises(UserError, match="No space left on device"):
+        train(tmp_path / "r", 2, recorder)
+    assert [event.reason for event in recorder.of(EndEvent)] == ["failed"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the training failed"), KeyboardInterrupt()])

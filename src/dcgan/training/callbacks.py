@@ -11,6 +11,7 @@ A callback is any object with at least one of these methods:
     on_end(event: EndEvent)            training has ended, for whatever reason
     should_stop() -> bool              asked after every step; True saves the run and ends the training
 
+Messages on the pictures and the settings come before `on_start`.
 On several devices only the first process has callbacks.
 """
 

@@ -92,15 +92,13 @@ def fit(state: State, writer: RunWriter, stop_signals: Sequence[int] = ()) -> No
                 last_save = time.monotonic()
         if progress.step % config.save_every:
             save_snapshot(state, writer)
-    except BaseException as error:
-        writer.callbacks.on_end(_end_event(writer, state, "failed"), error)
-        raise
-    try:
         if state.is_first_process:
             draw_curves(list(writer.folder.log.measurements()), writer.folder.curves, state.objective.score_kind)
             write_report(writer.folder)
-    finally:  # also if the disk is full; and a callback that fails costs neither file
-        writer.callbacks.on_end(_end_event(writer, state, _end_reason(state)))
+    except BaseException as error:  # the disk may be full as late as in the report
+        writer.callbacks.on_end(_end_event(writer, state, "failed"), error)
+        raise
+    writer.callbacks.on_end(_end_event(writer, state, _end_reason(state)))  # last: a callback may fail
     if decision.stop_signal and not is_finished(state):
         raise _stopped("stopped and saved", writer, decision.stop_signal)
 
