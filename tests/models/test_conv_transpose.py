@@ -82,7 +82,7 @@ def _first_derivatives(layer: nn.Module, x: torch.Tensor, weights: torch.Tensor)
 
 
 def test_bf16_uses_torchs_own_way():
-    """The values of polynomials at points away from 1 need more digits than bf16 has."""
+    """The product of polynomials would be half as exact with the digits that bf16 has."""
     fast, plain = ConvTranspose2d(8, 4, 4), nn.ConvTranspose2d(8, 4, 4)
     plain.load_state_dict(fast.state_dict())
     x = torch.randn(2, 8, 3, 3)
