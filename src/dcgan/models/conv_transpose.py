@@ -19,8 +19,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     Times of forward and backward at batch 128 (docs/experiments.md), for the layers of the study's generator:
 
     - The first spreads one pixel. As a product of matrices it takes 0.9 instead of 3.3 ms on 2 threads.
-    - The second goes from 3x3 to 6x6. As a product of polynomials it takes 18.9 instead of 25.4 ms on 1 thread, and with
-      AVX2 19.3 instead of 40.9.
+    - The second goes from 3x3 to 6x6. As a product of polynomials it takes 18.9 instead of 25.4 ms on 1 thread, and
+      with AVX2 19.3 instead of 40.9.
     - The third doubles the size with a kernel of 3x3. As four convolutions it takes 2.3 instead of 3.7 ms forward on 2
       threads. Its gradients are torch's own, which take less time than those of the four.
     - The last has one output channel. As a product and `fold` it takes 3.5 instead of 6.7 ms on 2 threads. With three
@@ -150,16 +150,16 @@ def _polynomial_matrices(image_side: int, kernel_side: int) -> tuple[Tensor, Ten
     # (a + bi)(c + di): the real part is ac - bd, the imaginary part (a + b)(c + d) - ac - bd.
     parts = torch.tensor([[1, -1, 0], [-1, -1, 1]], dtype=torch.float64)
     blocks = torch.eye(len(real)), torch.kron(parts, torch.eye(len(at_i)))
-    complete = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
-    return image, kernel, torch.linalg.inv(torch.cat([real, at_i.real, at_i.imag])) @ complete
+    to_values = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return image, kernel, torch.linalg.inv(torch.cat([real, at_i.real, at_i.imag])) @ to_values
 
 
 def _evaluate(coefficients: int, side: int) -> tuple[Tensor, Tensor]:
     """Return matrices from the coefficients of a square polynomial to its values at real points, and at complex ones.
 
     In each direction the points are 0, 1, -1, infinity, where only the last coefficient counts, and i: as many of them
-    as determine a polynomial with `side` coefficients. Values at -i are the conjugates of those at i, except for x = i
-    and y = -i.
+    as determine a polynomial with `side` coefficients. The value at conjugate coordinates is the conjugate, so that of
+    the four points (±i, ±i) two are enough, (i, i) and (i, -i).
     """
     powers = torch.arange(coefficients, dtype=torch.float64)
     real = torch.stack([torch.tensor(float(point)) ** powers for point in (0, 1, -1)[:side]])
