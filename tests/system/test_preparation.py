@@ -49,3 +49,12 @@ def test_nothing_is_shown_unless_it_is_asked_for(slow_preparation: None, capsys:
         _ = 1 / 0
     work_through()
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_shown_by_default_can_be_switched_off(slow_preparation: None, capsys: pytest.CaptureFixture[str]):
+    with show_preparations(False), preparation_bar("preparing pictures", 1, by_default=True):
+        pass
+    assert capsys.readouterr() == ("", "")
+    with preparation_bar("preparing pictures", 1, by_default=True):
+        pass
+    assert "preparing pictures" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dcgan
@@ -11,6 +12,7 @@ from dcgan.models import groups
 from dcgan.system import preparation
 from tests.conftest import SMALL, make_picture_folder
 
+STUDY = {"steps": 1, "batch_size": 8, "g_width": 4, "d_width": 4}
 TINY = {"image_size": 16, "g_width": 4, "groups": 2, "z_dim": 24, "batch_size": 8}
 
 
@@ -52,6 +54,23 @@ def test_the_features_that_sort_pictures_are_said(
 def test_nothing_is_printed_without_progress(pictures: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     train_and_resume(tmp_path, False, preset="match", data=pictures, evaluate_every=1, **TINY)
     assert capsys.readouterr() == ("", "")
+
+
+def test_pictures_that_are_prepared_are_said_unless_progress_is_switched_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    def prepare_three_sets(*, show_progress: bool) -> str:
+        folder, name = make_picture_folder(tmp_path / f"{show_progress}", 60), f"{show_progress}"
+        array = np.random.default_rng(show_progress).integers(0, 256, (60, 28, 28), dtype=np.uint8)
+        run = dcgan.train("dcgan", data=folder, out=tmp_path / f"r{name}", show_progress=show_progress, **STUDY)
+        dcgan.train("dcgan", data=array, out=tmp_path / f"a{name}", show_progress=show_progress, **STUDY)
+        others = make_picture_folder(tmp_path / f"others {name}", 55)
+        dcgan.evaluate(run, data=others, features="random", show_progress=show_progress)
+        return capsys.readouterr().err.replace("\r", "\n")
+
+    assert prepare_three_sets(show_progress=False) == ""
+    lines = prepare_three_sets(show_progress=True).splitlines()
+    assert sum(line.startswith("preparing ") and ": 100%" in line for line in lines) >= 3
 
 
 def test_a_check_of_data_that_match_trains_on_says_them_too(

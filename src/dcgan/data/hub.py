@@ -5,22 +5,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from dcgan.cache import CANNOT_WRITE, cache_folder, cache_key, new_cache_entry
 from dcgan.data.location import HUB_PREFIX
 from dcgan.data.parquet import LABEL_COLUMNS
 from dcgan.data.parquet_rows import IMAGE_COLUMNS
 from dcgan.errors import UserError
 from dcgan.files import error_reason, printable
-from dcgan.system.console import standard_error
 from dcgan.system.install import install_command
+from dcgan.system.preparation import preparation_bar
 
 NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 BATCH_ROWS = 100
 """Rows that are in memory at a time, and in a row group."""
-PROGRESS_DELAY_S = 1
-"""The progress bar is hidden if loading takes less time."""
 
 
 def fetch_hub_set(data: str) -> Path:
@@ -79,7 +75,7 @@ def _write_split(path: Path, rows: Any, title: str) -> None:
     batches = rows.with_format("arrow").iter(batch_size=BATCH_ROWS)
     with (
         ParquetWriter(path, schema) as writer,
-        tqdm(desc=f"loading {title}", unit="img", delay=PROGRESS_DELAY_S, file=standard_error()) as bar,
+        preparation_bar(f"loading {title}", None, by_default=True) as bar,
     ):
         for table in batches:
             column = image.embed_storage(pa.chunked_array(table[image_column]).combine_chunks())

@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
 from dcgan.cache import cache_key
 from dcgan.data.arrays import StoredImages
@@ -28,16 +27,12 @@ from dcgan.data.similarity import make_thumbnails
 from dcgan.data.writer import PreparedBatch, add_channels
 from dcgan.errors import UserError
 from dcgan.files import printable
-from dcgan.system.console import standard_error
+from dcgan.system.preparation import preparation_bar
 
 FLOAT_REASON_OF_0_1 = "floating-point pixels have no known range: save it with 8 or 16 bits"
 """Why version 0.1.0 skipped a file."""
 WRITE_BATCH_SIZE = 64
 """Rows that are written at once."""
-PROGRESS_DELAY_S = 1
-"""The progress bar is hidden if preparing takes less time."""
-TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.5, 10
-"""Time between two updates of the progress bar on a terminal and in a file."""
 
 Array = npt.NDArray[Any]
 
@@ -157,22 +152,10 @@ def _rules_for_key(rules: int) -> tuple[int, ...]:
 
 
 def _with_progress_bar(batches: Iterable[PreparedBatch], total: int, set_name: str) -> Iterator[PreparedBatch]:
-    with _progress_bar(total, set_name) as bar:
+    with preparation_bar(f"preparing {set_name}", total, by_default=True) as bar:
         for batch in batches:
             yield batch
             bar.update(len(batch.labels))
-
-
-def _progress_bar(total: int, set_name: str) -> "tqdm[Any]":
-    interval = TERMINAL_INTERVAL_S if os.isatty(2) else LOG_INTERVAL_S
-    return tqdm(
-        total=total,
-        desc=f"preparing {set_name}",
-        unit="img",
-        delay=PROGRESS_DELAY_S,
-        mininterval=interval,
-        file=standard_error(),
-    )
 
 
 def _decode_batches(
@@ -184,7 +167,7 @@ def _decode_batches(
         UserError: a file could not be read for a reason that may be gone the next time.
     """
     results = decode_in_processes([(file.path, file.member) for file in listing.files], options)
-    with _progress_bar(len(listing.files), "pictures") as bar:
+    with preparation_bar("preparing pictures", len(listing.files), by_default=True) as bar:
         pairs = zip(enumerate(listing.files), results, strict=True)
         while batch := list(itertools.islice(pairs, WRITE_BATCH_SIZE)):
             decoded = []

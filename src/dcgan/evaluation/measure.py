@@ -70,6 +70,7 @@ from dcgan.sampling.model import Model
 from dcgan.sampling.output import check_output_path, writable_parent
 from dcgan.system.allocator import keep_freed_memory
 from dcgan.system.console import standard_error
+from dcgan.system.preparation import show_preparations
 from dcgan.system.torch_settings import isolate_torch_settings
 
 RECORDED_PACKAGES = ("dcgan", "torch", "torchvision", "torch-fidelity", "numpy", "pillow")
@@ -140,20 +141,21 @@ def evaluate(
     check_device(device)
     if not isinstance(source, Model):
         source = os.path.expanduser(source)  # a text, in which `./mnist` stays another model than `mnist`
-    task = open_task(
-        source,
-        data=None if data is None else data_path(data),
-        split=split,
-        n=n,
-        features=features,
-        seeds=seeds,
-        resize=resize,
-        infinite=infinite,
-        train_on_fakes=train_on_fakes,
-        k=k,
-        device=device,
-        show_progress=show_progress,
-    )
+    with show_preparations(show_progress):
+        task = open_task(
+            source,
+            data=None if data is None else data_path(data),
+            split=split,
+            n=n,
+            features=features,
+            seeds=seeds,
+            resize=resize,
+            infinite=infinite,
+            train_on_fakes=train_on_fakes,
+            k=k,
+            device=device,
+            show_progress=show_progress,
+        )
     if sheets is not None:
         sheets = expand_user(sheets)
         make_sheets_folder(sheets)

@@ -95,7 +95,8 @@ def train(
     if isinstance(loss, str):
         settings["loss"] = loss
     if data is not None:
-        settings["data"] = data_path(data, _launched_part() if settings.get("split_data") else WHOLE)
+        with show_preparations(show_progress):
+            settings["data"] = data_path(data, _launched_part() if settings.get("split_data") else WHOLE)
     if discriminator is not None:  # if r1 is given, the objective changes no other setting, see preset_config
         settings.setdefault("r1", preset_config(os.fspath(preset or DEFAULT_PRESET)).r1)
     custom = CustomParts(generator, discriminator, loss if isinstance(loss, Objective) else None)
