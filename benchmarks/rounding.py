@@ -27,6 +27,9 @@ from dcgan.training.set_up import set_up
 from dcgan.training.state import State
 from dcgan.training.step import train_step
 
+PARTS = ("discriminator", "generator", "running statistics")
+"""What is compared: the gradients of both networks, and what BatchNorm has measured."""
+
 
 def compute_step(
     generator: nn.Module, discriminator: nn.Module, batch: list[Tensor], *, as_we_do: bool
@@ -60,8 +63,8 @@ def _loss(scores: Tensor, target: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, target))
 
 
-def compare_state(state: State, batches: int) -> dict[str, Any]:
-    """Return the distances from the reference at a state of the training."""
+def measure_distances(state: State, batches: int) -> dict[str, list[list[float]]]:
+    """Return the distances from the reference at a state of the training: of `study` and `ours`, for each batch."""
     generator, discriminator = state.generator, state.discriminator
     assert discriminator is not None
     studys: tuple[nn.Module, nn.Module] = study.Generator(state.config.z_dim), study.Discriminator()
@@ -79,12 +82,16 @@ def compare_state(state: State, batches: int) -> dict[str, Any]:
         for name, networks in (("study", studys), ("ours", (generator, discriminator))):
             vectors = compute_step(*copy.deepcopy(networks), batch, as_we_do=name == "ours")
             distances[name].append([float((v - r).norm() / r.norm()) for v, r in zip(vectors, reference, strict=True)])
-    parts = ("discriminator", "generator", "running statistics")
+    return distances
+
+
+def compare_state(state: State, batches: int) -> dict[str, Any]:
+    """Return the median distances at a state of the training, and the ratio of ours to the study's."""
     medians = {
-        name: dict(zip(parts, (statistics.median(column) for column in zip(*rows, strict=True)), strict=True))
-        for name, rows in distances.items()
+        name: dict(zip(PARTS, (statistics.median(column) for column in zip(*rows, strict=True)), strict=True))
+        for name, rows in measure_distances(state, batches).items()
     }
-    ratios = {part: medians["ours"][part] / medians["study"][part] for part in parts}
+    ratios = {part: medians["ours"][part] / medians["study"][part] for part in PARTS}
     return {"step": state.progress.step, **medians, "ratio": ratios}
 
 

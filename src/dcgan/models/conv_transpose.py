@@ -25,12 +25,14 @@ class ConvTranspose2d(nn.ConvTranspose2d):
       threads. Its gradients are torch's own, which take less time than those of the four.
     - The last has one output channel. As a product and `fold` it takes 3.5 instead of 6.7 ms on 2 threads. With three
       output channels, `fold` is slower than torch's own way.
+
+    In training the third has first and second derivatives, but not those of forward mode (`torch.func.jvp`).
     """
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Take images (N, in_channels, H, W); return (N, out_channels, H', W')."""
         is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
-        if x.device.type != "cpu" or is_traced or output_size is not None or self.groups > 1:
+        if x.device.type != "cpu" or x.dim() != 4 or is_traced or output_size is not None or self.groups > 1:
             return super().forward(x, output_size)
         is_plain = self.dilation == (1, 1) and not any((*self.padding, *self.output_padding))
         if is_plain and x.shape[2:] == (1, 1):
@@ -42,6 +44,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         is_doubling = is_plain and self.stride == (2, 2) and self.kernel_size == (3, 3)
         if is_doubling and not torch.is_grad_enabled():
             return _convolve_parities(x, self.weight, self.bias)
+        # In evaluation mode torch's own way keeps the derivatives of forward mode.
         if is_doubling and self.training and not torch.is_autocast_enabled("cpu"):
             out: Tensor = _ConvolveParities.apply(x, self.weight, self.bias)
             return out
@@ -103,9 +106,10 @@ def _convolve_parities(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
         for row in (0, 1)
         for column in (0, 1)
     }
-    dtype = parts[0, 0].dtype  # which autocast may choose
-    size = len(x), len(weight), 2 * height + 1, 2 * width + 1
-    out = torch.empty(size, dtype=dtype, device=x.device, memory_format=torch.channels_last)
+    # The parts have the type that autocast may choose. The result is in channels_last.
+    n, channels, rows, columns = len(x), len(weight), 2 * height + 1, 2 * width + 1
+    strides = rows * columns * channels, 1, columns * channels, channels
+    out = parts[0, 0].new_empty_strided((n, channels, rows, columns), strides)
     for (row, column), part in parts.items():
         out[:, :, row::2, column::2] = part
     return out
@@ -134,6 +138,7 @@ class _ConvolveParities(torch.autograd.Function):
 
 
 @lru_cache
+@torch.inference_mode(False)  # a training may use what a drawing has computed first
 def _polynomial_matrices(image_side: int, kernel_side: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrices that evaluate square polynomials in x and y at points, and one that goes back to coefficients.
 
