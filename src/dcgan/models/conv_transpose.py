@@ -168,9 +168,11 @@ def _evaluate(coefficients: int, side: int) -> tuple[Tensor, Tensor]:
     """
     powers = torch.arange(coefficients, dtype=torch.float64)
     real = torch.stack([torch.tensor(float(point)) ** powers for point in (0, 1, -1)[:side]])
-    if side in (4, 6):
-        real = torch.cat([real, (powers == powers[-1]).double()[None]])
-    if side <= 4:
+    needs_i = side > len(real) + 1
+    if side > len(real) + 2 * needs_i:
+        at_infinity = (powers == powers[-1]).double()
+        real = torch.cat([real, at_infinity[None]])
+    if not needs_i:
         return torch.kron(real, real), torch.zeros(0, coefficients**2, dtype=torch.complex128)
     at_i = torch.polar(torch.ones_like(powers), torch.pi / 2 * powers)[None]
     at_i = torch.complex(at_i.real.round(), at_i.imag.round())
